@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What an engine is: something that sees processes open and close files and says so.
+ *
+ * Lifecycle, driven by run.c in its one poll loop:
+ *
+ *   open()      starts it: ENGINE_STARTING.  Must not block for long: work goes on in dispatch().
+ *   fds(), timeout(), dispatch()   again and again; dispatch() returns the state.
+ *   ENGINE_WATCHING is reached: names and paths are in force from now on.  The caller then calls
+ *   watch() for each process, and end_when_idle() where the run shall end with its targets.
+ *   stop()      ask it to end; dispatch() goes on until ENGINE_DONE, giving all that was seen.
+ *   close()     frees it; also in the middle, when it then ends what it started as best it can.
+ *
+ * Events reach the sink from within dispatch() alone, in the order the kernel did them for each
+ * process; they are borrowed for the call.
+ */
+#ifndef FILEMON_ENGINE_H
+#define FILEMON_ENGINE_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
+
+#include "event/event.h"
+#include "event/pathfilter.h"
+
+enum engine_state {
+    ENGINE_STARTING,
+    ENGINE_WATCHING,
+    ENGINE_IDLE, /* watching, but no watched process is left (only after end_when_idle()) */
+    ENGINE_DONE, /* over: everything it saw has been given */
+};
+
+/* Borrowed by the engine until close(). */
+struct engine_config {
+    const struct pathfilter *filter; /* the engine keeps other paths from leaving the kernel */
+    char *const *names;              /* programs to be matched when they are executed; NULL-ended */
+    bool all;                        /* every process but filemon and its own */
+    int depth;                       /* generations of descendants to follow; DEPTH_ALL: every one */
+    bool failed;                     /* opens that failed, too */
+    bool prepare;                    /* only do what makes later starts fast, then ENGINE_DONE */
+    const char *kernel;              /* with prepare: for this kernel release; NULL: the running one */
+    const char *kallsyms;            /* with prepare: its symbols; NULL: /proc/kallsyms */
+    const char *module_dir;          /* NULL: the default */
+};
+
+#define DEPTH_ALL (-1)
+
+struct engine_sink {
+    void (*event)(void *ctx, const struct event *event);
+    void *ctx;
+};
+
+struct engine;
+
+/* The most descriptors fds() gives. */
+#define ENGINE_MAX_FDS 8
+
+struct engine_ops {
+    const char *name; /* as in --engine */
+
+    /*
+     * Can it run here?  Prints a list, a line for each thing it needs, to out (NULL: nothing),
+     * with the command that would mend what is missing.  Returns 0 when it can, otherwise -errno;
+     * why (when not NULL) is then a sentence that says what is missing.
+     */
+    int (*check)(const struct engine_config *config, FILE *out, char *why, size_t why_size);
+
+    /* 0 and *engine, or -errno with a message already given. */
+    int (*open)(struct engine **engine, const struct engine_config *config,
+                const struct engine_sink *sink);
+
+    /* Fills fds[] with what poll() shall wait for; returns how many. */
+    int (*fds)(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS]);
+
+    /* ms after which dispatch() wants to be called even if no descriptor is ready; -1: never. */
+    int (*timeout)(struct engine *engine);
+
+    /*
+     * Does what is ready, without waiting.  An enum engine_state, or -errno when it failed, with a
+     * message already given (all that was read has been given to the sink then, too).
+     */
+    int (*dispatch)(struct engine *engine);
+
+    /*
+     * Watches a running process, with its descendants of now and later, from now on.  pid: in
+     * filemon's own namespace.  0, -ESRCH, -errno.
+     */
+    int (*watch)(struct engine *engine, pid_t pid);
+
+    /* From now on say ENGINE_IDLE when no watched process is left.  0, -errno. */
+    int (*end_when_idle)(struct engine *engine);
+
+    /* Asks it to end.  More than once does no harm. */
+    void (*stop)(struct engine *engine);
+
+    void (*close)(struct engine *engine);
+};
+
+extern const struct engine_ops engine_stap;
+extern const struct engine_ops engine_bpf;
+
+#endif

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Where records go: one line each, in a buffer that is written when the descriptor takes it, so
+ * that a slow reader blocks nothing.  Lines are never torn by us: what is written ends wherever the
+ * reader's pipe does, but a line that was begun is finished before the file is reopened or closed.
+ */
+#ifndef FILEMON_OUTPUT_H
+#define FILEMON_OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "event/event.h"
+
+enum output_format { FORMAT_JSON, FORMAT_TEXT, FORMAT_CSV };
+
+struct output;
+
+/*
+ * file: a path, opened for appending (created with mode 0666 less the umask, close-on-exec); NULL:
+ * standard output.  0, or -errno with no message given.  Free with output_close().
+ */
+int output_open(struct output **output, const char *file, enum output_format format);
+
+/* Adds a record to the buffer.  0, -ENOMEM. */
+int output_event(struct output *output, const struct event *event);
+
+/* Bytes that wait to be written.  Above OUTPUT_HIGH_WATER the caller should stop adding. */
+size_t output_pending(const struct output *output);
+#define OUTPUT_HIGH_WATER (1u << 20)
+
+/* The descriptor, for poll(): POLLOUT while output_pending(), else for POLLERR alone. */
+int output_fd(const struct output *output);
+
+/*
+ * Writes what the descriptor takes without blocking, given that poll() said POLLOUT (on a pipe or
+ * terminal at most PIPE_BUF bytes a call, which POLLOUT promises to take; on a file, everything).
+ * 0, or -errno of write(2); -EPIPE when the reader is gone.
+ */
+int output_write(struct output *output);
+
+/*
+ * Opens the file anew by its name (SIGHUP, for logrotate), after what waits was written to the old
+ * one.  Does nothing for standard output.  0, or -errno: the old file stays in use then.
+ */
+int output_reopen(struct output *output);
+
+/*
+ * Writes the rest if it can be done without blocking for more than timeout_ms altogether, checks
+ * that the file took it (close(2)), frees.  0, or the first -errno.
+ */
+int output_close(struct output *output, int timeout_ms);
+
+#endif

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * From a program's name to its processes.  The first of the rules below that matches any process
+ * decides, and every process it matches is one of that program:
+ *
+ *   1  its comm (a name longer than the kernel's 15 bytes matches a comm cut from it only where the
+ *      executable's or argv[0]'s last component is the whole name)
+ *   2  the last component of its executable
+ *   3  the last component of argv[0], or of the script that an interpreter runs: the first argument
+ *      that is no option, where argv[0] names an interpreter (sh, bash, dash, zsh, ksh, busybox, env,
+ *      python*, perl*, ruby*, node, nodejs, php*, lua*, tclsh*, wish*, awk, gawk, mawk, sed, guile*,
+ *      Rscript).  A leading '-' of argv[0] (a login shell) is no part of the name.
+ *   4  the systemd unit of its cgroup without ".service" and without "@instance"
+ *   5  any directory component of its executable
+ *
+ * Kernel threads, zombies and filemon itself are never matched.
+ */
+#ifndef FILEMON_NAMES_H
+#define FILEMON_NAMES_H
+
+#include <stddef.h>
+#include <sys/types.h>
+
+#include "target/procfs.h"
+
+enum name_rule { NAME_NONE, NAME_COMM, NAME_EXE, NAME_ARGV, NAME_UNIT, NAME_DIRECTORY };
+
+struct name_match {
+    enum name_rule rule; /* NAME_NONE: no process of that name now */
+    pid_t *pids;         /* rising */
+    size_t n_pids;
+};
+
+/* self: the process to leave out.  0, -errno; release with name_match_release() in either case. */
+int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
+                 struct name_match *match);
+void name_match_release(struct name_match *match);
+
+/* For people: "comm", "executable", "argv[0]", "systemd unit", "directory of the executable". */
+const char *name_rule_string(enum name_rule rule);
+
+#endif

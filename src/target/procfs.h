@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The only reader of /proc.  Its root can be moved, so that tests feed it made-up trees.
+ * Any process may vanish between two calls: every call says so with -ESRCH.
+ * Formats: proc(5), kernel fs/proc/.
+ */
+#ifndef FILEMON_PROCFS_H
+#define FILEMON_PROCFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct procfs {
+    int fd; /* the directory; owned */
+};
+
+/* root: "/proc", or a tree made like it.  0, -errno.  Close with procfs_close(). */
+int procfs_open(struct procfs *procfs, const char *root);
+void procfs_close(struct procfs *procfs);
+
+/* Calls each(ctx, pid) for every process there is, until it returns other than 0; returns that, 0 or
+ * -errno. */
+int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), void *ctx);
+
+struct procfs_stat {
+    char comm[64]; /* NUL-terminated; whatever stands between the first '(' and the last ')' */
+    char state;    /* 'Z' and 'X': ended, though its entry is still there */
+    pid_t ppid;
+    bool kernel_thread; /* PF_KTHREAD of its flags */
+    uint64_t start;     /* clock ticks after boot */
+};
+
+/* 0, -ESRCH, -EBADMSG when the file makes no sense, -errno. */
+int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat);
+
+/* The path of the executable, " (deleted)" taken off.  *path is the caller's to free.
+ * -ESRCH also for a process that has none (kernel threads, zombies), -EACCES. */
+int procfs_exe(const struct procfs *procfs, pid_t pid, char **path);
+
+/* The arguments: *args is an array ended by NULL, freed by one free().  Empty for a zombie. */
+int procfs_cmdline(const struct procfs *procfs, pid_t pid, char ***args);
+
+/*
+ * The systemd unit of its cgroup ("postfix@-.service"): the last component of the path that ends in
+ * ".service" or ".scope", from the line of cgroup v2 ("0::") or of v1's name=systemd, the innermost
+ * one.  *unit is the caller's to free.  -ENOENT: in none.
+ */
+int procfs_unit(const struct procfs *procfs, pid_t pid, char **unit);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "text.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static int number(const char *text, int64_t min, int64_t max, int64_t *value)
+{
+    return text_number(text, strlen(text), min, max, value);
+}
+
+static void test_numbers(void **state)
+{
+    (void)state;
+    int64_t value;
+
+    assert_int_equal(number("0", 0, 10, &value), 0);
+    assert_int_equal(value, 0);
+    assert_int_equal(number("007", 0, 10, &value), 0);
+    assert_int_equal(value, 7);
+    assert_int_equal(number("-12", -12, 0, &value), 0);
+    assert_int_equal(value, -12);
+    assert_int_equal(number("9223372036854775807", 0, INT64_MAX, &value), 0);
+    assert_true(value == INT64_MAX);
+    assert_int_equal(number("-9223372036854775808", INT64_MIN, 0, &value), 0);
+    assert_true(value == INT64_MIN);
+    assert_int_equal(text_number("123", 2, 0, 99, &value), 0);
+    assert_int_equal(value, 12);
+}
+
+static void test_what_is_no_number(void **state)
+{
+    (void)state;
+    static const char *const wrong[] = {"",   "-",   "--1", "+1",   " 1",  "1 ",
+                                        "1x", "0x1", "1.0", "1e3",  "\n",  "\xb2",
+                                        "x",  "1-",  "nan", "1\n2", "- 1", "99999999999999999999x"};
+    int64_t value = 42;
+
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(number(wrong[i], INT64_MIN, INT64_MAX, &value), -EINVAL);
+    assert_int_equal(text_number("1\0", 2, 0, 10, &value), -EINVAL);
+    assert_int_equal(value, 42);
+}
+
+static void test_ranges(void **state)
+{
+    (void)state;
+    int64_t value = 42;
+
+    assert_int_equal(number("11", 0, 10, &value), -ERANGE);
+    assert_int_equal(number("-1", 0, 10, &value), -ERANGE);
+    assert_int_equal(number("9223372036854775808", 0, INT64_MAX, &value), -ERANGE);
+    assert_int_equal(number("-9223372036854775809", INT64_MIN, 0, &value), -ERANGE);
+    /* 2^64 + 1: small again where the overflow goes unseen. */
+    assert_int_equal(number("18446744073709551617", 0, INT64_MAX, &value), -ERANGE);
+    assert_int_equal(value, 42);
+}
+
+static void check_utf8(const char *text, size_t len, size_t taken, uint32_t expected)
+{
+    uint32_t character;
+
+    assert_int_equal(text_utf8(text, len, &character), taken);
+    assert_int_equal(character, expected);
+}
+
+static void test_utf8(void **state)
+{
+    (void)state;
+    check_utf8("", 1, 1, 0);
+    check_utf8("ab", 2, 1, 'a');
+    check_utf8("\x7f", 1, 1, 0x7f);
+    check_utf8("\xc2\x80", 2, 2, 0x80);
+    check_utf8("\xc3\xb1x", 3, 2, 0xf1);
+    check_utf8("\xdf\xbf", 2, 2, 0x7ff);
+    check_utf8("\xe0\xa0\x80", 3, 3, 0x800);
+    check_utf8("\xe2\x82\xac", 3, 3, 0x20ac);
+    check_utf8("\xed\x9f\xbf", 3, 3, 0xd7ff);
+    check_utf8("\xee\x80\x80", 3, 3, 0xe000);
+    check_utf8("\xef\xbf\xbf", 3, 3, 0xffff);
+    check_utf8("\xf0\x90\x80\x80", 4, 4, 0x10000);
+    check_utf8("\xf0\x9f\x98\x80", 4, 4, 0x1f600);
+    check_utf8("\xf4\x8f\xbf\xbf", 4, 4, 0x10ffff);
+}
+
+static void test_ill_formed_utf8(void **state)
+{
+    (void)state;
+    check_utf8("\x80", 1, 1, TEXT_ILL_FORMED);
+    check_utf8("\xc0\x80", 2, 1, TEXT_ILL_FORMED); /* overlong */
+    check_utf8("\xc1\xbf", 2, 1, TEXT_ILL_FORMED);
+    check_utf8("\xe0\x80\x80", 3, 1, TEXT_ILL_FORMED);
+    check_utf8("\xf0\x8f\xbf\xbf", 4, 1, TEXT_ILL_FORMED);
+    check_utf8("\xed\xa0\x80", 3, 1, TEXT_ILL_FORMED);     /* a surrogate */
+    check_utf8("\xf4\x90\x80\x80", 4, 1, TEXT_ILL_FORMED); /* past U+10FFFF */
+    check_utf8("\xf5\x80\x80\x80", 4, 1, TEXT_ILL_FORMED);
+    check_utf8("\xff", 1, 1, TEXT_ILL_FORMED);
+    check_utf8("\xe2\x82z", 3, 2, TEXT_ILL_FORMED); /* its beginning is one part */
+    check_utf8("\xf0\x9f\x98z", 4, 3, TEXT_ILL_FORMED);
+    check_utf8("\xf0\x9f\x98\x80", 3, 3, TEXT_ILL_FORMED); /* cut by the length */
+    check_utf8("\xc3", 1, 1, TEXT_ILL_FORMED);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_what_is_no_number),
+        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_ill_formed_utf8),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -3,6 +3,7 @@
 #ifndef FILEMON_TEXT_H
 #define FILEMON_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -13,13 +14,10 @@
  */
 int text_number(const char *text, size_t len, int64_t min, int64_t max, int64_t *value);
 
-#define TEXT_ILL_FORMED UINT32_MAX
-
 /*
- * Takes one character from the len bytes, of which there is at least one.  Returns how many bytes
- * it took.  *character is the code point, or TEXT_ILL_FORMED: then the bytes taken are a maximal
- * ill-formed part (Unicode 3.9, as the WHATWG decoder has it), at least one.
+ * How many of the len bytes (at least one) make the first character; or, *valid then being false,
+ * the first maximal ill-formed part (Unicode 3.9, as the WHATWG decoder has it), at least one.
  */
-size_t text_utf8(const char *text, size_t len, uint32_t *character);
+size_t text_utf8(const char *text, size_t len, bool *valid);
 
 #endif

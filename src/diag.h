@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every message to standard error: the whole line is built first, control and other unprintable
- * bytes are made visible (\n, \x1b), and it is written in one write(2), "filemon: " before it.
+ * Every message to standard error: the whole line is built first and written in one write(2),
+ * "filemon: " before it and a newline after it.
+ *
+ * A message is one line, and shows what it quotes without obeying it: control bytes, a backslash
+ * and bytes that are not UTF-8 stand as \n, \t, \r, \\ or \x1b; so do the controls U+0080 to
+ * U+009F, byte by byte, since terminals obey those too.  All other UTF-8 passes.  As the backslash
+ * is escaped, what stands there says exactly which bytes it was.
  */
 #ifndef FILEMON_DIAG_H
 #define FILEMON_DIAG_H
@@ -16,7 +21,10 @@ enum diag_level {
 /* What to show: -1 quiet, 0 normal, 1 verbose.  At start: normal. */
 void diag_set_verbosity(int verbosity);
 
-/* Longer ones are cut at 4,096 bytes, with "..." as their end. */
+/* The most bytes of a line, newline included: PIPE_BUF, so that no pipe tears one. */
+#define DIAG_LINE_MAX 4096
+
+/* A longer line is cut, between two characters, with "..." as its end.  Leaves errno alone. */
 void diag(enum diag_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "diag.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Standard error, caught in a socket that keeps each write(2) a message of its own. */
+struct caught {
+    int saved, ends[2];
+};
+
+static int catch_begin(void **state)
+{
+    static struct caught caught;
+
+    *state = &caught;
+    diag_set_verbosity(0);
+    caught.saved = dup(STDERR_FILENO);
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, caught.ends) != 0)
+        return -1;
+    return dup2(caught.ends[1], STDERR_FILENO) < 0;
+}
+
+static int catch_end(void **state)
+{
+    const struct caught *caught = *state;
+
+    dup2(caught->saved, STDERR_FILENO);
+    close(caught->saved);
+    close(caught->ends[0]);
+    close(caught->ends[1]);
+    return 0;
+}
+
+/* The next write, NUL-terminated; "" when there was none. */
+static const char *next(void **state)
+{
+    static char line[2 * DIAG_LINE_MAX];
+    const struct caught *caught = *state;
+    ssize_t size = recv(caught->ends[0], line, sizeof line - 1, 0);
+
+    line[size < 0 ? 0 : size] = '\0';
+    return line;
+}
+
+static void assert_shown(void **state, const char *argument, const char *expected)
+{
+    char line[DIAG_LINE_MAX] = "filemon: ";
+
+    diag(DIAG_ERROR, "%s", argument);
+    strcat(strcat(line, expected), "\n");
+    assert_string_equal(next(state), line);
+}
+
+static void test_one_write_a_message(void **state)
+{
+    diag(DIAG_ERROR, "%s: %d of %d", "one", 1, 2);
+    diag(DIAG_ERROR, "two");
+    diag(DIAG_ERROR, "%s", "");
+    assert_string_equal(next(state), "filemon: one: 1 of 2\n");
+    assert_string_equal(next(state), "filemon: two\n");
+    assert_string_equal(next(state), "filemon: \n");
+    assert_string_equal(next(state), "");
+}
+
+static void test_what_passes(void **state)
+{
+    assert_shown(state, "/etc/hosts '\"$`~", "/etc/hosts '\"$`~");
+    assert_shown(state, "a\xc3\xb1o \xe2\x82\xac \xf0\x9f\x98\x80",
+                 "a\xc3\xb1o \xe2\x82\xac \xf0\x9f\x98\x80");
+    assert_shown(state, "\xc2\xa0", "\xc2\xa0"); /* the first after C1 */
+}
+
+static void test_what_is_escaped(void **state)
+{
+    assert_shown(state, "a\nb\tc\rd", "a\\nb\\tc\\rd");
+    assert_shown(state, "\x1b[2J\a\b\x7f", "\\x1b[2J\\x07\\x08\\x7f");
+    assert_shown(state,
+                 "\xc2\x80 \xc2\x9b"
+                 "31m \xc2\x9f",
+                 "\\xc2\\x80 \\xc2\\x9b31m \\xc2\\x9f");
+    assert_shown(state, "\xff\xc3(\xed\xa0\x80\xe2\x82", "\\xff\\xc3(\\xed\\xa0\\x80\\xe2\\x82");
+}
+
+static void test_a_backslash_is_unambiguous(void **state)
+{
+    assert_shown(state, "a\\nb", "a\\\\nb");
+    assert_shown(state, "a\\\nb", "a\\\\\\nb");
+}
+
+static void test_the_format_is_escaped_too(void **state)
+{
+    diag(DIAG_ERROR, "one\ntwo");
+    assert_string_equal(next(state), "filemon: one\\ntwo\n");
+}
+
+static void test_levels(void **state)
+{
+    static const char *const expected[3][4] = {
+        {"filemon: error\n", "filemon: warning\n", "", ""},
+        {"filemon: error\n", "filemon: warning\n", "filemon: info\n", ""},
+        {"filemon: error\n", "filemon: warning\n", "filemon: info\n", "filemon: verbose\n"},
+    };
+
+    for (int verbosity = -1; verbosity <= 1; verbosity++) {
+        diag_set_verbosity(verbosity);
+        diag(DIAG_ERROR, "error");
+        diag(DIAG_WARNING, "warning");
+        diag(DIAG_INFO, "info");
+        diag(DIAG_VERBOSE, "verbose");
+        for (int i = 0; i < 4; i++)
+            assert_string_equal(next(state), expected[verbosity + 1][i]);
+    }
+}
+
+static void fill(char *text, size_t size, char byte)
+{
+    memset(text, byte, size);
+    text[size] = '\0';
+}
+
+static void assert_cut(const char *line, size_t size)
+{
+    assert_int_equal(strlen(line), size);
+    assert_string_equal(line + size - strlen("...\n"), "...\n");
+}
+
+static void test_the_longest_line(void **state)
+{
+    size_t most = DIAG_LINE_MAX - strlen("filemon: \n");
+    char text[2 * DIAG_LINE_MAX];
+
+    fill(text, most, 'x');
+    diag(DIAG_ERROR, "%s", text);
+    const char *line = next(state);
+    assert_int_equal(strlen(line), DIAG_LINE_MAX);
+    assert_string_equal(line + DIAG_LINE_MAX - 3, "xx\n");
+
+    fill(text, most + 1, 'x');
+    diag(DIAG_ERROR, "%s", text);
+    assert_cut(next(state), DIAG_LINE_MAX);
+
+    fill(text, sizeof text - 1, 'x');
+    diag(DIAG_ERROR, "%s", text);
+    assert_cut(next(state), DIAG_LINE_MAX);
+}
+
+/* Wherever the cut falls, it falls between characters and the line is as long as it can be. */
+static void test_the_cut_keeps_characters_whole(void **state)
+{
+    static const struct {
+        const char *character, *shown;
+    } cases[] = {{"\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
+                 {"\n", "\\n"},
+                 {"\x01", "\\x01"},
+                 {"\xc2\x85", "\\xc2\\x85"}};
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        for (size_t before = 0; before < 10; before++) {
+            char text[DIAG_LINE_MAX + 16] = "";
+            size_t shown = strlen(cases[i].shown);
+            fill(text, before, 'x');
+            for (size_t n = 0; n < DIAG_LINE_MAX / strlen(cases[i].character); n++)
+                memcpy(text + before + n * strlen(cases[i].character), cases[i].character,
+                       strlen(cases[i].character));
+            text[DIAG_LINE_MAX] = '\0';
+            diag(DIAG_ERROR, "%s", text);
+            size_t begin = strlen("filemon: ") + before;
+            size_t whole = (DIAG_LINE_MAX - strlen("...\n") - begin) / shown;
+            const char *line = next(state);
+            assert_cut(line, begin + whole * shown + strlen("...\n"));
+            assert_memory_equal(line + begin + (whole - 1) * shown, cases[i].shown, shown);
+        }
+    }
+}
+
+static void test_errno_is_left_alone(void **state)
+{
+    errno = ENOTTY;
+    diag(DIAG_ERROR, "%m");
+    assert_int_equal(errno, ENOTTY);
+    assert_string_equal(next(state), "filemon: Inappropriate ioctl for device\n");
+
+    close(STDERR_FILENO);
+    diag(DIAG_ERROR, "nobody hears this");
+    assert_int_equal(errno, ENOTTY);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, catch_begin, catch_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_one_write_a_message),       TEST(test_what_passes),
+        TEST(test_what_is_escaped),           TEST(test_a_backslash_is_unambiguous),
+        TEST(test_the_format_is_escaped_too), TEST(test_levels),
+        TEST(test_the_longest_line),          TEST(test_the_cut_keeps_characters_whole),
+        TEST(test_errno_is_left_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

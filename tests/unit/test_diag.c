@@ -83,7 +83,7 @@ static void test_what_passes(void **state)
 static void test_what_is_escaped(void **state)
 {
     assert_shown(state, "a\nb\tc\rd", "a\\nb\\tc\\rd");
-    assert_shown(state, "\x1b[2J\a\b\x7f", "\\x1b[2J\\x07\\x08\\x7f");
+    assert_shown(state, "\x1b[2J\a\x1f\x7f", "\\x1b[2J\\x07\\x1f\\x7f");
     assert_shown(state,
                  "\xc2\x80 \xc2\x9b"
                  "31m \xc2\x9f",

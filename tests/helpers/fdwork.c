@@ -1,0 +1,1016 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fdwork [-w] SCENE DIRECTORY JOURNAL [ARG...]
+ *
+ * Plays one scene of opening and closing in DIRECTORY, which exists and is the scene's own, and
+ * states in JOURNAL the records that it must give.  -w: when the scene is set, prints "ready" and
+ * waits for a line on standard input.  fdwork without arguments lists the scenes.
+ *
+ * The setting of a scene opens nothing: files are made with mknod(2).
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "journal.h"
+
+static struct {
+    const char *directory, *journal;
+    char **args; /* what follows JOURNAL */
+} given;
+
+static void make_file(const char *path, mode_t mode)
+{
+    if (mknod(below(path), S_IFREG | mode, 0) != 0 || chmod(below(path), mode) != 0)
+        die(path);
+}
+
+static void make_directory(const char *path)
+{
+    if (mkdir(below(path), 0755) != 0)
+        die(path);
+}
+
+static void make_symlink(const char *target, const char *path)
+{
+    if (symlink(target, below(path)) != 0)
+        die(path);
+}
+
+static void enter(const char *path)
+{
+    if (chdir(below(path)) != 0)
+        die(path);
+}
+
+/* Opens and closes. */
+static void touch_path(const char *path)
+{
+    shut(open_path(path));
+}
+
+static void expect(long result, const char *what)
+{
+    if (result < 0)
+        die(what);
+}
+
+static int start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
+{
+    errno = pthread_create(thread, NULL, run, arg);
+    expect(-errno, "pthread_create");
+    return 0;
+}
+
+/* Runs it in a thread of its own and waits for the thread's end. */
+static void in_thread(void *(*run)(void *), void *arg)
+{
+    pthread_t thread;
+
+    start_thread(&thread, run, arg);
+    pthread_join(thread, NULL);
+}
+
+/* --- plain: the five calls, and the flags they are given --- */
+
+static void set_file(void)
+{
+    make_file("file", 0644);
+}
+
+static void open_by_handle(void)
+{
+    struct {
+        struct file_handle handle;
+        unsigned char bytes[MAX_HANDLE_SZ];
+    } name = {.handle.handle_bytes = MAX_HANDLE_SZ};
+    int mount, at = open_as(AT_FDCWD, below(""), "", O_RDONLY | O_DIRECTORY, 0);
+
+    expect(name_to_handle_at(AT_FDCWD, below("file"), &name.handle, &mount, 0), "handle");
+    begin();
+    shut(opened(syscall(SYS_open_by_handle_at, at, &name.handle, O_RDONLY | O_NONBLOCK),
+                below("file"), O_RDONLY | O_NONBLOCK, 0));
+    shut(at);
+}
+
+static void open_with_how(void)
+{
+    struct open_how how = {.flags = O_WRONLY | O_CREAT | O_EXCL, .mode = 0600};
+
+    begin();
+    shut(opened(syscall(SYS_openat2, AT_FDCWD, below("how"), &how, sizeof(how)), below("how"),
+                how.flags, 0600));
+}
+
+static void play_plain(void)
+{
+#ifdef SYS_open
+    begin();
+    shut(opened(syscall(SYS_open, below("file"), O_RDONLY, 0), below("file"), O_RDONLY, 0));
+    begin();
+    shut(opened(syscall(SYS_creat, below("created"), 0640), below("created"),
+                O_WRONLY | O_CREAT | O_TRUNC, 0640));
+#endif
+    touch_path("file");
+    shut(open_as(AT_FDCWD, below("new"), "new", O_RDWR | O_CREAT | O_CLOEXEC, 0644));
+    shut(open_as(AT_FDCWD, below("new"), "new", O_WRONLY | O_APPEND | O_TRUNC | O_NOCTTY, 0));
+    shut(open_as(AT_FDCWD, below("new"), "new", O_WRONLY | O_SYNC | O_NOFOLLOW, 0));
+    shut(open_as(AT_FDCWD, below("new"), "new", O_WRONLY | O_DSYNC | O_NOATIME, 0));
+    open_with_how();
+    open_by_handle();
+}
+
+/* --- duration: open for some time, others opened and closed meanwhile --- */
+
+static void play_duration(void)
+{
+    const struct timespec pause = {.tv_nsec = 30 * 1000 * 1000};
+    int fd = open_path("file");
+
+    for (int i = 0; i < 5; i++) {
+        int other = open_path("file");
+        nanosleep(&pause, NULL);
+        shut(other);
+    }
+    shut(fd);
+}
+
+/* --- paths: every way to name one file --- */
+
+static void set_paths(void)
+{
+    make_directory("d");
+    make_directory("d/e");
+    make_file("d/file", 0644);
+    make_symlink("d/file", "link");
+    make_symlink("../../d", "d/e/up");
+    make_symlink("d", "also");
+    enter("d/e");
+}
+
+static void play_paths(void)
+{
+    shut(open_as(AT_FDCWD, "../file", "d/file", O_RDONLY, 0));
+    shut(open_as(AT_FDCWD, ".././e/..//file", "d/file", O_RDONLY, 0));
+    shut(open_as(AT_FDCWD, "up/../link", "d/file", O_RDONLY, 0));
+    shut(open_as(AT_FDCWD, below("also/file"), "d/file", O_RDONLY, 0));
+    shut(open_as(AT_FDCWD, ".", "d/e", O_RDONLY | O_DIRECTORY, 0));
+    int at = open_as(AT_FDCWD, below("also/e/."), "d/e", O_RDONLY | O_DIRECTORY, 0);
+    shut(open_as(at, "../file", "d/file", O_RDONLY, 0));
+    shut(open_as(at, "new", "d/e/new", O_WRONLY | O_CREAT, 0600));
+    expect(rename(below("d"), below("moved")), "rename");
+    shut(open_as(at, "../file", "moved/file", O_RDONLY, 0));
+    shut(at);
+}
+
+/* --- mount: a bind mount, and one over another, in a namespace of its own --- */
+
+static void set_mount(void)
+{
+    make_directory("a");
+    make_directory("b");
+    make_directory("b/c");
+    make_file("a/file", 0644);
+    expect(unshare(CLONE_NEWNS), "unshare");
+    expect(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount private");
+    expect(mount(below("a"), below("b/c"), NULL, MS_BIND, NULL), "mount bind");
+}
+
+static void play_mount(void)
+{
+    touch_path("a/file");
+    touch_path("b/c/file");
+    expect(mount("none", below("b/c"), "tmpfs", 0, NULL), "mount tmpfs");
+    shut(open_as(AT_FDCWD, below("b/c/new"), "b/c/new", O_WRONLY | O_CREAT, 0600));
+    shut(open_as(AT_FDCWD, below("b/c"), "b/c", O_RDONLY | O_DIRECTORY, 0));
+}
+
+/* --- chroot: paths are as the process's root sees them --- */
+
+static void set_chroot(void)
+{
+    make_directory("root");
+    make_directory("root/filemon-chroot");
+    make_file("root/filemon-chroot/file", 0644);
+    make_file("outside", 0644);
+}
+
+static void play_chroot(void)
+{
+    int outside = open_as(AT_FDCWD, below(""), "", O_RDONLY | O_DIRECTORY, 0);
+
+    expect(chroot(below("root")), "chroot");
+    expect(chdir("/filemon-chroot"), "chdir");
+    shut(open_as(AT_FDCWD, "file", "/filemon-chroot/file", O_RDONLY, 0));
+    shut(open_as(AT_FDCWD, "/filemon-chroot/../../filemon-chroot/file", "/filemon-chroot/file",
+                 O_RDONLY, 0));
+    open_as(AT_FDCWD, "nothing", "/filemon-chroot/nothing", O_RDONLY, 0);
+    /* Not below the root: the kernel then names it as the whole system sees it. */
+    shut(open_as(outside, "outside", "outside", O_RDONLY, 0));
+    expect(chdir("/"), "chdir");
+    open_as(AT_FDCWD, "filemon-chroot/nothing", "/filemon-chroot/nothing", O_RDONLY, 0);
+    shut(outside);
+}
+
+/* --- threads: descriptors belong to the process --- */
+
+static void *open_in_thread(void *fd)
+{
+    *(int *)fd = open_path("file");
+    return NULL;
+}
+
+static void *shut_in_thread(void *fd)
+{
+    shut(*(int *)fd);
+    return NULL;
+}
+
+/* Ends this thread alone, without what pthread_exit() does. */
+static void *open_and_end(void *fd)
+{
+    *(int *)fd = open_path("file");
+    syscall(SYS_exit, 0);
+    return NULL;
+}
+
+static void play_threads(void)
+{
+    int first, second, third;
+
+    in_thread(open_in_thread, &first);
+    second = open_path("file");
+    in_thread(shut_in_thread, &second);
+    shut(first);
+    in_thread(open_and_end, &third);
+    second = open_path("file");
+    in_thread(shut_in_thread, &third);
+    in_thread(open_in_thread, &first);
+    shut(second);
+}
+
+/* --- hammer: threads that take each other's descriptor numbers as soon as they are free.  The
+ * order of two threads' records is not known to them. --- */
+
+enum { HAMMER_THREADS = 4, HAMMER_ROUNDS = 400 };
+
+static void set_hammer(void)
+{
+    for (int i = 0; i < HAMMER_THREADS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "file%d", i);
+        make_file(name, 0644);
+    }
+}
+
+static void *hammer(void *name)
+{
+    for (int i = 0; i < HAMMER_ROUNDS; i++)
+        touch_path(name);
+    return NULL;
+}
+
+static void play_hammer(void)
+{
+    static char names[HAMMER_THREADS][32];
+    pthread_t threads[HAMMER_THREADS];
+
+    for (int i = 0; i < HAMMER_THREADS; i++) {
+        snprintf(names[i], sizeof(names[i]), "file%d", i);
+        start_thread(&threads[i], hammer, names[i]);
+    }
+    for (int i = 0; i < HAMMER_THREADS; i++)
+        pthread_join(threads[i], NULL);
+}
+
+/* --- fork: generations of children.  What they inherit has no record of its own in them. --- */
+
+enum { GENERATIONS = 4 };
+
+static void set_fork(void)
+{
+    for (int i = 0; i <= GENERATIONS; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "generation%d", i);
+        make_file(name, 0644);
+    }
+}
+
+static void play_generation(int generation)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "generation%d", generation);
+    int fd = open_path(name);
+    if (generation < GENERATIONS) {
+        pid_t child = fork_child();
+        if (child == 0) {
+            shut(fd);
+            play_generation(generation + 1);
+            leave();
+        }
+        join_child(child);
+    }
+    touch_path(name);
+}
+
+static void play_fork(void)
+{
+    play_generation(0);
+}
+
+/* The letter that proc(5) gives; 0: there is no such process. */
+static char process_state(pid_t pid)
+{
+    char path[32], line[512] = "";
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *stat = fopen(path, "re");
+    if (stat == NULL)
+        return 0;
+    char *got = fgets(line, sizeof(line), stat);
+    fclose(stat);
+    char *end = strrchr(line, ')');
+    return got != NULL && end != NULL ? end[2] : 0;
+}
+
+static bool is_gone(pid_t pid)
+{
+    char state = process_state(pid);
+
+    return state == 0 || state == 'Z';
+}
+
+static void breathe(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
+}
+
+/* --- daemon: a double fork; the grandchild opens when its parents are gone --- */
+
+static void play_daemon(void)
+{
+    pid_t first = getpid();
+    int fd = open_path("file");
+
+    if (fork_child() > 0)
+        leave();
+    pid_t second = getpid();
+    expect(setsid(), "setsid");
+    if (fork_child() > 0)
+        leave();
+    while (getppid() == second || !is_gone(first))
+        breathe();
+    shut(fd);
+    touch_path("file");
+    open_path("file");
+}
+
+/* --- dup: every way to copy a descriptor, and to lose one by it --- */
+
+static void set_dup(void)
+{
+    make_file("a", 0644);
+    make_file("b", 0644);
+}
+
+static void play_dup(void)
+{
+    int a = open_path("a"), b = open_path("b");
+    int third = copy(a, -1, 0);
+
+    copy(a, 40, 0);        /* onto a free one */
+    copy(b, 40, 0);        /* onto one that is open */
+    copy(b, b, 0);         /* onto itself: nothing happens */
+    copy(a, b, O_CLOEXEC); /* dup3 */
+    copy(0, third, 0);     /* of one that filemon does not know: only the close is seen */
+    expect(copy(900, a, 0) == -1 && errno == EBADF ? 0 : -1, "dup2 of a closed one");
+    expect(copy(a, a, O_CLOEXEC) == -1 && errno == EINVAL ? 0 : -1, "dup3 onto itself");
+    shut(third);
+    int above = copy_above(a, F_DUPFD, 100);
+    shut(a);
+    int again = copy_above(b, F_DUPFD_CLOEXEC, 7);
+    copy(above, again, 0);
+    shut(above);
+    shut(b);
+    shut(40);
+    shut(again);
+}
+
+/* --- others: numbers taken by what is no file that was opened --- */
+
+static void play_others(void)
+{
+    int fd = open_path("file"), pair[2];
+
+    shut(fd);
+    expect(pipe(pair), "pipe");
+    shut(pair[0]);
+    fd = open_path("file");
+    shut(pair[1]);
+    expect(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), "socketpair");
+    copy(pair[0], fd, 0);
+    shut(fd);
+    shut(pair[0]);
+    shut(pair[1]);
+    touch_path("file");
+}
+
+/* Executes this program again, which goes on with the descriptor in the scene after-exec. */
+static noreturn void go_on(int fd)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", fd);
+    state_exec();
+    execl("/proc/self/exe", "fdwork", "after-exec", given.directory, given.journal, number,
+          held_path(fd), NULL);
+    die("exec");
+}
+
+static void play_after_exec(void)
+{
+    int fd = (int)strtol(given.args[0], NULL, 10);
+
+    begin();
+    hold(fd, given.args[1]);
+    touch_path("file");
+    shut(fd);
+    open_path("file");
+}
+
+/* --- close_range --- */
+
+static void open_several(int n)
+{
+    while (n-- > 0)
+        open_path("file");
+}
+
+static void play_close_range(void)
+{
+    int first = open_path("file");
+    unsigned int next = (unsigned int)first + 1;
+
+    open_several(5);
+    shut(first + 2);
+    shut_range(next, next + 3, 0);
+    shut_range(next, next + 3, 0);
+    open_several(2);
+    shut_range(next, next, CLOSE_RANGE_UNSHARE);
+    shut_range(next, ~0U, 0);
+    open_several(3);
+    shut_range(next, ~0U, CLOSE_RANGE_CLOEXEC);
+    open_several(1);
+    go_on(first);
+}
+
+/* --- exec: what is marked close-on-exec then, however it came to be --- */
+
+static void play_exec(void)
+{
+    int kept = open_path("file");
+    int unmarked = open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    int marked = open_path("file"), ioctled = open_path("file");
+
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    copy(kept, 50, O_CLOEXEC);
+    copy_above(kept, F_DUPFD_CLOEXEC, 60);
+    copy(50, 70, 0);
+    expect(fcntl(unmarked, F_SETFD, 0), "F_SETFD");
+    expect(fcntl(marked, F_SETFD, FD_CLOEXEC), "F_SETFD");
+    expect(ioctl(ioctled, FIOCLEX), "FIOCLEX");
+    journal_flush();
+    expect(execl(below("nothing"), "nothing", NULL) == -1 ? 0 : -1, "exec of nothing");
+    go_on(kept);
+}
+
+/* --- thread-exec: by a thread that is not the first one, while others run --- */
+
+static void *wait_for_end(void *arg)
+{
+    pause();
+    return arg;
+}
+
+static void *exec_in_thread(void *fd)
+{
+    go_on(*(int *)fd);
+}
+
+static void play_thread_exec(void)
+{
+    pthread_t other;
+    int fd = open_path("file");
+
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    start_thread(&other, wait_for_end, NULL);
+    in_thread(exec_in_thread, &fd);
+}
+
+/* --- exit: files are open when the process ends, by itself or killed --- */
+
+static void *end_all(void *arg)
+{
+    (void)arg;
+    leave();
+}
+
+static void play_and_leave(void)
+{
+    pthread_t other;
+    int fd = open_path("file");
+
+    open_several(2);
+    copy(fd, 30, 0);
+    start_thread(&other, wait_for_end, NULL);
+    in_thread(end_all, NULL);
+}
+
+static void play_and_hang(int ready)
+{
+    pthread_t other;
+
+    open_several(3);
+    start_thread(&other, wait_for_end, NULL);
+    state_exit();
+    expect(write(ready, "", 1), "write");
+    pause();
+}
+
+static void play_exit(void)
+{
+    int ready[2], status;
+    char byte;
+
+    pid_t child = fork_child();
+    if (child == 0)
+        play_and_leave();
+    join_child(child);
+    expect(pipe(ready), "pipe");
+    child = fork_child();
+    if (child == 0)
+        play_and_hang(ready[1]);
+    expect(read(ready[0], &byte, 1), "read");
+    expect(kill(child, SIGKILL), "kill");
+    expect(waitpid(child, &status, 0), "waitpid");
+    open_path("file");
+}
+
+/* --- names: any bytes in a file's name and in the program's --- */
+
+static const char *const hostile_names[] = {
+    "with space",
+    "quote\"quote'`$(x)",
+    "back\\slash\\n\\u0041",
+    "new\nline\ttab\r\x1b[31m\x7f",
+    "{\"codigo\": \"open\"}",
+    "percent%s%n%d",
+    " \\",
+    "a\xc3\xb1o \xe2\x82\xac \xf0\x9f\x90\xa7",
+    "latin a\xf1o",
+    "cut \xe2\x82",
+    "overlong \xc0\xaf \xe0\x80\xaf",
+    "surrogate \xed\xa0\x80",
+    "beyond \xf4\x90\x80\x80 \xff\xfe",
+    "replaced \xef\xbf\xbd",
+    "gone (deleted)",
+    "..hidden",
+};
+
+enum { N_HOSTILE = sizeof(hostile_names) / sizeof(*hostile_names), LONGEST = 255 };
+
+/* A name of 255 bytes: of letters, and of two-byte characters cut in the middle. */
+static const char *longest_name(const char *unit)
+{
+    static _Thread_local char name[LONGEST + 1];
+
+    for (size_t i = 0; i < LONGEST; i++)
+        name[i] = unit[i % strlen(unit)];
+    return name;
+}
+
+static void set_names(void)
+{
+    set_file();
+    for (int i = 0; i < N_HOSTILE; i++)
+        make_file(hostile_names[i], 0644);
+    make_file(longest_name("x"), 0644);
+    make_file(longest_name("\xc3\xb1"), 0644);
+    make_directory("dir \"\n\xff");
+    make_file("dir \"\n\xff/file", 0644);
+}
+
+static void play_names(void)
+{
+    for (int i = 0; i < N_HOSTILE; i++)
+        touch_path(hostile_names[i]);
+    touch_path(longest_name("x"));
+    touch_path(longest_name("\xc3\xb1"));
+    touch_path("dir \"\n\xff/file");
+    open_as(AT_FDCWD, below("dir \"\n\xff/nothing"), "dir \"\n\xff/nothing", O_RDONLY, 0);
+    prctl(PR_SET_NAME, "q\"\\\n\x01) S 1 \xc3\xb1");
+    touch_path("file");
+    prctl(PR_SET_NAME, "fifteen bytes..");
+    touch_path("file");
+    journal_no_comm();
+    prctl(PR_SET_NAME, "\xff\xc3 cut \xe2\x82");
+    touch_path("file");
+    prctl(PR_SET_NAME, "");
+    touch_path("file");
+}
+
+/* --- deep: paths of 4,000 bytes, of 4,095, and of very many short components --- */
+
+static struct {
+    char path[PATH_MAX]; /* of the directory */
+    char last[2][256];   /* names there */
+} deep;
+
+/* Makes directories one below the other until the path has at least so many bytes. */
+static void descend(size_t bytes, const char *component)
+{
+    snprintf(deep.path, sizeof(deep.path), "%s", below(""));
+    enter("");
+    while (strlen(deep.path) < bytes) {
+        expect(mkdir(component, 0755), "mkdir");
+        expect(chdir(component), component);
+        strcat(deep.path, "/");
+        strcat(deep.path, component);
+    }
+}
+
+static void make_last(int which, size_t bytes)
+{
+    size_t length = bytes - strlen(deep.path) - 1;
+
+    memset(deep.last[which], 'z', length);
+    expect(mknod(deep.last[which], S_IFREG | 0644, 0), "mknod");
+}
+
+static void set_deep(void)
+{
+    descend(3860, "a directory with a long name");
+    make_last(0, 4000);
+    make_last(1, 4095);
+}
+
+static void set_stairs(void)
+{
+    descend(1000, "s");
+    make_last(0, 1010);
+    make_last(1, 1020);
+}
+
+static const char *deep_path(int which)
+{
+    const char *path = below(deep.path);
+
+    strcat((char *)(uintptr_t)path, "/");
+    return strcat((char *)(uintptr_t)path, deep.last[which]);
+}
+
+static void play_deep(void)
+{
+    for (int which = 0; which < 2; which++) {
+        shut(open_as(AT_FDCWD, deep.last[which], deep_path(which), O_RDONLY, 0));
+        shut(open_as(AT_FDCWD, deep_path(which), deep_path(which), O_RDONLY, 0));
+    }
+}
+
+/* --- fifo: an open that blocks until another process opens the other end --- */
+
+static void set_fifo(void)
+{
+    set_file();
+    expect(mkfifo(below("fifo"), 0600), "mkfifo");
+}
+
+static void play_fifo(void)
+{
+    pid_t child = fork_child();
+
+    if (child == 0) {
+        touch_path("fifo");
+        leave();
+    }
+    while (process_state(child) != 'S')
+        breathe();
+    for (int i = 0; i < 10; i++)
+        touch_path("file");
+    shut(open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY, 0));
+    join_child(child);
+}
+
+/* --- special: what is opened is no plain file, or has no name any more --- */
+
+static const char *name_of(long fd)
+{
+    static char name[PATH_MAX];
+    char link[40];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%ld", fd);
+    ssize_t length = readlink(link, name, sizeof(name) - 1);
+    expect(length, "readlink");
+    name[length] = '\0';
+    return name;
+}
+
+static void open_nameless(void)
+{
+    uint64_t flags = O_TMPFILE | O_RDWR;
+
+    begin();
+    long fd = syscall(SYS_openat, AT_FDCWD, below(""), flags, 0600);
+    expect(fd, "O_TMPFILE");
+    shut(opened(fd, name_of(fd), flags, 0600));
+}
+
+static void open_anew(int fd)
+{
+    char link[40];
+
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+    const char *path = strdup(name_of(fd));
+    shut(open_as(AT_FDCWD, link, path, O_RDONLY, 0));
+    free((char *)(uintptr_t)path);
+}
+
+static void set_special(void)
+{
+    set_file();
+    make_file("other", 0644);
+    make_symlink("file", "link");
+    make_directory("d");
+}
+
+static void play_special(void)
+{
+    shut(open_as(AT_FDCWD, below("file"), "file", O_PATH, 0));
+    shut(open_as(AT_FDCWD, below("link"), "link", O_PATH | O_NOFOLLOW, 0));
+    shut(open_as(AT_FDCWD, below("d"), "d", O_RDONLY | O_DIRECTORY, 0));
+    open_nameless();
+    int fd = open_path("file");
+    open_anew(fd);
+    expect(unlink(below("file")), "unlink");
+    open_anew(fd);
+    shut(fd);
+    fd = open_path("other");
+    expect(rename(below("other"), below("renamed")), "rename");
+    open_anew(fd);
+    shut(fd);
+    fd = open_as(AT_FDCWD, below("d"), "d", O_RDONLY | O_DIRECTORY, 0);
+    expect(rmdir(below("d")), "rmdir");
+    open_as(fd, "nothing", NULL, O_RDONLY, 0);
+    shut(fd);
+}
+
+/* --- fail: opens that do not succeed, and how their path is told --- */
+
+static void set_fail(void)
+{
+    set_file();
+    make_file("secret", 0600);
+    make_directory("d");
+    make_symlink("loop", "loop");
+    enter("d");
+}
+
+static void fail_with_how(const char *path)
+{
+    struct open_how how = {.flags = O_RDONLY, .resolve = RESOLVE_NO_SYMLINKS};
+
+    begin();
+    opened(syscall(SYS_openat2, AT_FDCWD, below(path), &how, sizeof(how)), below(path), O_RDONLY,
+           0);
+}
+
+static void fail_as_nobody(void)
+{
+    expect(setresuid(65534, 65534, 65534), "setresuid");
+    open_as(AT_FDCWD, below("secret"), "secret", O_RDWR, 0);
+    open_as(AT_FDCWD, below("new"), "new", O_WRONLY | O_CREAT, 0640);
+    leave();
+}
+
+static void play_fail(void)
+{
+    static char too_long[PATH_MAX + 100];
+
+    open_as(AT_FDCWD, below("nothing"), "nothing", O_RDONLY, 0);
+    open_as(AT_FDCWD, "nothing", "d/nothing", O_RDWR, 0);
+    open_as(AT_FDCWD, "../d/./nothing//x", "d/../d/./nothing//x", O_RDONLY, 0);
+    open_as(AT_FDCWD, below("file/below"), "file/below", O_RDONLY, 0);
+    open_as(AT_FDCWD, below("loop"), "loop", O_WRONLY | O_TRUNC, 0);
+    open_as(AT_FDCWD, below("file"), "file", O_RDWR | O_CREAT | O_EXCL, 0600);
+    open_as(AT_FDCWD, below("d"), "d", O_WRONLY, 0);
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_DIRECTORY, 0);
+    fail_with_how("loop");
+    int at = open_as(AT_FDCWD, below("d"), "d", O_RDONLY | O_DIRECTORY, 0);
+    open_as(at, "nothing", "d/nothing", O_RDONLY, 0);
+    open_as(at, below("nothing"), "nothing", O_RDONLY | O_CLOEXEC, 0);
+    shut(at);
+    memset(too_long, 'n', NAME_MAX + 1);
+    open_as(AT_FDCWD, below(too_long), too_long, O_RDONLY, 0);
+#ifdef SYS_open
+    begin();
+    opened(syscall(SYS_open, below("nothing"), O_RDONLY, 0), below("nothing"), O_RDONLY, 0);
+    begin();
+    opened(syscall(SYS_creat, below("d"), 0600), below("d"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+#endif
+    begin();
+    opened(syscall(SYS_openat, AT_FDCWD, 16, O_RDONLY, 0), NULL, O_RDONLY, 0);
+    pid_t child = fork_child();
+    if (child == 0)
+        fail_as_nobody();
+    join_child(child);
+    touch_path("file");
+}
+
+/* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
+
+enum { MANY = 20000, AT_ONCE = 500 };
+
+static void play_half(void)
+{
+    int fds[AT_ONCE];
+
+    for (int i = 0; i < MANY / 2; i += AT_ONCE) {
+        for (int j = 0; j < AT_ONCE; j++)
+            fds[j] = open_path("file");
+        for (int j = 0; j < AT_ONCE; j++)
+            shut(fds[j]);
+    }
+}
+
+static void play_many(void)
+{
+    pid_t child = fork_child();
+
+    play_half();
+    if (child == 0)
+        leave();
+    join_child(child);
+}
+
+/* --- pidns: filemon names processes as its own pid namespace does --- */
+
+static void play_pidns(void)
+{
+    int number[2];
+    pid_t outer;
+
+    expect(pipe(number), "pipe");
+    expect(unshare(CLONE_NEWPID), "unshare");
+    pid_t parent = getpid(), child = fork_child();
+    if (child == 0) {
+        expect(read(number[0], &outer, sizeof(outer)), "read");
+        journal_pids(outer, parent);
+        touch_path("file");
+        open_path("file");
+        leave();
+    }
+    expect(write(number[1], &child, sizeof(child)), "write");
+    join_child(child);
+}
+
+/* --- children: one child and one grandchild, for filemon --depth --- */
+
+static void play_children(void)
+{
+    touch_path("generation0");
+    pid_t child = fork_child();
+    if (child == 0) {
+        touch_path("generation1");
+        pid_t grandchild = fork_child();
+        if (grandchild == 0) {
+            touch_path("generation2");
+            leave();
+        }
+        join_child(grandchild);
+        leave();
+    }
+    join_child(child);
+}
+
+/* --- tree: files in directories, for path filters --- */
+
+static void set_tree(void)
+{
+    static const char *const directories[] = {"etc", "etc/sub", "etc/sub/in", "etcetera", "var"};
+
+    for (size_t i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+        char file[64];
+        make_directory(directories[i]);
+        snprintf(file, sizeof(file), "%s/file", directories[i]);
+        make_file(file, 0644);
+    }
+    make_symlink("etc", "link");
+}
+
+static void play_tree(void)
+{
+    int fd = open_path("etc/file");
+
+    touch_path("etc");
+    touch_path("etc/sub/file");
+    touch_path("etc/sub/in/file");
+    touch_path("etcetera/file");
+    touch_path("var/file");
+    shut(open_as(AT_FDCWD, below("link/file"), "etc/file", O_RDONLY, 0));
+    copy(fd, open_path("var/file"), 0);
+}
+
+static const struct scene {
+    const char *name;
+    void (*set)(void);
+    void (*play)(void);
+} scenes[] = {
+    {"plain", set_file, play_plain},     {"duration", set_file, play_duration},
+    {"paths", set_paths, play_paths},    {"mount", set_mount, play_mount},
+    {"chroot", set_chroot, play_chroot}, {"threads", set_file, play_threads},
+    {"hammer", set_hammer, play_hammer}, {"fork", set_fork, play_fork},
+    {"daemon", set_file, play_daemon},   {"dup", set_dup, play_dup},
+    {"others", set_file, play_others},   {"close_range", set_file, play_close_range},
+    {"exec", set_file, play_exec},       {"thread-exec", set_file, play_thread_exec},
+    {"exit", set_file, play_exit},       {"names", set_names, play_names},
+    {"deep", set_deep, play_deep},       {"stairs", set_stairs, play_deep},
+    {"fifo", set_fifo, play_fifo},       {"special", set_special, play_special},
+    {"fail", set_fail, play_fail},       {"many", set_file, play_many},
+    {"pidns", set_file, play_pidns},     {"children", set_fork, play_children},
+    {"tree", set_tree, play_tree},       {"after-exec", NULL, play_after_exec},
+};
+
+static const struct scene *find_scene(const char *name)
+{
+    for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
+        if (strcmp(scenes[i].name, name) == 0)
+            return &scenes[i];
+    }
+    fprintf(stderr, "fdwork: no such scene: %s\n", name);
+    exit(2);
+}
+
+static void list_scenes(void)
+{
+    for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
+        if (scenes[i].set != NULL)
+            puts(scenes[i].name);
+    }
+}
+
+static void wait_for_word(void)
+{
+    char line[16];
+
+    puts("ready");
+    fflush(stdout);
+    if (fgets(line, sizeof(line), stdin) == NULL)
+        die("standard input");
+}
+
+int main(int argc, char **argv)
+{
+    bool wait = argc > 1 && strcmp(argv[1], "-w") == 0;
+
+    if (argc == 1) {
+        list_scenes();
+        return 0;
+    }
+    argv += wait;
+    if (argc - wait < 4) {
+        fputs("usage: fdwork [-w] SCENE DIRECTORY JOURNAL [ARG...]\n", stderr);
+        return 2;
+    }
+    const struct scene *scene = find_scene(argv[1]);
+    given.directory = realpath(argv[2], NULL);
+    given.journal = argv[3];
+    given.args = argv + 4;
+    if (given.directory == NULL)
+        die(argv[2]);
+    umask(022);
+    journal_open(given.journal, given.directory);
+    if (scene->set != NULL)
+        scene->set();
+    if (wait)
+        wait_for_word();
+    scene->play();
+    leave();
+}

@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "journal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { MAX_HELD = 1024, BUFFER = 32 << 20 };
+
+struct held {
+    char *path;                       /* NULL: not held */
+    uint64_t open_after, open_before; /* ns: the open happened between */
+};
+
+static struct {
+    const char *file, *directory;
+    FILE *stream;
+    char *buffer;
+    pthread_mutex_t lock;
+    pid_t pid, ppid; /* 0: ask */
+    bool no_comm;
+    struct held held[MAX_HELD];
+} journal = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Clocks read before the call that is being stated. */
+static _Thread_local uint64_t began_us, began_ns;
+
+void die(const char *what)
+{
+    perror(what);
+    exit(1);
+}
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+void begin(void)
+{
+    began_us = clock_ns(CLOCK_REALTIME) / 1000;
+    began_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+void journal_open(const char *file, const char *directory)
+{
+    journal.file = file;
+    journal.directory = directory;
+    journal_reopen();
+}
+
+void journal_reopen(void)
+{
+    if (journal.stream != NULL)
+        fclose(journal.stream);
+    int fd = open(journal.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    /* Out of the way: descriptors below are then those that the workload alone uses. */
+    int high = fcntl(fd, F_DUPFD_CLOEXEC, MAX_HELD - 24);
+    if (high < 0)
+        die(journal.file);
+    close(fd);
+    journal.stream = fdopen(high, "a");
+    if (journal.buffer == NULL)
+        journal.buffer = malloc(BUFFER);
+    if (journal.stream == NULL || journal.buffer == NULL)
+        die(journal.file);
+    setvbuf(journal.stream, journal.buffer, _IOFBF, BUFFER);
+}
+
+void journal_flush(void)
+{
+    if (fflush(journal.stream) != 0)
+        die(journal.file);
+}
+
+void journal_pids(pid_t pid, pid_t ppid)
+{
+    journal.pid = pid;
+    journal.ppid = ppid;
+}
+
+void journal_no_comm(void)
+{
+    journal.no_comm = true;
+}
+
+const char *below(const char *relative)
+{
+    static _Thread_local char ring[16][8192];
+    static _Thread_local unsigned int next;
+    char *path = ring[next++ % 16];
+
+    snprintf(path, sizeof(ring[0]), "%s%s%s", *relative == '/' ? "" : journal.directory,
+             *relative == '/' || *relative == '\0' ? "" : "/", relative);
+    return path;
+}
+
+static void put_string(const char *string)
+{
+    putc('"', journal.stream);
+    for (; *string != '\0'; string++) {
+        if ((unsigned char)*string < 0x20 || *string == '"' || *string == '\\')
+            fprintf(journal.stream, "\\u%04x", (unsigned int)*string);
+        else
+            putc(*string, journal.stream);
+    }
+    putc('"', journal.stream);
+}
+
+static void put_path(const char *path)
+{
+    bool plain = true;
+
+    for (const char *byte = path; *byte != '\0'; byte++)
+        plain = plain && *byte >= ' ' && *byte <= '~';
+    fprintf(journal.stream, ",\"fichero%s\":", plain ? "" : "_hex");
+    if (plain) {
+        put_string(path);
+        return;
+    }
+    putc('"', journal.stream);
+    for (; *path != '\0'; path++)
+        fprintf(journal.stream, "%02x", (unsigned int)(unsigned char)*path);
+    putc('"', journal.stream);
+}
+
+static void put_comm(void)
+{
+    char comm[16];
+
+    prctl(PR_GET_NAME, comm);
+    if (journal.no_comm)
+        return;
+    fputs(",\"proceso\":", journal.stream);
+    put_string(comm);
+}
+
+/* Begins a line; end_line() ends it.  The lock is held between the two. */
+static void begin_line(const char *code, const char *path, int fd)
+{
+    pthread_mutex_lock(&journal.lock);
+    fprintf(journal.stream, "{\"codigo\":\"%s\"", code);
+    put_comm();
+    fprintf(journal.stream, ",\"pid\":%d,\"ppid\":%d", journal.pid ? journal.pid : getpid(),
+            journal.pid ? journal.ppid : getppid());
+    if (path != NULL)
+        put_path(path);
+    fprintf(journal.stream, ",\"descriptor\":%d,\"after_us\":%llu", fd,
+            (unsigned long long)began_us);
+}
+
+static void end_line(void)
+{
+    fputs("}\n", journal.stream);
+    pthread_mutex_unlock(&journal.lock);
+}
+
+static void put_tid(void)
+{
+    if (journal.pid == 0)
+        fprintf(journal.stream, ",\"tid\":%d", gettid());
+}
+
+static void put_before(void)
+{
+    fprintf(journal.stream, ",\"before_us\":%llu",
+            (unsigned long long)clock_ns(CLOCK_REALTIME) / 1000 + 1);
+}
+
+static void put_flags(uint64_t flags)
+{
+    static const struct {
+        const char *name;
+        uint64_t value, part_of;
+    } names[] = {
+        {"O_CREAT", 0100, 0},          {"O_EXCL", 0200, 0},
+        {"O_NOCTTY", 0400, 0},         {"O_TRUNC", 01000, 0},
+        {"O_APPEND", 02000, 0},        {"O_NONBLOCK", 04000, 0},
+        {"O_DSYNC", 010000, 04010000}, {"O_DIRECTORY", 0200000, 020200000},
+        {"O_NOFOLLOW", 0400000, 0},    {"O_NOATIME", 01000000, 0},
+        {"O_CLOEXEC", 02000000, 0},    {"O_SYNC", 04010000, 0},
+        {"O_PATH", 010000000, 0},      {"O_TMPFILE", 020200000, 0},
+    };
+    static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR"};
+
+    fprintf(journal.stream, ",\"flags\":\"%s", access[flags & 3]);
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        uint64_t whole = names[i].part_of;
+        if ((flags & names[i].value) == names[i].value && (!whole || (flags & whole) != whole))
+            fprintf(journal.stream, "|%s", names[i].name);
+    }
+    putc('"', journal.stream);
+}
+
+static void put_mode(uint64_t flags, mode_t mode)
+{
+    if (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))
+        fprintf(journal.stream, ",\"modo\":\"%04o\"", (unsigned int)mode);
+}
+
+void hold(int fd, const char *path)
+{
+    if (fd < 0 || fd >= MAX_HELD)
+        die("descriptor out of range");
+    journal.held[fd] = (struct held){strdup(path), began_ns, clock_ns(CLOCK_MONOTONIC)};
+}
+
+/* Takes the descriptor out of the table: to be done before the kernel may give its number to
+ * another thread. */
+static struct held release(int fd)
+{
+    struct held held = {0};
+
+    if (fd >= 0 && fd < MAX_HELD) {
+        held = journal.held[fd];
+        journal.held[fd] = (struct held){0};
+    }
+    return held;
+}
+
+int opened(long result, const char *path, uint64_t flags, mode_t mode)
+{
+    int error = errno;
+
+    if (result >= 0)
+        hold((int)result, path);
+    begin_line(result < 0 ? "fail" : "open", path, result < 0 ? -error : (int)result);
+    put_tid();
+    put_before();
+    put_flags(flags);
+    put_mode(flags, mode);
+    if (result < 0)
+        fprintf(journal.stream, ",\"errno\":\"%s\"", strerrorname_np(error));
+    end_line();
+    errno = error;
+    return (int)result;
+}
+
+int open_as(int dirfd, const char *name, const char *path, uint64_t flags, mode_t mode)
+{
+    begin();
+    return opened(syscall(SYS_openat, dirfd, name, flags, mode), path != NULL ? below(path) : NULL,
+                  flags, mode);
+}
+
+int open_path(const char *path)
+{
+    int fd = open_as(AT_FDCWD, below(path), path, O_RDONLY, 0);
+
+    if (fd < 0)
+        die(path);
+    return fd;
+}
+
+const char *held_path(int fd)
+{
+    return journal.held[fd].path;
+}
+
+/* A close that has happened, or that will when the process ends: then its time has no upper bound.
+ */
+static void state_close(int fd, struct held held, const char *reason, bool over)
+{
+    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+
+    begin_line("close", held.path, fd);
+    if (over) {
+        put_tid();
+        put_before();
+        fprintf(journal.stream, ",\"max_ns\":%llu", (unsigned long long)(now - held.open_after));
+    }
+    if (held.open_before < began_ns)
+        fprintf(journal.stream, ",\"min_ns\":%llu",
+                (unsigned long long)(began_ns - held.open_before));
+    fprintf(journal.stream, ",\"motivo\":\"%s\"", reason);
+    end_line();
+    free(held.path);
+}
+
+void shut(int fd)
+{
+    struct held held = release(fd);
+
+    begin();
+    if (syscall(SYS_close, fd) != 0)
+        die("close");
+    if (held.path != NULL)
+        state_close(fd, held, "close", true);
+}
+
+void shut_range(unsigned int first, unsigned int last, unsigned int flags)
+{
+    journal_flush();
+    begin();
+    if (syscall(SYS_close_range, first, last, flags) != 0)
+        die("close_range");
+    if (last >= MAX_HELD - 24 && !(flags & CLOSE_RANGE_CLOEXEC))
+        journal_reopen();
+    if (flags & CLOSE_RANGE_CLOEXEC)
+        return;
+    for (unsigned int fd = first; fd <= last && fd < MAX_HELD; fd++) {
+        if (journal.held[fd].path != NULL)
+            state_close((int)fd, release((int)fd), "close_range", true);
+    }
+}
+
+/* States a copy that the kernel made, if filemon can know what it is a copy of. */
+static int copied(int origin, int fd)
+{
+    if (fd < 0 || journal.held[origin].path == NULL)
+        return fd;
+    hold(fd, journal.held[origin].path);
+    begin_line("dup", held_path(fd), fd);
+    put_tid();
+    put_before();
+    fprintf(journal.stream, ",\"origen\":%d", origin);
+    end_line();
+    return fd;
+}
+
+int copy(int origin, int fd, int flags)
+{
+    int result;
+
+    begin();
+    if (fd < 0)
+        return copied(origin, (int)syscall(SYS_dup, origin));
+    if (flags != 0)
+        result = (int)syscall(SYS_dup3, origin, fd, flags);
+    else
+        result = dup2(origin, fd);
+    if (result < 0 || origin == fd)
+        return result;
+    if (journal.held[fd].path != NULL)
+        state_close(fd, release(fd), "dup2", true);
+    return copied(origin, fd);
+}
+
+int copy_above(int origin, int command, int least)
+{
+    begin();
+    return copied(origin, fcntl(origin, command, least));
+}
+
+pid_t fork_child(void)
+{
+    journal_flush();
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    for (int fd = 0; pid == 0 && fd < MAX_HELD; fd++)
+        free(release(fd).path);
+    return pid;
+}
+
+void join_child(pid_t pid)
+{
+    int status;
+
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        die("a child failed");
+}
+
+static void state_all(const char *reason, bool (*goes)(int fd))
+{
+    begin();
+    for (int fd = 0; fd < MAX_HELD; fd++) {
+        if (journal.held[fd].path != NULL && goes(fd))
+            state_close(fd, release(fd), reason, false);
+    }
+    journal_flush();
+}
+
+static bool any(int fd)
+{
+    return fd >= 0;
+}
+
+static bool close_on_exec(int fd)
+{
+    return fcntl(fd, F_GETFD) & FD_CLOEXEC;
+}
+
+void state_exit(void)
+{
+    state_all("exit", any);
+}
+
+void state_exec(void)
+{
+    state_all("exec", close_on_exec);
+}
+
+void leave(void)
+{
+    state_exit();
+    _exit(0);
+}

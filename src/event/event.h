@@ -99,8 +99,8 @@ enum field_kind {
 struct field {
     const char *key;
     enum field_kind kind;
-    unsigned int codes; /* bit 1u << code: the records that carry it */
-    int64_t (*get)(const struct event *); /* FIELD_INT: the value */
+    unsigned int codes;                   /* bit 1u << code: the records that carry it */
+    int64_t (*get)(const struct event *); /* FIELD_INT: the value, at most 2^53 - 1 */
     const char *help;                     /* one line, for --help and the man page's check */
 };
 
@@ -114,16 +114,19 @@ const char *event_code_name(enum event_code code);
 /* "close", "close_range", "dup2", "exec", "exit". */
 const char *event_reason_name(enum event_reason reason);
 
-/* "ENOENT" for ENOENT; "E4095" style for a number that has no name here.  buf holds the latter. */
+/* "ENOENT" for ENOENT, "ERESTARTSYS" for the kernel's own 512; "E4095" style for a number that has
+ * no name here.  buf holds the latter. */
 const char *event_errno_name(int error, char buf[static 16]);
 
 /* The most bytes event_flags_string() writes, NUL included. */
 #define EVENT_FLAGS_SIZE 320
 
 /*
- * "O_RDWR|O_CREAT|O_CLOEXEC": access mode first, then the flags by rising value, unknown bits last
- * as one hexadecimal number.  The values are those of this machine's <fcntl.h>.  O_LARGEFILE, which
- * the kernel adds by itself on 64-bit machines, is left out.  Returns buf.
+ * "O_RDWR|O_CREAT|O_CLOEXEC": access mode first (O_ACCMODE where both its bits are set), then the
+ * flags in one order on every machine, unknown bits last as one hexadecimal number.  O_SYNC and
+ * O_TMPFILE stand for O_DSYNC and O_DIRECTORY too, which they contain.  The values are those of
+ * this machine's <asm/fcntl.h>.  O_LARGEFILE, which the kernel adds by itself on 64-bit machines,
+ * is left out.  Returns buf.
  */
 char *event_flags_string(uint32_t flags, char buf[static EVENT_FLAGS_SIZE]);
 

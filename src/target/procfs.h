@@ -20,12 +20,16 @@ struct procfs {
 int procfs_open(struct procfs *procfs, const char *root);
 void procfs_close(struct procfs *procfs);
 
-/* Calls each(ctx, pid) for every process there is, until it returns other than 0; returns that, 0 or
- * -errno. */
+/* The most bytes that are read of one file: what is beyond is as if it were not there.  More than
+ * exec(2) takes as arguments by default; a process can make its cmdline as long as it likes. */
+#define PROCFS_FILE_MAX (4u << 20)
+
+/* Calls each(ctx, pid) for every process there was at the call, by rising pid, until it returns
+ * other than 0; returns that, 0 or -errno. */
 int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), void *ctx);
 
 struct procfs_stat {
-    char comm[64]; /* NUL-terminated; whatever stands between the first '(' and the last ')' */
+    char comm[64]; /* NUL-terminated; whatever stands between the first '(' and the last ')'; cut */
     char state;    /* 'Z' and 'X': ended, though its entry is still there */
     pid_t ppid;
     bool kernel_thread; /* PF_KTHREAD of its flags */
@@ -35,8 +39,8 @@ struct procfs_stat {
 /* 0, -ESRCH, -EBADMSG when the file makes no sense, -errno. */
 int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat);
 
-/* The path of the executable, " (deleted)" taken off.  *path is the caller's to free.
- * -ESRCH also for a process that has none (kernel threads, zombies), -EACCES. */
+/* The path of the executable as the kernel gives it, " (deleted)" taken off.  *path is the caller's
+ * to free. -ESRCH also for a process that has none (kernel threads, zombies), -EACCES. */
 int procfs_exe(const struct procfs *procfs, pid_t pid, char **path);
 
 /* The arguments: *args is an array ended by NULL, freed by one free().  Empty for a zombie. */

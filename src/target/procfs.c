@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "target/procfs.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "text.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+
+/* PF_KTHREAD of linux/sched.h, which is not for user space; stable since 2.6.17. */
+#define KERNEL_THREAD 0x00200000
+
+/* PID/NAME, below the directory of procfs. */
+struct entry {
+    char path[32];
+};
+
+static struct entry entry_of(pid_t pid, const char *name)
+{
+    struct entry entry;
+
+    snprintf(entry.path, sizeof entry.path, "%d/%s", pid, name);
+    return entry;
+}
+
+/* The -errno of a call that just failed: of a process that vanished only ESRCH is told. */
+static int failure(void)
+{
+    return errno == ENOENT ? -ESRCH : -errno;
+}
+
+int procfs_open(struct procfs *procfs, const char *root)
+{
+    procfs->fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return procfs->fd < 0 ? -errno : 0;
+}
+
+void procfs_close(struct procfs *procfs)
+{
+    close(procfs->fd);
+    procfs->fd = -1;
+}
+
+/* 0: the name of no process. */
+static pid_t pid_of(const struct dirent *entry)
+{
+    int64_t pid;
+
+    if (text_number(entry->d_name, strlen(entry->d_name), 1, INT_MAX, &pid) != 0)
+        return 0;
+    return (pid_t)pid;
+}
+
+static int is_process(const struct dirent *entry)
+{
+    return pid_of(entry) != 0;
+}
+
+int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), void *ctx)
+{
+    struct dirent **entries;
+    int status = 0;
+    int n = scandirat(procfs->fd, ".", &entries, is_process, versionsort);
+
+    if (n < 0)
+        return -errno;
+    for (int i = 0; i < n; i++) {
+        if (status == 0)
+            status = each(ctx, pid_of(entries[i]));
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+/* Room for at least one byte more after size, and for a NUL after that.  Powers of two, so that
+ * PROCFS_FILE_MAX is met exactly. */
+static int make_room(char **data, size_t size, size_t *room)
+{
+    if (size < *room)
+        return 0;
+    *room = *room == 0 ? 4096 : 2 * *room;
+    char *larger = realloc(*data, *room + 1);
+    if (larger == NULL)
+        return -ENOMEM;
+    *data = larger;
+    return 0;
+}
+
+/* *data is the caller's to free, after a failure too; a NUL follows its bytes. */
+static int read_descriptor(int fd, char **data, size_t *size)
+{
+    size_t room = 0;
+    ssize_t more = 1;
+
+    *data = NULL;
+    *size = 0;
+    while (more > 0 && *size < PROCFS_FILE_MAX) {
+        if (make_room(data, *size, &room) != 0)
+            return -ENOMEM;
+        more = TEMP_FAILURE_RETRY(read(fd, *data + *size, room - *size));
+        if (more < 0)
+            return failure();
+        *size += (size_t)more;
+    }
+    (*data)[*size] = '\0';
+    return 0;
+}
+
+/* The same; after a failure *data is nothing. */
+static int read_entry(const struct procfs *procfs, pid_t pid, const char *name, char **data,
+                      size_t *size)
+{
+    int fd = openat(procfs->fd, entry_of(pid, name).path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return failure();
+    int status = read_descriptor(fd, data, size);
+    close(fd);
+    if (status != 0)
+        free(*data);
+    return status;
+}
+
+/* The numbers among the fields that follow the comm, by proc(5)'s count; STATE comes before them.
+ */
+enum stat_field { STATE = 3, PPID = 4, FLAGS = 9, STARTTIME = 22, STAT_FIELDS };
+
+static int parse_numbers(const char *text, int64_t numbers[static STAT_FIELDS])
+{
+    for (int i = PPID; i < STAT_FIELDS; i++) {
+        text += strspn(text, " ");
+        size_t len = strcspn(text, " \n");
+        if (text_number(text, len, INT64_MIN, INT64_MAX, &numbers[i]) != 0)
+            return -EBADMSG;
+        text += len;
+    }
+    if (numbers[PPID] < 0 || numbers[PPID] > INT_MAX || numbers[STARTTIME] < 0)
+        return -EBADMSG;
+    return 0;
+}
+
+static int parse_stat(const char *text, size_t size, struct procfs_stat *stat)
+{
+    int64_t numbers[STAT_FIELDS];
+    const char *open = memchr(text, '(', size), *close = memrchr(text, ')', size);
+
+    /* A comm may hold both parentheses, but what follows it cannot. */
+    if (open == NULL || close == NULL || close < open || close[1] != ' ' || close[2] == '\0')
+        return -EBADMSG;
+    if (parse_numbers(close + strlen(") S"), numbers) != 0)
+        return -EBADMSG;
+    *stat = (struct procfs_stat){
+        .state = close[2],
+        .ppid = (pid_t)numbers[PPID],
+        .kernel_thread = (numbers[FLAGS] & KERNEL_THREAD) != 0,
+        .start = (uint64_t)numbers[STARTTIME],
+    };
+    size_t len = (size_t)(close - open - 1);
+    memcpy(stat->comm, open + 1, len < sizeof stat->comm ? len : sizeof stat->comm - 1);
+    return 0;
+}
+
+int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
+{
+    char *text;
+    size_t size;
+    int status = read_entry(procfs, pid, "stat", &text, &size);
+
+    if (status != 0)
+        return status;
+    status = parse_stat(text, size, stat);
+    free(text);
+    return status;
+}
+
+int procfs_exe(const struct procfs *procfs, pid_t pid, char **path)
+{
+    static const char deleted[] = " (deleted)";
+    char target[PATH_MAX + 1];
+    ssize_t len = readlinkat(procfs->fd, entry_of(pid, "exe").path, target, sizeof target);
+
+    if (len < 0)
+        return failure();
+    if ((size_t)len == sizeof target)
+        return -ENAMETOOLONG;
+    target[len] = '\0';
+    ssize_t kept = len - (ssize_t)strlen(deleted);
+    if (kept > 0 && strcmp(target + kept, deleted) == 0)
+        target[kept] = '\0';
+    *path = strdup(target);
+    return *path == NULL ? -ENOMEM : 0;
+}
+
+/* Each ended by a NUL, the last by the end at the latest: a process may have written over them. */
+static size_t count_arguments(const char *data, size_t size)
+{
+    size_t n = 0;
+
+    for (const char *end = data + size; data < end; n++)
+        data += strlen(data) + 1;
+    return n;
+}
+
+int procfs_cmdline(const struct procfs *procfs, pid_t pid, char ***args)
+{
+    char *data;
+    size_t size;
+    int status = read_entry(procfs, pid, "cmdline", &data, &size);
+
+    if (status != 0)
+        return status;
+    size_t n = count_arguments(data, size);
+    *args = malloc((n + 1) * sizeof **args + size + 1);
+    if (*args != NULL) {
+        char *copy = memcpy(*args + n + 1, data, size + 1);
+        for (size_t i = 0; i < n; i++, copy += strlen(copy) + 1)
+            (*args)[i] = copy;
+        (*args)[n] = NULL;
+    }
+    free(data);
+    return *args == NULL ? -ENOMEM : 0;
+}
+
+/* ID:CONTROLLERS:PATH (cgroups(7)): the path where it is in the hierarchy that systemd keeps. */
+static const char *systemd_path(const char *line)
+{
+    static const char *const hierarchies[] = {"::", ":name=systemd:"};
+    const char *controllers = line + strcspn(line, ":");
+
+    for (size_t i = 0; i < LENGTH(hierarchies); i++)
+        if (strncmp(controllers, hierarchies[i], strlen(hierarchies[i])) == 0)
+            return controllers + strlen(hierarchies[i]);
+    return NULL;
+}
+
+static bool has_suffix(const char *text, size_t len, const char *suffix)
+{
+    size_t tail = strlen(suffix);
+
+    return len > tail && memcmp(text + len - tail, suffix, tail) == 0;
+}
+
+/* NULL: none.  *size is the component's. */
+static const char *innermost_unit(const char *path, size_t *size)
+{
+    const char *unit = NULL;
+
+    while (*path != '\0') {
+        path += strspn(path, "/");
+        size_t len = strcspn(path, "/");
+        if (has_suffix(path, len, ".service") || has_suffix(path, len, ".scope")) {
+            unit = path;
+            *size = len;
+        }
+        path += len;
+    }
+    return unit;
+}
+
+int procfs_unit(const struct procfs *procfs, pid_t pid, char **unit)
+{
+    char *text, *line, *rest;
+    size_t size, len;
+    int status = read_entry(procfs, pid, "cgroup", &text, &size);
+
+    if (status != 0)
+        return status;
+    status = -ENOENT;
+    rest = text;
+    while (status == -ENOENT && (line = strsep(&rest, "\n")) != NULL) {
+        const char *path = systemd_path(line);
+        const char *found = path == NULL ? NULL : innermost_unit(path, &len);
+        if (found != NULL) {
+            *unit = strndup(found, len);
+            status = *unit == NULL ? -ENOMEM : 0;
+        }
+    }
+    free(text);
+    return status;
+}

@@ -1,0 +1,628 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "random.h"
+
+/*
+ * The module itself, under other names, over an allocator that counts what is in use and fails when
+ * told to.
+ */
+static size_t bytes_in_use;
+static unsigned int fail_one_in; /* 0: never */
+
+#define BLOCK_HEAD 16
+
+static void *counted_realloc(void *old, size_t size)
+{
+    char *block = old != NULL ? (char *)old - BLOCK_HEAD : NULL;
+    size_t before = block != NULL ? *(size_t *)(void *)block : 0;
+
+    if (fail_one_in != 0 && random_below(fail_one_in) == 0)
+        return NULL;
+    block = realloc(block, size + BLOCK_HEAD);
+    assert_non_null(block);
+    *(size_t *)(void *)block = size;
+    bytes_in_use += size - before;
+    return block + BLOCK_HEAD;
+}
+
+static void *counted_calloc(size_t count, size_t size)
+{
+    void *block = counted_realloc(NULL, count * size);
+
+    return block != NULL ? memset(block, 0, count * size) : NULL;
+}
+
+static void counted_free(void *block)
+{
+    if (block == NULL)
+        return;
+    bytes_in_use -= *(size_t *)(void *)((char *)block - BLOCK_HEAD);
+    free((char *)block - BLOCK_HEAD);
+}
+
+#define malloc(size) counted_realloc(NULL, size)
+#define calloc(count, size) counted_calloc(count, size)
+#define realloc(old, size) counted_realloc(old, size)
+#define free(block) counted_free(block)
+#define ledger_new counted_ledger_new
+#define ledger_free counted_ledger_free
+#define ledger_take counted_ledger_take
+#define ledger_held counted_ledger_held
+#include "event/ledger.c"
+#undef malloc
+#undef calloc
+#undef realloc
+#undef free
+
+/* What was emitted, one line each: "open 5 /etc/hosts", "close 5 /etc/hosts exit 20". */
+static char *emitted;
+static size_t emitted_size;
+static FILE *emitted_to;
+static struct event last;
+
+static void print_record(FILE *to, const struct event *record)
+{
+    fprintf(to, "%s %d", event_code_name(record->code), record->fd);
+    if (record->code != EVENT_LOST)
+        fprintf(to, " %s", record->path);
+    if (record->code == EVENT_CLOSE)
+        fprintf(to, " %s %ju", event_reason_name(record->reason), (uintmax_t)record->duration_ns);
+    if (record->code == EVENT_DUP)
+        fprintf(to, " of %d", record->origin);
+    fputc('\n', to);
+}
+
+static void emit_line(void *ctx, const struct event *record)
+{
+    (void)ctx;
+    if (record->path != NULL)
+        assert_int_equal(record->path_len, strlen(record->path));
+    last = *record;
+    last.path = NULL;
+    print_record(emitted_to, record);
+}
+
+static void emit_nothing(void *ctx, const struct event *record)
+{
+    (void)record;
+    ++*(size_t *)ctx;
+}
+
+static int set_up(void **state)
+{
+    emitted_to = open_memstream(&emitted, &emitted_size);
+    *state = counted_ledger_new(emit_line, NULL);
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    counted_ledger_free(*state);
+    fclose(emitted_to);
+    free(emitted);
+    return bytes_in_use != 0;
+}
+
+/* What was emitted since the last time. */
+static void assert_emitted(const char *expected)
+{
+    fflush(emitted_to);
+    assert_string_equal(emitted, expected);
+    rewind(emitted_to);
+    memset(emitted, 0, emitted_size);
+    fflush(emitted_to);
+}
+
+static uint64_t now_ns;
+
+static struct event event_of(enum event_code code, pid_t pid, int fd)
+{
+    return (struct event){.code = code,
+                          .pid = pid,
+                          .ppid = 1,
+                          .tid = pid,
+                          .comm = "comm",
+                          .fd = fd,
+                          .reason = REASON_CLOSE,
+                          .mono_ns = now_ns};
+}
+
+static void open_fd(struct ledger *ledger, pid_t pid, int fd, const char *path)
+{
+    struct event event = event_of(EVENT_OPEN, pid, fd);
+
+    event.path = path;
+    event.path_len = strlen(path);
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+static void close_fd(struct ledger *ledger, pid_t pid, int fd)
+{
+    struct event event = event_of(EVENT_CLOSE, pid, fd);
+
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+static void dup_fd(struct ledger *ledger, pid_t pid, int origin, int fd, enum event_reason reason)
+{
+    struct event event = event_of(EVENT_DUP, pid, fd);
+
+    event.origin = origin;
+    event.reason = reason;
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+static void take_ranges(struct ledger *ledger, enum event_code code, pid_t pid,
+                        const struct fd_range *ranges, size_t count)
+{
+    struct event event = event_of(code, pid, -1);
+
+    event.reason = REASON_CLOSE_RANGE;
+    event.ranges = ranges;
+    event.n_ranges = count;
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+static void end(struct ledger *ledger, pid_t pid)
+{
+    struct event event = event_of(EVENT_EXIT, pid, -1);
+
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+static void close_is_paired_with_open(void **state)
+{
+    now_ns = 1000;
+    open_fd(*state, 10, 3, "/etc/hosts");
+    assert_int_equal(counted_ledger_held(*state), 1);
+    now_ns = 3500;
+    close_fd(*state, 10, 3);
+    assert_emitted(
+        "open 3 /etc/hosts\n"
+        "close 3 /etc/hosts close 2500\n");
+    assert_int_equal(counted_ledger_held(*state), 0);
+    close_fd(*state, 10, 3);
+    assert_emitted("");
+}
+
+static void records_name_process_and_time_of_their_cause(void **state)
+{
+    struct event close = event_of(EVENT_CLOSE, 10, 3);
+
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/a");
+    close.ppid = 2;
+    close.tid = 11;
+    close.comm = "other";
+    close.date_us = 77;
+    assert_int_equal(counted_ledger_take(*state, &close), 0);
+    assert_int_equal(last.pid, 10);
+    assert_int_equal(last.ppid, 2);
+    assert_int_equal(last.tid, 11);
+    assert_string_equal(last.comm, "other");
+    assert_int_equal(last.date_us, 77);
+}
+
+static void processes_are_apart(void **state)
+{
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/a");
+    open_fd(*state, 11, 3, "/b");
+    close_fd(*state, 12, 3);
+    close_fd(*state, 11, 3);
+    close_fd(*state, 10, 3);
+    assert_emitted("open 3 /a\nopen 3 /b\nclose 3 /b close 0\nclose 3 /a close 0\n");
+}
+
+static void missed_close_is_an_error_about_the_older_file(void **state)
+{
+    struct event held = event_of(EVENT_HELD, 10, 3);
+
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/old");
+    open_fd(*state, 10, 3, "/new");
+    held.path = "/held";
+    held.path_len = 5;
+    assert_int_equal(counted_ledger_take(*state, &held), 0);
+    close_fd(*state, 10, 3);
+    assert_emitted(
+        "open 3 /old\nerror 3 /old\nopen 3 /new\n"
+        "error 3 /new\nheld 3 /held\nclose 3 /held close 0\n");
+    assert_int_equal(counted_ledger_held(*state), 0);
+}
+
+static void copies_have_the_path_and_a_time_of_their_own(void **state)
+{
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/a");
+    now_ns = 100;
+    dup_fd(*state, 10, 3, 4, REASON_COUNT);
+    close_fd(*state, 10, 3);
+    dup_fd(*state, 10, 4, 5, REASON_DUP2);
+    now_ns = 150;
+    close_fd(*state, 10, 4);
+    close_fd(*state, 10, 5);
+    assert_emitted(
+        "open 3 /a\ndup 4 /a of 3\nclose 3 /a close 100\ndup 5 /a of 4\n"
+        "close 4 /a close 50\nclose 5 /a close 50\n");
+}
+
+static void dup2_closes_what_it_replaces(void **state)
+{
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/a");
+    open_fd(*state, 10, 4, "/b");
+    dup_fd(*state, 10, 3, 4, REASON_DUP2);
+    assert_emitted("open 3 /a\nopen 4 /b\nclose 4 /b dup2 0\ndup 4 /a of 3\n");
+    dup_fd(*state, 10, 9, 4, REASON_DUP2);
+    assert_emitted("close 4 /a dup2 0\n");
+    dup_fd(*state, 10, 3, 3, REASON_DUP2);
+    dup_fd(*state, 10, 9, 5, REASON_COUNT);
+    assert_emitted("");
+    assert_int_equal(counted_ledger_held(*state), 1);
+}
+
+static void dup_onto_a_held_number_is_an_error(void **state)
+{
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/a");
+    open_fd(*state, 10, 4, "/b");
+    dup_fd(*state, 10, 3, 4, REASON_COUNT);
+    dup_fd(*state, 10, 9, 3, REASON_COUNT);
+    assert_emitted("open 3 /a\nopen 4 /b\nerror 4 /b\ndup 4 /a of 3\nerror 3 /a\n");
+}
+
+static void ranges_close_what_is_held_in_rising_order(void **state)
+{
+    static const struct fd_range all = {0, UINT_MAX}, some = {4, 1000000}, narrow = {7, 8},
+                                 none = {9, 3};
+
+    now_ns = 0;
+    for (int fd = 8; fd >= 3; fd--)
+        open_fd(*state, 10, fd, "/f");
+    open_fd(*state, 11, 5, "/other");
+    assert_emitted(
+        "open 8 /f\nopen 7 /f\nopen 6 /f\nopen 5 /f\nopen 4 /f\nopen 3 /f\n"
+        "open 5 /other\n");
+    take_ranges(*state, EVENT_CLOSE, 10, &none, 1);
+    assert_emitted("");
+    take_ranges(*state, EVENT_CLOSE, 10, &narrow, 1);
+    assert_emitted("close 7 /f close_range 0\nclose 8 /f close_range 0\n");
+    take_ranges(*state, EVENT_CLOSE, 10, &some, 1);
+    assert_emitted(
+        "close 4 /f close_range 0\nclose 5 /f close_range 0\n"
+        "close 6 /f close_range 0\n");
+    take_ranges(*state, EVENT_CLOSE, 10, &all, 1);
+    assert_emitted("close 3 /f close_range 0\n");
+    take_ranges(*state, EVENT_CLOSE, 10, &all, 1);
+    assert_emitted("");
+    assert_int_equal(counted_ledger_held(*state), 1);
+}
+
+static void exec_closes_its_ranges(void **state)
+{
+    static const struct fd_range ranges[] = {{8, 9}, {3, 4}, {3, 3}, {6, 6}, {20, UINT_MAX}};
+
+    now_ns = 0;
+    for (int fd = 3; fd < 10; fd++)
+        open_fd(*state, 10, fd, "/f");
+    take_ranges(*state, EVENT_EXEC, 10, NULL, 0);
+    assert_emitted("open 3 /f\nopen 4 /f\nopen 5 /f\nopen 6 /f\nopen 7 /f\nopen 8 /f\nopen 9 /f\n");
+    take_ranges(*state, EVENT_EXEC, 10, ranges, 5);
+    assert_emitted(
+        "close 3 /f exec 0\nclose 4 /f exec 0\nclose 6 /f exec 0\nclose 8 /f exec 0\n"
+        "close 9 /f exec 0\n");
+    close_fd(*state, 10, 5);
+    close_fd(*state, 10, 7);
+    assert_emitted("close 5 /f close 0\nclose 7 /f close 0\n");
+}
+
+static void exit_closes_everything(void **state)
+{
+    now_ns = 5;
+    open_fd(*state, 10, INT_MAX, "/max");
+    open_fd(*state, 10, 0, "/zero");
+    now_ns = 6;
+    end(*state, 10);
+    end(*state, 10);
+    assert_emitted(
+        "open 2147483647 /max\nopen 0 /zero\n"
+        "close 0 /zero exit 1\nclose 2147483647 /max exit 1\n");
+}
+
+static void durations_are_not_negative(void **state)
+{
+    now_ns = 1000;
+    open_fd(*state, 10, 3, "/a");
+    now_ns = 999;
+    close_fd(*state, 10, 3);
+    assert_emitted("open 3 /a\nclose 3 /a close 0\n");
+}
+
+static void fail_and_lost_pass(void **state)
+{
+    struct event fail = event_of(EVENT_FAIL, 10, -2), lost = event_of(EVENT_LOST, 0, 0);
+
+    fail.path = "/missing";
+    fail.path_len = 8;
+    assert_int_equal(counted_ledger_take(*state, &fail), 0);
+    assert_int_equal(counted_ledger_take(*state, &lost), 0);
+    assert_emitted("fail -2 /missing\nlost 0\n");
+    assert_int_equal(counted_ledger_held(*state), 0);
+}
+
+/* The rules of ledger.h once more, over plain arrays. */
+#define MODEL_PIDS 5
+#define MODEL_FDS 40
+
+struct model {
+    struct {
+        char path[16];
+        uint64_t since;
+    } held[MODEL_PIDS][MODEL_FDS];
+    FILE *to;
+};
+
+static void model_close(struct model *model, int pid, int fd, const char *reason)
+{
+    if (model->held[pid][fd].path[0] == '\0')
+        return;
+    fprintf(model->to, "close %d %s %s %ju\n", fd, model->held[pid][fd].path, reason,
+            (uintmax_t)(now_ns - model->held[pid][fd].since));
+    model->held[pid][fd].path[0] = '\0';
+}
+
+static void model_error(struct model *model, int pid, int fd)
+{
+    if (model->held[pid][fd].path[0] == '\0')
+        return;
+    fprintf(model->to, "error %d %s\n", fd, model->held[pid][fd].path);
+    model->held[pid][fd].path[0] = '\0';
+}
+
+static void model_open(struct model *model, int pid, int fd, const char *path)
+{
+    model_error(model, pid, fd);
+    fprintf(model->to, "open %d %s\n", fd, path);
+    strcpy(model->held[pid][fd].path, path);
+    model->held[pid][fd].since = now_ns;
+}
+
+static void model_dup(struct model *model, int pid, int origin, int fd, bool dup2)
+{
+    if (origin == fd)
+        return;
+    if (dup2)
+        model_close(model, pid, fd, "dup2");
+    else
+        model_error(model, pid, fd);
+    if (model->held[pid][origin].path[0] == '\0')
+        return;
+    fprintf(model->to, "dup %d %s of %d\n", fd, model->held[pid][origin].path, origin);
+    model->held[pid][fd] = model->held[pid][origin];
+    model->held[pid][fd].since = now_ns;
+}
+
+static void model_ranges(struct model *model, int pid, const struct fd_range *ranges, size_t count,
+                         const char *reason)
+{
+    for (unsigned int fd = 0; fd < MODEL_FDS; fd++)
+        for (size_t i = 0; i < count; i++)
+            if (fd >= ranges[i].first && fd <= ranges[i].last)
+                model_close(model, pid, (int)fd, reason);
+}
+
+static size_t model_held(const struct model *model)
+{
+    size_t held = 0;
+
+    for (int pid = 0; pid < MODEL_PIDS; pid++)
+        for (int fd = 0; fd < MODEL_FDS; fd++)
+            held += model->held[pid][fd].path[0] != '\0';
+    return held;
+}
+
+static void random_ranges(struct fd_range ranges[3])
+{
+    for (int i = 0; i < 3; i++) {
+        ranges[i].first = random_below(MODEL_FDS);
+        ranges[i].last = ranges[i].first + random_below(6);
+    }
+    if (random_below(8) == 0)
+        ranges[0].last = UINT_MAX;
+}
+
+static void random_step(struct ledger *ledger, struct model *model)
+{
+    int pid = (int)random_below(MODEL_PIDS), fd = (int)random_below(MODEL_FDS),
+        origin = (int)random_below(MODEL_FDS);
+    unsigned int what = random_below(100);
+    struct fd_range ranges[3];
+    char path[16];
+
+    random_ranges(ranges);
+    now_ns += random_below(1000);
+    if (what < 40) {
+        snprintf(path, sizeof(path), "/%u", random_below(1000));
+        model_open(model, pid, fd, path);
+        open_fd(ledger, pid, fd, path);
+    } else if (what < 65) {
+        model_close(model, pid, fd, "close");
+        close_fd(ledger, pid, fd);
+    } else if (what < 90) {
+        model_dup(model, pid, origin, fd, what < 80);
+        dup_fd(ledger, pid, origin, fd, what < 80 ? REASON_DUP2 : REASON_COUNT);
+    } else if (what < 94) {
+        model_ranges(model, pid, ranges, 1, "close_range");
+        take_ranges(ledger, EVENT_CLOSE, pid, ranges, 1);
+    } else if (what < 98) {
+        model_ranges(model, pid, ranges, 3, "exec");
+        take_ranges(ledger, EVENT_EXEC, pid, ranges, 3);
+    } else {
+        model_ranges(model, pid, &(struct fd_range){0, UINT_MAX}, 1, "exit");
+        end(ledger, pid);
+    }
+}
+
+static void any_history_is_as_the_rules_say(void **state)
+{
+    struct model model = {.to = NULL};
+    size_t size;
+    char *expected;
+
+    random_start(__func__);
+    now_ns = 0;
+    model.to = open_memstream(&expected, &size);
+    for (int i = 0; i < 50000; i++) {
+        random_step(*state, &model);
+        assert_int_equal(counted_ledger_held(*state), model_held(&model));
+        if (i % 1000 != 999)
+            continue;
+        fflush(model.to);
+        assert_emitted(expected);
+        rewind(model.to);
+        memset(expected, 0, size);
+        fflush(model.to);
+    }
+    fclose(model.to);
+    free(expected);
+}
+
+/* A ledger without memory says so, and never holds what it did not hold before. */
+static void it_survives_without_memory(void **state)
+{
+    struct ledger *ledger = *state;
+    unsigned int refused = 0;
+
+    random_start(__func__);
+    for (int i = 0; i < 100000; i++) {
+        struct event event = event_of(EVENT_OPEN, (int)random_below(20), (int)random_below(50));
+        size_t before = counted_ledger_held(ledger);
+        int result;
+
+        event.path = "/some/path";
+        event.path_len = strlen(event.path);
+        if (random_below(2) == 0) {
+            event.code = EVENT_DUP;
+            event.origin = (int)random_below(50);
+        }
+        if (random_below(20) == 0)
+            event.code = EVENT_EXIT;
+        fail_one_in = 3;
+        result = counted_ledger_take(ledger, &event);
+        fail_one_in = 0;
+        assert_true(result == 0 || result == -ENOMEM);
+        if (result == 0)
+            continue;
+        refused++;
+        assert_true(counted_ledger_held(ledger) <= before);
+        assert_null(find(ledger, event.pid, event.fd));
+    }
+    assert_in_range(refused, 1, 100000);
+    for (int pid = 0; pid < 20; pid++)
+        end(ledger, pid);
+    assert_int_equal(counted_ledger_held(ledger), 0);
+    assert_int_equal(ledger->processes.count, 0);
+}
+
+static void memory_is_for_what_is_held(void **state)
+{
+    size_t records = 0, empty;
+    struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
+
+    (void)state;
+    open_fd(ledger, 1, 3, "/a");
+    end(ledger, 1);
+    empty = bytes_in_use;
+    for (int pid = 1; pid <= 300000; pid++) {
+        open_fd(ledger, pid, 3, "/etc/ld.so.cache");
+        close_fd(ledger, pid, 3);
+    }
+    assert_int_equal(bytes_in_use, empty);
+    for (int pid = 1; pid <= 10000; pid++)
+        for (int fd = 3; fd < 13; fd++)
+            open_fd(ledger, pid, fd, "/etc/hosts");
+    assert_int_equal(counted_ledger_held(ledger), 100000);
+    assert_in_range(bytes_in_use, empty, 100000 * 200);
+    for (int pid = 1; pid <= 10000; pid++)
+        end(ledger, pid);
+    assert_int_equal(bytes_in_use, empty);
+    assert_int_equal(records, 2 + 600000 + 200000);
+    counted_ledger_free(ledger);
+}
+
+/* Many descriptors of one process, and one that stays: what the others took is given back. */
+static void memory_of_one_process_shrinks(void **state)
+{
+    static const struct fd_range most = {1, UINT_MAX};
+    size_t records = 0, before;
+    struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
+
+    (void)state;
+    open_fd(ledger, 1, 0, "/stays");
+    before = bytes_in_use;
+    for (int round = 0; round < 2; round++) {
+        for (int fd = 1; fd <= 50000; fd++)
+            dup_fd(ledger, 1, 0, fd, REASON_COUNT);
+        assert_in_range(bytes_in_use, before, 50000 * 100);
+        for (int fd = 50000; round == 0 && fd > 0; fd--)
+            close_fd(ledger, 1, fd);
+    }
+    take_ranges(ledger, EVENT_CLOSE, 1, &most, 1);
+    assert_int_equal(counted_ledger_held(ledger), 1);
+    for (int i = 0; i < 20; i++) {
+        open_fd(ledger, 1, 1, "/again");
+        close_fd(ledger, 1, 1);
+    }
+    assert_int_equal(bytes_in_use, before);
+    counted_ledger_free(ledger);
+}
+
+static void freeing_nothing_is_allowed(void **state)
+{
+    (void)state;
+    counted_ledger_free(NULL);
+    fail_one_in = 1;
+    assert_null(counted_ledger_new(emit_line, NULL));
+    fail_one_in = 0;
+}
+
+#define test_of(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_of(close_is_paired_with_open),
+        test_of(records_name_process_and_time_of_their_cause),
+        test_of(processes_are_apart),
+        test_of(missed_close_is_an_error_about_the_older_file),
+        test_of(copies_have_the_path_and_a_time_of_their_own),
+        test_of(dup2_closes_what_it_replaces),
+        test_of(dup_onto_a_held_number_is_an_error),
+        test_of(ranges_close_what_is_held_in_rising_order),
+        test_of(exec_closes_its_ranges),
+        test_of(exit_closes_everything),
+        test_of(durations_are_not_negative),
+        test_of(fail_and_lost_pass),
+        test_of(any_history_is_as_the_rules_say),
+        test_of(it_survives_without_memory),
+        test_of(memory_is_for_what_is_held),
+        test_of(memory_of_one_process_shrinks),
+        test_of(freeing_nothing_is_allowed),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

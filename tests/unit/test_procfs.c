@@ -149,6 +149,7 @@ static void test_stat_that_makes_no_sense(void **state)
         "10 (a)S 1 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5",
         "10 (a S 1 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5",
         "10 a) S 1 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5",
+        ") S 1 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5 (",
         "10 )a( S 1 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5",
         "10 (a) S -1 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5",
         "10 (a) S 9999999999 1 1 0 -1 0 0 0 0 0 1 2 3 4 20 0 1 0 5",
@@ -323,6 +324,7 @@ static void test_unit_of_cgroup_v1(void **state)
                 "1:name=systemd:/system.slice/cron.service\n",
                 "cron.service");
     assert_unit(tree, "1:name=systemd:/system.slice/cron.service\n0::/\n", "cron.service");
+    assert_unit(tree, "1:name=systemd:/a.service\n0::/b.service\n", "a.service");
     assert_unit(tree, "1:name=systemd:/\n0::/system.slice/cron.service\n", "cron.service");
 }
 
@@ -408,11 +410,20 @@ static void test_what_cannot_be_read(void **state)
 
 /* -- bytes of any kind ------------------------------------------------- */
 
+static int lowest_free_descriptor(void)
+{
+    int fd = dup(STDERR_FILENO);
+
+    close(fd);
+    return fd;
+}
+
 /* The same bytes on every run; the sanitizers are the judge. */
 static void test_garbage_is_survived(void **state)
 {
     const struct proctree *tree = *state;
     static const char alphabet[] = "() \n:/0123456789-SZname=systemd.servicescope@\0\xff";
+    int lowest = lowest_free_descriptor();
     uint32_t random = 2011;
 
     for (int round = 0; round < 2000; round++) {
@@ -432,6 +443,7 @@ static void test_garbage_is_survived(void **state)
         assert_int_equal(procfs_cmdline(&tree->procfs, 10, &args), 0);
         free(args);
     }
+    assert_int_equal(lowest_free_descriptor(), lowest);
 }
 
 /* -- the real one ------------------------------------------------------ */

@@ -6,10 +6,9 @@
  *   1  its comm (a name longer than the kernel's 15 bytes matches a comm cut from it only where the
  *      executable's or argv[0]'s last component is the whole name)
  *   2  the last component of its executable
- *   3  the last component of argv[0], or of the script that an interpreter runs: the first argument
- *      that is no option, where argv[0] names an interpreter (sh, bash, dash, zsh, ksh, busybox, env,
- *      python*, perl*, ruby*, node, nodejs, php*, lua*, tclsh*, wish*, awk, gawk, mawk, sed, guile*,
- *      Rscript).  A leading '-' of argv[0] (a login shell) is no part of the name.
+ *   3  the last component of argv[0] (a '-' before it, of a login shell, is no part of it), or of
+ *      the script that an interpreter runs: where argv[0] is one of those that names.c lists, the
+ *      first argument that is no option; none for sh -c, perl -e and their like
  *   4  the systemd unit of its cgroup without ".service" and without "@instance"
  *   5  any directory component of its executable
  *
@@ -31,7 +30,8 @@ struct name_match {
     size_t n_pids;
 };
 
-/* self: the process to leave out.  0, -errno; release with name_match_release() in either case. */
+/* name: not empty and without a slash.  self: the process to leave out.  0, -errno; release with
+ * name_match_release() in either case. */
 int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
                  struct name_match *match);
 void name_match_release(struct name_match *match);

@@ -22,7 +22,8 @@ struct pathfilter *pathfilter_new(void);
 void pathfilter_free(struct pathfilter *filter);
 
 /*
- * Adds an absolute, normalized path, as pathfilter_resolve() gives it; it is copied.
+ * Adds an absolute, normalized path, as pathfilter_resolve() gives it; it is copied.  One that is
+ * there already with this verdict is not added twice.
  * 0, -ENOMEM, -EINVAL when it does not begin with '/'.
  */
 int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict);
@@ -41,10 +42,11 @@ int pathfilter_each(const struct pathfilter *filter,
 
 /*
  * An operand as the kernel will name it: made absolute by the working directory, symbolic links of
- * the part that exists resolved (realpath(3)), ".", ".." and double slashes of the rest taken out by
- * their letters.  It need not exist.  *resolved is the caller's to free.
- * 0, -ENOMEM, -EINVAL for an empty path, -ENAMETOOLONG past PATH_MAX, or what realpath failed with
- * (ELOOP, EACCES).
+ * the part that exists resolved (realpath(3)), ".", ".." and double slashes of the rest taken out
+ * by their letters.  It need not exist.  A link whose target does not exist stands for itself: it
+ * is not known yet what will be there.  *resolved is the caller's to free. 0, -ENOMEM, -EINVAL for
+ * an empty path, -ENAMETOOLONG past PATH_MAX, -ENOENT where the working directory was removed, or
+ * what realpath failed with (ELOOP, EACCES).
  */
 int pathfilter_resolve(const char *path, char **resolved);
 

@@ -511,6 +511,7 @@ static void it_survives_without_memory(void **state)
     for (int i = 0; i < 100000; i++) {
         struct event event = event_of(EVENT_OPEN, (int)random_below(20), (int)random_below(50));
         size_t before = counted_ledger_held(ledger);
+        const struct process *process;
         int result;
 
         event.path = "/some/path";
@@ -529,6 +530,8 @@ static void it_survives_without_memory(void **state)
             continue;
         refused++;
         assert_true(counted_ledger_held(ledger) <= before);
+        process = map_get(&ledger->processes, (uint32_t)event.pid);
+        assert_true(process == NULL || process->held.count != 0);
         assert_null(find(ledger, event.pid, event.fd));
     }
     assert_in_range(refused, 1, 100000);

@@ -59,8 +59,7 @@ static bool brings_program(const struct interpreter *interpreter, const char *op
 {
     size_t len = strlen(option);
 
-    return len > 1 && option[1] != '-' &&
-           strchr(interpreter->in_arguments, option[len - 1]) != NULL;
+    return option[1] != '-' && strchr(interpreter->in_arguments, option[len - 1]) != NULL;
 }
 
 /* The script that an interpreter runs; NULL: none. */
@@ -85,8 +84,7 @@ static bool match_comm(const struct candidate *candidate, const char *name)
 {
     if (strlen(name) <= COMM_MAX)
         return strcmp(candidate->stat.comm, name) == 0;
-    return strlen(candidate->stat.comm) == COMM_MAX &&
-           strncmp(candidate->stat.comm, name, COMM_MAX) == 0 &&
+    return strncmp(candidate->stat.comm, name, COMM_MAX) == 0 &&
            (exe_is(candidate, name) || strcmp(program_of(candidate->args), name) == 0);
 }
 
@@ -107,7 +105,7 @@ static bool match_unit(const struct candidate *candidate, const char *name)
         return false;
     size_t len = strcspn(candidate->unit, "@");
     const char *end = candidate->unit + len;
-    if (*end == '\0' && len > strlen(suffix) && strcmp(end - strlen(suffix), suffix) == 0)
+    if (len > strlen(suffix) && strcmp(end - strlen(suffix), suffix) == 0)
         len -= strlen(suffix);
     return strlen(name) == len && memcmp(candidate->unit, name, len) == 0;
 }

@@ -11,28 +11,31 @@
 
 #include "output/output.h"
 
+#define FILEMON_VERSION "0.1.0"
+
 enum engine_choice { CHOOSE_AUTO, CHOOSE_STAP, CHOOSE_BPF };
 
 enum options_action { ACTION_RUN, ACTION_CHECK, ACTION_PREPARE, ACTION_HELP, ACTION_VERSION };
 
-/* Lists end with a NULL; strings are argv's own, not copied, except where said. */
+/* Lists end with a NULL and are there after options_parse(), if empty; strings are argv's own. */
 struct options {
     enum options_action action;
-    pid_t *pids; /* -p and operands of digits, doubles taken out */
+    pid_t *pids; /* -p and operands of digits: rising, each once */
     size_t n_pids;
     char **names;    /* -n */
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
     bool all;
-    char **command; /* what follows "--"; NULL without */
+    char **command; /* what follows "--", argv's own, too; NULL without */
     int depth;      /* DEPTH_ALL or 0 and more */
     enum engine_choice engine;
     enum output_format format;
     const char *output; /* NULL: standard output */
     bool failed;
-    int64_t duration_ms; /* -1: no end */
-    const char *kernel, *kallsyms, *module_dir;
-    int verbosity; /* -1 quiet, 0, 1 verbose */
+    int64_t duration_ms;           /* -1: no end */
+    const char *kernel, *kallsyms; /* with ACTION_PREPARE: both or neither */
+    const char *module_dir;        /* NULL: the default */
+    int verbosity;                 /* -1 quiet, 0, 1 verbose */
 };
 
 /* The defaults. */
@@ -40,8 +43,10 @@ void options_init(struct options *options);
 void options_release(struct options *options);
 
 /*
- * Parses argv (argv[0] the program).  0; -EINVAL with a message given that says what is wrong and
- * what to do; -ENOMEM.  Does not exit, prints nothing else.  Call options_init() first.
+ * Parses argv (argv[0] the program; its words may be moved).  0; -EINVAL with a message given that
+ * says what is wrong and what to do; -ENOMEM.  Does not exit, prints nothing else.  Call
+ * options_init() first, options_release() in any case.  After --help or --version, which act at
+ * once, what stands before them has been parsed and not checked.
  */
 int options_parse(struct options *options, int argc, char **argv);
 

@@ -2,55 +2,10 @@
 #include "diag.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
-/* Standard error, caught in a socket that keeps each write(2) a message of its own. */
-struct caught {
-    int saved, ends[2];
-};
-
-static int catch_begin(void **state)
-{
-    static struct caught caught;
-
-    *state = &caught;
-    diag_set_verbosity(0);
-    caught.saved = dup(STDERR_FILENO);
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, caught.ends) != 0)
-        return -1;
-    return dup2(caught.ends[1], STDERR_FILENO) < 0;
-}
-
-static int catch_end(void **state)
-{
-    const struct caught *caught = *state;
-
-    dup2(caught->saved, STDERR_FILENO);
-    close(caught->saved);
-    close(caught->ends[0]);
-    close(caught->ends[1]);
-    return 0;
-}
-
-/* The next write, NUL-terminated; "" when there was none. */
-static const char *next(void **state)
-{
-    static char line[2 * DIAG_LINE_MAX];
-    const struct caught *caught = *state;
-    ssize_t size = recv(caught->ends[0], line, sizeof line - 1, 0);
-
-    line[size < 0 ? 0 : size] = '\0';
-    return line;
-}
+#include "caught.h"
 
 static void assert_shown(void **state, const char *argument, const char *expected)
 {
@@ -58,7 +13,7 @@ static void assert_shown(void **state, const char *argument, const char *expecte
 
     diag(DIAG_ERROR, "%s", argument);
     strcat(strcat(line, expected), "\n");
-    assert_string_equal(next(state), line);
+    assert_string_equal(caught_line(state), line);
 }
 
 static void test_one_write_a_message(void **state)
@@ -66,10 +21,10 @@ static void test_one_write_a_message(void **state)
     diag(DIAG_ERROR, "%s: %d of %d", "one", 1, 2);
     diag(DIAG_ERROR, "two");
     diag(DIAG_ERROR, "%s", "");
-    assert_string_equal(next(state), "filemon: one: 1 of 2\n");
-    assert_string_equal(next(state), "filemon: two\n");
-    assert_string_equal(next(state), "filemon: \n");
-    assert_string_equal(next(state), "");
+    assert_string_equal(caught_line(state), "filemon: one: 1 of 2\n");
+    assert_string_equal(caught_line(state), "filemon: two\n");
+    assert_string_equal(caught_line(state), "filemon: \n");
+    assert_string_equal(caught_line(state), "");
 }
 
 static void test_what_passes(void **state)
@@ -100,7 +55,7 @@ static void test_a_backslash_is_unambiguous(void **state)
 static void test_the_format_is_escaped_too(void **state)
 {
     diag(DIAG_ERROR, "one\ntwo");
-    assert_string_equal(next(state), "filemon: one\\ntwo\n");
+    assert_string_equal(caught_line(state), "filemon: one\\ntwo\n");
 }
 
 static void test_levels(void **state)
@@ -118,7 +73,7 @@ static void test_levels(void **state)
         diag(DIAG_INFO, "info");
         diag(DIAG_VERBOSE, "verbose");
         for (int i = 0; i < 4; i++)
-            assert_string_equal(next(state), expected[verbosity + 1][i]);
+            assert_string_equal(caught_line(state), expected[verbosity + 1][i]);
     }
 }
 
@@ -141,17 +96,17 @@ static void test_the_longest_line(void **state)
 
     fill(text, most, 'x');
     diag(DIAG_ERROR, "%s", text);
-    const char *line = next(state);
+    const char *line = caught_line(state);
     assert_int_equal(strlen(line), DIAG_LINE_MAX);
     assert_string_equal(line + DIAG_LINE_MAX - 3, "xx\n");
 
     fill(text, most + 1, 'x');
     diag(DIAG_ERROR, "%s", text);
-    assert_cut(next(state), DIAG_LINE_MAX);
+    assert_cut(caught_line(state), DIAG_LINE_MAX);
 
     fill(text, sizeof text - 1, 'x');
     diag(DIAG_ERROR, "%s", text);
-    assert_cut(next(state), DIAG_LINE_MAX);
+    assert_cut(caught_line(state), DIAG_LINE_MAX);
 }
 
 /* Wherever the cut falls, it falls between characters and the line is as long as it can be. */
@@ -176,7 +131,7 @@ static void test_the_cut_keeps_characters_whole(void **state)
             diag(DIAG_ERROR, "%s", text);
             size_t begin = strlen("filemon: ") + before;
             size_t whole = (DIAG_LINE_MAX - strlen("...\n") - begin) / shown;
-            const char *line = next(state);
+            const char *line = caught_line(state);
             assert_cut(line, begin + whole * shown + strlen("...\n"));
             assert_memory_equal(line + begin + (whole - 1) * shown, cases[i].shown, shown);
         }
@@ -188,14 +143,14 @@ static void test_errno_is_left_alone(void **state)
     errno = ENOTTY;
     diag(DIAG_ERROR, "%m");
     assert_int_equal(errno, ENOTTY);
-    assert_string_equal(next(state), "filemon: Inappropriate ioctl for device\n");
+    assert_string_equal(caught_line(state), "filemon: Inappropriate ioctl for device\n");
 
     close(STDERR_FILENO);
     diag(DIAG_ERROR, "nobody hears this");
     assert_int_equal(errno, ENOTTY);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, catch_begin, catch_end)
+#define TEST(name) cmocka_unit_test_setup_teardown(name, caught_begin, caught_end)
 
 int main(void)
 {

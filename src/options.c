@@ -1,0 +1,599 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diag.h"
+#include "engine/engine.h"
+#include "event/event.h"
+#include "text.h"
+
+#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
+#define DIGITS "0123456789"
+#define BLANKS " \t\n"
+
+/* The kernel's PID_MAX_LIMIT (linux/threads.h). */
+#define PID_LIMIT 4194304
+#define DEPTH_LIMIT 1000000
+#define DURATION_LIMIT_S (10 * 366 * 24 * 3600)
+
+/* One message, and what options_parse() then returns. */
+#define refuse(...) (diag(DIAG_ERROR, __VA_ARGS__), -EINVAL)
+
+/* The one list of options: for getopt_long(3), for messages and for --help. */
+enum { CODE_CHECK = UCHAR_MAX + 1, CODE_PREPARE, CODE_KERNEL, CODE_KALLSYMS, CODE_MODULE_DIR };
+
+static const struct row {
+    int code;             /* its letter, or one of the above; 0: no option, only for --help */
+    const char *name;     /* NULL: none but the letter */
+    const char *argument; /* NULL: it takes none.  a|b|c: these words, in the order of their enum */
+    const char *help;     /* '\n' begins another line; NULL: not shown */
+} rows[] = {
+    {0, NULL, NULL, "Targets"},
+    {'p', "pid", "PID[,PID...]", "this process; operands made of digits are more"},
+    {'n', "name", "NAME", "every process of that program, now and later"},
+    {'a', "all", NULL, "every process; needs a PATH"},
+    {0, NULL, "-- COMMAND [ARG...]", "run it, watched from its first instruction"},
+    {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one"},
+    {0, NULL, NULL, "What to report"},
+    {0, NULL, "PATH", "files at or below it; default: every file"},
+    {'X', "exclude", "PATH", "not below this one; the longest match decides"},
+    {'x', "failed", NULL, "opens that failed, too"},
+    {'i', "initial", NULL, NULL},
+    {'c', "summary", NULL, NULL},
+    {'C', NULL, NULL, NULL},
+    {'d', "duration", "SECONDS", "stop by itself; fractions allowed"},
+    {0, NULL, NULL, "Output"},
+    {'f', "format", "json|text|csv", "default: json, the only one so far"},
+    {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew"},
+    {0, NULL, NULL, "Engine"},
+    {'e', "engine", "auto|stap|bpf", "default: auto, stap where it can run, else bpf"},
+    {CODE_CHECK, "check", NULL, "say which engines can run here, or what to mend"},
+    {CODE_PREPARE, "prepare", NULL, "build the probe module now, for later starts"},
+    {CODE_KERNEL, "kernel", "RELEASE", "with --prepare: for that kernel"},
+    {CODE_KALLSYMS, "kallsyms", "FILE", "with --kernel: a copy of its /proc/kallsyms"},
+    {CODE_MODULE_DIR, "module-dir", "DIR", "where modules are built and looked for"},
+    {0, NULL, NULL, "Other"},
+    {'q', "quiet", NULL, "errors and warnings alone"},
+    {'v', "verbose", NULL, "more on what is done, stap's own passes too"},
+    {'h', "help", NULL, "this help"},
+    {'V', "version", NULL, "the version"},
+};
+
+/* How a message names an option. */
+struct label {
+    char text[24];
+};
+
+static struct label label_of(const struct row *row)
+{
+    struct label label;
+
+    if (row->code <= UCHAR_MAX)
+        snprintf(label.text, sizeof label.text, "-%c", row->code);
+    else
+        snprintf(label.text, sizeof label.text, "--%s", row->name);
+    return label;
+}
+
+/* NULL: no option has that code. */
+static const struct row *find_row(int code)
+{
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        if (code != 0 && rows[i].code == code)
+            return &rows[i];
+    return NULL;
+}
+
+/* What getopt_long(3) wants to know. */
+struct grammar {
+    char letters[2 + 2 * LENGTH(rows) + 1];
+    struct option names[LENGTH(rows) + 1];
+};
+
+static void grammar_init(struct grammar *grammar)
+{
+    struct option *option = grammar->names;
+    /* '-': operands in their order, so that "--" stays where it is.  ':': no messages. */
+    char *letter = stpcpy(grammar->letters, "-:");
+
+    for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
+        if (row->name != NULL)
+            *option++ = (struct option){row->name, row->argument != NULL, NULL, row->code};
+        if (row->code == 0 || row->code > UCHAR_MAX)
+            continue;
+        *letter++ = (char)row->code;
+        if (row->argument != NULL)
+            *letter++ = ':';
+    }
+    *letter = '\0';
+    *option = (struct option){0};
+}
+
+struct parser {
+    struct options *options;
+    size_t n_names, n_paths, n_excludes;
+    bool pid_given; /* -p, wherever */
+};
+
+static int refuse_pid(const char *given)
+{
+    bool any = given[0] != '\0';
+
+    return refuse(
+        "-p wants a process id, %s%s%s: if $(pidof PROGRAM) printed nothing, PROGRAM is "
+        "not running; -n PROGRAM also watches what starts later",
+        any ? "not '" : "and there is none", given, any ? "'" : "");
+}
+
+static int reserve_pids(struct options *options, size_t more)
+{
+    pid_t *pids = reallocarray(options->pids, options->n_pids + more + 1, sizeof *pids);
+
+    if (pids == NULL)
+        return -ENOMEM;
+    options->pids = pids;
+    return 0;
+}
+
+/* There must be room for it. */
+static int add_pid(struct options *options, const char *digits, size_t len)
+{
+    int64_t pid;
+
+    if (text_number(digits, len, 1, PID_LIMIT, &pid) != 0)
+        return refuse("%.*s is no process id: they go from 1 to %d", (int)len, digits, PID_LIMIT);
+    options->pids[options->n_pids++] = (pid_t)pid;
+    return 0;
+}
+
+/* Where the number after a separator begins, or the list ends; NULL where it goes wrong. */
+static const char *next_number(const char *text)
+{
+    const char *at = text + strspn(text, BLANKS);
+    bool comma = *at == ',';
+
+    if (comma)
+        at += 1 + strspn(at + 1, BLANKS);
+    return isdigit((unsigned char)*at) || (*at == '\0' && !comma) ? at : NULL;
+}
+
+static int add_pids(struct options *options, const char *list)
+{
+    const char *at = list + strspn(list, BLANKS);
+
+    if (!isdigit((unsigned char)*at))
+        return refuse_pid(at);
+    int status = reserve_pids(options, strlen(at) / 2 + 1);
+    while (status == 0 && *at != '\0') {
+        size_t len = strspn(at, DIGITS);
+        const char *next = next_number(at + len);
+        if (next == NULL)
+            return refuse("-p: '%s' is no list of process ids, like 1,2,3", list);
+        status = add_pid(options, at, len);
+        at = next;
+    }
+    return status;
+}
+
+static int add_name(struct parser *parser, char *name)
+{
+    const char *slash = strrchr(name, '/');
+
+    if (slash != NULL)
+        return refuse("-n %s: a NAME is no path: give its last component, '%s'", name, slash + 1);
+    if (strlen(name) > NAME_MAX)
+        return refuse("-n: no program has a NAME of more than %d bytes", NAME_MAX);
+    parser->options->names[parser->n_names++] = name;
+    return 0;
+}
+
+static int take_number(const struct row *row, const char *argument, int64_t max, int *number)
+{
+    int64_t value;
+
+    if (text_number(argument, strlen(argument), 0, max, &value) != 0)
+        return refuse("%s wants a number from 0 to %jd, not '%s'", label_of(row).text,
+                      (intmax_t)max, argument);
+    *number = (int)value;
+    return 0;
+}
+
+/* Seconds, with a fraction that counts to the millisecond. */
+static int parse_duration(const char *text, int64_t *ms)
+{
+    size_t whole = strspn(text, DIGITS);
+    const char *fraction = text + whole + (text[whole] == '.');
+    size_t places = strspn(fraction, DIGITS);
+    char three[] = "000";
+    int64_t seconds = 0, thousandths;
+
+    if (whole + places == 0 || fraction[places] != '\0')
+        return -EINVAL;
+    if (whole > 0 && text_number(text, whole, 0, DURATION_LIMIT_S, &seconds) != 0)
+        return -ERANGE;
+    memcpy(three, fraction, places < 3 ? places : 3);
+    text_number(three, 3, 0, 999, &thousandths);
+    *ms = seconds * 1000 + thousandths;
+    return *ms > 0 ? 0 : -ERANGE;
+}
+
+static int take_duration(struct options *options, const char *argument)
+{
+    if (parse_duration(argument, &options->duration_ms) != 0)
+        return refuse("-d wants seconds from 0.001 to %d, not '%s'", DURATION_LIMIT_S, argument);
+    return 0;
+}
+
+/* Which of the words of the row it is. */
+static int take_choice(const struct row *row, const char *argument, int *choice)
+{
+    size_t len = strlen(argument);
+    int i = 0;
+
+    for (const char *word = row->argument; word != NULL; i++) {
+        size_t end = strcspn(word, "|");
+        if (end == len && memcmp(word, argument, len) == 0) {
+            *choice = i;
+            return 0;
+        }
+        word = word[end] == '|' ? word + end + 1 : NULL;
+    }
+    return refuse("%s wants one of %s, not '%s'", label_of(row).text, row->argument, argument);
+}
+
+static int take_action(struct options *options, enum options_action action)
+{
+    if (options->action != ACTION_RUN && options->action != action)
+        return refuse("--check and --prepare: one at a time");
+    options->action = action;
+    return 0;
+}
+
+/* It becomes part of file names. */
+static int take_release(struct options *options, const char *release)
+{
+    if (strchr(release, '/') != NULL || release[0] == '.')
+        return refuse("--kernel wants a release as uname -r says it, not '%s'", release);
+    options->kernel = release;
+    return 0;
+}
+
+static int refuse_missing(const struct row *row)
+{
+    if (row->code == 'p')
+        return refuse_pid("");
+    return refuse("%s wants an argument: %s", label_of(row).text, row->argument);
+}
+
+/* What filemon does not do yet: each goes from here when it comes. */
+static bool is_to_come(const struct row *row, const char *argument)
+{
+    if (row->code == 'f')
+        return strcmp(argument, "text") == 0 || strcmp(argument, "csv") == 0;
+    return row->code == 'i' || row->code == 'c' || row->code == 'C';
+}
+
+static int take_option(struct parser *parser, const struct row *row, char *argument)
+{
+    struct options *options = parser->options;
+    int status = 0, choice = 0;
+
+    if (is_to_come(row, argument))
+        return refuse("not yet: %s%s%s is to come", label_of(row).text, argument != NULL ? " " : "",
+                      argument != NULL ? argument : "");
+    if (argument != NULL && argument[0] == '\0')
+        return refuse_missing(row);
+
+    switch (row->code) {
+    case 'p':
+        parser->pid_given = true;
+        return add_pids(options, argument);
+    case 'n':
+        return add_name(parser, argument);
+    case 'a':
+        options->all = true;
+        break;
+    case 'D':
+        return take_number(row, argument, DEPTH_LIMIT, &options->depth);
+    case 'X':
+        options->excludes[parser->n_excludes++] = argument;
+        break;
+    case 'x':
+        options->failed = true;
+        break;
+    case 'd':
+        return take_duration(options, argument);
+    case 'f':
+        status = take_choice(row, argument, &choice);
+        options->format = (enum output_format)choice;
+        break;
+    case 'o':
+        options->output = argument;
+        break;
+    case 'e':
+        status = take_choice(row, argument, &choice);
+        options->engine = (enum engine_choice)choice;
+        break;
+    case CODE_CHECK:
+        return take_action(options, ACTION_CHECK);
+    case CODE_PREPARE:
+        return take_action(options, ACTION_PREPARE);
+    case CODE_KERNEL:
+        return take_release(options, argument);
+    case CODE_KALLSYMS:
+        options->kallsyms = argument;
+        break;
+    case CODE_MODULE_DIR:
+        options->module_dir = argument;
+        break;
+    case 'q':
+        options->verbosity = -1;
+        break;
+    case 'v':
+        options->verbosity = 1;
+        break;
+    case 'h':
+        options->action = ACTION_HELP;
+        break;
+    case 'V':
+        options->action = ACTION_VERSION;
+        break;
+    }
+    return status;
+}
+
+static int add_path(struct parser *parser, char *path)
+{
+    if (path[0] == '\0')
+        return refuse("an empty PATH: a variable or command substitution gave nothing");
+    parser->options->paths[parser->n_paths++] = path;
+    return 0;
+}
+
+/* code: the letter, of a long option that takes no argument its code, otherwise 0. */
+static int refuse_unknown(int code, const char *word)
+{
+    const struct row *row = find_row(code);
+
+    if (row != NULL)
+        return refuse("%s: --%s takes no argument", word, row->name);
+    if (code != 0)
+        return refuse("unknown option -%c; try 'filemon --help'", code);
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        if (rows[i].name != NULL && strncmp(rows[i].name, word + 2, strcspn(word + 2, "=")) == 0)
+            return refuse("%s could be more than one option; try 'filemon --help'", word);
+    return refuse("unknown option %s; try 'filemon --help'", word);
+}
+
+/* code: what getopt_long(3) returned; word: the last that it took. */
+static int take_word(struct parser *parser, int code, const char *word)
+{
+    switch (code) {
+    case 1:
+        return add_path(parser, optarg);
+    case ':':
+        return refuse_missing(find_row(optopt));
+    case '?':
+        return refuse_unknown(optopt, word);
+    default:
+        return take_option(parser, find_row(code), optarg);
+    }
+}
+
+static bool is_immediate(const struct options *options)
+{
+    return options->action == ACTION_HELP || options->action == ACTION_VERSION;
+}
+
+static int parse_words(struct parser *parser, int argc, char **argv)
+{
+    const char *argument = NULL; /* of the last option: "--" may be one */
+    struct grammar grammar;
+    int code;
+
+    grammar_init(&grammar);
+    opterr = 0;
+    optind = 0; /* from anew, whatever was parsed before */
+    while ((code = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
+        argument = optarg;
+        int status = take_word(parser, code, argv[optind - 1]);
+        if (status != 0 || is_immediate(parser->options))
+            return status;
+    }
+    if (optind < 2 || argv[optind - 1] == argument || strcmp(argv[optind - 1], "--") != 0)
+        return 0;
+    if (optind == argc)
+        return refuse("no COMMAND after --");
+    parser->options->command = argv + optind;
+    return 0;
+}
+
+/* Operands made of digits are pids where there is a -p, on whichever side of them it stands. */
+static int take_pids_from_paths(struct parser *parser)
+{
+    struct options *options = parser->options;
+    size_t kept = 0;
+    int status = reserve_pids(options, parser->n_paths);
+
+    for (size_t i = 0; status == 0 && i < parser->n_paths; i++) {
+        char *path = options->paths[i];
+        size_t len = strspn(path, DIGITS);
+        if (path[len] != '\0')
+            options->paths[kept++] = path;
+        else if (parser->pid_given)
+            status = add_pid(options, path, len);
+        else
+            status = refuse("%s: a process is named by -p; a path made of digits is written ./%s",
+                            path, path);
+    }
+    options->paths[kept] = NULL;
+    parser->n_paths = kept;
+    return status;
+}
+
+static int compare_pids(const void *a, const void *b)
+{
+    pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+static void sort_pids(struct options *options)
+{
+    size_t kept = 0;
+
+    qsort(options->pids, options->n_pids, sizeof *options->pids, compare_pids);
+    for (size_t i = 0; i < options->n_pids; i++)
+        if (kept == 0 || options->pids[i] != options->pids[kept - 1])
+            options->pids[kept++] = options->pids[i];
+    options->n_pids = kept;
+}
+
+static int check_targets(const struct parser *parser)
+{
+    const struct options *options = parser->options;
+    bool named = options->n_pids > 0 || parser->n_names > 0;
+
+    if (options->command != NULL && (named || options->all))
+        return refuse("-- COMMAND is a target of its own: it does not go with -p, -n or -a");
+    if (options->all && named)
+        return refuse("-a is every process: it does not go with -p or -n");
+    if (options->all && parser->n_paths == 0)
+        return refuse("-a needs a PATH: which file do you ask about?");
+    if (options->command == NULL && !named && !options->all)
+        return refuse(
+            "nothing to watch: give a process (-p PID), a program (-n NAME), "
+            "a command (-- COMMAND) or -a with a PATH; try 'filemon --help'");
+    return 0;
+}
+
+static int check_no_targets(const struct parser *parser)
+{
+    const struct options *options = parser->options;
+
+    if (options->n_pids > 0 || parser->n_names > 0 || parser->n_paths > 0 || options->all ||
+        options->command != NULL)
+        return refuse("%s watches nothing: it goes with no target and no PATH",
+                      options->action == ACTION_CHECK ? "--check" : "--prepare");
+    return 0;
+}
+
+static int check(const struct parser *parser)
+{
+    const struct options *options = parser->options;
+
+    if ((options->kernel == NULL) != (options->kallsyms == NULL))
+        return refuse(
+            "--kernel and --kallsyms go together: a module for another kernel needs both");
+    if (options->kernel != NULL && options->action != ACTION_PREPARE)
+        return refuse("--kernel and --kallsyms go with --prepare alone");
+    return options->action == ACTION_RUN ? check_targets(parser) : check_no_targets(parser);
+}
+
+void options_init(struct options *options)
+{
+    *options = (struct options){.depth = DEPTH_ALL, .duration_ms = -1};
+}
+
+void options_release(struct options *options)
+{
+    free(options->pids);
+    free(options->names);
+    free(options->paths);
+    free(options->excludes);
+    options_init(options);
+}
+
+/* No list can become longer than the command line. */
+static int make_lists(struct options *options, size_t most)
+{
+    options->names = calloc(most + 1, sizeof *options->names);
+    options->paths = calloc(most + 1, sizeof *options->paths);
+    options->excludes = calloc(most + 1, sizeof *options->excludes);
+    if (options->names == NULL || options->paths == NULL || options->excludes == NULL)
+        return -ENOMEM;
+    return 0;
+}
+
+int options_parse(struct options *options, int argc, char **argv)
+{
+    struct parser parser = {.options = options};
+    int status = make_lists(options, (size_t)argc);
+
+    if (status == 0)
+        status = parse_words(&parser, argc, argv);
+    if (status != 0 || is_immediate(options))
+        return status;
+    status = take_pids_from_paths(&parser);
+    if (status != 0)
+        return status;
+    sort_pids(options);
+    return check(&parser);
+}
+
+/* Where the second column of --help begins. */
+#define HELP_COLUMN 30
+
+/* Returns how wide it is. */
+static int print_left(FILE *out, const struct row *row)
+{
+    const char *argument = row->argument != NULL ? row->argument : "";
+    const char *space = row->argument != NULL ? " " : "";
+
+    if (row->code == 0)
+        return fprintf(out, "  %s", argument);
+    if (row->code > UCHAR_MAX)
+        return fprintf(out, "      --%s%s%s", row->name, space, argument);
+    return fprintf(out, "  -%c, --%s%s%s", row->code, row->name, space, argument);
+}
+
+static void print_row(FILE *out, const struct row *row)
+{
+    int width = print_left(out, row);
+
+    for (const char *line = row->help; *line != '\0'; width = 0) {
+        size_t len = strcspn(line, "\n");
+        fprintf(out, "%*s%.*s\n", HELP_COLUMN - width, "", (int)len, line);
+        line += len + (line[len] == '\n');
+    }
+}
+
+void options_help(FILE *out)
+{
+    fputs(
+        "Usage: filemon [OPTION...] -p PID[,PID...] [PID...] [PATH...]\n"
+        "       filemon [OPTION...] -n NAME [PATH...]\n"
+        "       filemon [OPTION...] -a PATH...\n"
+        "       filemon [OPTION...] [PATH...] -- COMMAND [ARG...]\n"
+        "Say which files processes open and close, one JSON object a line.\n",
+        out);
+    for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
+        if (row->code == 0 && row->argument == NULL)
+            fprintf(out, "\n%s:\n", row->help);
+        else if (row->help != NULL)
+            print_row(out, row);
+    }
+    fputs("\nRecords:\n", out);
+    for (const struct field *field = field_table; field < field_table + field_count; field++)
+        fprintf(out, "  %-13s %s\n", field->key, field->help);
+    fputs(
+        "\nExamples:\n"
+        "  filemon -p $(pidof master) /etc /usr/lib\n"
+        "  filemon -n postfix /etc\n"
+        "  filemon -a /etc/passwd\n"
+        "  filemon /etc -- getent hosts localhost\n"
+        "\nExit status: 0 ended as asked, 1 failed, 2 usage, 3 no engine can run here;\n"
+        "with -- COMMAND, that of the command.\n",
+        out);
+}
+
+void options_version(FILE *out)
+{
+    fputs("filemon " FILEMON_VERSION "\n", out);
+}

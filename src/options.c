@@ -393,21 +393,20 @@ static bool is_immediate(const struct options *options)
 
 static int parse_words(struct parser *parser, int argc, char **argv)
 {
-    const char *argument = NULL; /* of the last option: "--" may be one */
     struct grammar grammar;
-    int code;
+    int code, taken = 1; /* words, as parsed so far */
 
     grammar_init(&grammar);
     opterr = 0;
     optind = 0; /* from anew, whatever was parsed before */
     while ((code = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
-        argument = optarg;
+        taken = optind;
         int status = take_word(parser, code, argv[optind - 1]);
         if (status != 0 || is_immediate(parser->options))
             return status;
     }
-    if (optind < 2 || argv[optind - 1] == argument || strcmp(argv[optind - 1], "--") != 0)
-        return 0;
+    if (optind <= taken)
+        return 0; /* no "--" but perhaps as some option's argument */
     if (optind == argc)
         return refuse("no COMMAND after --");
     parser->options->command = argv + optind;

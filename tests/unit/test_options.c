@@ -1,0 +1,605 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "caught.h"
+#include "engine/engine.h"
+
+/* -- helpers ----------------------------------------------------------- */
+
+static int parse(struct options *options, char *const *words)
+{
+    char *argv[32] = {"filemon"};
+    int argc = 1;
+
+    for (; words[argc - 1] != NULL; argc++)
+        argv[argc] = words[argc - 1];
+    options_init(options);
+    return options_parse(options, argc, argv);
+}
+
+#define WORDS(...) ((char *const[]){__VA_ARGS__, NULL})
+
+/* Lists as one string, words ended by '|'; "" for none. */
+static const char *joined(char *const *list)
+{
+    static char text[1024];
+
+    text[0] = '\0';
+    for (; list != NULL && *list != NULL; list++)
+        strcat(strcat(text, *list), "|");
+    return text;
+}
+
+static const char *joined_pids(const struct options *options)
+{
+    static char text[1024];
+    size_t size = 0;
+
+    text[0] = '\0';
+    for (size_t i = 0; i < options->n_pids; i++)
+        size += (size_t)sprintf(text + size, "%d|", options->pids[i]);
+    return text;
+}
+
+/* Parsed without a word to standard error; the caller releases. */
+static struct options accepted(void **state, char *const *words)
+{
+    struct options options;
+
+    assert_int_equal(parse(&options, words), 0);
+    assert_string_equal(caught_line(state), "");
+    return options;
+}
+
+#define ACCEPTED(...) accepted(state, WORDS(__VA_ARGS__))
+
+/* One message, which holds the words of expected, each followed by '|'. */
+static void refused(void **state, const char *expected, char *const *words)
+{
+    struct options options;
+    char wanted[256];
+
+    assert_int_equal(parse(&options, words), -EINVAL);
+    options_release(&options);
+    const char *line = caught_line(state);
+    for (char *rest = strcpy(wanted, expected), *word; (word = strsep(&rest, "|")) != NULL;)
+        if (strstr(line, word) == NULL)
+            fail_msg("'%s' is not in: %s", word, line);
+    assert_string_equal(caught_line(state), "");
+}
+
+#define REFUSED(expected, ...) refused(state, expected, WORDS(__VA_ARGS__))
+
+static void assert_targets(void **state, const char *pids, const char *paths, char *const *words)
+{
+    struct options options = accepted(state, words);
+
+    assert_string_equal(joined_pids(&options), pids);
+    assert_string_equal(joined(options.paths), paths);
+    options_release(&options);
+}
+
+#define TARGETS(pids, paths, ...) assert_targets(state, pids, paths, WORDS(__VA_ARGS__))
+
+/* -- the plain forms --------------------------------------------------- */
+
+static void test_defaults(void **state)
+{
+    struct options options = ACCEPTED("-n", "nginx");
+
+    assert_int_equal(options.action, ACTION_RUN);
+    assert_int_equal(options.n_pids, 0);
+    assert_string_equal(joined(options.names), "nginx|");
+    assert_string_equal(joined(options.paths), "");
+    assert_string_equal(joined(options.excludes), "");
+    assert_false(options.all);
+    assert_null(options.command);
+    assert_int_equal(options.depth, DEPTH_ALL);
+    assert_int_equal(options.engine, CHOOSE_AUTO);
+    assert_int_equal(options.format, FORMAT_JSON);
+    assert_null(options.output);
+    assert_false(options.failed);
+    assert_int_equal(options.duration_ms, -1);
+    assert_null(options.kernel);
+    assert_null(options.kallsyms);
+    assert_null(options.module_dir);
+    assert_int_equal(options.verbosity, 0);
+    options_release(&options);
+}
+
+static void test_every_option(void **state)
+{
+    struct options options = ACCEPTED("-p7", "-n", "a", "--name=b", "-D", "0", "-e", "bpf", "-f",
+                                      "json", "-o", "out", "-x", "-X", "/x", "--exclude", "y", "-d",
+                                      "1.5", "--module-dir", "/m", "-v", "/etc", "lib");
+
+    assert_string_equal(joined_pids(&options), "7|");
+    assert_string_equal(joined(options.names), "a|b|");
+    assert_string_equal(joined(options.paths), "/etc|lib|");
+    assert_string_equal(joined(options.excludes), "/x|y|");
+    assert_int_equal(options.depth, 0);
+    assert_int_equal(options.engine, CHOOSE_BPF);
+    assert_string_equal(options.output, "out");
+    assert_true(options.failed);
+    assert_int_equal(options.duration_ms, 1500);
+    assert_string_equal(options.module_dir, "/m");
+    assert_int_equal(options.verbosity, 1);
+    options_release(&options);
+}
+
+static void test_every_process(void **state)
+{
+    struct options options = ACCEPTED("-a", "/etc/passwd");
+
+    assert_true(options.all);
+    assert_string_equal(joined(options.paths), "/etc/passwd|");
+    options_release(&options);
+    options = ACCEPTED("/etc/passwd", "--all");
+    assert_true(options.all);
+    options_release(&options);
+}
+
+static void test_engines(void **state)
+{
+    static char *const names[] = {"auto", "stap", "bpf"};
+
+    for (int i = 0; i < 3; i++) {
+        struct options options = ACCEPTED("-n", "x", "-e", "auto", "-e", names[i]);
+        assert_int_equal(options.engine, i);
+        options_release(&options);
+    }
+    REFUSED("-e|'perf'|auto|stap|bpf", "-n", "x", "-e", "perf");
+    REFUSED("-e|'sta'", "-n", "x", "-e", "sta");
+    REFUSED("-e|'stapx'", "-n", "x", "-e", "stapx");
+    REFUSED("-e|'auto|stap'", "-n", "x", "-e", "auto|stap");
+}
+
+static void test_the_last_one_wins(void **state)
+{
+    struct options options = ACCEPTED("-qv", "-n", "x", "-o", "a", "-o", "b", "-D1", "-D", "2");
+
+    assert_int_equal(options.verbosity, 1);
+    assert_string_equal(options.output, "b");
+    assert_int_equal(options.depth, 2);
+    options_release(&options);
+    options = ACCEPTED("--verbose", "--quiet", "-n", "x");
+    assert_int_equal(options.verbosity, -1);
+    options_release(&options);
+}
+
+static void test_long_options_can_be_cut(void **state)
+{
+    struct options options = ACCEPTED("--na", "x", "--dep=3", "--fail");
+
+    assert_string_equal(joined(options.names), "x|");
+    assert_int_equal(options.depth, 3);
+    assert_true(options.failed);
+    options_release(&options);
+}
+
+/* -- processes --------------------------------------------------------- */
+
+static void test_pid_lists(void **state)
+{
+    TARGETS("1|", "", "-p", "1");
+    TARGETS("1|2|3|", "", "-p", "1,2,3");
+    TARGETS("1|2|3|4|", "", "-p", " 1 2\n3\t, 4\n");
+    TARGETS("1|2|3|", "", "-p", "3", "-p2,1", "--pid=1");
+    TARGETS("1|10|4194304|", "", "-p", "4194304,10,1");
+    TARGETS("7|", "", "-p", "007,7");
+}
+
+static void test_operands_of_digits_are_pids(void **state)
+{
+    TARGETS("1|2|3|", "/etc|", "-p", "1", "2", "3", "/etc");
+    TARGETS("1|2|3|", "/etc|", "3", "/etc", "2", "-p", "1");
+    TARGETS("1|2|", "./3|4x|x4|", "./3", "4x", "-p", "2", "x4", "1");
+    TARGETS("1|5|9|", "", "-p", "5,9,1,5", "9", "1", "1");
+    REFUSED("12|-p|./12", "12", "/etc");
+    REFUSED("12|-p|./12", "-n", "x", "12");
+    REFUSED("12|-p|./12", "-a", "12");
+    REFUSED("12|-p|./12", "12", "--", "ls");
+}
+
+static void test_pids_out_of_range(void **state)
+{
+    REFUSED("0|4194304", "-p", "0");
+    REFUSED("4194305|4194304", "-p", "1,4194305");
+    REFUSED("18446744073709551617|4194304", "-p", "18446744073709551617");
+    REFUSED("99999999|4194304", "-p", "1", "99999999");
+    REFUSED("0|4194304", "-p", "1", "0");
+}
+
+static void test_wrong_pid_lists(void **state)
+{
+    static char *const lists[] = {"1,,2", "1,",  "1, ", "1;2",  "1x",
+                                  "1,x",  "1.5", "1-3", "1 -2", "1 /etc"};
+
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "-p|'%s'|1,2,3", lists[i]);
+        REFUSED(expected, "-p", lists[i]);
+    }
+}
+
+/* What is left of "filemon -p $(pidof master) ..." where no master runs. */
+static void test_a_substitution_that_printed_nothing(void **state)
+{
+    REFUSED("-p wants|'/etc'|pidof|not running|-n", "-p", "/etc");
+    REFUSED("-p wants|none|pidof|not running|-n", "-p");
+    REFUSED("-p wants|none|pidof|not running|-n", "-x", "-p");
+    REFUSED("-p wants|none|pidof|not running|-n", "-p", "");
+    REFUSED("-p wants|none|pidof|not running|-n", "-p", " \n");
+    REFUSED("-p wants|none|pidof|not running|-n", "--pid=");
+    REFUSED("-p wants|none|pidof|not running|-n", "--pid");
+    REFUSED("-p wants|'-x'|pidof|-n", "-p", "-x", "/etc");
+    REFUSED("-p wants|'--'|pidof|-n", "-p", "--", "ls");
+    REFUSED("-p wants|'master'|-n", "-p", "master");
+    REFUSED("-p wants|'-1'|-n", "-p", "-1");
+}
+
+static void test_very_many_pids(void **state)
+{
+    size_t n = 20000;
+    char *list = malloc(n * 7 + 1), *at = list;
+
+    for (size_t i = n; i > 0; i--)
+        at += sprintf(at, "%zu,", i);
+    at[-1] = '\0';
+    struct options options = ACCEPTED("-p", list, "-p", list);
+    assert_int_equal(options.n_pids, n);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(options.pids[i], i + 1);
+    options_release(&options);
+    free(list);
+}
+
+/* -- names, paths, commands -------------------------------------------- */
+
+static void test_names(void **state)
+{
+    char longest[257];
+
+    memset(longest, 'n', 256);
+    longest[255] = '\0';
+    struct options options = ACCEPTED("-n", longest, "-n", "-bash", "-n", "a b", "-n", "12");
+    assert_string_equal(options.names[0], longest);
+    assert_string_equal(joined(options.names + 1), "-bash|a b|12|");
+    options_release(&options);
+
+    longest[255] = 'n';
+    longest[256] = '\0';
+    REFUSED("-n|255", "-n", longest);
+    REFUSED("-n|NAME", "-n", "");
+    REFUSED("-n|NAME", "-n");
+    REFUSED("-n /usr/sbin/nginx|last component|'nginx'", "-n", "/usr/sbin/nginx");
+    REFUSED("-n a/|last component", "-n", "a/");
+}
+
+static void test_paths(void **state)
+{
+    TARGETS("", "-|.|../x y|/|", "-n", "x", "-", ".", "../x y", "/");
+    REFUSED("empty PATH", "-n", "x", "");
+    REFUSED("-X|PATH", "-n", "x", "-X", "");
+}
+
+static void test_commands(void **state)
+{
+    struct options options = ACCEPTED("-x", "/etc", "--", "ls", "-l", "--", "-p", "12");
+
+    assert_string_equal(joined(options.command), "ls|-l|--|-p|12|");
+    assert_string_equal(joined(options.paths), "/etc|");
+    assert_true(options.failed);
+    options_release(&options);
+    options = ACCEPTED("--", "true");
+    assert_string_equal(joined(options.command), "true|");
+    options_release(&options);
+    REFUSED("no COMMAND", "--");
+    REFUSED("no COMMAND", "/etc", "--");
+}
+
+static void test_two_dashes_can_be_an_argument(void **state)
+{
+    struct options options = ACCEPTED("-n", "x", "-o", "--");
+
+    assert_null(options.command);
+    assert_string_equal(options.output, "--");
+    options_release(&options);
+    options = ACCEPTED("-o", "--", "--", "ls");
+    assert_string_equal(joined(options.command), "ls|");
+    options_release(&options);
+    options = ACCEPTED("-n", "x", "-X", "--", "-x");
+    assert_true(options.failed);
+    options_release(&options);
+}
+
+static void test_targets_that_do_not_go_together(void **state)
+{
+    REFUSED("nothing to watch|-p|-n|-a|-- COMMAND|--help", NULL);
+    REFUSED("nothing to watch", "/etc");
+    REFUSED("-a needs a PATH", "-a");
+    REFUSED("-a is every process|-p", "-a", "-p", "1", "/etc");
+    REFUSED("-a is every process|-n", "-n", "x", "-a", "/etc");
+    REFUSED("-- COMMAND|-p", "-p", "1", "--", "ls");
+    REFUSED("-- COMMAND|-n", "-n", "x", "--", "ls");
+    REFUSED("-- COMMAND|-a", "-a", "/etc", "--", "ls");
+    TARGETS("1|", "/etc|", "-p", "1", "-n", "x", "/etc");
+}
+
+/* -- numbers ----------------------------------------------------------- */
+
+static void test_depths(void **state)
+{
+    static char *const wrong[] = {"-1", "x", "1x", "1.5", " 1", "1000001", "all", "0x1"};
+    struct options options = ACCEPTED("-n", "x", "-D", "1000000");
+
+    assert_int_equal(options.depth, 1000000);
+    options_release(&options);
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, "-D|from 0|'%s'", wrong[i]);
+        REFUSED(expected, "-n", "x", "-D", wrong[i]);
+    }
+    REFUSED("-D|N", "-n", "x", "-D");
+    REFUSED("-D|N", "-n", "x", "-D", "");
+}
+
+static void test_durations(void **state)
+{
+    static const struct {
+        char *text;
+        int64_t ms;
+    } right[] = {{"1", 1000},
+                 {"0.5", 500},
+                 {".25", 250},
+                 {"2.", 2000},
+                 {"0.001", 1},
+                 {"1.0019", 1001},
+                 {"10.05", 10050},
+                 {"007.5", 7500},
+                 {"0.00199999999999999999999999", 1},
+                 {"316224000", 316224000000}};
+    static char *const wrong[] = {"0",
+                                  "0.0",
+                                  "0.0009",
+                                  "-1",
+                                  "+1",
+                                  "1s",
+                                  "1e3",
+                                  ".",
+                                  "1.2.3",
+                                  "0x1",
+                                  "inf",
+                                  "nan",
+                                  "1,5",
+                                  " 1",
+                                  "1 ",
+                                  "x",
+                                  "1.x",
+                                  "316224001",
+                                  "99999999999999999999"};
+
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++) {
+        struct options options = ACCEPTED("-n", "x", "-d", right[i].text);
+        assert_int_equal(options.duration_ms, right[i].ms);
+        options_release(&options);
+    }
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        char expected[64];
+        snprintf(expected, sizeof expected, "-d|from 0.001 to 316224000|'%s'", wrong[i]);
+        REFUSED(expected, "-n", "x", "-d", wrong[i]);
+    }
+}
+
+/* -- what needs no target ---------------------------------------------- */
+
+static void test_check_and_prepare(void **state)
+{
+    struct options options = ACCEPTED("--check", "-e", "stap", "--check");
+
+    assert_int_equal(options.action, ACTION_CHECK);
+    options_release(&options);
+    options = ACCEPTED("--prepare", "--module-dir=/m");
+    assert_int_equal(options.action, ACTION_PREPARE);
+    options_release(&options);
+    REFUSED("one at a time", "--check", "--prepare");
+    REFUSED("--check|no target", "--check", "-p", "1");
+    REFUSED("--check|no target", "--check", "-n", "x");
+    REFUSED("--check|no target", "--check", "-a", "/etc");
+    REFUSED("--check|no target", "--check", "-a");
+    REFUSED("--check|no target", "--check", "/etc");
+    REFUSED("--prepare|no target", "--prepare", "--", "ls");
+}
+
+static void test_prepare_for_another_kernel(void **state)
+{
+    struct options options = ACCEPTED("--kallsyms", "/k", "--prepare", "--kernel",
+                                      "6.1.0-13-cloud-amd64");
+
+    assert_string_equal(options.kernel, "6.1.0-13-cloud-amd64");
+    assert_string_equal(options.kallsyms, "/k");
+    options_release(&options);
+    REFUSED("--kernel|together", "--prepare", "--kernel", "6.1.0");
+    REFUSED("--kallsyms|together", "--prepare", "--kallsyms", "/k");
+    REFUSED("--prepare", "-n", "x", "--kernel", "6.1.0", "--kallsyms", "/k");
+    REFUSED("--prepare", "--check", "--kernel", "6.1.0", "--kallsyms", "/k");
+    REFUSED("--kernel|'../x'", "--prepare", "--kallsyms", "/k", "--kernel", "../x");
+    REFUSED("--kernel|'..'", "--prepare", "--kallsyms", "/k", "--kernel", "..");
+    REFUSED("--kernel|'/x'", "--prepare", "--kallsyms", "/k", "--kernel", "/x");
+}
+
+static void test_help_and_version_act_at_once(void **state)
+{
+    static char *const words[][2] = {{"-h"},        {"--help"}, {"-V"},
+                                     {"--version"}, {"-xh"},    {"-a", "-V"}};
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        struct options options = words[i][1] == NULL
+                                     ? ACCEPTED(words[i][0], "-Z", "--nonsense", "12")
+                                     : ACCEPTED(words[i][0], words[i][1], "-p");
+        bool version = i == 2 || i == 3 || i == 5;
+        assert_int_equal(options.action, version ? ACTION_VERSION : ACTION_HELP);
+        options_release(&options);
+    }
+}
+
+static void test_help_after_the_dashes_is_the_commands(void **state)
+{
+    struct options options = ACCEPTED("--", "ls", "--help");
+
+    assert_int_equal(options.action, ACTION_RUN);
+    options_release(&options);
+}
+
+/* -- what is wrong with options ---------------------------------------- */
+
+static void test_unknown_options(void **state)
+{
+    REFUSED("unknown option -Z|--help", "-Z");
+    REFUSED("unknown option -Z", "-xZq");
+    REFUSED("unknown option -\\x1b", "-\x1b[2J");
+    REFUSED("unknown option -\\xff", "-\xff");
+    REFUSED("unknown option --nonsense=1|--help", "-n", "x", "--nonsense=1");
+    REFUSED("unknown option --\\n", "--\n");
+    REFUSED("--ver|more than one", "--ver");
+    REFUSED("--k=1|more than one", "--k=1");
+    REFUSED("--summary-also", "--summary-also");
+}
+
+static void test_arguments_missing_or_unwanted(void **state)
+{
+    REFUSED("-o|FILE", "-n", "x", "-o");
+    REFUSED("-o|FILE", "-n", "x", "--output=");
+    REFUSED("--module-dir|DIR", "-n", "x", "--module-dir");
+    REFUSED("--kernel|RELEASE", "--prepare", "--kernel", "");
+    REFUSED("-e|auto", "-n", "x", "-e", "");
+    REFUSED("--all=x|no argument", "--all=x");
+    REFUSED("--check=|no argument", "--check=");
+}
+
+static void test_what_is_to_come(void **state)
+{
+    REFUSED("not yet: -f text", "-n", "x", "-f", "text");
+    REFUSED("not yet: -f csv", "-n", "x", "--format=csv");
+    REFUSED("-f|'xml'|json|text|csv", "-n", "x", "-f", "xml");
+    REFUSED("not yet: -c", "-n", "x", "-c");
+    REFUSED("not yet: -c", "-n", "x", "--summary");
+    REFUSED("not yet: -C", "-n", "x", "-C");
+    REFUSED("not yet: -i", "-n", "x", "--initial");
+}
+
+static void test_no_program_name(void **state)
+{
+    char *argv[] = {NULL};
+    struct options options;
+
+    options_init(&options);
+    assert_int_equal(options_parse(&options, 0, argv), -EINVAL);
+    assert_non_null(strstr(caught_line(state), "nothing to watch"));
+    options_release(&options);
+}
+
+/* -- texts ------------------------------------------------------------- */
+
+static char *text_of(void (*print)(FILE *out))
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    print(out);
+    assert_int_equal(fclose(out), 0);
+    return text;
+}
+
+static void test_help(void **state)
+{
+    (void)state;
+    static const char *const wanted[] = {
+        "-p PID[,PID...] [PID...] [PATH...]\n",
+        "-n NAME [PATH...]\n",
+        "-a PATH...\n",
+        "-- COMMAND [ARG...]\n",
+        "  -p, --pid PID",
+        "  -n, --name NAME",
+        "  -a, --all  ",
+        "  -D, --depth N",
+        "  -e, --engine auto|stap|bpf  ",
+        "  -f, --format json|text|csv  ",
+        "  -o, --output FILE",
+        "  -x, --failed",
+        "  -X, --exclude PATH",
+        "  -d, --duration SECONDS",
+        "      --check",
+        "      --prepare",
+        "      --kernel RELEASE",
+        "      --kallsyms FILE",
+        "      --module-dir DIR",
+        "  -q, --quiet",
+        "  -v, --verbose",
+        "  -h, --help",
+        "  -V, --version",
+        "  duracion_ns ",
+    };
+    char *text = text_of(options_help);
+
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        assert_non_null(strstr(text, wanted[i]));
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;) {
+        assert_true(strlen(line) <= 80);
+        assert_true(line[0] == '\0' || line[strlen(line) - 1] != ' ');
+    }
+    free(text);
+}
+
+static void test_version(void **state)
+{
+    (void)state;
+    char *text = text_of(options_version);
+
+    assert_string_equal(text, "filemon " FILEMON_VERSION "\n");
+    free(text);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, caught_begin, caught_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_defaults),
+        TEST(test_every_option),
+        TEST(test_every_process),
+        TEST(test_engines),
+        TEST(test_the_last_one_wins),
+        TEST(test_long_options_can_be_cut),
+        TEST(test_pid_lists),
+        TEST(test_operands_of_digits_are_pids),
+        TEST(test_pids_out_of_range),
+        TEST(test_wrong_pid_lists),
+        TEST(test_a_substitution_that_printed_nothing),
+        TEST(test_very_many_pids),
+        TEST(test_names),
+        TEST(test_paths),
+        TEST(test_commands),
+        TEST(test_two_dashes_can_be_an_argument),
+        TEST(test_targets_that_do_not_go_together),
+        TEST(test_depths),
+        TEST(test_durations),
+        TEST(test_check_and_prepare),
+        TEST(test_prepare_for_another_kernel),
+        TEST(test_help_and_version_act_at_once),
+        TEST(test_help_after_the_dashes_is_the_commands),
+        TEST(test_unknown_options),
+        TEST(test_arguments_missing_or_unwanted),
+        TEST(test_what_is_to_come),
+        TEST(test_no_program_name),
+        TEST(test_help),
+        TEST(test_version),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

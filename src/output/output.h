@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Where records go: one line each, in a buffer that is written when the descriptor takes it, so
- * that a slow reader blocks nothing.  Lines are never torn by us: what is written ends wherever the
- * reader's pipe does, but a line that was begun is finished before the file is reopened or closed.
+ * that a slow reader blocks nothing.  On a pipe, terminal or socket what is written ends with a
+ * line wherever one ends within PIPE_BUF bytes, so that writers who share a pipe do not mix theirs;
+ * a line that was begun is finished before the file is reopened or closed.
+ *
+ * The first error of writing stays: each later call returns it again and writes no more.
+ * SIGPIPE must be ignored by the caller.
  */
 #ifndef FILEMON_OUTPUT_H
 #define FILEMON_OUTPUT_H
@@ -18,7 +22,9 @@ struct output;
 
 /*
  * file: a path, opened for appending (created with mode 0666 less the umask, close-on-exec); NULL:
- * standard output.  0, or -errno with no message given.  Free with output_close().
+ * standard output, of which a copy is held.  A FIFO that nobody reads is refused, -ENXIO: waiting
+ * for its reader would hang the start.  -EINVAL: a format that is not there.
+ * 0, or -errno with no message given.  Free with output_close().
  */
 int output_open(struct output **output, const char *file, enum output_format format);
 
@@ -33,21 +39,22 @@ size_t output_pending(const struct output *output);
 int output_fd(const struct output *output);
 
 /*
- * Writes what the descriptor takes without blocking, given that poll() said POLLOUT (on a pipe or
- * terminal at most PIPE_BUF bytes a call, which POLLOUT promises to take; on a file, everything).
- * 0, or -errno of write(2); -EPIPE when the reader is gone.
+ * Writes what the descriptor takes now, without blocking: it asks poll() itself, and gives a pipe
+ * or terminal at most PIPE_BUF bytes at a time, which POLLOUT promises to take.  A regular file
+ * takes everything.  0, or -errno of write(2); -EPIPE when the reader is gone.
  */
 int output_write(struct output *output);
 
 /*
  * Opens the file anew by its name (SIGHUP, for logrotate), after what waits was written to the old
- * one.  Does nothing for standard output.  0, or -errno: the old file stays in use then.
+ * one; does nothing for standard output.  0, or -errno: the old file stays in use then. -ETIMEDOUT:
+ * a FIFO whose reader did not take what waits within a second.
  */
 int output_reopen(struct output *output);
 
 /*
  * Writes the rest if it can be done without blocking for more than timeout_ms altogether, checks
- * that the file took it (close(2)), frees.  0, or the first -errno.
+ * that the file took it (close(2)), frees.  0, or the first -errno; -ETIMEDOUT.
  */
 int output_close(struct output *output, int timeout_ms);
 

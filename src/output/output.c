@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "output/output.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "output/json.h"
+
+/* How long a reopen waits for the old file's reader. */
+#define REOPEN_WAIT_MS 1000
+
+#define CAPACITY_MIN 65536
+
+/* How one record is written: to a place that has room for bound() bytes. */
+struct writer {
+    size_t (*bound)(const struct event *event);
+    size_t (*record)(char *buf, const struct event *event);
+};
+
+struct output {
+    const struct writer *writer;
+    char *file; /* NULL: standard output */
+    int fd;
+    bool regular; /* fd is a regular file */
+    int error;    /* the first one of writing */
+    char *buf;    /* what waits is buf[start] to buf[end - 1] */
+    size_t start, end, capacity;
+};
+
+static const struct writer *find_writer(enum output_format format)
+{
+    static const struct writer json = {json_bound, json_record};
+
+    switch (format) {
+    case FORMAT_JSON:
+        return &json;
+    default:
+        return NULL;
+    }
+}
+
+/*
+ * Others may share standard output, and O_NONBLOCK would be theirs too: it belongs to the open file
+ * description.  A pipe or terminal can be opened once more for a description of our own; the poll()
+ * before each write has to do for what cannot.
+ */
+static int open_stdout(void)
+{
+    struct stat status;
+    int fd = -1;
+
+    if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)))
+        fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+}
+
+/* O_NONBLOCK: neither the open of a FIFO nor a write waits for a reader. */
+static int open_file(const char *file)
+{
+    int fd = file == NULL
+                 ? open_stdout()
+                 : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
+                        0666);
+
+    return fd >= 0 ? fd : -errno;
+}
+
+/* The output's descriptor from now on; on failure it is closed. */
+static int use_fd(struct output *output, int fd)
+{
+    struct stat status;
+
+    if (fstat(fd, &status) != 0) {
+        int error = -errno;
+
+        close(fd);
+        return error;
+    }
+    output->fd = fd;
+    output->regular = S_ISREG(status.st_mode);
+    return 0;
+}
+
+static void release(struct output *output)
+{
+    free(output->file);
+    free(output->buf);
+    free(output);
+}
+
+static int init(struct output *output, const char *file)
+{
+    int fd;
+
+    if (file != NULL) {
+        output->file = strdup(file);
+        if (output->file == NULL)
+            return -ENOMEM;
+    }
+    fd = open_file(file);
+    return fd >= 0 ? use_fd(output, fd) : fd;
+}
+
+int output_open(struct output **output, const char *file, enum output_format format)
+{
+    const struct writer *writer = find_writer(format);
+    struct output *made;
+    int error;
+
+    if (writer == NULL)
+        return -EINVAL;
+    made = calloc(1, sizeof(*made));
+    if (made == NULL)
+        return -ENOMEM;
+    made->writer = writer;
+    error = init(made, file);
+    if (error != 0) {
+        release(made);
+        return error;
+    }
+    *output = made;
+    return 0;
+}
+
+/* Room for so many bytes behind what waits. */
+static int reserve(struct output *output, size_t bytes)
+{
+    size_t pending = output_pending(output), capacity = output->capacity;
+    char *buf;
+
+    if (capacity - output->end >= bytes)
+        return 0;
+    if (capacity - pending < bytes || output->start < pending) {
+        capacity = 2 * capacity + bytes + CAPACITY_MIN;
+        buf = realloc(output->buf, capacity);
+        if (buf == NULL)
+            return -ENOMEM;
+        output->buf = buf;
+        output->capacity = capacity;
+        return 0;
+    }
+    memmove(output->buf, output->buf + output->start, pending);
+    output->start = 0;
+    output->end = pending;
+    return 0;
+}
+
+int output_event(struct output *output, const struct event *event)
+{
+    int error = reserve(output, output->writer->bound(event));
+
+    if (error == 0)
+        output->end += output->writer->record(output->buf + output->end, event);
+    return error;
+}
+
+size_t output_pending(const struct output *output)
+{
+    return output->end - output->start;
+}
+
+int output_fd(const struct output *output)
+{
+    return output->fd;
+}
+
+/* How much to write at once: whole lines where they fit. */
+static size_t chunk_size(const struct output *output)
+{
+    const char *from = output->buf + output->start, *newline;
+    size_t pending = output_pending(output);
+
+    if (pending <= PIPE_BUF || output->regular)
+        return pending;
+    newline = memrchr(from, '\n', PIPE_BUF);
+    return newline != NULL ? (size_t)(newline + 1 - from) : PIPE_BUF;
+}
+
+/* 1 when the descriptor takes bytes or has an error to tell, 0 after timeout_ms, -errno. */
+static int wait_ready(const struct output *output, int timeout_ms)
+{
+    struct pollfd pollfd = {.fd = output->fd, .events = POLLOUT};
+    int ready = poll(&pollfd, 1, timeout_ms);
+
+    return ready >= 0 ? ready : -errno;
+}
+
+/* 1 when there may be more to write at once, 0 when not, -errno. */
+static int write_some(struct output *output)
+{
+    int ready = wait_ready(output, 0);
+    ssize_t written;
+
+    if (ready <= 0)
+        return ready;
+    written = write(output->fd, output->buf + output->start, chunk_size(output));
+    if (written < 0)
+        return errno == EAGAIN ? 0 : -errno;
+    output->start += (size_t)written;
+    if (output->start == output->end)
+        output->start = output->end = 0;
+    return output_pending(output) != 0;
+}
+
+int output_write(struct output *output)
+{
+    int more = output_pending(output) != 0;
+
+    while (output->error == 0 && more != 0) {
+        more = write_some(output);
+        if (more < 0 && more != -EINTR)
+            output->error = more;
+    }
+    return output->error;
+}
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+}
+
+/* Writes all that waits: 0, or the error of writing, or -ETIMEDOUT. */
+static int drain(struct output *output, int timeout_ms)
+{
+    int64_t deadline = now_ms() + timeout_ms;
+    int error = output_write(output);
+
+    while (error == 0 && output_pending(output) != 0) {
+        int64_t left = deadline - now_ms();
+
+        if (left <= 0)
+            return -ETIMEDOUT;
+        wait_ready(output, (int)left);
+        error = output_write(output);
+    }
+    return error;
+}
+
+int output_reopen(struct output *output)
+{
+    int old = output->fd, fd, error;
+
+    if (output->file == NULL)
+        return 0;
+    fd = open_file(output->file);
+    if (fd < 0)
+        return fd;
+    error = drain(output, REOPEN_WAIT_MS);
+    if (error != 0) {
+        close(fd);
+        return error;
+    }
+    error = use_fd(output, fd);
+    if (error == 0 && close(old) != 0)
+        output->error = -errno; /* told by the next write: the new file is in use already */
+    return error;
+}
+
+int output_close(struct output *output, int timeout_ms)
+{
+    int error = drain(output, timeout_ms);
+
+    if (close(output->fd) != 0 && error == 0)
+        error = -errno;
+    release(output);
+    return error;
+}

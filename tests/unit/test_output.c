@@ -1,0 +1,544 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "output/json.h"
+#include "output/output.h"
+
+static char directory[] = "/tmp/filemon-output-XXXXXX";
+
+/* A write that blocks where it must not ends the test, rather than to hang it. */
+#define HANG_SECONDS 20
+
+static int enter_directory(void **state)
+{
+    (void)state;
+    strcpy(directory + sizeof(directory) - 7, "XXXXXX");
+    alarm(HANG_SECONDS);
+    return mkdtemp(directory) == NULL || chdir(directory) != 0;
+}
+
+static int leave_directory(void **state)
+{
+    char command[sizeof(directory) + 10];
+
+    (void)state;
+    alarm(0);
+    snprintf(command, sizeof(command), "rm -rf %s", directory);
+    return chdir("/") != 0 || system(command) != 0;
+}
+
+/* The number'th record: its descriptor is the number. */
+static struct event event_of(int number)
+{
+    return (struct event){.code = EVENT_ERROR,
+                          .comm = "comm",
+                          .pid = 1,
+                          .path = "/etc/hosts",
+                          .path_len = 10,
+                          .fd = number};
+}
+
+static void add(struct output *output, int from, int to)
+{
+    for (int i = from; i < to; i++) {
+        struct event event = event_of(i);
+
+        assert_int_equal(output_event(output, &event), 0);
+    }
+}
+
+static size_t record(int number, char buf[static 2048])
+{
+    struct event event = event_of(number);
+
+    assert_true(json_bound(&event) <= 2048);
+    return json_record(buf, &event);
+}
+
+/* What records from to to - 1 are, all together: to be freed. */
+static char *records(int from, int to, size_t *size)
+{
+    char *all, line[2048];
+    FILE *stream = open_memstream(&all, size);
+
+    for (int i = from; i < to; i++)
+        fwrite(line, 1, record(i, line), stream);
+    fclose(stream);
+    return all;
+}
+
+static void assert_file(const char *name, int from, int to)
+{
+    size_t size;
+    char *expected = records(from, to, &size), *actual = malloc(size + 1);
+    int fd = open(name, O_RDONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(read(fd, actual, size + 1), size);
+    assert_memory_equal(actual, expected, size);
+    close(fd);
+    free(expected);
+    free(actual);
+}
+
+static struct output *open_output(const char *file)
+{
+    struct output *output;
+
+    assert_int_equal(output_open(&output, file, FORMAT_JSON), 0);
+    assert_true(fcntl(output_fd(output), F_GETFD) & FD_CLOEXEC);
+    return output;
+}
+
+/* An output to what is standard output for as long as it is opened: fd, which is closed. */
+static struct output *open_stdout_on(int fd)
+{
+    int saved = dup(STDOUT_FILENO);
+    struct output *output;
+
+    assert_true(saved >= 0 && fd >= 0);
+    assert_int_equal(dup2(fd, STDOUT_FILENO), STDOUT_FILENO);
+    output = open_output(NULL);
+    assert_int_equal(dup2(saved, STDOUT_FILENO), STDOUT_FILENO);
+    close(saved);
+    close(fd);
+    return output;
+}
+
+static void files_are_created_and_appended_to(void **state)
+{
+    struct output *output;
+    struct stat status;
+
+    (void)state;
+    umask(0026);
+    output = open_output("log");
+    add(output, 0, 3);
+    assert_true(output_pending(output) > 0);
+    assert_int_equal(output_write(output), 0);
+    assert_int_equal(output_pending(output), 0);
+    assert_file("log", 0, 3);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_int_equal(stat("log", &status), 0);
+    assert_int_equal(status.st_mode & 0777, 0640);
+
+    output = open_output("log");
+    add(output, 3, 5);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_file("log", 0, 5);
+}
+
+static void a_file_takes_everything_at_once(void **state)
+{
+    struct output *output = open_output("log");
+
+    (void)state;
+    add(output, 0, 50000);
+    assert_true(output_pending(output) > OUTPUT_HIGH_WATER);
+    assert_int_equal(output_write(output), 0);
+    assert_int_equal(output_pending(output), 0);
+    assert_file("log", 0, 50000);
+    assert_int_equal(output_close(output, 0), 0);
+}
+
+static void errors_of_opening_are_told(void **state)
+{
+    struct output *output;
+
+    (void)state;
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    assert_int_equal(output_open(&output, "fifo", FORMAT_JSON), -ENXIO);
+    assert_int_equal(output_open(&output, "missing/log", FORMAT_JSON), -ENOENT);
+    assert_int_equal(output_open(&output, ".", FORMAT_JSON), -EISDIR);
+    assert_int_equal(output_open(&output, "log", FORMAT_TEXT), -EINVAL);
+    assert_int_equal(access("log", F_OK), -1);
+}
+
+static void a_closed_standard_output_is_told(void **state)
+{
+    int saved = dup(STDOUT_FILENO), result;
+    struct output *output;
+
+    (void)state;
+    close(STDOUT_FILENO);
+    result = output_open(&output, NULL, FORMAT_JSON);
+    dup2(saved, STDOUT_FILENO);
+    close(saved);
+    assert_int_equal(result, -EBADF);
+}
+
+static void a_full_disk_is_an_error_that_stays(void **state)
+{
+    struct output *output = open_output("/dev/full");
+
+    (void)state;
+    assert_int_equal(output_write(output), 0);
+    add(output, 0, 1);
+    assert_int_equal(output_write(output), -ENOSPC);
+    assert_int_equal(output_write(output), -ENOSPC);
+    assert_int_equal(output_close(output, 1000), -ENOSPC);
+
+    output = open_output("/dev/full");
+    add(output, 0, 1);
+    assert_int_equal(output_close(output, 1000), -ENOSPC);
+}
+
+static void a_reader_that_is_gone_is_epipe(void **state)
+{
+    struct output *output;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    output = open_stdout_on(ends[1]);
+    add(output, 0, 1);
+    close(ends[0]);
+    assert_int_equal(output_write(output), -EPIPE);
+    assert_int_equal(output_close(output, 1000), -EPIPE);
+
+    assert_int_equal(pipe(ends), 0);
+    close(ends[0]);
+    output = open_stdout_on(ends[1]);
+    add(output, 0, 1);
+    assert_int_equal(output_write(output), -EPIPE);
+    assert_int_equal(output_close(output, 1000), -EPIPE);
+}
+
+/* Reads what the reader's end has now, at most size bytes. */
+static size_t read_now(int fd, char *to, size_t size)
+{
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+    ssize_t got = poll(&pollfd, 1, 0) == 1 ? read(fd, to, size) : 0;
+
+    assert_true(got >= 0);
+    return (size_t)got;
+}
+
+/*
+ * Far more records than the descriptor takes, and a reader who takes a little now and then: no
+ * write blocks, more records come meanwhile, and every byte arrives in order.
+ */
+static void pass_through(int reader, struct output *output, size_t take)
+{
+    size_t size, got = 0;
+    char *expected = records(0, 30000, &size), *actual = malloc(size + take);
+    int added = 0;
+
+    while (got < size) {
+        size_t now;
+
+        if (added < 30000 && output_pending(output) < OUTPUT_HIGH_WATER) {
+            add(output, added, added + 1000);
+            added += 1000;
+        }
+        assert_int_equal(output_write(output), 0);
+        now = read_now(reader, actual + got, take);
+        assert_true(now > 0);
+        got += now;
+    }
+    assert_int_equal(got, size);
+    assert_memory_equal(actual, expected, size);
+    assert_int_equal(output_pending(output), 0);
+    assert_int_equal(output_close(output, 0), 0);
+    close(reader);
+    free(expected);
+    free(actual);
+}
+
+static void a_slow_pipe_blocks_nothing(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pass_through(ends[0], open_stdout_on(ends[1]), 5000);
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    pass_through(ends[0], open_stdout_on(ends[1]), 70000);
+}
+
+static void a_slow_socket_blocks_nothing(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    pass_through(ends[0], open_stdout_on(ends[1]), 5000);
+}
+
+static void a_slow_fifo_blocks_nothing(void **state)
+{
+    int reader;
+
+    (void)state;
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    reader = open("fifo", O_RDONLY | O_NONBLOCK);
+    pass_through(reader, open_output("fifo"), 5000);
+}
+
+static int open_terminal(int *master)
+{
+    *master = posix_openpt(O_RDWR | O_NOCTTY);
+    assert_true(*master >= 0);
+    assert_int_equal(grantpt(*master), 0);
+    assert_int_equal(unlockpt(*master), 0);
+    return open(ptsname(*master), O_RDWR | O_NOCTTY);
+}
+
+static void a_stopped_terminal_blocks_nothing(void **state)
+{
+    struct output *output;
+    int master, terminal = open_terminal(&master);
+
+    (void)state;
+    output = open_stdout_on(terminal);
+    add(output, 0, 10000);
+    assert_int_equal(output_write(output), 0);
+    assert_true(output_pending(output) > 0);
+    assert_int_equal(output_close(output, 1), -ETIMEDOUT);
+    close(master);
+}
+
+/* Standard output's own open file description is everybody's: it must not become non-blocking. */
+static void standard_output_is_left_as_it_was(void **state)
+{
+    struct output *output;
+    int ends[2], shared;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    shared = dup(ends[1]);
+    output = open_stdout_on(ends[1]);
+    assert_int_equal(fcntl(shared, F_GETFL) & O_NONBLOCK, 0);
+    add(output, 0, 1);
+    assert_int_equal(output_reopen(output), 0);
+    assert_true(output_pending(output) > 0);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_int_equal(fcntl(shared, F_GETFD), 0);
+    close(shared);
+    close(ends[0]);
+}
+
+/* A packet pipe keeps the bounds of writes: each ends with a line, though none would fill it. */
+static void writes_to_a_pipe_end_with_a_line(void **state)
+{
+    char packet[PIPE_BUF + 1];
+    struct output *output;
+    size_t got, packets = 0;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends), 0);
+    output = open_stdout_on(ends[1]);
+    add(output, 0, 200);
+    while (output_pending(output) > 0) {
+        assert_int_equal(output_write(output), 0);
+        while ((got = read_now(ends[0], packet, sizeof(packet))) > 0) {
+            assert_in_range(got, 1, PIPE_BUF);
+            assert_int_equal(packet[got - 1], '\n');
+            packets++;
+        }
+    }
+    assert_in_range(packets, 3, 20);
+    assert_int_equal(output_close(output, 0), 0);
+    close(ends[0]);
+}
+
+static void a_line_longer_than_a_write_is_whole_in_the_end(void **state)
+{
+    char path[4096], *expected, *actual;
+    struct event event = event_of(1);
+    struct output *output;
+    size_t size;
+    int ends[2];
+
+    (void)state;
+    memset(path, '\1', 4095);
+    path[4095] = '\0';
+    event.path = path;
+    event.path_len = 4095;
+    expected = malloc(json_bound(&event));
+    size = json_record(expected, &event);
+    actual = malloc(size + 1);
+    assert_int_equal(pipe(ends), 0);
+    output = open_stdout_on(ends[1]);
+    assert_int_equal(output_event(output, &event), 0);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_int_equal(read(ends[0], actual, size + 1), size);
+    assert_memory_equal(actual, expected, size);
+    close(ends[0]);
+    free(expected);
+    free(actual);
+}
+
+static void reopening_follows_the_name(void **state)
+{
+    struct output *output = open_output("log");
+
+    (void)state;
+    add(output, 0, 10);
+    assert_int_equal(output_write(output), 0);
+    add(output, 10, 20);
+    assert_int_equal(rename("log", "log.1"), 0);
+    assert_int_equal(output_reopen(output), 0);
+    assert_true(fcntl(output_fd(output), F_GETFD) & FD_CLOEXEC);
+    add(output, 20, 30);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_file("log.1", 0, 20);
+    assert_file("log", 20, 30);
+}
+
+static void a_failed_reopening_leaves_the_old_file(void **state)
+{
+    struct output *output = open_output("log");
+
+    (void)state;
+    add(output, 0, 10);
+    assert_int_equal(rename("log", "log.1"), 0);
+    assert_int_equal(mkdir("log", 0700), 0);
+    assert_int_equal(output_reopen(output), -EISDIR);
+    add(output, 10, 20);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_file("log.1", 0, 20);
+}
+
+/* Nothing of what waits for the old reader may go to the new one. */
+static void a_reopening_waits_for_the_old_reader(void **state)
+{
+    struct output *output;
+    int reader, fds_before, fds_after;
+
+    (void)state;
+    assert_int_equal(mkfifo("fifo", 0600), 0);
+    reader = open("fifo", O_RDONLY | O_NONBLOCK);
+    output = open_output("fifo");
+    add(output, 0, 10000);
+    assert_int_equal(rename("fifo", "old"), 0);
+    fds_before = dup(0);
+    close(fds_before);
+    assert_int_equal(output_reopen(output), -ETIMEDOUT);
+    fds_after = dup(0);
+    close(fds_after);
+    assert_int_equal(fds_before, fds_after);
+    assert_true(output_pending(output) > 0);
+    assert_int_equal(output_close(output, 0), -ETIMEDOUT);
+    close(reader);
+}
+
+static void closing_gives_up_after_its_time(void **state)
+{
+    struct output *output;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    output = open_stdout_on(ends[1]);
+    add(output, 0, 10000);
+    assert_int_equal(output_close(output, 10), -ETIMEDOUT);
+    close(ends[0]);
+}
+
+static void ignore(int signal)
+{
+    (void)signal;
+}
+
+static timer_t start_ticking(void)
+{
+    struct sigaction action = {.sa_handler = ignore};
+    struct sigevent tick = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+    struct itimerspec often = {{0, 200000}, {0, 200000}};
+    timer_t timer;
+
+    assert_int_equal(sigaction(SIGUSR1, &action, NULL), 0);
+    assert_int_equal(timer_create(CLOCK_MONOTONIC, &tick, &timer), 0);
+    assert_int_equal(timer_settime(timer, 0, &often, NULL), 0);
+    return timer;
+}
+
+/* In a child: reads to the end, exits with 0 if that were so many bytes. */
+static pid_t start_reader(int fd, int writer, size_t expected)
+{
+    char buf[1000];
+    size_t size = 0;
+    ssize_t got;
+    pid_t pid = fork();
+
+    if (pid != 0)
+        return pid;
+    close(writer);
+    while ((got = read(fd, buf, sizeof(buf))) > 0)
+        size += (size_t)got;
+    _exit(got < 0 || size != expected);
+}
+
+/* The last waiting is for a reader, though signals come all the time. */
+static void signals_do_not_disturb(void **state)
+{
+    struct output *output;
+    timer_t timer;
+    int ends[2], status;
+    pid_t reader;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    output = open_stdout_on(ends[1]);
+    add(output, 0, 20000);
+    reader = start_reader(ends[0], output_fd(output), output_pending(output));
+    close(ends[0]);
+    timer = start_ticking();
+    status = output_close(output, HANG_SECONDS * 1000);
+    timer_delete(timer);
+    assert_int_equal(status, 0);
+    assert_int_equal(waitpid(reader, &status, 0), reader);
+    assert_int_equal(status, 0);
+}
+
+#define test_of(function)                                                                          \
+    cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test_of(files_are_created_and_appended_to),
+        test_of(a_file_takes_everything_at_once),
+        test_of(errors_of_opening_are_told),
+        test_of(a_closed_standard_output_is_told),
+        test_of(a_full_disk_is_an_error_that_stays),
+        test_of(a_reader_that_is_gone_is_epipe),
+        test_of(a_slow_pipe_blocks_nothing),
+        test_of(a_slow_socket_blocks_nothing),
+        test_of(a_slow_fifo_blocks_nothing),
+        test_of(a_stopped_terminal_blocks_nothing),
+        test_of(standard_output_is_left_as_it_was),
+        test_of(writes_to_a_pipe_end_with_a_line),
+        test_of(a_line_longer_than_a_write_is_whole_in_the_end),
+        test_of(reopening_follows_the_name),
+        test_of(a_failed_reopening_leaves_the_old_file),
+        test_of(a_reopening_waits_for_the_old_reader),
+        test_of(closing_gives_up_after_its_time),
+        test_of(signals_do_not_disturb),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -27,7 +27,7 @@
 static char directory[] = "/tmp/filemon-output-XXXXXX";
 
 /* A write that blocks where it must not ends the test, rather than to hang it. */
-#define HANG_SECONDS 20
+#define HANG_SECONDS 60
 
 static int enter_directory(void **state)
 {

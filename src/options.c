@@ -131,6 +131,7 @@ static int refuse_pid(const char *given)
         any ? "not '" : "and there is none", given, any ? "'" : "");
 }
 
+/* One more than asked: realloc(3) of nothing at all may answer NULL. */
 static int reserve_pids(struct options *options, size_t more)
 {
     pid_t *pids = reallocarray(options->pids, options->n_pids + more + 1, sizeof *pids);
@@ -141,7 +142,7 @@ static int reserve_pids(struct options *options, size_t more)
     return 0;
 }
 
-/* There must be room for it. */
+/* There must be room for it: reserve_pids(). */
 static int add_pid(struct options *options, const char *digits, size_t len)
 {
     int64_t pid;
@@ -213,7 +214,7 @@ static int parse_duration(const char *text, int64_t *ms)
     char three[] = "000";
     int64_t seconds = 0, thousandths;
 
-    if (whole + places == 0 || fraction[places] != '\0')
+    if (fraction[places] != '\0')
         return -EINVAL;
     if (whole > 0 && text_number(text, whole, 0, DURATION_LIMIT_S, &seconds) != 0)
         return -ERANGE;
@@ -397,7 +398,6 @@ static int parse_words(struct parser *parser, int argc, char **argv)
     int code, taken = 1; /* words, as parsed so far */
 
     grammar_init(&grammar);
-    opterr = 0;
     optind = 0; /* from anew, whatever was parsed before */
     while ((code = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
         taken = optind;

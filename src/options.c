@@ -96,7 +96,8 @@ struct grammar {
     struct option names[LENGTH(rows) + 1];
 };
 
-static void grammar_init(struct grammar *grammar)
+/* grammar: all zeros, which ends both lists. */
+static void grammar_fill(struct grammar *grammar)
 {
     struct option *option = grammar->names;
     /* '-': operands in their order, so that "--" stays where it is.  ':': no messages. */
@@ -111,8 +112,6 @@ static void grammar_init(struct grammar *grammar)
         if (row->argument != NULL)
             *letter++ = ':';
     }
-    *letter = '\0';
-    *option = (struct option){0};
 }
 
 struct parser {
@@ -394,10 +393,10 @@ static bool is_immediate(const struct options *options)
 
 static int parse_words(struct parser *parser, int argc, char **argv)
 {
-    struct grammar grammar;
+    struct grammar grammar = {0};
     int code, taken = 1; /* words, as parsed so far */
 
-    grammar_init(&grammar);
+    grammar_fill(&grammar);
     optind = 0; /* from anew, whatever was parsed before */
     while ((code = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
         taken = optind;

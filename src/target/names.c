@@ -228,9 +228,8 @@ static int consider(void *ctx, pid_t pid)
 int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
                  struct name_match *match)
 {
-    struct search search = {procfs, name, self, match};
-
     *match = (struct name_match){0};
+    struct search search = {procfs, name, self, match};
     return procfs_each(procfs, consider, &search);
 }
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,7 +17,10 @@
 
 _Static_assert(DIAG_LINE_MAX <= PIPE_BUF, "pipes keep a line whole");
 
+#define ERASE "\r\x1b[K"
+
 static int shown = DIAG_INFO;
+static bool progress; /* a progress line stands on the terminal */
 
 void diag_set_verbosity(int verbosity)
 {
@@ -98,12 +102,36 @@ void diag(enum diag_level level, const char *format, ...)
 
     if ((int)level > shown)
         return;
+    diag_progress(NULL);
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
 
     size_t size = finish(line, sizeof PREFIX - 1, text, strlen(text));
     /* Where standard error does not take it, there is nobody left to tell. */
+    (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
+    errno = saved;
+}
+
+void diag_progress(const char *format, ...)
+{
+    int saved = errno;
+    char text[DIAG_LINE_MAX] = "", line[DIAG_LINE_MAX] = ERASE PREFIX;
+    size_t size = sizeof ERASE - 1;
+    va_list arguments;
+
+    if (format && shown >= DIAG_INFO && isatty(STDERR_FILENO)) {
+        va_start(arguments, format);
+        vsnprintf(text, sizeof text, format, arguments);
+        va_end(arguments);
+        size = finish(line, sizeof ERASE PREFIX - 1, text, strlen(text)) - 1; /* no newline */
+        progress = true;
+    } else if (!progress || format) {
+        errno = saved;
+        return;
+    } else {
+        progress = false;
+    }
     (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
     errno = saved;
 }

@@ -27,4 +27,10 @@ void diag_set_verbosity(int verbosity);
 /* A longer line is cut, between two characters, with "..." as its end.  Leaves errno alone. */
 void diag(enum diag_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/*
+ * Where standard error is a terminal, a line that is written over by the next one; elsewhere, and
+ * with -q, nothing.  NULL takes it off.  A message takes it off by itself.
+ */
+void diag_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 #endif

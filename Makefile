@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+#   make            build/filemon
+#   make demo       installs what it needs, builds, and shows filemon at work on a real kernel
+#   make check      every test; installs what they need; closes with "N passed, N failed"
+#   make bench      what watching costs, beside other tools
+#   make install    DESTDIR= PREFIX=
+#   make lint       cppcheck, shellcheck, clang-format, man page
+#   make format
+#
+# V=1 shows commands, SANITIZE=address,undefined builds and tests with these, BPF=0 leaves the eBPF
+# engine out.
+
+PREFIX ?= /usr/local
+BINDIR = $(PREFIX)/bin
+MANDIR = $(PREFIX)/share/man/man8
+DATADIR = $(PREFIX)/share/filemon
+
+CC ?= cc
+CFLAGS ?= -O2 -g
+WARNINGS = -Wall -Wextra -Werror=vla -Werror=shadow -Werror=missing-prototypes
+BUILD = build$(if $(SANITIZE),/san)
+V ?= 0
+Q = $(if $(filter 1,$(V)),,@)
+BPF ?= 1
+
+override CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF)
+override CFLAGS += -std=c11 $(WARNINGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+
+sources := $(filter-out src/engine/bpf/%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
+ifneq ($(BPF),0)
+sources += $(filter-out %.bpf.c,$(wildcard src/engine/bpf/*.c))
+LDLIBS += -lbpf
+endif
+objects := $(sources:%.c=$(BUILD)/%.o)
+modules := $(filter-out $(BUILD)/src/main.o,$(objects))
+unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all
+all: $(BUILD)/filemon
+
+$(BUILD)/filemon: $(objects)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/%.o: %.c
+	@echo "  CC      $<"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The script is carried in the program.
+$(BUILD)/src/engine/stap/script.o: stap/monitorFicheros.stp
+
+# ---- the eBPF program ----------------------------------------------------------------------------
+
+BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+
+$(BUILD)/filemon.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
+	@echo "  BPF     $<"
+	@mkdir -p $(@D)
+	$(Q)clang -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Isrc -c -o $@ $<
+
+$(BUILD)/filemon.skel.h: $(BUILD)/filemon.bpf.o
+	$(Q)bpftool gen skeleton $< name filemon_bpf > $@
+
+$(BUILD)/src/engine/bpf/%.o: $(BUILD)/filemon.skel.h
+
+# ---- tests ---------------------------------------------------------------------------------------
+
+$(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(LDLIBS)
+
+.PHONY: unit
+unit: $(unit_tests)
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+-include $(objects:.o=.d) $(unit_tests:=.d)

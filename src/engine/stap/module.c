@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/stap/module.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <glob.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "engine/stap/script.h"
+
+#define DEFAULT_DIR "/var/cache/filemon"
+#define STAP_RUNTIME "/usr/share/systemtap/runtime"
+
+/*
+ * The flags that every module is built with.  No overload check: it would end the watch of a busy
+ * machine.  KRETACTIVE: calls that can be waiting at once in one probed function (opens of a FIFO).
+ * MAXSKIPPED: a probe that had to be skipped is counted and told, it does not end the watch.
+ */
+static const char *const flags[] = {
+    "-g", "-v",
+    "-w", "--disable-cache",
+    "-D", "STP_NO_OVERLOAD",
+    "-D", "KRETACTIVE=1024",
+    "-D", "MAXSKIPPED=1000000000",
+};
+#define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
+
+/* ---- Names ------------------------------------------------------------------------------------
+ */
+
+static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+
+    while (n--)
+        hash = (hash ^ *at++) * 0x100000001b3ULL; /* FNV-1a */
+    return hash;
+}
+
+static uint64_t hash_script(void)
+{
+    uint64_t hash = hash_bytes(0xcbf29ce484222325ULL, script_text,
+                               (size_t)(script_end - script_text));
+
+    for (size_t i = 0; i < N_FLAGS; i++)
+        hash = hash_bytes(hash, flags[i], strlen(flags[i]) + 1);
+    return hash;
+}
+
+static int compose(char *to, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+static int compose(char *to, size_t size, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(to, size, format, args);
+    va_end(args);
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
+}
+
+static void ask_version(char *version, size_t size)
+{
+    char *argv[] = {"stap", "--version", NULL}, text[512] = "";
+    struct spawned stap;
+    int fds[2];
+    size_t len = 0;
+    ssize_t n = -1;
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return;
+    struct spawn spawn = {.argv = argv, .in = -1, .out = fds[1], .err = fds[1]};
+    int started = spawn_start(&spawn, &stap);
+
+    close(fds[1]);
+    while (started == 0 && (n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+        len += (size_t)n;
+    close(fds[0]);
+    if (started == 0)
+        waitpid(stap.pid, NULL, 0);
+    if (sscanf(text, "%*[^(](version %63[^,)]", text) == 1)
+        compose(version, size, "%s", text);
+}
+
+static bool find_stap(struct stat *st)
+{
+    char path[PATH_MAX];
+
+    for (const char *dirs = getenv("PATH"); dirs && *dirs;) {
+        size_t len = strcspn(dirs, ":");
+
+        if (compose(path, sizeof(path), "%.*s/stap", (int)len, dirs) == 0 && stat(path, st) == 0)
+            return true;
+        dirs += len + (dirs[len] == ':');
+    }
+    return false;
+}
+
+/*
+ * stap takes longer to say its version than we have to start, so what it said is kept beside the
+ * modules: a symbolic link, named after the program's size and time, to the version.
+ */
+static void stap_version(char *version, size_t size, const char *dir)
+{
+    char link[PATH_MAX], text[64] = "";
+    struct stat st;
+
+    version[0] = '\0';
+    if (!find_stap(&st))
+        return;
+    if (compose(link, sizeof(link), "%s/stap.%llx.%llx", dir, (unsigned long long)st.st_size,
+                (unsigned long long)st.st_mtim.tv_sec) < 0)
+        return;
+    if (readlink(link, text, sizeof(text) - 1) > 0) {
+        compose(version, size, "%s", text);
+        return;
+    }
+    ask_version(version, size);
+    if (version[0] && symlink(version, link) < 0)
+        diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno)); /* no such directory yet */
+}
+
+static int module_dir(char *dir, size_t size, const char *given)
+{
+    const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
+    char absolute[PATH_MAX];
+
+    if (given && given[0] != '/')
+        return getcwd(absolute, sizeof(absolute)) ? compose(dir, size, "%s/%s", absolute, given)
+                                                  : -errno;
+    if (given)
+        return compose(dir, size, "%s", given);
+    if (geteuid() == 0 || !home)
+        return compose(dir, size, "%s", DEFAULT_DIR);
+    if (cache && cache[0] == '/')
+        return compose(dir, size, "%s/filemon", cache);
+    return compose(dir, size, "%s/.cache/filemon", home);
+}
+
+int module_identify(struct module *module, const struct engine_config *config)
+{
+    char dir[PATH_MAX];
+    struct utsname uts;
+    uint64_t version;
+    int result;
+
+    memset(module, 0, sizeof(*module));
+    uname(&uts);
+    result = compose(module->release, sizeof(module->release), "%s",
+                     config->kernel ? config->kernel : uts.release);
+    if (result == 0 && (strchr(module->release, '/') || module->release[0] == '.'))
+        result = -EINVAL;
+    if (result == 0)
+        result = module_dir(dir, sizeof(dir), config->module_dir);
+    if (result == 0)
+        result = compose(module->dir, sizeof(module->dir), "%s/%s", dir, module->release);
+    if (result < 0) {
+        diag(DIAG_ERROR, "no place for the probe module of kernel %s: %s",
+             config->kernel ? config->kernel : uts.release, strerror(-result));
+        return result;
+    }
+    stap_version(module->version, sizeof(module->version), dir);
+    version = hash_bytes(0xcbf29ce484222325ULL, module->version, strlen(module->version));
+    compose(module->name, sizeof(module->name), MODULE_PREFIX "%012llx_%08x",
+            (unsigned long long)(hash_script() >> 16), (unsigned int)version);
+    return compose(module->path, sizeof(module->path), "%s/%s.ko", module->dir, module->name);
+}
+
+/* Without stap: a module of this script, whichever stap it was built by. */
+static void find_any_version(struct module *module)
+{
+    char pattern[PATH_MAX];
+    glob_t found;
+
+    if (compose(pattern, sizeof(pattern), "%s/%.*s_*.ko", module->dir,
+                (int)(strrchr(module->name, '_') - module->name), module->name) < 0)
+        return;
+    if (glob(pattern, 0, NULL, &found) != 0)
+        return;
+    compose(module->path, sizeof(module->path), "%s", found.gl_pathv[found.gl_pathc - 1]);
+    globfree(&found);
+}
+
+int module_find(struct module *module)
+{
+    struct stat st;
+
+    if (!module->version[0])
+        find_any_version(module);
+    if (stat(module->path, &st) < 0)
+        return -ENOENT;
+    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)) ||
+        !S_ISREG(st.st_mode)) {
+        diag(DIAG_ERROR,
+             "%s could have been written by others: not loaded into the kernel; remove it, or "
+             "give another --module-dir",
+             module->path);
+        return -EPERM;
+    }
+    return 0;
+}
+
+void module_headers(char path[static PATH_MAX], const char *release)
+{
+    snprintf(path, PATH_MAX, "/lib/modules/%s/build", release);
+}
+
+/* ---- What a build is made of ------------------------------------------------------------------
+ */
+
+static int make_directories(const char *path)
+{
+    char part[PATH_MAX];
+
+    for (const char *slash = path; (slash = strchr(slash + 1, '/'));) {
+        if (compose(part, sizeof(part), "%.*s", (int)(slash - path), path) < 0)
+            return -ENAMETOOLONG;
+        if (mkdir(part, 0755) < 0 && errno != EEXIST)
+            return -errno;
+    }
+    return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
+static FILE *create(const struct module_build *build, const char *name)
+{
+    char path[PATH_MAX + 64];
+
+    snprintf(path, sizeof(path), "%s/%s", build->work, name);
+    return fopen(path, "wxe");
+}
+
+static int finish(FILE *file)
+{
+    int failed = ferror(file);
+
+    return fclose(file) != 0 || failed ? -EIO : 0;
+}
+
+static int write_script(const struct module_build *build)
+{
+    FILE *file = create(build, "monitorFicheros.stp");
+
+    if (!file)
+        return -errno;
+    fwrite(script_text, 1, (size_t)(script_end - script_text), file);
+    return finish(file);
+}
+
+/* A kernel built with Debian's stable updates has task_work_cancel() of another type than stap 4.8
+ * compiles against.  Only user-space probes call it, and the script has none. */
+static int write_mend(const struct module_build *build)
+{
+    FILE *file = create(build, "mend.h");
+
+    if (!file)
+        return -errno;
+    fputs(
+        "#ifndef __ASSEMBLY__\n"
+        "#include <linux/task_work.h>\n"
+        "static inline struct callback_head *\n"
+        "filemon_never_called(struct task_struct *task, task_work_func_t func)\n"
+        "{\n"
+        "    (void)task;\n"
+        "    (void)func;\n"
+        "    return NULL;\n"
+        "}\n"
+        "#define task_work_cancel filemon_never_called\n"
+        "#endif\n",
+        file);
+    return finish(file);
+}
+
+/*
+ * The symbol map that stap looks for and Debian does not ship: kallsyms without the modules' lines.
+ * -EPERM where its addresses are hidden (kptr_restrict), -ENODATA where it has none.
+ */
+static int write_map(const struct module_build *build, const char *kallsyms, bool *has_unregister)
+{
+    FILE *in = fopen(kallsyms, "re"), *out;
+    char *line = NULL;
+    size_t size = 0, n = 0, hidden = 0;
+
+    if (!in)
+        return -errno;
+    out = create(build, "System.map");
+    if (!out) {
+        fclose(in);
+        return -errno;
+    }
+    *has_unregister = false;
+    while (getline(&line, &size, in) > 0) {
+        const char *name = strrchr(line, ' ');
+
+        if (!name || strchr(line, '['))
+            continue;
+        n++;
+        hidden += strtoull(line, NULL, 16) == 0;
+        *has_unregister |= !strcmp(name, " uprobe_unregister\n");
+        fputs(line, out);
+    }
+    free(line);
+    fclose(in);
+    if (finish(out) < 0)
+        return -EIO;
+    if (n == 0)
+        return -ENODATA;
+    return hidden > n / 2 ? -EPERM : 0;
+}
+
+/* A build tree of links to the kernel's own, with the symbol map in it: nothing of the system's is
+ * written. */
+static int link_tree(const struct module_build *build, const char *headers)
+{
+    char from[2 * PATH_MAX], to[2 * PATH_MAX];
+    DIR *dir = opendir(headers);
+    struct dirent *entry;
+    int result = 0;
+
+    if (!dir)
+        return -errno;
+    snprintf(to, sizeof(to), "%s/tree", build->work);
+    if (mkdir(to, 0755) < 0)
+        result = -errno;
+    while (result == 0 && (entry = readdir(dir))) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+            !strcmp(entry->d_name, "System.map"))
+            continue;
+        snprintf(from, sizeof(from), "%s/%s", headers, entry->d_name);
+        snprintf(to, sizeof(to), "%s/tree/%s", build->work, entry->d_name);
+        if (symlink(from, to) < 0)
+            result = -errno;
+    }
+    closedir(dir);
+    snprintf(to, sizeof(to), "%s/tree/System.map", build->work);
+    if (result == 0 && symlink("../System.map", to) < 0)
+        result = -errno;
+    return result;
+}
+
+static bool file_mentions(const char *path, const char *word)
+{
+    FILE *file = fopen(path, "re");
+    char line[1024];
+    bool found = false;
+
+    while (file && !found && fgets(line, sizeof(line), file))
+        found = strstr(line, word) != NULL;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+static bool needs_task_work_mend(const char *release)
+{
+    const char *trees[] = {"build", "source"};
+    char path[PATH_MAX];
+
+    if (file_mentions(STAP_RUNTIME "/stp_task_work.c", "task_work_cancel_func") ||
+        file_mentions(STAP_RUNTIME "/linux/task_work_compatibility.h", "task_work_cancel_func"))
+        return false;
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), "/lib/modules/%s/%s/include/linux/task_work.h", release,
+                 trees[i]);
+        if (file_mentions(path, "task_work_cancel_func"))
+            return true;
+    }
+    return false;
+}
+
+/* ---- Running stap -----------------------------------------------------------------------------
+ */
+
+static int spawn_stap(struct module_build *build, bool mend_cancel, bool mend_unregister, int err)
+{
+    char script[PATH_MAX + 64], tree[PATH_MAX + 64], include[PATH_MAX + 64], map[PATH_MAX + 64];
+    char home[PATH_MAX + 64], tmp[PATH_MAX + 64], boot[PATH_MAX];
+    char *env[] = {home, tmp, "LC_ALL=C", NULL};
+    const char *argv[N_FLAGS + 16];
+    struct stat st;
+    size_t n = 0;
+
+    snprintf(script, sizeof(script), "%s/monitorFicheros.stp", build->work);
+    snprintf(tree, sizeof(tree), "%s/tree", build->work);
+    snprintf(include, sizeof(include), "KCFLAGS=-include %s/mend.h", build->work);
+    snprintf(map, sizeof(map), "%s/System.map", build->work);
+    snprintf(boot, sizeof(boot), "/boot/System.map-%s", build->module->release);
+    snprintf(home, sizeof(home), "SYSTEMTAP_DIR=%s/home", build->work);
+    snprintf(tmp, sizeof(tmp), "TMPDIR=%s", build->work);
+
+    argv[n++] = "stap";
+    argv[n++] = "-p4";
+    for (size_t i = 0; i < N_FLAGS; i++)
+        argv[n++] = flags[i];
+    argv[n++] = "-m";
+    argv[n++] = build->module->name;
+    argv[n++] = "-r";
+    argv[n++] = tree;
+    if (mend_cancel) {
+        argv[n++] = "-D";
+        argv[n++] = "STAPCONF_TASK_WORK_CANCEL_EXPORTED";
+        argv[n++] = "-B";
+        argv[n++] = include;
+    }
+    if (mend_unregister) {
+        argv[n++] = "-D";
+        argv[n++] = "STAPCONF_UPROBE_UNREGISTER_EXPORTED";
+    }
+    argv[n++] = script;
+    argv[n] = NULL;
+
+    struct spawn spawn = {
+        .argv = (char *const *)(void *)argv,
+        .env = env,
+        .dir = build->work,
+        .in = -1,
+        .out = err,
+        .err = err,
+        .group = true,
+    };
+    /* stap 5 stops at the stub in /boot before it comes to the build tree. */
+    if (geteuid() == 0 && stat(boot, &st) == 0 && st.st_size < 1 << 16) {
+        spawn.lay = map;
+        spawn.over = boot;
+    }
+    return spawn_start(&spawn, &build->stap);
+}
+
+static int prepare_work(struct module_build *build, const struct module *module,
+                        const struct engine_config *config, bool *has_unregister)
+{
+    const char *kallsyms = config->kallsyms ? config->kallsyms : "/proc/kallsyms";
+    char headers[PATH_MAX];
+    int result = make_directories(module->dir);
+
+    module_headers(headers, module->release);
+    if (result == 0)
+        result = compose(build->work, sizeof(build->work), "%s/build.XXXXXX", module->dir);
+    if (result == 0 && !mkdtemp(build->work))
+        result = -errno;
+    if (result < 0) {
+        build->work[0] = '\0';
+        diag(DIAG_ERROR, "cannot build below %s: %s; give another --module-dir", module->dir,
+             strerror(-result));
+        return result;
+    }
+    result = link_tree(build, headers);
+    if (result < 0) {
+        diag(DIAG_ERROR, "no headers of kernel %s (%s: %s): apt-get install linux-headers-%s",
+             module->release, headers, strerror(-result), module->release);
+        return result;
+    }
+    result = write_map(build, kallsyms, has_unregister);
+    if (result < 0) {
+        diag(DIAG_ERROR, "no symbols in %s: %s", kallsyms,
+             result == -EPERM ? "addresses are hidden: sysctl kernel.kptr_restrict=1"
+                              : strerror(-result));
+        return result;
+    }
+    result = write_script(build);
+    if (result == 0)
+        result = write_mend(build);
+    if (result < 0)
+        diag(DIAG_ERROR, "cannot write below %s: %s", build->work, strerror(-result));
+    return result;
+}
+
+int module_build_start(struct module_build *build, const struct module *module,
+                       const struct engine_config *config)
+{
+    bool has_unregister = true;
+    int fds[2] = {-1, -1}, result;
+
+    memset(build, 0, sizeof(*build));
+    build->module = module;
+    build->output = build->log_fd = -1;
+    build->pass = 1;
+    if (!module->version[0]) {
+        diag(DIAG_ERROR,
+             "no module for kernel %s below %s, and no stap to build one: "
+             "apt-get install systemtap",
+             module->release, module->dir);
+        return -ENOENT;
+    }
+    result = prepare_work(build, module, config, &has_unregister);
+    if (result < 0)
+        return result;
+    snprintf(build->log, sizeof(build->log), "%.*s/%s.log",
+             (int)(strrchr(build->work, '/') - build->work), build->work, module->name);
+    build->log_fd = open(build->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+    if (build->log_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
+        result = -errno;
+    if (result == 0)
+        result = spawn_stap(build, needs_task_work_mend(module->release), !has_unregister, fds[1]);
+    if (fds[1] >= 0)
+        close(fds[1]);
+    build->output = fds[0];
+    if (result == 0)
+        result = fcntl(fds[0], F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+    if (result < 0)
+        diag(DIAG_ERROR, "cannot start stap: %s", strerror(-result));
+    return result;
+}
+
+static void take_log_line(struct module_build *build)
+{
+    unsigned int slots = sizeof(build->tail) / sizeof(build->tail[0]);
+
+    build->line[build->line_len] = '\0';
+    build->line_len = 0;
+    diag(DIAG_VERBOSE, "stap: %s", build->line);
+    /* "Pass 2: analyzed script: ..." is said at the pass's end. */
+    if (sscanf(build->line, "Pass %d: %*[^f]", &build->pass) == 1 && build->pass < 4)
+        build->pass++;
+    if (build->line[0])
+        snprintf(build->tail[build->n_tail++ % slots], sizeof(build->tail[0]), "%.*s",
+                 (int)sizeof(build->tail[0]) - 1, build->line);
+}
+
+static void take_log(struct module_build *build, const char *text, size_t n)
+{
+    if (write(build->log_fd, text, n) != (ssize_t)n)
+        diag(DIAG_VERBOSE, "%s: %s", build->log, strerror(errno));
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\n')
+            take_log_line(build);
+        else if (build->line_len < sizeof(build->line) - 1)
+            build->line[build->line_len++] = text[i];
+    }
+}
+
+static int build_failed(struct module_build *build, int status)
+{
+    unsigned int slots = sizeof(build->tail) / sizeof(build->tail[0]);
+    unsigned int first = build->n_tail > slots ? build->n_tail - slots : 0;
+
+    for (unsigned int i = first; i < build->n_tail; i++)
+        diag(DIAG_ERROR, "stap: %s", build->tail[i % slots]);
+    if (WIFSIGNALED(status))
+        diag(DIAG_ERROR, "stap was killed by signal %d while it built the module",
+             WTERMSIG(status));
+    else
+        diag(DIAG_ERROR,
+             "stap could not build the module for kernel %s in its pass %d; all it "
+             "said is in %s",
+             build->module->release, build->pass, build->log);
+    return -EPROTO;
+}
+
+/* Whole or not at all: what is renamed into place was synced before. */
+static int install(struct module_build *build)
+{
+    char built[PATH_MAX + 80];
+    int fd, result = 0;
+
+    snprintf(built, sizeof(built), "%s/%s.ko", build->work, build->module->name);
+    fd = open(built, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fchmod(fd, 0644) < 0 || fsync(fd) < 0 || rename(built, build->module->path) < 0)
+        result = -errno;
+    if (fd >= 0)
+        close(fd);
+    if (result < 0)
+        diag(DIAG_ERROR, "cannot put the module at %s: %s", build->module->path, strerror(-result));
+    else
+        unlink(build->log);
+    return result;
+}
+
+int module_build_read(struct module_build *build)
+{
+    char text[4096];
+    ssize_t n;
+    int status;
+
+    while ((n = read(build->output, text, sizeof(text))) > 0)
+        take_log(build, text, (size_t)n);
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR ? 1 : -errno;
+    if (waitpid(build->stap.pid, &status, 0) < 0)
+        return -errno;
+    build->stap.pid = 0;
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return build_failed(build, status);
+    return install(build);
+}
+
+static void remove_tree(int at, const char *name)
+{
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+
+    while (dir && (entry = readdir(dir))) {
+        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+            continue;
+        if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
+            remove_tree(dirfd(dir), entry->d_name);
+    }
+    if (dir)
+        closedir(dir);
+    else if (fd >= 0)
+        close(fd);
+    unlinkat(at, name, AT_REMOVEDIR);
+}
+
+void module_build_end(struct module_build *build)
+{
+    if (build->stap.pid > 0) {
+        kill(-build->stap.pid, SIGKILL); /* its compilers, too */
+        waitpid(build->stap.pid, NULL, 0);
+    }
+    if (build->output >= 0)
+        close(build->output);
+    if (build->log_fd >= 0)
+        close(build->log_fd);
+    if (build->work[0])
+        remove_tree(AT_FDCWD, build->work);
+    memset(build, 0, sizeof(*build));
+    build->output = build->log_fd = -1;
+}

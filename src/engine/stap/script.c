@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/stap/script.h"
+
+/* The assembler reads the file as it is; both compilers' have .incbin. */
+__asm__(
+    ".pushsection .rodata\n"
+    ".global script_text\n"
+    "script_text:\n"
+    ".incbin \"stap/monitorFicheros.stp\"\n"
+    ".global script_end\n"
+    "script_end:\n"
+    ".byte 0\n"
+    ".popsection\n");

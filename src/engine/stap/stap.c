@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The SystemTap engine: a module is found or built, staprun loads it, the script says that it is
+ * there ("listo"), is told what to watch, says that it watches ("mirando"), and its lines come.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "engine/stap/check.h"
+#include "engine/stap/module.h"
+#include "engine/stap/wire.h"
+#include "text.h"
+
+#define READ_SIZE 65536
+#define READS_A_DISPATCH 16 /* then the caller's other descriptors get their turn */
+#define STOP_MS 5000        /* from one signal to the next, stronger one */
+#define CONTROL_BYTES 500   /* of a command's argument in one write: below stap's MAXSTRINGLEN */
+
+enum phase { BUILDING, RUNNING, OVER };
+
+struct engine {
+    const struct engine_config *config;
+    struct engine_sink sink;
+    enum phase phase;
+    struct module module;
+    struct module_build build;
+    int64_t started; /* ms */
+    struct wire *wire;
+    pid_t pid;       /* of staprun, which becomes stapio; 0: none */
+    int out, err;    /* its standard output and error; -1 at their end */
+    int control;     /* the script's control file */
+    char loaded[64]; /* the module's name in the kernel */
+    bool watching, idle, stopping;
+    int error;        /* -errno of what went wrong within a callback */
+    int64_t deadline; /* ms: then a stronger signal */
+    int signals;      /* how many were sent */
+    char line[1024];  /* of its standard error */
+    size_t line_len;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- Modules that a killed run left -----------------------------------------------------------
+ */
+
+static void unload(const char *name)
+{
+    char *argv[] = {"staprun", "-d", (char *)name, NULL};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+    struct spawn spawn = {.argv = argv, .in = null, .out = null, .err = null};
+    struct spawned staprun;
+
+    if (spawn_start(&spawn, &staprun) == 0)
+        waitpid(staprun.pid, NULL, 0);
+    if (null >= 0)
+        close(null);
+}
+
+/* staprun -R names a module after its own process id, which stays stapio's. */
+static bool has_owner(const char *name)
+{
+    const char *digits = strrchr(name, '_') + 1;
+    char path[64], comm[16] = "";
+    int64_t pid;
+    FILE *file;
+
+    if (text_number(digits, strlen(digits), 1, INT32_MAX, &pid) < 0)
+        return true;
+    snprintf(path, sizeof(path), "/proc/%lld/comm", (long long)pid);
+    file = fopen(path, "re");
+    if (file && !fgets(comm, sizeof(comm), file))
+        comm[0] = '\0';
+    if (file)
+        fclose(file);
+    return !strncmp(comm, "stap", 4);
+}
+
+static void unload_stale(void)
+{
+    FILE *modules = fopen("/proc/modules", "re");
+    char *line = NULL;
+    size_t size = 0;
+
+    while (modules && getline(&line, &size, modules) > 0) {
+        line[strcspn(line, " ")] = '\0';
+        if (strncmp(line, MODULE_PREFIX, strlen(MODULE_PREFIX)) != 0 || has_owner(line))
+            continue;
+        diag(DIAG_INFO, "removing the module %s, which a killed run left", line);
+        unload(line);
+    }
+    free(line);
+    if (modules)
+        fclose(modules);
+}
+
+/* ---- Telling the script -----------------------------------------------------------------------
+ */
+
+static int command(struct engine *engine, char letter, const char *argument)
+{
+    char text[1 + CONTROL_BYTES];
+    size_t left = argument ? strlen(argument) : 0;
+
+    while (left > 0) {
+        size_t n = left < CONTROL_BYTES ? left : CONTROL_BYTES;
+
+        text[0] = '+';
+        memcpy(text + 1, argument, n);
+        if (write(engine->control, text, n + 1) != (ssize_t)(n + 1))
+            return errno ? -errno : -EIO;
+        argument += n;
+        left -= n;
+    }
+    return write(engine->control, &letter, 1) == 1 ? 0 : -errno;
+}
+
+static int tell_prefix(void *ctx, const char *path, enum pathfilter_verdict verdict)
+{
+    return command(ctx, verdict == PATHFILTER_INCLUDE ? 'I' : 'E', path);
+}
+
+static int tell_all(struct engine *engine)
+{
+    const struct engine_config *config = engine->config;
+    char depth[16];
+    int result = 0;
+
+    snprintf(depth, sizeof(depth), "%d", config->depth);
+    if (config->depth != DEPTH_ALL)
+        result = command(engine, 'D', depth);
+    for (char *const *name = config->names; result == 0 && name && *name; name++)
+        result = command(engine, 'N', *name);
+    if (result == 0 && config->filter)
+        result = pathfilter_each(config->filter, tell_prefix, engine);
+    if (result == 0 && config->all)
+        result = command(engine, 'A', NULL);
+    if (result == 0 && config->failed)
+        result = command(engine, 'X', NULL);
+    return result < 0 ? result : command(engine, 'G', NULL);
+}
+
+/* ---- What the script says ---------------------------------------------------------------------
+ */
+
+static bool is_module_name(const char *name)
+{
+    return !strncmp(name, MODULE_PREFIX, strlen(MODULE_PREFIX)) &&
+           name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] == '\0' &&
+           strlen(name) < sizeof(((struct engine *)0)->loaded);
+}
+
+static void on_loaded(void *ctx, const char *module, int version)
+{
+    struct engine *engine = ctx;
+    char path[128];
+
+    if (version != WIRE_VERSION || !is_module_name(module)) {
+        diag(DIAG_ERROR, "the module %s speaks version %d, not %d: remove %s", module, version,
+             WIRE_VERSION, engine->module.path);
+        engine->error = -EPROTO;
+        return;
+    }
+    snprintf(engine->loaded, sizeof(engine->loaded), "%s", module);
+    snprintf(path, sizeof(path), "/proc/systemtap/%s/control", module);
+    engine->control = open(path, O_WRONLY | O_CLOEXEC);
+    if (engine->control < 0)
+        engine->error = -errno;
+    else
+        engine->error = tell_all(engine);
+    if (engine->error < 0)
+        diag(DIAG_ERROR, "%s: %s", path, strerror(-engine->error));
+}
+
+static void on_watching(void *ctx)
+{
+    struct engine *engine = ctx;
+
+    engine->watching = true;
+}
+
+static void on_idle(void *ctx)
+{
+    struct engine *engine = ctx;
+
+    engine->idle = true;
+}
+
+static void tell_lost(struct engine *engine, uint64_t lost)
+{
+    struct timespec now;
+    struct event event = {.code = EVENT_LOST, .lost = lost};
+
+    if (lost == 0)
+        return;
+    clock_gettime(CLOCK_REALTIME, &now);
+    event.date_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+    engine->sink.event(engine->sink.ctx, &event);
+}
+
+/* What stapio says at its end about what the module could not do or send. */
+static uint64_t lost_in(const char *line)
+{
+    const char *skipped = strstr(line, "skipped probes: "), *were = strstr(line, "There were ");
+    unsigned long long n = 0;
+
+    if (skipped && sscanf(skipped, "skipped probes: %llu", &n) == 1)
+        return n;
+    if (were && strstr(were, "transport failures") && sscanf(were, "There were %llu", &n) == 1)
+        return n;
+    return 0;
+}
+
+static void take_error_line(struct engine *engine)
+{
+    uint64_t lost;
+
+    engine->line[engine->line_len] = '\0';
+    engine->line_len = 0;
+    lost = lost_in(engine->line);
+    tell_lost(engine, lost);
+    if (engine->line[0])
+        diag(strstr(engine->line, "ERROR") ? DIAG_ERROR : DIAG_VERBOSE, "staprun: %s",
+             engine->line);
+}
+
+static void take_errors(struct engine *engine, const char *text, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (text[i] == '\n')
+            take_error_line(engine);
+        else if (engine->line_len < sizeof(engine->line) - 1)
+            engine->line[engine->line_len++] = text[i];
+    }
+}
+
+/* ---- Running it -------------------------------------------------------------------------------
+ */
+
+static int explain_start(int error)
+{
+    if (error == -ENOENT)
+        diag(DIAG_ERROR, "no staprun: apt-get install systemtap-runtime");
+    else if (error == -EACCES)
+        diag(DIAG_ERROR, "staprun may not be run: be root, or join the groups stapusr and stapdev");
+    else
+        diag(DIAG_ERROR, "cannot start staprun: %s", strerror(-error));
+    return error;
+}
+
+static int start_run(struct engine *engine)
+{
+    char *argv[] = {"staprun", "-R", "-T", "20", engine->module.path, NULL};
+    char *env[] = {"LC_ALL=C", NULL};
+    int out[2] = {-1, -1}, err[2] = {-1, -1}, result = 0;
+    struct spawned staprun;
+
+    unload_stale();
+    if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ||
+        fcntl(out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(err[0], F_SETFL, O_NONBLOCK) < 0)
+        result = -errno;
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    struct spawn spawn = {
+        .argv = argv, .env = env, .in = null, .out = out[1], .err = err[1], .group = true};
+
+    fcntl(out[0], F_SETPIPE_SZ, 1 << 20); /* as much as it may: stapio blocks less */
+    if (result == 0)
+        result = spawn_start(&spawn, &staprun);
+    if (result == 0)
+        engine->pid = staprun.pid;
+    close(null);
+    if (out[1] >= 0)
+        close(out[1]);
+    if (err[1] >= 0)
+        close(err[1]);
+    engine->out = out[0];
+    engine->err = err[0];
+    engine->phase = RUNNING;
+    return result < 0 ? explain_start(result) : 0;
+}
+
+static void send_signal(struct engine *engine)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGKILL};
+
+    if (engine->pid <= 0 || engine->signals == 3)
+        return;
+    kill(engine->pid, signals[engine->signals++]);
+    engine->deadline = now_ms() + STOP_MS;
+}
+
+static int ended(struct engine *engine)
+{
+    int status = 0;
+
+    while (waitpid(engine->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    engine->pid = 0;
+    engine->phase = OVER;
+    if (engine->line_len > 0)
+        take_error_line(engine);
+    if (engine->loaded[0] && WIFSIGNALED(status))
+        unload(engine->loaded);
+    if (engine->stopping)
+        return ENGINE_DONE;
+    if (WIFSIGNALED(status))
+        diag(DIAG_ERROR, "stap was killed by signal %d", WTERMSIG(status));
+    else if (!engine->loaded[0])
+        diag(DIAG_ERROR, "staprun could not load %s (status %d): filemon --check says why",
+             engine->module.path, WEXITSTATUS(status));
+    else
+        diag(DIAG_ERROR, "stap ended by itself, with status %d", WEXITSTATUS(status));
+    return -ECHILD;
+}
+
+/* Reads what there is; closes *fd at its end. */
+static void read_from(struct engine *engine, int *fd,
+                      void (*take)(struct engine *engine, const char *bytes, size_t n))
+{
+    char bytes[READ_SIZE];
+    ssize_t n = 1;
+
+    for (int i = 0; *fd >= 0 && n > 0 && i < READS_A_DISPATCH; i++) {
+        n = read(*fd, bytes, sizeof(bytes));
+        if (n > 0)
+            take(engine, bytes, (size_t)n);
+    }
+    if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) {
+        close(*fd);
+        *fd = -1;
+    }
+}
+
+static void take_lines(struct engine *engine, const char *bytes, size_t n)
+{
+    wire_take(engine->wire, bytes, n);
+    tell_lost(engine, wire_garbage(engine->wire));
+}
+
+static int dispatch_run(struct engine *engine)
+{
+    if (engine->out >= 0)
+        read_from(engine, &engine->out, take_lines);
+    if (engine->err >= 0)
+        read_from(engine, &engine->err, take_errors);
+    if (engine->out < 0 && engine->err < 0)
+        return ended(engine);
+    if (engine->error < 0)
+        return engine->error;
+    if (engine->stopping && now_ms() >= engine->deadline)
+        send_signal(engine);
+    if (engine->idle)
+        return ENGINE_IDLE;
+    return engine->watching ? ENGINE_WATCHING : ENGINE_STARTING;
+}
+
+/* ---- Building it ------------------------------------------------------------------------------
+ */
+
+static void show_progress(const struct engine *engine)
+{
+    diag_progress("building the probe module for kernel %s: pass %d of 4, %d s",
+                  engine->module.release, engine->build.pass,
+                  (int)((now_ms() - engine->started) / 1000));
+}
+
+static int built(struct engine *engine)
+{
+    diag_progress(NULL);
+    diag(DIAG_INFO, "the module is built (%.1f s) and kept: %s",
+         (double)(now_ms() - engine->started) / 1000, engine->module.path);
+    module_build_end(&engine->build);
+    if (!engine->config->prepare)
+        return start_run(engine);
+    engine->phase = OVER;
+    return 0;
+}
+
+static int dispatch_build(struct engine *engine)
+{
+    int result = module_build_read(&engine->build);
+
+    if (result > 0) {
+        show_progress(engine);
+        return ENGINE_STARTING;
+    }
+    if (result == 0)
+        result = built(engine);
+    else
+        diag_progress(NULL);
+    if (result < 0)
+        return result;
+    return engine->phase == OVER ? ENGINE_DONE : ENGINE_STARTING;
+}
+
+static int start_build(struct engine *engine)
+{
+    int result = module_build_start(&engine->build, &engine->module, engine->config);
+
+    engine->phase = BUILDING;
+    if (result < 0)
+        return result;
+    diag(DIAG_INFO, "first run on kernel %s: building the probe module with stap %s, once",
+         engine->module.release, engine->module.version);
+    show_progress(engine);
+    return 0;
+}
+
+/* ---- The engine -------------------------------------------------------------------------------
+ */
+
+static void stap_close(struct engine *engine);
+
+static int find_or_build(struct engine *engine)
+{
+    int result = module_identify(&engine->module, engine->config);
+
+    if (result == 0)
+        result = module_find(&engine->module);
+    if (result == -ENOENT)
+        return start_build(engine);
+    if (result < 0)
+        return result;
+    if (!engine->config->prepare)
+        return start_run(engine);
+    diag(DIAG_INFO, "the module is there: %s", engine->module.path);
+    engine->phase = OVER;
+    return 0;
+}
+
+static int stap_open(struct engine **opened, const struct engine_config *config,
+                     const struct engine_sink *sink)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    int result = -ENOMEM;
+
+    if (engine) {
+        engine->config = config;
+        engine->sink = *sink;
+        engine->out = engine->err = engine->control = -1;
+        engine->build.output = engine->build.log_fd = -1;
+        engine->started = now_ms();
+        engine->wire = wire_new(&(struct wire_sink){
+            .event = sink->event,
+            .loaded = on_loaded,
+            .watching = on_watching,
+            .idle = on_idle,
+            .event_ctx = sink->ctx,
+            .ctx = engine,
+        });
+    }
+    if (engine && engine->wire)
+        result = find_or_build(engine);
+    else
+        diag(DIAG_ERROR, "no memory");
+    if (result < 0) {
+        if (engine)
+            stap_close(engine);
+        return result;
+    }
+    *opened = engine;
+    return 0;
+}
+
+static int stap_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS])
+{
+    int all[] = {engine->build.output, engine->out, engine->err}, n = 0;
+
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        if (all[i] >= 0)
+            fds[n++] = (struct pollfd){.fd = all[i], .events = POLLIN};
+    return n;
+}
+
+static int stap_timeout(struct engine *engine)
+{
+    int64_t left;
+
+    if (engine->phase == OVER)
+        return 0;
+    if (engine->phase == BUILDING)
+        return 1000;
+    if (!engine->stopping || engine->pid <= 0)
+        return -1;
+    left = engine->deadline - now_ms();
+    return left < 0 ? 0 : (int)left;
+}
+
+static int stap_dispatch(struct engine *engine)
+{
+    switch (engine->phase) {
+    case BUILDING:
+        return dispatch_build(engine);
+    case RUNNING:
+        return dispatch_run(engine);
+    case OVER:
+        break;
+    }
+    return ENGINE_DONE;
+}
+
+static int stap_watch(struct engine *engine, pid_t pid)
+{
+    char number[16];
+
+    snprintf(number, sizeof(number), "%d", pid);
+    return command(engine, 'P', number);
+}
+
+static int stap_end_when_idle(struct engine *engine)
+{
+    return command(engine, 'F', NULL);
+}
+
+static void stap_stop(struct engine *engine)
+{
+    if (engine->stopping)
+        return;
+    engine->stopping = true;
+    if (engine->phase == BUILDING) {
+        diag_progress(NULL);
+        module_build_end(&engine->build);
+        engine->phase = OVER;
+    }
+    send_signal(engine);
+}
+
+/* In the middle of a run: what it still says is thrown away, but read, since it cannot react while
+ * its output is blocked. */
+static void end_run(struct engine *engine)
+{
+    int64_t limit = now_ms() + STOP_MS;
+    char bytes[READ_SIZE];
+
+    if (engine->signals == 0)
+        send_signal(engine);
+    while (waitpid(engine->pid, NULL, WNOHANG) == 0) {
+        struct pollfd fds[ENGINE_MAX_FDS];
+        int n = stap_fds(engine, fds);
+
+        poll(fds, (nfds_t)n, 20);
+        for (int i = 0; i < n; i++)
+            while (read(fds[i].fd, bytes, sizeof(bytes)) > 0)
+                ;
+        if (now_ms() >= limit) {
+            engine->signals = 2;
+            send_signal(engine);
+            limit = INT64_MAX;
+        }
+    }
+    if (engine->loaded[0] && engine->signals == 3)
+        unload(engine->loaded);
+}
+
+static void stap_close(struct engine *engine)
+{
+    module_build_end(&engine->build);
+    if (engine->control >= 0)
+        close(engine->control);
+    if (engine->pid > 0)
+        end_run(engine);
+    if (engine->out >= 0)
+        close(engine->out);
+    if (engine->err >= 0)
+        close(engine->err);
+    wire_free(engine->wire);
+    free(engine);
+}
+
+const struct engine_ops engine_stap = {
+    .name = "stap",
+    .check = stap_check,
+    .open = stap_open,
+    .fds = stap_fds,
+    .timeout = stap_timeout,
+    .dispatch = stap_dispatch,
+    .watch = stap_watch,
+    .end_when_idle = stap_end_when_idle,
+    .stop = stap_stop,
+    .close = stap_close,
+};

@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/stap/wire.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
+
+/* Longer than any line of the script, whose print buffer has 8,192 bytes. */
+#define LINE_MAX_BYTES 16384
+/* A path's pieces come on lines of their own; several threads can be in the middle of one. */
+#define MAX_PARTS 64
+#define MAX_RANGES 4096
+
+struct part {
+    pid_t tid;
+    size_t len;
+    char path[2 * PATH_MAX];
+};
+
+struct wire {
+    struct wire_sink sink;
+    uint64_t garbage;
+    size_t len;
+    bool skipping; /* a line that is too long: until its end */
+    char line[LINE_MAX_BYTES];
+    char path[2 * PATH_MAX];
+    struct fd_range ranges[MAX_RANGES];
+    size_t n_parts;
+    struct part *parts[MAX_PARTS];
+};
+
+/* One line as it was written, before it is known to make sense. */
+struct fields {
+    char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
+    size_t fichero_len;
+    int64_t pid, ppid, tid, descriptor, date, us, ns, flags, modo, origen, perdidos, version;
+};
+
+/* Text keys and number keys, each with its place: the one list of what a line can hold. */
+static const struct {
+    const char *key;
+    size_t offset;
+    bool text;
+} keys[] = {
+#define TEXT(name)                                                                                 \
+    {                                                                                              \
+#name, offsetof(struct fields, name), true                                                 \
+    }
+#define NUMBER(name)                                                                               \
+    {                                                                                              \
+#name, offsetof(struct fields, name), false                                                \
+    }
+    TEXT(codigo),   TEXT(proceso),    TEXT(fichero),   TEXT(motivo),  TEXT(cierra),
+    TEXT(modulo),   NUMBER(pid),      NUMBER(ppid),    NUMBER(tid),   NUMBER(descriptor),
+    NUMBER(date),   NUMBER(us),       NUMBER(ns),      NUMBER(flags), NUMBER(modo),
+    NUMBER(origen), NUMBER(perdidos), NUMBER(version),
+#undef TEXT
+#undef NUMBER
+};
+
+struct wire *wire_new(const struct wire_sink *sink)
+{
+    struct wire *wire = calloc(1, sizeof(*wire));
+
+    if (wire)
+        wire->sink = *sink;
+    return wire;
+}
+
+void wire_free(struct wire *wire)
+{
+    if (!wire)
+        return;
+    for (size_t i = 0; i < wire->n_parts; i++)
+        free(wire->parts[i]);
+    free(wire);
+}
+
+uint64_t wire_garbage(struct wire *wire)
+{
+    uint64_t garbage = wire->garbage;
+
+    wire->garbage = 0;
+    return garbage;
+}
+
+static int hex_digit(char c)
+{
+    const char *digits = "0123456789abcdef";
+    const char *at = c ? strchr(digits, c) : NULL;
+
+    return at ? (int)(at - digits) : -1;
+}
+
+/* A string in place, from after its first quote: *text at its end is after its last one.  The bytes
+ * are written over it, NUL-terminated. */
+static char *read_string(char **text, size_t *len)
+{
+    char *start = *text, *to = start, *from = start;
+
+    while (*from != '"') {
+        if (*from == '\0')
+            return NULL;
+        if (*from != '\\') {
+            *to++ = *from++;
+        } else if (from[1] == '"' || from[1] == '\\') {
+            *to++ = from[1];
+            from += 2;
+        } else if (!strncmp(from, "\\u00", 4) && hex_digit(from[4]) >= 0 &&
+                   hex_digit(from[5]) >= 0) {
+            *to++ = (char)(hex_digit(from[4]) * 16 + hex_digit(from[5]));
+            from += 6;
+        } else {
+            return NULL;
+        }
+    }
+    *text = from + 1;
+    *to = '\0';
+    *len = (size_t)(to - start);
+    return start;
+}
+
+static int read_value(struct fields *fields, size_t key, char **text)
+{
+    char *place = (char *)fields + keys[key].offset;
+    size_t len;
+
+    if (!keys[key].text) {
+        len = strcspn(*text, ",}");
+        if (text_number(*text, len, INT64_MIN, INT64_MAX, (int64_t *)(void *)place) < 0)
+            return -EBADMSG;
+        *text += len;
+        return 0;
+    }
+    if (*(*text)++ != '"')
+        return -EBADMSG;
+    *(char **)(void *)place = read_string(text, &len);
+    if (keys[key].offset == offsetof(struct fields, fichero))
+        fields->fichero_len = len;
+    return *(char **)(void *)place ? 0 : -EBADMSG;
+}
+
+static int read_pair(struct fields *fields, char **text)
+{
+    size_t len = strcspn(*text, ":");
+
+    for (size_t key = 0; key < sizeof(keys) / sizeof(keys[0]); key++) {
+        if (strlen(keys[key].key) != len || memcmp(keys[key].key, *text, len) != 0)
+            continue;
+        *text += len;
+        if (strncmp(*text, ": ", 2) != 0)
+            return -EBADMSG;
+        *text += 2;
+        return read_value(fields, key, text);
+    }
+    return -EBADMSG;
+}
+
+/* {key: value, key: value} and nothing after it. */
+static int read_fields(char *text, struct fields *fields)
+{
+    memset(fields, 0, sizeof(*fields));
+    fields->modo = EVENT_NO_MODE;
+    if (*text++ != '{')
+        return -EBADMSG;
+    for (;;) {
+        if (read_pair(fields, &text) < 0)
+            return -EBADMSG;
+        if (!strcmp(text, "}"))
+            return fields->codigo ? 0 : -EBADMSG;
+        if (strncmp(text, ", ", 2) != 0)
+            return -EBADMSG;
+        text += 2;
+    }
+}
+
+static struct part *find_part(struct wire *wire, pid_t tid)
+{
+    for (size_t i = 0; i < wire->n_parts; i++)
+        if (wire->parts[i]->tid == tid)
+            return wire->parts[i];
+    return NULL;
+}
+
+static int keep_part(struct wire *wire, const struct fields *fields)
+{
+    struct part *part = find_part(wire, (pid_t)fields->tid);
+
+    if (!part) {
+        if (wire->n_parts == MAX_PARTS || !(part = calloc(1, sizeof(*part))))
+            return -ENOMEM;
+        part->tid = (pid_t)fields->tid;
+        wire->parts[wire->n_parts++] = part;
+    }
+    if (!fields->fichero || fields->fichero_len >= sizeof(part->path) - part->len)
+        return -EBADMSG;
+    memcpy(part->path + part->len, fields->fichero, fields->fichero_len);
+    part->len += fields->fichero_len;
+    return 0;
+}
+
+static void drop_part(struct wire *wire, const struct part *part)
+{
+    for (size_t i = 0; i < wire->n_parts; i++) {
+        if (wire->parts[i] != part)
+            continue;
+        free(wire->parts[i]);
+        wire->parts[i] = wire->parts[--wire->n_parts];
+        return;
+    }
+}
+
+/* The path of this line, after the pieces of it that came ahead. */
+static int whole_path(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    const struct part *part = find_part(wire, (pid_t)fields->tid);
+    size_t before = part ? part->len : 0;
+
+    event->path = fields->fichero;
+    event->path_len = fields->fichero_len;
+    if (!part)
+        return 0;
+    if (!fields->fichero || before + fields->fichero_len >= sizeof(wire->path)) {
+        drop_part(wire, part);
+        return -EBADMSG;
+    }
+    memcpy(wire->path, part->path, before);
+    memcpy(wire->path + before, fields->fichero, fields->fichero_len + 1);
+    event->path = wire->path;
+    event->path_len = before + fields->fichero_len;
+    drop_part(wire, part);
+    return 0;
+}
+
+/* "3,5-9" */
+static int read_ranges(struct wire *wire, const char *text, struct event *event)
+{
+    event->ranges = wire->ranges;
+    for (event->n_ranges = 0; *text; event->n_ranges++) {
+        struct fd_range *range = &wire->ranges[event->n_ranges];
+        size_t len = strcspn(text, ",");
+        const char *dash = memchr(text, '-', len);
+        size_t first_len = dash ? (size_t)(dash - text) : len;
+        int64_t first, last;
+
+        if (event->n_ranges == MAX_RANGES || text_number(text, first_len, 0, INT_MAX, &first) < 0)
+            return -EBADMSG;
+        last = first;
+        if (dash && text_number(dash + 1, len - first_len - 1, first, INT_MAX, &last) < 0)
+            return -EBADMSG;
+        *range = (struct fd_range){(unsigned int)first, (unsigned int)last};
+        text += len + (text[len] == ',');
+    }
+    return 0;
+}
+
+static int read_close(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    event->code = EVENT_CLOSE;
+    event->reason = REASON_CLOSE;
+    if (!fields->cierra)
+        return 0;
+    if (fields->motivo && !strcmp(fields->motivo, "exec"))
+        event->code = EVENT_EXEC;
+    event->reason = REASON_CLOSE_RANGE;
+    return read_ranges(wire, fields->cierra, event);
+}
+
+static int read_event(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    *event = (struct event){
+        .pid = (pid_t)fields->pid,
+        .ppid = (pid_t)fields->ppid,
+        .tid = (pid_t)fields->tid,
+        .comm = fields->proceso,
+        .fd = (int)fields->descriptor,
+        .date_us = fields->us,
+        .mono_ns = (uint64_t)fields->ns,
+        .flags = (uint32_t)fields->flags,
+        .mode = (int)fields->modo,
+        .origin = (int)fields->origen,
+        .reason = fields->motivo ? REASON_DUP2 : REASON_COUNT,
+    };
+    if (!fields->proceso || strlen(fields->proceso) >= EVENT_COMM_SIZE)
+        return -EBADMSG;
+    if (!strcmp(fields->codigo, "close"))
+        return read_close(wire, fields, event);
+    if (!strcmp(fields->codigo, "dup")) {
+        event->code = EVENT_DUP;
+        return 0;
+    }
+    if (!strcmp(fields->codigo, "exit")) {
+        event->code = EVENT_EXIT;
+        return 0;
+    }
+    if (!strcmp(fields->codigo, "open"))
+        event->code = EVENT_OPEN;
+    else if (!strcmp(fields->codigo, "fail"))
+        event->code = EVENT_FAIL;
+    else
+        return -EBADMSG;
+    return fields->fichero ? whole_path(wire, fields, event) : -EBADMSG;
+}
+
+static int take_fields(struct wire *wire, const struct fields *fields)
+{
+    const struct wire_sink *sink = &wire->sink;
+    struct event event;
+
+    if (!strcmp(fields->codigo, "parte"))
+        return keep_part(wire, fields);
+    if (!strcmp(fields->codigo, "lost")) {
+        event = (struct event){.code = EVENT_LOST, .lost = (uint64_t)fields->perdidos};
+        event.date_us = fields->us;
+        sink->event(sink->event_ctx, &event);
+    } else if (!strcmp(fields->codigo, "listo")) {
+        sink->loaded(sink->ctx, fields->modulo ? fields->modulo : "", (int)fields->version);
+    } else if (!strcmp(fields->codigo, "mirando")) {
+        sink->watching(sink->ctx);
+    } else if (!strcmp(fields->codigo, "fin")) {
+        sink->idle(sink->ctx);
+    } else {
+        if (read_event(wire, fields, &event) < 0)
+            return -EBADMSG;
+        sink->event(sink->event_ctx, &event);
+    }
+    return 0;
+}
+
+static void take_line(struct wire *wire)
+{
+    struct fields fields;
+
+    wire->line[wire->len] = '\0';
+    if (memchr(wire->line, '\0', wire->len) || read_fields(wire->line, &fields) < 0 ||
+        take_fields(wire, &fields) < 0)
+        wire->garbage++;
+    wire->len = 0;
+}
+
+void wire_take(struct wire *wire, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        const char *end = memchr(bytes, '\n', n);
+        size_t len = end ? (size_t)(end - bytes) : n;
+
+        if (wire->len + len >= sizeof(wire->line)) {
+            wire->garbage += !wire->skipping;
+            wire->skipping = true;
+        }
+        if (!wire->skipping) {
+            memcpy(wire->line + wire->len, bytes, len);
+            wire->len += len;
+        }
+        if (end && !wire->skipping && wire->len > 0)
+            take_line(wire);
+        if (end) {
+            wire->skipping = false;
+            wire->len = 0;
+        }
+        bytes += len + (end != NULL);
+        n -= len + (end != NULL);
+    }
+}

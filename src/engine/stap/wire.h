@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The lines of monitorFicheros.stp: bytes in any pieces → events.  The lines are trusted for what
+ * they say (they come from our module) but not to be whole: output that was lost leaves torn ones.
+ */
+#ifndef FILEMON_WIRE_H
+#define FILEMON_WIRE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "event/event.h"
+
+/* The version of the script's lines that this side reads (FM_VERSION in the script). */
+#define WIRE_VERSION 1
+
+struct wire_sink {
+    void (*event)(void *event_ctx, const struct event *event);
+    void *event_ctx;
+    void (*loaded)(void *ctx, const char *module, int version); /* "listo" */
+    void (*watching)(void *ctx);                                /* "mirando" */
+    void (*idle)(void *ctx);                                    /* "fin" */
+    void *ctx;
+};
+
+struct wire;
+
+/* NULL: no memory.  Free with wire_free(). */
+struct wire *wire_new(const struct wire_sink *sink);
+void wire_free(struct wire *wire);
+
+/* Takes n bytes as they were read, and gives every line that they complete. */
+void wire_take(struct wire *wire, const char *bytes, size_t n);
+
+/* Lines that made no sense since the last call; each may have been an event. */
+uint64_t wire_garbage(struct wire *wire);
+
+#endif

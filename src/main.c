@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Options → engine → run → exit status: the only place that exits. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "diag.h"
+#include "engine/engine.h"
+#include "options.h"
+#include "run.h"
+
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_ENGINE = 3 };
+
+/* In the order in which "auto" tries them. */
+static const struct engine_ops *const engines[] = {
+    &engine_stap,
+#ifndef FILEMON_NO_BPF
+    &engine_bpf,
+#endif
+};
+#define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
+
+static bool is_chosen(const struct engine_ops *ops, enum engine_choice choice)
+{
+    static const char *const names[] = {
+        [CHOOSE_AUTO] = NULL, [CHOOSE_STAP] = "stap", [CHOOSE_BPF] = "bpf"};
+
+    return choice == CHOOSE_AUTO || !strcmp(ops->name, names[choice]);
+}
+
+static int check(const struct options *options)
+{
+    struct engine_config config = run_config(options, NULL);
+    int status = EXIT_NO_ENGINE;
+
+    for (size_t i = 0; i < N_ENGINES; i++) {
+        int result;
+
+        if (!is_chosen(engines[i], options->engine))
+            continue;
+        printf("%s\n", engines[i]->name);
+        result = engines[i]->check(&config, stdout, NULL, 0);
+        printf("  %s can %srun here\n", engines[i]->name, result == 0 ? "" : "not ");
+        if (result == 0)
+            status = EXIT_OK;
+    }
+    if (fflush(stdout) != 0) {
+        diag(DIAG_ERROR, "standard output: %s", strerror(errno));
+        return EXIT_FAILED;
+    }
+    return status;
+}
+
+/* The first that can run here.  One that was asked for by its name says itself why it cannot. */
+static const struct engine_ops *choose(const struct options *options)
+{
+    struct engine_config config = run_config(options, NULL);
+    char why[600], first[600] = "";
+
+    for (size_t i = 0; i < N_ENGINES; i++) {
+        if (!is_chosen(engines[i], options->engine))
+            continue;
+        if (engines[i]->check(&config, NULL, why, sizeof(why)) == 0) {
+            if (first[0])
+                diag(DIAG_INFO, "engine %s (stap cannot run here: %s)", engines[i]->name, first);
+            return engines[i];
+        }
+        if (options->engine != CHOOSE_AUTO)
+            diag(DIAG_ERROR, "engine %s cannot run here: %s", engines[i]->name, why);
+        else if (!first[0])
+            memcpy(first, why, sizeof(first));
+        if (options->engine == CHOOSE_AUTO && i + 1 == N_ENGINES)
+            diag(DIAG_ERROR, "no engine can run here: %s (filemon --check lists it all)", first);
+    }
+    return NULL;
+}
+
+static int run(const struct options *options)
+{
+    const struct engine_ops *ops;
+
+    switch (options->action) {
+    case ACTION_HELP:
+        options_help(stdout);
+        return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+    case ACTION_VERSION:
+        options_version(stdout);
+        return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+    case ACTION_CHECK:
+        return check(options);
+    case ACTION_PREPARE:
+        return run_prepare(options, &engine_stap);
+    case ACTION_RUN:
+        break;
+    }
+    ops = choose(options);
+    return ops ? run_watch(options, ops) : EXIT_NO_ENGINE;
+}
+
+int main(int argc, char **argv)
+{
+    struct options options;
+    int status = EXIT_USAGE;
+
+    options_init(&options);
+    if (options_parse(&options, argc, argv) == 0) {
+        diag_set_verbosity(options.verbosity);
+        status = run(&options);
+    }
+    options_release(&options);
+    return status;
+}

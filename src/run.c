@@ -1,0 +1,505 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "run.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "event/ledger.h"
+#include "spawn.h"
+#include "target/names.h"
+#include "target/procfs.h"
+
+enum state { STARTING, WATCHING, STOPPING, DRAINING, DONE };
+
+enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_NOT_FOUND = 127, STATUS_NOT_EXECUTABLE = 126 };
+
+struct run {
+    const struct options *options;
+    const struct engine_ops *ops;
+    struct engine_config config;
+    struct engine *engine; /* NULL once it is closed */
+    struct pathfilter *filter;
+    struct ledger *ledger;
+    struct output *output;
+    struct procfs procfs;
+    struct spawned command; /* pid 0: none, or it has ended */
+    enum state state;
+    int signals;        /* the descriptor */
+    int status;         /* of the exit */
+    int command_status; /* -1: it has not ended */
+    bool interrupted;
+    bool output_over; /* it takes no more: what waits is not waited for */
+    int64_t end_ms;   /* -1: none */
+    uint64_t lost;
+};
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* ---- Event → ledger → filter → output ---------------------------------------------------------
+ */
+
+static void stop(struct run *run)
+{
+    if (run->state >= STOPPING)
+        return;
+    run->state = STOPPING;
+    run->ops->stop(run->engine);
+}
+
+static void fail(struct run *run, int error, const char *what)
+{
+    diag(DIAG_ERROR, "%s: %s", what, strerror(-error));
+    run->status = STATUS_FAILED;
+    stop(run);
+}
+
+/* A closed pipe is how readers say that they have enough. */
+static void output_failed(struct run *run, int error)
+{
+    run->output_over = true;
+    if (error == -EPIPE)
+        stop(run);
+    else if (run->status != STATUS_FAILED)
+        fail(run, error, run->options->output ? run->options->output : "standard output");
+}
+
+static void take_record(void *ctx, const struct event *record)
+{
+    struct run *run = ctx;
+    int result;
+
+    if (record->code == EVENT_LOST)
+        run->lost += record->lost;
+    else if (!pathfilter_match(run->filter, record->path, record->path_len))
+        return;
+    if (run->output_over)
+        return;
+    result = output_event(run->output, record);
+    if (result < 0)
+        output_failed(run, result);
+}
+
+static void take_event(void *ctx, const struct event *event)
+{
+    struct run *run = ctx;
+
+    if (ledger_take(run->ledger, event) < 0)
+        run->lost++;
+}
+
+/* ---- Targets ----------------------------------------------------------------------------------
+ */
+
+static void watch_pid(struct run *run, pid_t pid)
+{
+    int result = run->ops->watch(run->engine, pid);
+
+    if (result == -ESRCH)
+        diag(DIAG_WARNING, "process %d has ended", pid);
+    else if (result < 0)
+        fail(run, result, "cannot watch a process");
+}
+
+static void watch_name(struct run *run, const char *name)
+{
+    struct name_match match;
+    int result = name_resolve(&run->procfs, name, getpid(), &match);
+
+    if (result < 0)
+        fail(run, result, "/proc");
+    else if (match.rule == NAME_NONE)
+        diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
+    else
+        diag(DIAG_INFO, "%s: %zu process%s, by %s", name, match.n_pids,
+             match.n_pids == 1 ? "" : "es", name_rule_string(match.rule));
+    for (size_t i = 0; i < match.n_pids; i++)
+        watch_pid(run, match.pids[i]);
+    name_match_release(&match);
+}
+
+static bool ends_with_targets(const struct options *options)
+{
+    return !options->all && !options->names[0];
+}
+
+static void release_command(struct run *run)
+{
+    int result;
+
+    if (run->command.pid <= 0)
+        return;
+    result = spawn_release(&run->command);
+    if (result == 0)
+        return;
+    run->command.pid = 0;
+    run->command_status = result == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+    diag(DIAG_ERROR, "%s: %s", run->options->command[0], strerror(-result));
+    stop(run);
+}
+
+/* Names are matched by the engine from now on, so what /proc does not show yet is not missed. */
+static void begin(struct run *run)
+{
+    const struct options *options = run->options;
+    int result = 0;
+
+    run->state = WATCHING;
+    for (char **name = options->names; *name; name++)
+        watch_name(run, *name);
+    for (size_t i = 0; i < options->n_pids; i++)
+        watch_pid(run, options->pids[i]);
+    if (run->command.pid > 0)
+        watch_pid(run, run->command.pid);
+    if (ends_with_targets(options))
+        result = run->ops->end_when_idle(run->engine);
+    if (result < 0)
+        fail(run, result, "cannot watch");
+    if (run->state != WATCHING)
+        return;
+    diag(DIAG_INFO, "watching with %s", run->ops->name);
+    if (options->duration_ms >= 0)
+        run->end_ms = now_ms() + options->duration_ms;
+    release_command(run);
+}
+
+static int check_pids(struct run *run)
+{
+    size_t alive = 0;
+
+    for (size_t i = 0; i < run->options->n_pids; i++) {
+        struct procfs_stat stat;
+
+        if (procfs_stat(&run->procfs, run->options->pids[i], &stat) == 0 && stat.state != 'Z')
+            alive++;
+        else
+            diag(DIAG_ERROR, "there is no process %d", run->options->pids[i]);
+    }
+    return run->options->n_pids > 0 && alive == 0 && !run->options->names[0] ? -ESRCH : 0;
+}
+
+/* ---- The loop ---------------------------------------------------------------------------------
+ */
+
+static void command_ended(struct run *run, int status)
+{
+    run->command.pid = 0;
+    run->command_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+    if (run->interrupted)
+        stop(run);
+}
+
+static void reap(struct run *run)
+{
+    int status;
+
+    if (run->command.pid > 0 && waitpid(run->command.pid, &status, WNOHANG) == run->command.pid)
+        command_ended(run, status);
+}
+
+/* The terminal sends its signals to the command, too; kill(1) sent this one to us alone. */
+static void pass_on(const struct run *run, const struct signalfd_siginfo *info)
+{
+    if (info->ssi_code <= 0)
+        kill(run->command.pid, (int)info->ssi_signo);
+}
+
+static void interrupted(struct run *run, const struct signalfd_siginfo *info)
+{
+    if (run->interrupted) {
+        run->state = DONE;
+        return;
+    }
+    run->interrupted = true;
+    if (run->command.pid > 0 && run->state == WATCHING)
+        pass_on(run, info);
+    else
+        stop(run);
+}
+
+static void hung_up(struct run *run, const struct signalfd_siginfo *info)
+{
+    int result;
+
+    if (!run->options->output) {
+        interrupted(run, info);
+        return;
+    }
+    result = output_reopen(run->output);
+    if (result < 0)
+        diag(DIAG_ERROR, "%s: %s; the old file stays in use", run->options->output,
+             strerror(-result));
+}
+
+static void take_signals(struct run *run)
+{
+    struct signalfd_siginfo info;
+
+    while (read(run->signals, &info, sizeof(info)) == sizeof(info)) {
+        if (info.ssi_signo == SIGCHLD)
+            reap(run);
+        else if (info.ssi_signo == SIGHUP)
+            hung_up(run, &info);
+        else
+            interrupted(run, &info);
+    }
+}
+
+static void engine_over(struct run *run, int result)
+{
+    if (result < 0)
+        run->status = STATUS_FAILED;
+    run->ops->close(run->engine);
+    run->engine = NULL;
+    run->state = DRAINING;
+}
+
+static void step_engine(struct run *run)
+{
+    int result = run->ops->dispatch(run->engine);
+
+    if (result < 0 || result == ENGINE_DONE)
+        engine_over(run, result);
+    else if (result == ENGINE_WATCHING && run->state == STARTING)
+        begin(run);
+    else if (result == ENGINE_IDLE)
+        stop(run);
+}
+
+static int64_t sooner(int64_t a, int64_t b)
+{
+    return a < 0 ? b : b < 0 || a < b ? a : b;
+}
+
+static int time_left(const struct run *run, bool engine_waits)
+{
+    int64_t left = -1;
+
+    if (run->engine && !engine_waits)
+        left = run->ops->timeout(run->engine);
+    if (run->end_ms >= 0 && run->state == WATCHING)
+        left = sooner(left, run->end_ms > now_ms() ? run->end_ms - now_ms() : 0);
+    return left > 60000 ? 60000 : (int)left;
+}
+
+/* A reader that is slow stops us reading the engine, which then counts what it loses. */
+static void step(struct run *run)
+{
+    struct pollfd fds[2 + ENGINE_MAX_FDS] = {
+        {.fd = run->signals, .events = POLLIN},
+        {.fd = output_fd(run->output), .events = output_pending(run->output) ? POLLOUT : 0},
+    };
+    bool engine_waits = !run->output_over && output_pending(run->output) > OUTPUT_HIGH_WATER;
+    int n = 2;
+
+    if (run->engine && !engine_waits)
+        n += run->ops->fds(run->engine, fds + 2);
+    if (poll(fds, (nfds_t)n, time_left(run, engine_waits)) < 0 && errno != EINTR) {
+        fail(run, -errno, "poll");
+        return;
+    }
+    if (fds[0].revents)
+        take_signals(run);
+    if (fds[1].revents & (POLLERR | POLLNVAL))
+        output_failed(run, -EPIPE);
+    if (run->end_ms >= 0 && run->state == WATCHING && now_ms() >= run->end_ms)
+        stop(run);
+    if (run->engine && !engine_waits && run->state != DONE)
+        step_engine(run);
+    if (!run->output_over && output_pending(run->output)) {
+        int result = output_write(run->output);
+
+        if (result < 0)
+            output_failed(run, result);
+    }
+}
+
+static bool nothing_to_write(const struct run *run)
+{
+    return output_pending(run->output) == 0 || run->output_over;
+}
+
+static void loop(struct run *run)
+{
+    while (run->state != DONE) {
+        step(run);
+        if (run->state == DRAINING && nothing_to_write(run))
+            run->state = DONE;
+    }
+}
+
+/* ---- A run ------------------------------------------------------------------------------------
+ */
+
+struct engine_config run_config(const struct options *options, const struct pathfilter *filter)
+{
+    return (struct engine_config){
+        .filter = filter,
+        .names = options->names,
+        .all = options->all,
+        .depth = options->depth,
+        .failed = options->failed,
+        .prepare = options->action == ACTION_PREPARE,
+        .kernel = options->kernel,
+        .kallsyms = options->kallsyms,
+        .module_dir = options->module_dir,
+    };
+}
+
+static int add_prefixes(struct pathfilter *filter, char **paths, enum pathfilter_verdict verdict)
+{
+    for (; *paths; paths++) {
+        char *resolved;
+        int result = pathfilter_resolve(*paths, &resolved);
+
+        if (result == 0) {
+            result = pathfilter_add(filter, resolved, verdict);
+            free(resolved);
+        }
+        if (result < 0) {
+            diag(DIAG_ERROR, "%s: %s", *paths, strerror(-result));
+            return result;
+        }
+    }
+    return 0;
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGCHLD);
+    signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
+        return -errno;
+    return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+}
+
+static int start_command(struct run *run)
+{
+    struct spawn spawn = {
+        .argv = run->options->command, .in = -1, .out = -1, .err = -1, .hold = true};
+    int result = run->options->command ? spawn_start(&spawn, &run->command) : 0;
+
+    if (result < 0)
+        diag(DIAG_ERROR, "%s: %s", run->options->command[0], strerror(-result));
+    return result;
+}
+
+static int open_parts(struct run *run)
+{
+    const struct options *options = run->options;
+    struct engine_sink sink = {.event = take_event, .ctx = run};
+    int result;
+
+    run->filter = pathfilter_new();
+    run->ledger = ledger_new(take_record, run);
+    run->signals = open_signals();
+    if (!run->filter || !run->ledger || run->signals < 0 ||
+        procfs_open(&run->procfs, "/proc") < 0) {
+        diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
+        return -EIO;
+    }
+    if (add_prefixes(run->filter, options->paths, PATHFILTER_INCLUDE) < 0 ||
+        add_prefixes(run->filter, options->excludes, PATHFILTER_EXCLUDE) < 0 || check_pids(run) < 0)
+        return -EINVAL;
+    result = output_open(&run->output, options->output, options->format);
+    if (result < 0) {
+        diag(DIAG_ERROR, "%s: %s", options->output ? options->output : "standard output",
+             strerror(-result));
+        return result;
+    }
+    result = start_command(run);
+    if (result < 0)
+        return result;
+    run->config = run_config(options, run->filter);
+    return run->ops->open(&run->engine, &run->config, &sink);
+}
+
+static void close_parts(struct run *run)
+{
+    int result;
+
+    if (run->command.hold > 0)
+        spawn_cancel(&run->command);
+    if (run->engine)
+        run->ops->close(run->engine);
+    if (run->output) {
+        result = output_close(run->output, 0);
+        if (result < 0 && result != -EPIPE && run->status == STATUS_OK && !run->interrupted) {
+            diag(DIAG_ERROR, "%s: %s",
+                 run->options->output ? run->options->output : "standard output",
+                 strerror(-result));
+            run->status = STATUS_FAILED;
+        }
+    }
+    ledger_free(run->ledger);
+    pathfilter_free(run->filter);
+    procfs_close(&run->procfs);
+    if (run->signals >= 0)
+        close(run->signals);
+}
+
+int run_watch(const struct options *options, const struct engine_ops *ops)
+{
+    struct run run = {.options = options,
+                      .ops = ops,
+                      .signals = -1,
+                      .procfs = {.fd = -1},
+                      .command = {.hold = -1, .failure = -1},
+                      .command_status = -1,
+                      .end_ms = -1};
+
+    if (open_parts(&run) < 0)
+        run.status = STATUS_FAILED;
+    else
+        loop(&run);
+    close_parts(&run);
+    if (run.lost > 0)
+        diag(DIAG_WARNING, "%llu event%s lost", (unsigned long long)run.lost,
+             run.lost == 1 ? " was" : "s were");
+    if (run.status == STATUS_OK && run.command_status >= 0)
+        return run.command_status;
+    return run.status;
+}
+
+static void no_event(void *ctx, const struct event *event)
+{
+    (void)ctx;
+    (void)event;
+}
+
+int run_prepare(const struct options *options, const struct engine_ops *ops)
+{
+    struct engine_config config = run_config(options, NULL);
+    struct engine_sink sink = {.event = no_event};
+    struct engine *engine;
+    int result = ops->open(&engine, &config, &sink);
+
+    if (result < 0)
+        return STATUS_FAILED;
+    while ((result = ops->dispatch(engine)) >= 0 && result != ENGINE_DONE) {
+        struct pollfd fds[ENGINE_MAX_FDS];
+        int n = ops->fds(engine, fds);
+
+        poll(fds, (nfds_t)n, ops->timeout(engine));
+    }
+    ops->close(engine);
+    return result < 0 ? STATUS_FAILED : STATUS_OK;
+}

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char **environment_with(char *const *more)
+{
+    size_t n = 0, n_more = 0, used = 0;
+    char **env;
+
+    while (environ[n])
+        n++;
+    while (more && more[n_more])
+        n_more++;
+    env = calloc(n + n_more + 1, sizeof(*env));
+    if (!env)
+        return NULL;
+    for (size_t i = 0; i < n; i++) {
+        bool replaced = false;
+
+        for (size_t j = 0; j < n_more; j++)
+            replaced |= !strncmp(environ[i], more[j], strcspn(more[j], "=") + 1);
+        if (!replaced)
+            env[used++] = environ[i];
+    }
+    for (size_t j = 0; j < n_more; j++)
+        env[used++] = more[j];
+    return env;
+}
+
+/* From here to exec only what signal-safety(7) allows: the child of a fork. */
+
+static int put(int fd, int standard)
+{
+    if (fd < 0)
+        return 0;
+    if (fd == standard)
+        return fcntl(fd, F_SETFD, 0);
+    return dup2(fd, standard) < 0 ? -1 : 0;
+}
+
+/* What filemon changed for itself; what it was started with (nohup) is handed on. */
+static void default_signals(void)
+{
+    sigset_t none;
+
+    signal(SIGPIPE, SIG_DFL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static int lay_over(const struct spawn *spawn)
+{
+    if (!spawn->lay)
+        return 0;
+    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+        return -1;
+    return mount(spawn->lay, spawn->over, NULL, MS_BIND, NULL);
+}
+
+static void child(const struct spawn *spawn, char **env, int hold, int failure, pid_t parent)
+{
+    char go;
+    int error;
+
+    if (spawn->group) {
+        setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        if (getppid() != parent)
+            _exit(1);
+    }
+    if (hold >= 0 && read(hold, &go, 1) != 1)
+        _exit(1);
+    default_signals();
+    environ = env;
+    if (put(spawn->in, 0) == 0 && put(spawn->out, 1) == 0 && put(spawn->err, 2) == 0 &&
+        (!spawn->dir || chdir(spawn->dir) == 0) && lay_over(spawn) == 0)
+        execvp(spawn->argv[0], spawn->argv);
+    error = errno;
+    if (write(failure, &error, sizeof(error)) != sizeof(error))
+        _exit(126);
+    _exit(127);
+}
+
+static int read_failure(struct spawned *spawned)
+{
+    int error = 0;
+    ssize_t n;
+
+    do
+        n = read(spawned->failure, &error, sizeof(error));
+    while (n < 0 && errno == EINTR);
+    close(spawned->failure);
+    spawned->failure = -1;
+    if (n != sizeof(error))
+        return 0;
+    waitpid(spawned->pid, NULL, 0);
+    return -error;
+}
+
+int spawn_start(const struct spawn *spawn, struct spawned *spawned)
+{
+    int hold[2] = {-1, -1}, failure[2] = {-1, -1}, result = 0;
+    char **env = environment_with(spawn->env);
+    pid_t parent = getpid();
+
+    if (!env)
+        return -ENOMEM;
+    if (pipe2(failure, O_CLOEXEC) < 0 || (spawn->hold && pipe2(hold, O_CLOEXEC) < 0)) {
+        result = -errno;
+    } else {
+        spawned->pid = fork();
+        if (spawned->pid < 0)
+            result = -errno;
+        if (spawned->pid == 0) {
+            /* A hold that only the parent keeps open: its end ends the child too. */
+            if (hold[1] >= 0)
+                close(hold[1]);
+            child(spawn, env, hold[0], failure[1], parent);
+        }
+    }
+    free(env);
+    if (hold[0] >= 0)
+        close(hold[0]);
+    if (failure[1] >= 0)
+        close(failure[1]);
+    spawned->hold = hold[1];
+    spawned->failure = failure[0];
+    if (result < 0) {
+        if (hold[1] >= 0)
+            close(hold[1]);
+        if (failure[0] >= 0)
+            close(failure[0]);
+        return result;
+    }
+    return spawn->hold ? 0 : read_failure(spawned);
+}
+
+int spawn_release(struct spawned *spawned)
+{
+    ssize_t n = write(spawned->hold, "", 1);
+
+    close(spawned->hold);
+    spawned->hold = -1;
+    return n == 1 ? read_failure(spawned) : -EIO;
+}
+
+void spawn_cancel(struct spawned *spawned)
+{
+    close(spawned->hold);
+    close(spawned->failure);
+    waitpid(spawned->pid, NULL, 0);
+    spawned->hold = spawned->failure = -1;
+}

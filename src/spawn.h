@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Starting another program: what stap, staprun and the command of "--" have in common. */
+#ifndef FILEMON_SPAWN_H
+#define FILEMON_SPAWN_H
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct spawn {
+    char *const *argv; /* argv[0] is looked up in PATH unless it holds a '/' */
+    char *const *env;  /* "NAME=value" added to our own environment, NULL-ended; may be NULL */
+    const char *dir;   /* its working directory; NULL: ours */
+    int in, out, err;  /* its standard descriptors; -1: ours.  They stay open here. */
+    bool group;        /* in a process group of its own, and ended by SIGTERM when we die */
+    const char *lay;   /* not NULL: this file is seen in place of `over` by it alone, */
+    const char *over;  /* in a mount namespace of its own (root only) */
+    bool hold;         /* executes nothing before spawn_release() */
+};
+
+struct spawned {
+    pid_t pid;
+    int hold;    /* spawn.hold: written to by spawn_release(); else -1 */
+    int failure; /* gives the errno of an exec that failed, or end of file */
+};
+
+/*
+ * Starts it.  No signal is blocked, and SIGPIPE is what it was before filemon ignored it.
+ * Without hold, an exec that fails is this call's result: 0, or -errno and no process.
+ */
+int spawn_start(const struct spawn *spawn, struct spawned *spawned);
+
+/* Lets a held one go.  0, or the -errno of its exec; then it has ended, and has been waited for. */
+int spawn_release(struct spawned *spawned);
+
+/* Ends a held one that was never released. */
+void spawn_cancel(struct spawned *spawned);
+
+#endif

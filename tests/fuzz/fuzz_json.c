@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any bytes as path and comm: the record stays within json_bound(), is one line, and jansson
+ * accepts it and finds the path in it.  libFuzzer's entry:
+ *
+ *   clang -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined \
+ *       -o fuzz_json tests/fuzz/fuzz_json.c src/output/json.c src/event/event.c -ljansson
+ */
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output/json.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void check(const char *line, size_t len, const struct event *event)
+{
+    json_t *record = json_loadb(line, len, JSON_REJECT_DUPLICATES, NULL);
+    json_t *bytes = json_stringn(event->path, event->path_len);
+
+    if (record == NULL || memchr(line, '\n', len) != line + len - 1)
+        abort();
+    if (bytes != NULL && !json_equal(json_object_get(record, "fichero"), bytes))
+        abort();
+    if ((bytes == NULL) != (json_object_get(record, "fichero_hex") != NULL))
+        abort();
+    json_decref(record);
+    json_decref(bytes);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char *path = strndup((const char *)data, size), comm[EVENT_COMM_SIZE] = "", *line;
+    struct event event = {.code = EVENT_OPEN, .comm = comm, .path = path, .path_len = strlen(path)};
+
+    strncpy(comm, path, sizeof(comm) - 1);
+    line = malloc(json_bound(&event));
+    check(line, json_record(line, &event), &event);
+    free(line);
+    free(path);
+    return 0;
+}

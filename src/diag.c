@@ -15,9 +15,9 @@
 #define CUT "...\n"
 #define ROOM (DIAG_LINE_MAX - sizeof CUT + 1) /* what leaves place for CUT */
 
-_Static_assert(DIAG_LINE_MAX <= PIPE_BUF, "pipes keep a line whole");
+#define ERASE "\r\x1b[K" /* of a terminal: what stands on this line */
 
-#define ERASE "\r\x1b[K"
+_Static_assert(DIAG_LINE_MAX <= PIPE_BUF, "pipes keep a line whole");
 
 static int shown = DIAG_INFO;
 static bool progress; /* a progress line stands on the terminal */
@@ -93,45 +93,59 @@ static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *t
     return size + 1;
 }
 
+/* The whole line, after begin.  Returns its size. */
+static size_t build(char line[static DIAG_LINE_MAX], const char *begin, const char *format,
+                    va_list arguments)
+{
+    char text[DIAG_LINE_MAX] = ""; /* what does not fit here does not fit the line either */
+    size_t size = strlen(begin);
+
+    memcpy(line, begin, size);
+    vsnprintf(text, sizeof text, format, arguments);
+    return finish(line, size, text, strlen(text));
+}
+
+static void put(const char *line, size_t size)
+{
+    /* Where standard error does not take it, there is nobody left to tell. */
+    (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
+}
+
 void diag(enum diag_level level, const char *format, ...)
 {
     int saved = errno;
-    char text[DIAG_LINE_MAX] = ""; /* what does not fit here does not fit the line either */
-    char line[DIAG_LINE_MAX] = PREFIX;
+    char line[DIAG_LINE_MAX];
     va_list arguments;
 
     if ((int)level > shown)
         return;
-    diag_progress(NULL);
     va_start(arguments, format);
-    vsnprintf(text, sizeof text, format, arguments);
+    put(line, build(line, progress ? ERASE PREFIX : PREFIX, format, arguments));
     va_end(arguments);
-
-    size_t size = finish(line, sizeof PREFIX - 1, text, strlen(text));
-    /* Where standard error does not take it, there is nobody left to tell. */
-    (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
+    progress = false;
     errno = saved;
+}
+
+static bool shows_progress(void)
+{
+    return shown >= DIAG_INFO && isatty(STDERR_FILENO);
 }
 
 void diag_progress(const char *format, ...)
 {
     int saved = errno;
-    char text[DIAG_LINE_MAX] = "", line[DIAG_LINE_MAX] = ERASE PREFIX;
-    size_t size = sizeof ERASE - 1;
     va_list arguments;
 
-    if (format && shown >= DIAG_INFO && isatty(STDERR_FILENO)) {
-        va_start(arguments, format);
-        vsnprintf(text, sizeof text, format, arguments);
-        va_end(arguments);
-        size = finish(line, sizeof ERASE PREFIX - 1, text, strlen(text)) - 1; /* no newline */
-        progress = true;
-    } else if (!progress || format) {
-        errno = saved;
-        return;
-    } else {
+    va_start(arguments, format);
+    if (format == NULL && progress) {
+        put(ERASE, strlen(ERASE));
         progress = false;
     }
-    (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
+    if (format != NULL && shows_progress()) {
+        char line[DIAG_LINE_MAX];
+        put(line, build(line, ERASE PREFIX, format, arguments) - strlen("\n"));
+        progress = true;
+    }
+    va_end(arguments);
     errno = saved;
 }

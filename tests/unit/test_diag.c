@@ -2,7 +2,9 @@
 #include "diag.h"
 
 #include <errno.h>
+#include <pty.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "caught.h"
@@ -150,6 +152,89 @@ static void test_errno_is_left_alone(void **state)
     assert_int_equal(errno, ENOTTY);
 }
 
+/* -- progress ---------------------------------------------------------- */
+
+static void test_no_progress_but_on_a_terminal(void **state)
+{
+    diag_progress("pass %d", 1);
+    diag_progress(NULL);
+    diag(DIAG_ERROR, "done");
+    assert_string_equal(caught_line(state), "filemon: done\n");
+    assert_string_equal(caught_line(state), "");
+}
+
+/* Standard error becomes a terminal, whose other end is returned. */
+static int become_terminal(void)
+{
+    struct termios raw;
+    int master, terminal;
+
+    assert_int_equal(openpty(&master, &terminal, NULL, NULL, NULL), 0);
+    assert_int_equal(tcgetattr(terminal, &raw), 0);
+    cfmakeraw(&raw);
+    assert_int_equal(tcsetattr(terminal, TCSANOW, &raw), 0);
+    assert_int_equal(dup2(terminal, STDERR_FILENO), STDERR_FILENO);
+    close(terminal);
+    return master;
+}
+
+/* All that was written to the terminal since the last call. */
+static const char *seen(int master)
+{
+    static char text[1024];
+    size_t size = 0;
+
+    assert_int_equal(write(STDERR_FILENO, "$", 1), 1);
+    do {
+        assert_true(size < sizeof text);
+        assert_int_equal(read(master, text + size, 1), 1);
+    } while (text[size++] != '$');
+    text[size - 1] = '\0';
+    return text;
+}
+
+static void test_progress_is_written_over(void **state)
+{
+    (void)state;
+    int master = become_terminal();
+
+    diag_progress("pass %d\n", 1);
+    diag_progress("pass %d", 2);
+    assert_string_equal(seen(master), "\r\x1b[Kfilemon: pass 1\\n\r\x1b[Kfilemon: pass 2");
+    diag(DIAG_ERROR, "one");
+    diag(DIAG_ERROR, "two");
+    assert_string_equal(seen(master), "\r\x1b[Kfilemon: one\nfilemon: two\n");
+    close(master);
+}
+
+static void test_progress_is_taken_off(void **state)
+{
+    (void)state;
+    int master = become_terminal();
+
+    diag_progress(NULL);
+    assert_string_equal(seen(master), "");
+    diag_progress("pass 1");
+    diag_progress(NULL);
+    diag_progress(NULL);
+    assert_string_equal(seen(master), "\r\x1b[Kfilemon: pass 1\r\x1b[K");
+    diag(DIAG_ERROR, "one");
+    assert_string_equal(seen(master), "filemon: one\n");
+    close(master);
+}
+
+static void test_no_progress_when_quiet(void **state)
+{
+    (void)state;
+    int master = become_terminal();
+
+    diag_set_verbosity(-1);
+    diag_progress("pass 1");
+    diag(DIAG_ERROR, "one");
+    assert_string_equal(seen(master), "filemon: one\n");
+    close(master);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, caught_begin, caught_end)
 
 int main(void)
@@ -159,7 +244,9 @@ int main(void)
         TEST(test_what_is_escaped),           TEST(test_a_backslash_is_unambiguous),
         TEST(test_the_format_is_escaped_too), TEST(test_levels),
         TEST(test_the_longest_line),          TEST(test_the_cut_keeps_characters_whole),
-        TEST(test_errno_is_left_alone),
+        TEST(test_errno_is_left_alone),       TEST(test_no_progress_but_on_a_terminal),
+        TEST(test_progress_is_written_over),  TEST(test_progress_is_taken_off),
+        TEST(test_no_progress_when_quiet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

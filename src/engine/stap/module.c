@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -232,6 +233,21 @@ static int make_directories(const char *path)
     return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
+/* stap 5 takes no TMPDIR with capital letters or '+' in it, and kernel releases have both: so
+ * neither mkdtemp(3) nor the directory of the modules will do. */
+static int make_work(struct module_build *build)
+{
+    unsigned long long random;
+
+    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+        return -errno;
+    compose(build->work, sizeof(build->work), "/tmp/filemon.%016llx", random);
+    if (mkdir(build->work, 0700) == 0)
+        return 0;
+    build->work[0] = '\0';
+    return -errno;
+}
+
 static FILE *create(const struct module_build *build, const char *name)
 {
     char path[PATH_MAX + 64];
@@ -444,14 +460,14 @@ static int prepare_work(struct module_build *build, const struct module *module,
     int result = make_directories(module->dir);
 
     module_headers(headers, module->release);
-    if (result == 0)
-        result = compose(build->work, sizeof(build->work), "%s/build.XXXXXX", module->dir);
-    if (result == 0 && !mkdtemp(build->work))
-        result = -errno;
     if (result < 0) {
-        build->work[0] = '\0';
-        diag(DIAG_ERROR, "cannot build below %s: %s; give another --module-dir", module->dir,
+        diag(DIAG_ERROR, "cannot keep modules in %s: %s; give another --module-dir", module->dir,
              strerror(-result));
+        return result;
+    }
+    result = make_work(build);
+    if (result < 0) {
+        diag(DIAG_ERROR, "cannot build below /tmp: %s", strerror(-result));
         return result;
     }
     result = link_tree(build, headers);
@@ -495,8 +511,7 @@ int module_build_start(struct module_build *build, const struct module *module,
     result = prepare_work(build, module, config, &has_unregister);
     if (result < 0)
         return result;
-    snprintf(build->log, sizeof(build->log), "%.*s/%s.log",
-             (int)(strrchr(build->work, '/') - build->work), build->work, module->name);
+    compose(build->log, sizeof(build->log), "%s/%s.log", module->dir, module->name);
     build->log_fd = open(build->log, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
     if (build->log_fd < 0 || pipe2(fds, O_CLOEXEC) < 0)
         result = -errno;
@@ -557,22 +572,41 @@ static int build_failed(struct module_build *build, int status)
     return -EPROTO;
 }
 
-/* Whole or not at all: what is renamed into place was synced before. */
+static int copy(int from, int to)
+{
+    char bytes[65536];
+    ssize_t n;
+
+    while ((n = read(from, bytes, sizeof(bytes))) > 0)
+        if (write(to, bytes, (size_t)n) != n)
+            return errno ? -errno : -EIO;
+    return n < 0 || fsync(to) < 0 ? -errno : 0;
+}
+
+/* Whole or not at all: a copy is made beside its place, and renamed. */
 static int install(struct module_build *build)
 {
-    char built[PATH_MAX + 80];
-    int fd, result = 0;
+    char built[PATH_MAX + 80], beside[PATH_MAX + 32];
+    int from, to, result;
 
     snprintf(built, sizeof(built), "%s/%s.ko", build->work, build->module->name);
-    fd = open(built, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fchmod(fd, 0644) < 0 || fsync(fd) < 0 || rename(built, build->module->path) < 0)
+    snprintf(beside, sizeof(beside), "%s.%d", build->module->path, getpid());
+    from = open(built, O_RDONLY | O_CLOEXEC);
+    to = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    result = from < 0 || to < 0 ? -errno : copy(from, to);
+    if (from >= 0)
+        close(from);
+    if (to >= 0)
+        close(to);
+    if (result == 0 && rename(beside, build->module->path) < 0)
         result = -errno;
-    if (fd >= 0)
-        close(fd);
-    if (result < 0)
-        diag(DIAG_ERROR, "cannot put the module at %s: %s", build->module->path, strerror(-result));
-    else
+    if (result == 0) {
         unlink(build->log);
+        return 0;
+    }
+    if (to >= 0)
+        unlink(beside);
+    diag(DIAG_ERROR, "cannot put the module at %s: %s", build->module->path, strerror(-result));
     return result;
 }
 

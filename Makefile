@@ -74,6 +74,29 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(LDLIBS)
 
+# filemon with a system of its own, in ./root (see src/engine/stap/system.h), and shorter patience.
+cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
+
+$(BUILD)/tests/cli/%.o: override CPPFLAGS += -DSYSTEM_ROOT='"root"' -DSTOP_MS=500
+$(BUILD)/tests/cli/%.o: %.c
+	@echo "  CC      $< (tests/cli)"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/cli/src/engine/stap/script.o: stap/monitorFicheros.stp
+
+$(BUILD)/tests/cli/filemon: $(cli_objects)
+	@echo "  LD      $@"
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/cli/standin: tests/cli/standin.c
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
+.PHONY: cli
+cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin
+
 .PHONY: unit
 unit: $(unit_tests)
 
@@ -81,4 +104,4 @@ unit: $(unit_tests)
 clean:
 	rm -rf build
 
--include $(objects:.o=.d) $(unit_tests:=.d)
+-include $(objects:.o=.d) $(cli_objects:.o=.d) $(unit_tests:=.d)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "engine/stap/module.h"
+#include "engine/stap/system.h"
 
 /* A thing that is needed.  Its mend is a command or a sentence; empty where nothing is amiss. */
 struct finding {
@@ -63,8 +64,8 @@ static void check_modules(struct finding *finding)
     char disabled[8];
 
     snprintf(finding->what, sizeof(finding->what), "a kernel that loads modules");
-    first_line("/proc/sys/kernel/modules_disabled", disabled, sizeof(disabled));
-    if (access("/proc/modules", F_OK) < 0)
+    first_line(SYSTEM_MODULES_DISABLED, disabled, sizeof(disabled));
+    if (access(SYSTEM_MODULES, F_OK) < 0)
         snprintf(finding->mend, sizeof(finding->mend),
                  "this kernel was built without modules: boot another one, or use --engine bpf");
     else if (disabled[0] == '1')
@@ -78,7 +79,7 @@ static void check_lockdown(struct finding *finding)
     char line[128];
 
     snprintf(finding->what, sizeof(finding->what), "unsigned modules allowed (no kernel lockdown)");
-    first_line("/sys/kernel/security/lockdown", line, sizeof(line));
+    first_line(SYSTEM_LOCKDOWN, line, sizeof(line));
     if (line[0] && !strstr(line, "[none]"))
         snprintf(finding->mend, sizeof(finding->mend),
                  "the kernel is locked down (%s), as under Secure Boot: sign the module with an "
@@ -99,7 +100,7 @@ static void check_rights(struct finding *finding)
 static void check_build(struct finding findings[FINDINGS], const struct module *module)
 {
     char headers[PATH_MAX], line[128];
-    FILE *symbols = fopen("/proc/kallsyms", "re");
+    FILE *symbols = fopen(SYSTEM_KALLSYMS, "re");
 
     snprintf(findings[STAP].what, sizeof(findings[STAP].what), "stap %s", module->version);
     if (!module->version[0])

@@ -17,9 +17,7 @@
 
 #include "diag.h"
 #include "engine/stap/script.h"
-
-#define DEFAULT_DIR "/var/cache/filemon"
-#define STAP_RUNTIME "/usr/share/systemtap/runtime"
+#include "engine/stap/system.h"
 
 /*
  * The flags that every module is built with.  No overload check: it would end the watch of a busy
@@ -143,7 +141,7 @@ static int module_dir(char *dir, size_t size, const char *given)
     if (given)
         return compose(dir, size, "%s", given);
     if (geteuid() == 0 || !home)
-        return compose(dir, size, "%s", DEFAULT_DIR);
+        return compose(dir, size, "%s", SYSTEM_CACHE);
     if (cache && cache[0] == '/')
         return compose(dir, size, "%s/filemon", cache);
     return compose(dir, size, "%s/.cache/filemon", home);
@@ -214,7 +212,7 @@ int module_find(struct module *module)
 
 void module_headers(char path[static PATH_MAX], const char *release)
 {
-    snprintf(path, PATH_MAX, "/lib/modules/%s/build", release);
+    snprintf(path, PATH_MAX, SYSTEM_LIB_MODULES "/build", release);
 }
 
 /* ---- What a build is made of ------------------------------------------------------------------
@@ -382,11 +380,12 @@ static bool needs_task_work_mend(const char *release)
     const char *trees[] = {"build", "source"};
     char path[PATH_MAX];
 
-    if (file_mentions(STAP_RUNTIME "/stp_task_work.c", "task_work_cancel_func") ||
-        file_mentions(STAP_RUNTIME "/linux/task_work_compatibility.h", "task_work_cancel_func"))
+    if (file_mentions(SYSTEM_STAP_RUNTIME "/stp_task_work.c", "task_work_cancel_func") ||
+        file_mentions(SYSTEM_STAP_RUNTIME "/linux/task_work_compatibility.h",
+                      "task_work_cancel_func"))
         return false;
     for (size_t i = 0; i < 2; i++) {
-        snprintf(path, sizeof(path), "/lib/modules/%s/%s/include/linux/task_work.h", release,
+        snprintf(path, sizeof(path), SYSTEM_LIB_MODULES "/%s/include/linux/task_work.h", release,
                  trees[i]);
         if (file_mentions(path, "task_work_cancel_func"))
             return true;
@@ -410,7 +409,7 @@ static int spawn_stap(struct module_build *build, bool mend_cancel, bool mend_un
     snprintf(tree, sizeof(tree), "%s/tree", build->work);
     snprintf(include, sizeof(include), "KCFLAGS=-include %s/mend.h", build->work);
     snprintf(map, sizeof(map), "%s/System.map", build->work);
-    snprintf(boot, sizeof(boot), "/boot/System.map-%s", build->module->release);
+    snprintf(boot, sizeof(boot), SYSTEM_BOOT_MAP, build->module->release);
     snprintf(home, sizeof(home), "SYSTEMTAP_DIR=%s/home", build->work);
     snprintf(tmp, sizeof(tmp), "TMPDIR=%s", build->work);
 
@@ -455,7 +454,7 @@ static int spawn_stap(struct module_build *build, bool mend_cancel, bool mend_un
 static int prepare_work(struct module_build *build, const struct module *module,
                         const struct engine_config *config, bool *has_unregister)
 {
-    const char *kallsyms = config->kallsyms ? config->kallsyms : "/proc/kallsyms";
+    const char *kallsyms = config->kallsyms ? config->kallsyms : SYSTEM_KALLSYMS;
     char headers[PATH_MAX];
     int result = make_directories(module->dir);
 

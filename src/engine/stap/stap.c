@@ -16,13 +16,18 @@
 #include "diag.h"
 #include "engine/stap/check.h"
 #include "engine/stap/module.h"
+#include "engine/stap/system.h"
 #include "engine/stap/wire.h"
 #include "text.h"
 
 #define READ_SIZE 65536
 #define READS_A_DISPATCH 16 /* then the caller's other descriptors get their turn */
-#define STOP_MS 5000        /* from one signal to the next, stronger one */
 #define CONTROL_BYTES 500   /* of a command's argument in one write: below stap's MAXSTRINGLEN */
+
+/* From one signal to the next, stronger one.  The tests are in a hurry. */
+#ifndef STOP_MS
+#define STOP_MS 5000
+#endif
 
 enum phase { BUILDING, RUNNING, OVER };
 
@@ -80,7 +85,7 @@ static bool has_owner(const char *name)
 
     if (text_number(digits, strlen(digits), 1, INT32_MAX, &pid) < 0)
         return true;
-    snprintf(path, sizeof(path), "/proc/%lld/comm", (long long)pid);
+    snprintf(path, sizeof(path), SYSTEM_COMM, (long long)pid);
     file = fopen(path, "re");
     if (file && !fgets(comm, sizeof(comm), file))
         comm[0] = '\0';
@@ -91,7 +96,7 @@ static bool has_owner(const char *name)
 
 static void unload_stale(void)
 {
-    FILE *modules = fopen("/proc/modules", "re");
+    FILE *modules = fopen(SYSTEM_MODULES, "re");
     char *line = NULL;
     size_t size = 0;
 
@@ -175,7 +180,7 @@ static void on_loaded(void *ctx, const char *module, int version)
         return;
     }
     snprintf(engine->loaded, sizeof(engine->loaded), "%s", module);
-    snprintf(path, sizeof(path), "/proc/systemtap/%s/control", module);
+    snprintf(path, sizeof(path), SYSTEM_CONTROL, module);
     engine->control = open(path, O_WRONLY | O_CLOEXEC);
     if (engine->control < 0)
         engine->error = -errno;

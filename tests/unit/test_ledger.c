@@ -31,11 +31,11 @@ static void *counted_realloc(void *old, size_t size)
 
     if (fail_one_in != 0 && random_below(fail_one_in) == 0)
         return NULL;
-    block = realloc(block, size + BLOCK_HEAD);
-    assert_non_null(block);
-    *(size_t *)(void *)block = size;
+    char *moved = realloc(block, size + BLOCK_HEAD);
+    assert_non_null(moved);
+    *(size_t *)(void *)moved = size;
     bytes_in_use += size - before;
-    return block + BLOCK_HEAD;
+    return moved + BLOCK_HEAD;
 }
 
 static void *counted_calloc(size_t count, size_t size)

@@ -81,8 +81,11 @@ static char *records(int from, int to, size_t *size)
     char *all, line[2048];
     FILE *stream = open_memstream(&all, size);
 
-    for (int i = from; i < to; i++)
-        fwrite(line, 1, record(i, line), stream);
+    for (int i = from; i < to; i++) {
+        size_t len = record(i, line);
+
+        fwrite(line, 1, len, stream);
+    }
     fclose(stream);
     return all;
 }

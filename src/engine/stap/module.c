@@ -47,8 +47,7 @@ static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
 
 static uint64_t hash_script(void)
 {
-    uint64_t hash = hash_bytes(0xcbf29ce484222325ULL, script_text,
-                               (size_t)(script_end - script_text));
+    uint64_t hash = hash_bytes(0xcbf29ce484222325ULL, script_text, strlen(script_text));
 
     for (size_t i = 0; i < N_FLAGS; i++)
         hash = hash_bytes(hash, flags[i], strlen(flags[i]) + 1);
@@ -267,7 +266,7 @@ static int write_script(const struct module_build *build)
 
     if (!file)
         return -errno;
-    fwrite(script_text, 1, (size_t)(script_end - script_text), file);
+    fputs(script_text, file);
     return finish(file);
 }
 

@@ -7,7 +7,5 @@ __asm__(
     ".global script_text\n"
     "script_text:\n"
     ".incbin \"stap/monitorFicheros.stp\"\n"
-    ".global script_end\n"
-    "script_end:\n"
     ".byte 0\n"
     ".popsection\n");

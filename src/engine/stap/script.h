@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* stap/monitorFicheros.stp itself, carried in the program: it can be neither missing nor another.
- */
+ * A NUL ends it. */
 #ifndef FILEMON_SCRIPT_H
 #define FILEMON_SCRIPT_H
 
 extern const char script_text[];
-extern const char script_end[];
 
 #endif

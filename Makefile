@@ -36,6 +36,13 @@ objects := $(sources:%.c=$(BUILD)/%.o)
 modules := $(filter-out $(BUILD)/src/main.o,$(objects))
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
+# Debian's names of what is needed beside make.
+packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),clang llvm libbpf-dev bpftool)
+packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
+packages_check := libcmocka-dev libjansson-dev jq
+packages_lint := cppcheck shellcheck clang-format mandoc man-db
+
+MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SECONDARY:
 .PHONY: all
@@ -99,6 +106,58 @@ cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin
 
 .PHONY: unit
 unit: $(unit_tests)
+
+# The workloads of the tests on a real kernel, and what judges filemon's output of them.
+helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/records
+
+$(BUILD)/tests/fdwork: LDLIBS = -lpthread
+$(BUILD)/tests/fdwork: tests/helpers/fdwork.c tests/helpers/journal.c tests/helpers/journal.h
+$(BUILD)/tests/records: LDLIBS = -ljansson
+$(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch])
+$(helpers):
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
+
+.PHONY: helpers
+helpers: $(helpers)
+
+# The parts that sanitizers have something to say about, or all.
+parts := unit $(if $(SANITIZE),,records docs lint)
+packages := $(packages_build) $(packages_check) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
+
+# Packages change what can be built, so the building is another make's.
+.PHONY: deps check demo
+deps:
+	@tests/packages $(packages)
+
+check: deps
+	@$(MAKE) all unit helpers
+	@BUILD=$(BUILD) tests/run $(parts)
+
+demo:
+	@tests/packages $(packages_build)
+	@$(MAKE) all
+	@BUILD=$(BUILD) tests/vm/demo $(packages_vm)
+
+.PHONY: lint format
+lint:
+	@tests/lint
+
+format:
+	clang-format -i $$(find src tests -name '*.[ch]')
+
+# ---- installing ----------------------------------------------------------------------------------
+
+.PHONY: install uninstall
+install: all
+	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
+	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/filemon.8
+	install -D -m 644 stap/monitorFicheros.stp $(DESTDIR)$(DATADIR)/monitorFicheros.stp
+
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/filemon $(DESTDIR)$(MANDIR)/filemon.8
+	rm -rf $(DESTDIR)$(DATADIR)
 
 .PHONY: clean
 clean:

@@ -449,7 +449,6 @@ static void play_after_exec(void)
 {
     int fd = (int)strtol(given.args[0], NULL, 10);
 
-    begin();
     hold(fd, given.args[1]);
     touch_path("file");
     shut(fd);

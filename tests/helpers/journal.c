@@ -185,13 +185,13 @@ static void put_flags(uint64_t flags)
         const char *name;
         uint64_t value, part_of;
     } names[] = {
-        {"O_CREAT", 0100, 0},          {"O_EXCL", 0200, 0},
-        {"O_NOCTTY", 0400, 0},         {"O_TRUNC", 01000, 0},
-        {"O_APPEND", 02000, 0},        {"O_NONBLOCK", 04000, 0},
-        {"O_DSYNC", 010000, 04010000}, {"O_DIRECTORY", 0200000, 020200000},
-        {"O_NOFOLLOW", 0400000, 0},    {"O_NOATIME", 01000000, 0},
-        {"O_CLOEXEC", 02000000, 0},    {"O_SYNC", 04010000, 0},
-        {"O_PATH", 010000000, 0},      {"O_TMPFILE", 020200000, 0},
+        {"O_CREAT", 0100, 0},        {"O_EXCL", 0200, 0},
+        {"O_NOCTTY", 0400, 0},       {"O_TRUNC", 01000, 0},
+        {"O_APPEND", 02000, 0},      {"O_NONBLOCK", 04000, 0},
+        {"O_SYNC", 04010000, 0},     {"O_DSYNC", 010000, 04010000},
+        {"O_TMPFILE", 020200000, 0}, {"O_DIRECTORY", 0200000, 020200000},
+        {"O_NOFOLLOW", 0400000, 0},  {"O_NOATIME", 01000000, 0},
+        {"O_CLOEXEC", 02000000, 0},  {"O_PATH", 010000000, 0},
     };
     static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR"};
 
@@ -210,11 +210,16 @@ static void put_mode(uint64_t flags, mode_t mode)
         fprintf(journal.stream, ",\"modo\":\"%04o\"", (unsigned int)mode);
 }
 
-void hold(int fd, const char *path)
+static void hold_since(int fd, const char *path, uint64_t after)
 {
     if (fd < 0 || fd >= MAX_HELD)
         die("descriptor out of range");
-    journal.held[fd] = (struct held){strdup(path), began_ns, clock_ns(CLOCK_MONOTONIC)};
+    journal.held[fd] = (struct held){strdup(path), after, clock_ns(CLOCK_MONOTONIC)};
+}
+
+void hold(int fd, const char *path)
+{
+    hold_since(fd, path, 0);
 }
 
 /* Takes the descriptor out of the table: to be done before the kernel may give its number to
@@ -235,7 +240,7 @@ int opened(long result, const char *path, uint64_t flags, mode_t mode)
     int error = errno;
 
     if (result >= 0)
-        hold((int)result, path);
+        hold_since((int)result, path, began_ns);
     begin_line(result < 0 ? "fail" : "open", path, result < 0 ? -error : (int)result);
     put_tid();
     put_before();
@@ -321,7 +326,7 @@ static int copied(int origin, int fd)
 {
     if (fd < 0 || journal.held[origin].path == NULL)
         return fd;
-    hold(fd, journal.held[origin].path);
+    hold_since(fd, journal.held[origin].path, began_ns);
     begin_line("dup", held_path(fd), fd);
     put_tid();
     put_before();

@@ -17,7 +17,7 @@ struct check {
     const struct check_options *options;
     size_t at, faults;
     json_t *held; /* "pid/descriptor": the record that opened it */
-    json_t *last; /* "pid": date_us of its last record */
+    json_t *last; /* "pid/tid": date_us of its last record */
     bool lossy;   /* a lost record was seen */
 };
 
@@ -180,9 +180,9 @@ static void check_path(struct check *check, const json_t *record)
 static void check_flags(struct check *check, const json_t *record)
 {
     static const char *const order[] = {
-        "O_CREAT",   "O_EXCL",    "O_NOCTTY", "O_TRUNC",     "O_APPEND",    "O_NONBLOCK",
-        "O_DSYNC",   "O_ASYNC",   "O_DIRECT", "O_LARGEFILE", "O_DIRECTORY", "O_NOFOLLOW",
-        "O_NOATIME", "O_CLOEXEC", "O_SYNC",   "O_PATH",      "O_TMPFILE",   NULL};
+        "O_CREAT",     "O_EXCL",     "O_NOCTTY",  "O_TRUNC",   "O_APPEND",    "O_NONBLOCK",
+        "O_SYNC",      "O_DSYNC",    "O_ASYNC",   "O_DIRECT",  "O_LARGEFILE", "O_TMPFILE",
+        "O_DIRECTORY", "O_NOFOLLOW", "O_NOATIME", "O_CLOEXEC", "O_PATH",      NULL};
     const char *flags = record_string(record, "flags");
     size_t length = strcspn(flags, "|");
 
@@ -293,15 +293,17 @@ static void check_pairing(struct check *check, json_t *record)
     }
 }
 
+/* Of two threads at once, it is the descriptors' numbers that show which was first. */
 static void check_order(struct check *check, json_t *record)
 {
-    char pid[32];
+    char thread[64];
 
-    snprintf(pid, sizeof(pid), "%" JSON_INTEGER_FORMAT, record_integer(record, "pid"));
-    json_t *last = json_object_get(check->last, pid);
+    snprintf(thread, sizeof(thread), "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
+             record_integer(record, "pid"), record_integer(record, "tid"));
+    json_t *last = json_object_get(check->last, thread);
     if (last != NULL && json_integer_value(last) > record_integer(record, "date_us"))
-        fault(check, "earlier than the record of pid %s before it", pid);
-    json_object_set(check->last, pid, json_object_get(record, "date_us"));
+        fault(check, "earlier than the record of pid/tid %s before it", thread);
+    json_object_set(check->last, thread, json_object_get(record, "date_us"));
 }
 
 static void check_record(struct check *check, json_t *record)

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The eBPF engine: loads the program into the kernel, tells it what to watch, and reads its ring
+ * buffer.  The kernel wakes the reader when the ring has filled up to a mark; what comes more
+ * slowly waits for the next turn of a timer.  A wake-up for every event is what would cost the
+ * watched process most.
+ */
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "engine/bpf/check.h"
+#include "engine/bpf/decode.h"
+#include "engine/bpf/rules.h"
+#include "engine/engine.h"
+#include "filemon.skel.h"
+
+/* The most that a record waits for the timer; with what follows, less than 100 ms. */
+#define TIMER_MS 50
+
+/* Records taken in one dispatch(), so that signals are not kept waiting. */
+#define BATCH 16384
+
+/* The reader is woken when so much of the ring is full. */
+#define WAKE_PART 8
+
+enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, SEEK, LINKS };
+
+struct engine {
+    struct engine_config config;
+    struct engine_sink sink;
+    struct filemon_bpf *program;
+    struct bpf_link *links[LINKS];
+    struct ring_buffer *ring;
+    int wakeups; /* epoll, edge-triggered: what is in the ring below the mark wakes nobody */
+    enum engine_state state;
+    bool end_when_idle;
+    bool more; /* the ring had more than a batch */
+    int batch; /* records left of this one */
+    uint64_t lost;
+    uint64_t *lost_counts; /* as each processor has counted */
+    int processors;
+    struct decoder decoder;
+};
+
+/* ---- libbpf's messages ------------------------------------------------------------------------
+ */
+
+/* The last of them, for the case that loading fails: the verifier's verdict is at the end. */
+static char messages[1024];
+
+static void keep_message(const char *text)
+{
+    size_t len = strlen(text), kept = strlen(messages);
+
+    if (len >= sizeof(messages)) {
+        text += len - sizeof(messages) + 1;
+        len = sizeof(messages) - 1;
+    }
+    if (kept + len >= sizeof(messages)) {
+        size_t gone = kept + len - sizeof(messages) + 1;
+
+        memmove(messages, messages + gone, kept - gone + 1);
+        kept -= gone;
+    }
+    memcpy(messages + kept, text, len + 1);
+}
+
+__attribute__((format(printf, 2, 0))) static int print_message(enum libbpf_print_level level,
+                                                               const char *format, va_list args)
+{
+    char *text;
+
+    if (vasprintf(&text, format, args) < 0)
+        return 0;
+    if (level == LIBBPF_WARN)
+        keep_message(text);
+    text[strcspn(text, "\n")] = '\0';
+    diag(DIAG_VERBOSE, "%s", text);
+    free(text);
+    return 0;
+}
+
+/* Line by line, as a message has but one. */
+static int fail(int error, const char *what)
+{
+    char *rest = messages;
+
+    for (char *line; (line = strsep(&rest, "\n"));)
+        if (line[0] != '\0')
+            diag(DIAG_ERROR, "%s", line);
+    messages[0] = '\0';
+    diag(DIAG_ERROR, "%s: %s", what, strerror(-error));
+    return error;
+}
+
+/* ---- Starting ---------------------------------------------------------------------------------
+ */
+
+static void set_parameters(struct engine *engine, const struct rules_size *size)
+{
+    struct filemon_bpf__rodata *data = engine->program->rodata;
+    const struct engine_config *config = &engine->config;
+
+    data->watch_all = config->all;
+    data->report_failed = config->failed;
+    data->filtering = size->any;
+    data->wanted_below_root = size->below_root;
+    data->longest_component = (__u32)size->longest;
+    data->naming = size->names > 0;
+    data->longest_name = (__u32)size->longest_name;
+    data->generations = config->depth == DEPTH_ALL ? EVERY_GENERATION : (__u32)config->depth;
+    data->wake_at = bpf_map__max_entries(engine->program->maps.events) / WAKE_PART;
+}
+
+static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
+{
+    int result = bpf_map__set_max_entries(map, entries > 0 ? (__u32)entries : 1);
+
+    return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
+}
+
+static int load(struct engine *engine)
+{
+    struct rules_size size;
+    struct filemon_bpf *program;
+    int result = rules_measure(&engine->config, &size);
+
+    if (result < 0)
+        return result;
+    program = engine->program = filemon_bpf__open();
+    if (!program)
+        return fail(-errno, "the eBPF program");
+    set_parameters(engine, &size);
+    result = size_map(program->maps.rules, size.components,
+                      offsetof(struct rule_key, name) + size.longest + 1);
+    if (result == 0) /* the NUL, too: no name is the beginning of another */
+        result = size_map(program->maps.names, size.names, size.longest_name + 1);
+    if (result == 0)
+        result = filemon_bpf__load(program);
+    if (result == 0)
+        result = rules_fill(engine->config.filter, bpf_map__fd(program->maps.rules));
+    if (result == 0)
+        result = names_fill(engine->config.names, bpf_map__fd(program->maps.names));
+    malloc_trim(0); /* libbpf has had all of the kernel's type information in memory */
+    return result < 0 ? fail(result, "loading the eBPF program") : 0;
+}
+
+/* Runs seek() for every task. */
+static int run_seek(struct engine *engine)
+{
+    int fd = bpf_iter_create(bpf_link__fd(engine->links[SEEK]));
+    char nothing[64];
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    do
+        n = read(fd, nothing, sizeof(nothing));
+    while (n > 0 || (n < 0 && errno == EINTR));
+    close(fd);
+    return n < 0 ? -errno : 0;
+}
+
+static int attach_link(struct engine *engine, int link, struct bpf_program *program)
+{
+    engine->links[link] = bpf_program__attach(program);
+    return engine->links[link] ? 0 : -errno;
+}
+
+/* Processes are followed before their files are: and first of all filemon has to know itself. */
+static int attach(struct engine *engine)
+{
+    int result = attach_link(engine, SEEK, engine->program->progs.seek);
+
+    if (result == 0)
+        result = run_seek(engine);
+    if (result == 0)
+        result = attach_link(engine, EXIT, engine->program->progs.on_exit);
+    if (result == 0)
+        result = attach_link(engine, FORK, engine->program->progs.on_fork);
+    if (result == 0)
+        result = attach_link(engine, EXEC, engine->program->progs.on_exec);
+    if (result == 0)
+        result = attach_link(engine, RENAME, engine->program->progs.on_rename);
+    if (result == 0)
+        result = attach_link(engine, ENTER, engine->program->progs.on_enter);
+    if (result == 0)
+        result = attach_link(engine, LEAVE, engine->program->progs.on_leave);
+    return result < 0 ? fail(result, "attaching the eBPF program") : 0;
+}
+
+static void detach(struct engine *engine)
+{
+    for (int i = 0; i < LINKS; i++) {
+        bpf_link__destroy(engine->links[i]);
+        engine->links[i] = NULL;
+    }
+}
+
+static int take_sample(void *ctx, void *data, size_t size);
+
+static int open_ring(struct engine *engine)
+{
+    int map = bpf_map__fd(engine->program->maps.events);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+
+    engine->ring = ring_buffer__new(map, take_sample, engine, NULL);
+    if (!engine->ring)
+        return fail(-errno, "the ring buffer");
+    engine->processors = libbpf_num_possible_cpus();
+    if (engine->processors < 0)
+        return fail(engine->processors, "the number of processors");
+    engine->lost_counts = calloc((size_t)engine->processors, sizeof(*engine->lost_counts));
+    if (!engine->lost_counts)
+        return fail(-ENOMEM, "the eBPF engine");
+    engine->wakeups = epoll_create1(EPOLL_CLOEXEC);
+    if (engine->wakeups < 0 || epoll_ctl(engine->wakeups, EPOLL_CTL_ADD, map, &event) < 0)
+        return fail(-errno, "epoll");
+    return 0;
+}
+
+static void bpf_close(struct engine *engine)
+{
+    detach(engine);
+    if (engine->wakeups >= 0)
+        close(engine->wakeups);
+    ring_buffer__free(engine->ring);
+    filemon_bpf__destroy(engine->program);
+    free(engine->lost_counts);
+    free(engine);
+}
+
+static int bpf_open(struct engine **opened, const struct engine_config *config,
+                    const struct engine_sink *sink)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    int result;
+
+    if (!engine)
+        return fail(-ENOMEM, "the eBPF engine");
+    engine->config = *config;
+    engine->sink = *sink;
+    engine->wakeups = -1;
+    engine->state = config->prepare ? ENGINE_DONE : ENGINE_WATCHING;
+    libbpf_set_print(print_message);
+    result = load(engine);
+    if (result == 0)
+        result = open_ring(engine);
+    if (result == 0 && engine->state == ENGINE_WATCHING)
+        result = attach(engine);
+    if (result < 0) {
+        bpf_close(engine);
+        return result;
+    }
+    *opened = engine;
+    return 0;
+}
+
+/* ---- Reading ----------------------------------------------------------------------------------
+ */
+
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
+/* Called by libbpf, which takes anything below zero as an error that ends the reading. */
+static int take_sample(void *ctx, void *data, size_t size)
+{
+    struct engine *engine = ctx;
+    struct event event;
+    int result = decode_record(&engine->decoder, data, size, &event);
+
+    if (result < 0)
+        return result;
+    engine->sink.event(engine->sink.ctx, &event);
+    return --engine->batch > 0 ? 0 : -EAGAIN;
+}
+
+/* 0, or -errno.  What is in the ring, or a batch of it. */
+static int read_ring(struct engine *engine)
+{
+    int result;
+
+    engine->decoder.epoch_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+    engine->batch = BATCH;
+    result = ring_buffer__consume(engine->ring);
+    engine->more = result == -EAGAIN;
+    return result < 0 && !engine->more ? result : 0;
+}
+
+/* Sums up what each processor has counted, and says how many are new. */
+static void report_lost(struct engine *engine)
+{
+    int map = bpf_map__fd(engine->program->maps.lost);
+    uint64_t sum = 0;
+    __u32 zero = 0;
+
+    if (bpf_map_lookup_elem(map, &zero, engine->lost_counts) != 0)
+        return;
+    for (int i = 0; i < engine->processors; i++)
+        sum += engine->lost_counts[i];
+    if (sum > engine->lost) {
+        struct event event = {
+            .code = EVENT_LOST,
+            .lost = sum - engine->lost,
+            .date_us = clock_ns(CLOCK_REALTIME) / 1000,
+        };
+
+        engine->sink.event(engine->sink.ctx, &event);
+    }
+    engine->lost = sum;
+}
+
+static int bpf_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS])
+{
+    fds[0] = (struct pollfd){.fd = engine->wakeups, .events = POLLIN};
+    return 1;
+}
+
+static int bpf_timeout(struct engine *engine)
+{
+    return engine->more || engine->state == ENGINE_DONE ? 0 : TIMER_MS;
+}
+
+/* After stop() nothing comes any more, so an empty ring is the end. */
+static int bpf_dispatch(struct engine *engine)
+{
+    struct filemon_bpf__bss *data = engine->program->bss;
+    bool idle = engine->end_when_idle && data->n_watched <= 0;
+    struct epoll_event event;
+    int result;
+
+    epoll_wait(engine->wakeups, &event, 1, 0);
+    result = read_ring(engine);
+    if (result < 0)
+        return fail(result, "the ring buffer");
+    report_lost(engine);
+    if (engine->more)
+        return ENGINE_WATCHING;
+    data->reader_asleep = 1;
+    if (!engine->links[LEAVE])
+        engine->state = ENGINE_DONE;
+    return engine->state == ENGINE_WATCHING && idle ? ENGINE_IDLE : (int)engine->state;
+}
+
+/* ---- Targets ----------------------------------------------------------------------------------
+ */
+
+static void forget_kin(struct engine *engine)
+{
+    int map = bpf_map__fd(engine->program->maps.kin);
+    __u32 tgid;
+
+    while (bpf_map_get_next_key(map, NULL, &tgid) == 0)
+        bpf_map_delete_elem(map, &tgid);
+}
+
+/* Once round may have missed what was forked behind its back: until there is no news. */
+static int bpf_watch(struct engine *engine, pid_t pid)
+{
+    struct filemon_bpf__bss *data = engine->program->bss;
+    int result;
+
+    data->sought = (__u32)pid;
+    data->sought_seen = false;
+    data->seeking = true;
+    do {
+        data->seek_news = false;
+        result = run_seek(engine);
+    } while (result == 0 && data->seek_news);
+    data->seeking = false;
+    data->sought = 0;
+    forget_kin(engine);
+    if (result == 0 && !data->sought_seen)
+        result = -ESRCH;
+    return result;
+}
+
+static int bpf_end_when_idle(struct engine *engine)
+{
+    engine->end_when_idle = true;
+    return 0;
+}
+
+static void bpf_stop(struct engine *engine)
+{
+    detach(engine);
+}
+
+const struct engine_ops engine_bpf = {
+    .name = "bpf",
+    .check = bpf_check,
+    .open = bpf_open,
+    .fds = bpf_fds,
+    .timeout = bpf_timeout,
+    .dispatch = bpf_dispatch,
+    .watch = bpf_watch,
+    .end_when_idle = bpf_end_when_idle,
+    .stop = bpf_stop,
+    .close = bpf_close,
+};

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* System calls: their numbers, and their arguments in the user's registers. */
+#ifndef FILEMON_BPF_CALLS_H
+#define FILEMON_BPF_CALLS_H
+
+#include <bpf/bpf_helpers.h>
+
+#include "kernel.h"
+
+enum call {
+    CALL_NONE,
+    CALL_OPEN,
+    CALL_CREAT,
+    CALL_OPENAT,
+    CALL_OPENAT2,
+    CALL_OPEN_BY_HANDLE_AT,
+    CALL_DUP,
+    CALL_DUP2, /* and dup3 */
+    CALL_FCNTL,
+    CALL_CLOSE,
+    CALL_CLOSE_RANGE,
+};
+
+/* Above every number that is ours; a power of two. */
+#define CALL_NUMBERS 512
+
+/*
+ * From number to call, so that all others cost one look: the machine's own numbers in the lower
+ * byte, those of 32-bit processes in the upper one.
+ */
+#define NATIVE(call) (call)
+#define COMPAT(call) ((call) << 8)
+#define BOTH(call) (NATIVE(call) | COMPAT(call))
+
+#if defined(__TARGET_ARCH_x86)
+
+/* Calls that are seen when they begin. */
+static const __u16 entered[CALL_NUMBERS] = {
+    [3] = NATIVE(CALL_CLOSE),
+    [6] = COMPAT(CALL_CLOSE),
+    [436] = BOTH(CALL_CLOSE_RANGE),
+};
+
+/* Calls that are seen when they end. */
+static const __u16 left[CALL_NUMBERS] = {
+    [2] = NATIVE(CALL_OPEN),     [5] = COMPAT(CALL_OPEN),
+    [8] = COMPAT(CALL_CREAT),    [32] = NATIVE(CALL_DUP),
+    [33] = NATIVE(CALL_DUP2),    [41] = COMPAT(CALL_DUP),
+    [55] = COMPAT(CALL_FCNTL),   [63] = COMPAT(CALL_DUP2),
+    [72] = NATIVE(CALL_FCNTL),   [85] = NATIVE(CALL_CREAT),
+    [221] = COMPAT(CALL_FCNTL), /* fcntl64 */
+    [257] = NATIVE(CALL_OPENAT), [292] = NATIVE(CALL_DUP2),
+    [295] = COMPAT(CALL_OPENAT), [304] = NATIVE(CALL_OPEN_BY_HANDLE_AT),
+    [330] = COMPAT(CALL_DUP2),   [342] = COMPAT(CALL_OPEN_BY_HANDLE_AT),
+    [437] = BOTH(CALL_OPENAT2),
+};
+
+#define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
+
+static __always_inline bool call_is_compat(struct task_struct *task)
+{
+    return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+}
+
+static __always_inline __u32 call_number(struct pt_regs *regs)
+{
+    return regs->orig_ax;
+}
+
+static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])
+{
+    if (compat) {
+        args[0] = (__u32)regs->bx;
+        args[1] = (__u32)regs->cx;
+        args[2] = (__u32)regs->dx;
+        args[3] = (__u32)regs->si;
+    } else {
+        args[0] = regs->di;
+        args[1] = regs->si;
+        args[2] = regs->dx;
+        args[3] = regs->r10;
+    }
+}
+
+#elif defined(__TARGET_ARCH_arm64)
+
+static const __u16 entered[CALL_NUMBERS] = {
+    [57] = NATIVE(CALL_CLOSE),
+    [436] = NATIVE(CALL_CLOSE_RANGE),
+};
+
+static const __u16 left[CALL_NUMBERS] = {
+    [23] = NATIVE(CALL_DUP),      [24] = NATIVE(CALL_DUP2),
+    [25] = NATIVE(CALL_FCNTL),    [56] = NATIVE(CALL_OPENAT),
+    [437] = NATIVE(CALL_OPENAT2), [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),
+};
+
+#define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
+
+static __always_inline bool call_is_compat(struct task_struct *task)
+{
+    return BPF_CORE_READ(task, thread_info.flags) >> TIF_32BIT & 1;
+}
+
+static __always_inline __u32 call_number(struct pt_regs *regs)
+{
+    return regs->syscallno;
+}
+
+static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])
+{
+    (void)compat;
+    args[0] = regs->orig_x0;
+    args[1] = regs->regs[1];
+    args[2] = regs->regs[2];
+    args[3] = regs->regs[3];
+}
+
+#else
+#error "no system call numbers for this architecture"
+#endif
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/bpf/check.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <linux/capability.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "engine/finding.h"
+
+enum { BTF, LOCKDOWN, RIGHTS, RING, TRACEPOINTS, FINDINGS };
+
+static void find(struct finding *finding, const char *what, const char *mend)
+{
+    snprintf(finding->what, sizeof(finding->what), "%s", what);
+    snprintf(finding->mend, sizeof(finding->mend), "%s", mend);
+}
+
+static void check_btf(struct finding *finding)
+{
+    bool is_there = access("/sys/kernel/btf/vmlinux", R_OK) == 0;
+
+    find(finding, "the kernel's type information (/sys/kernel/btf/vmlinux)",
+         is_there ? ""
+                  : "boot a kernel built with CONFIG_DEBUG_INFO_BTF, as distributions' are, and "
+                    "have /sys mounted");
+}
+
+/* "none [integrity] confidentiality": the last one alone keeps programs from reading the kernel. */
+static void check_lockdown(struct finding *finding)
+{
+    FILE *file = fopen("/sys/kernel/security/lockdown", "re");
+    char line[128] = "";
+
+    if (file && !fgets(line, sizeof(line), file))
+        line[0] = '\0';
+    if (file)
+        fclose(file);
+    find(finding, "a kernel that lets programs read it (no lockdown of confidentiality)",
+         strstr(line, "[confidentiality]")
+             ? "boot without lockdown=confidentiality; Secure Boot's own level, integrity, will do"
+             : "");
+}
+
+/* Those in effect, as bits. */
+static unsigned long long effective_capabilities(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct data[2] = {0};
+
+    if (syscall(SYS_capget, &header, data) < 0)
+        return 0;
+    return (unsigned long long)data[1].effective << 32 | data[0].effective;
+}
+
+static bool has(unsigned long long capabilities, int capability)
+{
+    return capabilities >> capability & 1;
+}
+
+static void check_rights(struct finding *finding)
+{
+    unsigned long long capabilities = effective_capabilities();
+    bool admin = has(capabilities, CAP_SYS_ADMIN);
+    bool bpf = admin || has(capabilities, CAP_BPF);
+    bool perfmon = admin || has(capabilities, CAP_PERFMON);
+
+    find(finding, "the right to load it (CAP_BPF and CAP_PERFMON)", "");
+    if (!bpf || !perfmon)
+        snprintf(finding->mend, sizeof(finding->mend), "%s%s%s not in effect: be root (sudo)",
+                 bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : ", ", perfmon ? "" : "CAP_PERFMON");
+}
+
+static void check_ring(struct finding *finding)
+{
+    int map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, (__u32)sysconf(_SC_PAGESIZE), NULL);
+    int error = map < 0 ? errno : 0;
+
+    if (map >= 0)
+        close(map);
+    find(finding, "bpf(2) with ring buffers",
+         error == 0        ? ""
+         : error == EINVAL ? "boot a kernel of 5.8 or later"
+         : error == EPERM  ? "the call is refused: be root outside of any container, or let the "
+                             "container have the capabilities and the call (--privileged)"
+                           : strerror(error));
+}
+
+static void check_tracepoints(struct finding *finding)
+{
+    bool are_there = libbpf_find_vmlinux_btf_id("sys_enter", BPF_TRACE_RAW_TP) > 0;
+
+    find(finding, "tracepoints on system calls",
+         are_there ? "" : "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as distributions' are");
+}
+
+int bpf_check(const struct engine_config *config, FILE *out, char *why, size_t why_size)
+{
+    struct finding findings[FINDINGS] = {0};
+
+    (void)config;
+    check_btf(&findings[BTF]);
+    check_lockdown(&findings[LOCKDOWN]);
+    check_rights(&findings[RIGHTS]);
+    if (findings[RIGHTS].mend[0] == '\0')
+        check_ring(&findings[RING]);
+    /* Takes some time, and is there wherever the rest is: for the list alone. */
+    if (out && findings[BTF].mend[0] == '\0')
+        check_tracepoints(&findings[TRACEPOINTS]);
+    return findings_report(findings, FINDINGS, out, why, why_size);
+}

@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Can eBPF programs run here?  As engine_ops.check, see engine/engine.h. */
+#ifndef FILEMON_BPF_CHECK_H
+#define FILEMON_BPF_CHECK_H
+
+#include "engine/engine.h"
+
+int bpf_check(const struct engine_config *config, FILE *out, char *why, size_t why_size);
+
+#endif

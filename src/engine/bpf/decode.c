@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/bpf/decode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+
+/* linux/errno.h: a call that a signal interrupted, not yet turned into what the program sees. */
+#define ERESTARTSYS 512
+#define ERESTART_RESTARTBLOCK 516
+
+static const struct {
+    enum event_code code;
+    enum event_reason reason;
+    size_t size; /* of the record, without its payload */
+} kinds[] = {
+    [RECORD_OPEN] = {EVENT_OPEN, REASON_COUNT, sizeof(struct record)},
+    [RECORD_FAIL] = {EVENT_FAIL, REASON_COUNT, sizeof(struct record)},
+    [RECORD_CLOSE] = {EVENT_CLOSE, REASON_CLOSE, RECORD_UNTIL(kind)},
+    [RECORD_CLOSE_RANGE] = {EVENT_CLOSE, REASON_CLOSE_RANGE, RECORD_UNTIL(last)},
+    [RECORD_DUP] = {EVENT_DUP, REASON_COUNT, RECORD_UNTIL(origin)},
+    [RECORD_DUP2] = {EVENT_DUP, REASON_DUP2, RECORD_UNTIL(origin)},
+    [RECORD_EXEC] = {EVENT_EXEC, REASON_EXEC, sizeof(struct record)},
+    [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_UNTIL(kind)},
+};
+#define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static int decode_path(struct decoder *decoder, const struct record *record, const char *text,
+                       size_t len, struct event *event)
+{
+    const char *cut = record->marks & MARK_CUT ? "..." : "";
+    int written;
+
+    if (len > PAYLOAD_BYTES)
+        return -EBADMSG;
+    written = snprintf(decoder->path, sizeof(decoder->path), "%s%.*s", cut, (int)len, text);
+    if (record->marks & MARK_INODE)
+        written += snprintf(decoder->path + written, sizeof(decoder->path) - (size_t)written,
+                            ":[%llu]", (unsigned long long)record->inode);
+    event->path = decoder->path;
+    event->path_len = (size_t)written;
+    event->flags = record->flags;
+    if (record->flags & O_CREAT || (record->flags & O_TMPFILE) == O_TMPFILE)
+        event->mode = (int)(record->mode & 07777);
+    return 0;
+}
+
+static int fail_error(int error)
+{
+    return error <= -ERESTARTSYS && error >= -ERESTART_RESTARTBLOCK ? -EINTR : error;
+}
+
+/* The descriptors whose bit is not set; those from the bitmap's end to the last are all closed. */
+static int decode_exec(struct decoder *decoder, const struct record *record,
+                       const unsigned char *bits, size_t len, struct event *event)
+{
+    bool closed = false;
+    size_t n = 0;
+
+    if (len > PAYLOAD_BYTES)
+        return -EBADMSG;
+    for (size_t i = 0; i < 8 * len; i++) {
+        unsigned int fd = record->first + (unsigned int)i;
+
+        if (bits[i / 8] >> i % 8 & 1) {
+            closed = false;
+            continue;
+        }
+        if (!closed)
+            decoder->ranges[n++].first = fd;
+        decoder->ranges[n - 1].last = fd;
+        closed = true;
+    }
+    if (record->first + 8 * len <= record->last) {
+        if (!closed)
+            decoder->ranges[n++].first = record->first + (unsigned int)(8 * len);
+        decoder->ranges[n - 1].last = record->last;
+    }
+    event->ranges = decoder->ranges;
+    event->n_ranges = n;
+    return 0;
+}
+
+static int decode_rest(struct decoder *decoder, const struct record *record, const char *payload,
+                       size_t len, struct event *event)
+{
+    switch (record->kind) {
+    case RECORD_FAIL:
+        event->fd = fail_error(record->fd);
+        return decode_path(decoder, record, payload, len, event);
+    case RECORD_OPEN:
+        return decode_path(decoder, record, payload, len, event);
+    case RECORD_CLOSE_RANGE:
+        decoder->ranges[0] = (struct fd_range){record->first, record->last};
+        event->ranges = decoder->ranges;
+        event->n_ranges = 1;
+        return 0;
+    case RECORD_DUP:
+    case RECORD_DUP2:
+        event->origin = record->origin;
+        return 0;
+    case RECORD_EXEC:
+        return decode_exec(decoder, record, (const unsigned char *)payload, len, event);
+    default:
+        return 0;
+    }
+}
+
+int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event)
+{
+    const struct record *record = data;
+
+    if (size < RECORD_UNTIL(kind) || record->kind >= N_KINDS || size < kinds[record->kind].size)
+        return -EBADMSG;
+    *event = (struct event){
+        .code = kinds[record->kind].code,
+        .reason = kinds[record->kind].reason,
+        .pid = (pid_t)record->pid,
+        .ppid = (pid_t)record->ppid,
+        .tid = (pid_t)record->tid,
+        .comm = record->comm,
+        .fd = record->fd,
+        .mono_ns = record->time,
+        .date_us = (decoder->epoch_ns + (int64_t)record->time) / 1000,
+        .mode = EVENT_NO_MODE,
+    };
+    return decode_rest(decoder, record, (const char *)(record + 1), size - kinds[record->kind].size,
+                       event);
+}

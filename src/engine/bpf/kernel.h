@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's structures, as far as they are used here.  Where the members really lie is filled in
+ * when the program is loaded, from the running kernel's own type information; order and padding
+ * here mean nothing.
+ */
+#ifndef FILEMON_BPF_KERNEL_H
+#define FILEMON_BPF_KERNEL_H
+
+typedef unsigned char __u8;
+typedef signed short __s16;
+typedef unsigned short __u16;
+typedef signed int __s32;
+typedef unsigned int __u32;
+typedef signed long long __s64;
+typedef unsigned long long __u64;
+typedef __u16 __be16;
+typedef __u32 __be32;
+typedef __u32 __wsum;
+
+/* The part of linux/bpf.h that is used: that header needs those of the C library's architecture. */
+enum {
+    BPF_MAP_TYPE_HASH = 1,
+    BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_RINGBUF = 27,
+};
+
+enum {
+    BPF_ANY = 0,
+    BPF_NOEXIST = 1,
+};
+
+enum {
+    BPF_RB_NO_WAKEUP = 1,
+    BPF_RB_FORCE_WAKEUP = 2,
+    BPF_RB_AVAIL_DATA = 0,
+};
+
+#define E2BIG 7 /* asm-generic/errno-base.h */
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+    int counter;
+} atomic_t;
+
+struct thread_info {
+    unsigned long flags;
+    __u32 status; /* x86 */
+};
+
+struct qstr {
+    __u32 len;
+    const unsigned char *name;
+};
+
+struct proc_ns_operations {
+    const char *name;
+};
+
+struct ns_common {
+    const struct proc_ns_operations *ops;
+};
+
+struct inode {
+    unsigned long i_ino;
+    void *i_private;
+};
+
+struct super_block {
+    unsigned long s_magic;
+};
+
+struct hlist_bl_node {
+    struct hlist_bl_node **pprev;
+};
+
+struct seqcount {
+    unsigned int sequence;
+};
+
+struct seqcount_spinlock {
+    struct seqcount seqcount;
+};
+
+struct dentry {
+    struct seqcount_spinlock d_seq;
+    struct hlist_bl_node d_hash;
+    struct dentry *d_parent;
+    struct qstr d_name;
+    struct inode *d_inode;
+    struct super_block *d_sb;
+};
+
+struct vfsmount {
+    struct dentry *mnt_root;
+};
+
+struct mount {
+    struct mount *mnt_parent;
+    struct dentry *mnt_mountpoint;
+    struct vfsmount mnt;
+};
+
+struct path {
+    struct vfsmount *mnt;
+    struct dentry *dentry;
+};
+
+struct file {
+    struct path f_path;
+    unsigned int f_flags;
+};
+
+struct fdtable {
+    unsigned int max_fds;
+    struct file **fd;
+    unsigned long *open_fds;
+};
+
+struct files_struct {
+    atomic_t count;
+    struct fdtable *fdt;
+};
+
+struct fs_struct {
+    struct path root, pwd;
+};
+
+struct mm_struct {
+    struct file *exe_file;
+};
+
+struct upid {
+    int nr;
+    struct pid_namespace *ns;
+};
+
+struct pid {
+    unsigned int level;
+    struct upid numbers[1];
+};
+
+struct signal_struct {
+    atomic_t live;
+    struct pid *pids[4];
+};
+
+struct task_struct {
+    struct thread_info thread_info;
+    int pid, tgid;
+    unsigned int in_execve : 1;
+    struct task_struct *real_parent;
+    struct pid *thread_pid;
+    struct signal_struct *signal;
+    struct files_struct *files;
+    struct fs_struct *fs;
+    struct mm_struct *mm;
+};
+
+struct linux_binprm {
+    const char *filename;
+};
+
+struct bpf_iter__task {
+    struct task_struct *task;
+};
+
+#if defined(__TARGET_ARCH_x86)
+struct pt_regs {
+    unsigned long bx, cx, dx, si, di, bp, r10, orig_ax;
+};
+#elif defined(__TARGET_ARCH_arm64)
+struct pt_regs {
+    unsigned long regs[31];
+    unsigned long orig_x0;
+    int syscallno;
+};
+#endif
+
+#pragma clang attribute pop
+
+#endif

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the program in the kernel and its loader share: the record that crosses the ring buffer, the
+ * bounds, and the hash by which prefixes and names are looked up.
+ */
+#ifndef FILEMON_BPF_RECORD_H
+#define FILEMON_BPF_RECORD_H
+
+#ifndef __bpf__
+#include <linux/types.h>
+#endif
+
+/* The longest path that is given whole, its NUL included (PATH_MAX). */
+#define PATH_BYTES 4096
+
+/* The payload's most: a path, to which a failed open's name is joined. */
+#define PAYLOAD_BYTES (2 * PATH_BYTES)
+
+#define COMM_BYTES 16
+
+enum record_kind {
+    RECORD_OPEN,
+    RECORD_FAIL,
+    RECORD_CLOSE,
+    RECORD_CLOSE_RANGE,
+    RECORD_DUP,
+    RECORD_DUP2, /* dup2 and dup3: what was open under the new descriptor was closed */
+    RECORD_EXEC,
+    RECORD_EXIT,
+};
+
+/* What the text of a path is not by itself. */
+enum record_mark {
+    MARK_CUT = 1,   /* it is longer than PATH_BYTES: only its end is there */
+    MARK_INODE = 2, /* the name of something that has no path: NAME:[inode] */
+};
+
+struct record {
+    __u64 time; /* CLOCK_MONOTONIC, ns */
+    __u32 pid, ppid, tid;
+    __s32 fd; /* FAIL: the negative errno */
+    char comm[COMM_BYTES];
+    __u8 kind, marks;
+    __u16 unused;
+    union {
+        struct { /* OPEN, FAIL; the path follows the record, NUL-terminated */
+            __u32 flags, mode;
+            __u64 inode; /* MARK_INODE */
+        };
+        struct { /* CLOSE_RANGE: these; EXEC: the payload is a bitmap of what is open in these */
+            __u32 first, last;
+        };
+        __s32 origin; /* DUP, DUP2 */
+    };
+};
+
+/* The size of a record whose last member is this one. */
+#define RECORD_UNTIL(member)                                                                       \
+    (__builtin_offsetof(struct record, member) + sizeof(((struct record *)0)->member))
+
+/* As many descriptors as a bitmap in the payload has bits. */
+#define BITMAP_FDS (8 * PAYLOAD_BYTES)
+
+/* Generations of descendants still to be followed. */
+#define EVERY_GENERATION 0xffffffffu
+
+/* The longest component of a path (NAME_MAX). */
+#define NAME_BYTES 255
+
+/*
+ * The path filter as a tree of components in a hash map: the root is node 0, and a node is found by
+ * its parent and its name, so that a path costs one look-up for each component that it shares with
+ * some rule, and one more.  The map's key ends after the longest component of any rule; shorter
+ * ones are filled up with NULs.
+ */
+struct rule_key {
+    __u32 parent;
+    char name[NAME_BYTES + 1];
+};
+
+enum rule_verdict {
+    RULE_NONE, /* only on the way to another */
+    RULE_INCLUDE,
+    RULE_EXCLUDE,
+};
+
+struct rule_node {
+    __u32 node;
+    __u32 verdict;
+};
+
+#endif

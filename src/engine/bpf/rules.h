@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the kernel is to look for, put into its maps: the path filter as a tree, and the names. */
+#ifndef FILEMON_BPF_RULES_H
+#define FILEMON_BPF_RULES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/engine.h"
+
+/* What has to be known before the maps are made. */
+struct rules_size {
+    bool any;
+    bool below_root;     /* is a path wanted that matches no rule but "/"? */
+    size_t components;   /* of all rules together: the most nodes */
+    size_t longest;      /* of these */
+    size_t names;        /* how many */
+    size_t longest_name; /* of these */
+};
+
+/* 0; -ENAMETOOLONG: a component is longer than NAME_BYTES. */
+int rules_measure(const struct engine_config *config, struct rules_size *size);
+
+/* Fills the map of the rules, which is empty.  0, -errno. */
+int rules_fill(const struct pathfilter *filter, int map);
+
+/* Fills the map of the names.  0, -errno. */
+int names_fill(char *const *names, int map);
+
+#endif

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The maps and variables, and how a record leaves the kernel. */
+#ifndef FILEMON_BPF_STATE_H
+#define FILEMON_BPF_STATE_H
+
+/* Set by the loader before it loads. */
+const volatile bool watch_all = false;
+const volatile bool report_failed = false;
+const volatile bool filtering = false;        /* there are rules */
+const volatile bool wanted_below_root = true; /* what no other rule matches */
+const volatile bool naming = false;           /* there are names */
+const volatile __u32 generations = EVERY_GENERATION;
+const volatile __u64 wake_at = 0;           /* wake the reader at so many bytes */
+const volatile __u32 longest_component = 0; /* of any rule */
+const volatile __u32 longest_name = 0;
+
+/* filemon itself: found out by seek(). */
+__u32 own_tgid, own_level;
+struct pid_namespace *own_namespace;
+
+/* Set by the reader when it has read everything, cleared when it is woken. */
+volatile __u32 reader_asleep = 0;
+
+/* Processes in `watched`. */
+volatile __s64 n_watched = 0;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_RINGBUF);
+    __uint(max_entries, 4 << 20);
+} events SEC(".maps");
+
+/* Records that found no room, and closes that will not be seen for want of it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u64);
+} lost SEC(".maps");
+
+/* Watched processes by tgid: generations of descendants still to be followed. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 32768);
+    __type(key, __u32);
+    __type(value, __u32);
+} watched SEC(".maps");
+
+/*
+ * Of which descriptors a record was made, so that the closes of no others leave the kernel.  A byte
+ * and not a bit for each: threads write them without a lock.
+ */
+#define CHUNK_FDS 64
+
+struct chunk {
+    __u8 recorded[CHUNK_FDS];
+};
+
+static __always_inline __u64 chunk_key(__u32 tgid, __u32 chunk)
+{
+    return (__u64)tgid << 32 | chunk;
+}
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 32768);
+    __type(key, __u64);
+    __type(value, struct chunk);
+} descriptors SEC(".maps");
+
+/* The loader sizes these two, and their keys. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1);
+    __uint(key_size, sizeof(struct rule_key));
+    __uint(value_size, sizeof(struct rule_node));
+} rules SEC(".maps");
+
+/* Names of programs to be watched, filled up with NULs. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1);
+    __uint(key_size, NAME_BYTES + 1);
+    __uint(value_size, 1);
+} names SEC(".maps");
+
+/* More components than a path of PATH_BYTES can have. */
+#define MAX_COMPONENTS (PATH_BYTES / 2)
+
+/* The work on one path: too large for the stack. */
+struct scratch {
+    struct record record;
+    char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
+
+    /* The walk, which writes into room backwards from PATH_BYTES on. */
+    struct dentry *dentry, *root_dentry, *mnt_root;
+    struct vfsmount *mnt, *root_mnt;
+    __u32 start, end;
+    char room[2 * PATH_BYTES];
+    __u32 n_components;
+    __u16 component[MAX_COMPONENTS]; /* where in room it begins, the last of the path first */
+
+    /* The look-up of rules or names. */
+    struct rule_key key;
+    bool wanted;
+    __u32 sweep; /* on_exit(): the next chunk */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct scratch);
+} scratches SEC(".maps");
+
+/*
+ * Masks an index where the verifier sees it: right before its use, and not folded by the compiler
+ * into a pointer that it counts up along a loop.
+ */
+static __always_inline __u64 bounded(__u64 index, __u64 size)
+{
+    index &= size - 1;
+    asm volatile("" : "+r"(index));
+    return index;
+}
+
+/*
+ * Part of a long loop, as a function of its own.  Not static, so that the verifier looks at it once
+ * and not at every turn of the loop that calls it; so it takes no pointer either.
+ */
+#define TURN __attribute__((noinline))
+
+static __always_inline struct scratch *get_scratch(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&scratches, &zero);
+}
+
+static __always_inline struct task_struct *current_task(void)
+{
+    return (struct task_struct *)bpf_get_current_task();
+}
+
+static __always_inline __u32 current_tgid(void)
+{
+    return bpf_get_current_pid_tgid() >> 32;
+}
+
+static __always_inline void count_lost(void)
+{
+    __u32 zero = 0;
+    __u64 *count = bpf_map_lookup_elem(&lost, &zero);
+
+    if (count)
+        (*count)++;
+}
+
+/* The first size bytes of a record and what follows it.  False: no room, and counted. */
+static __always_inline bool deliver(void *record, __u64 size)
+{
+    __u64 flags = BPF_RB_NO_WAKEUP;
+
+    if (reader_asleep && bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) >= wake_at) {
+        reader_asleep = 0;
+        flags = BPF_RB_FORCE_WAKEUP;
+    }
+    if (bpf_ringbuf_output(&events, record, size, flags) == 0)
+        return true;
+    count_lost();
+    return false;
+}
+
+/* As filemon's own namespace numbers it; 0: not in there. */
+static __always_inline __u32 pid_number(struct pid *pid)
+{
+    struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
+    struct upid *own = (void *)numbers + (__u64)own_level * bpf_core_type_size(struct upid);
+
+    if (BPF_CORE_READ(pid, level) < own_level || BPF_CORE_READ(own, ns) != own_namespace)
+        return 0;
+    return BPF_CORE_READ(own, nr);
+}
+
+#define PIDTYPE_TGID 1 /* enum pid_type of linux/pid_types.h */
+
+static __always_inline __u32 process_number(struct task_struct *task)
+{
+    return pid_number(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]));
+}
+
+/* What every record says, of the current task. */
+static __always_inline void begin_record(struct record *record, enum record_kind kind, __s32 fd)
+{
+    struct task_struct *task = current_task();
+    struct task_struct *parent = BPF_CORE_READ(task, real_parent);
+
+    record->time = bpf_ktime_get_ns();
+    if (own_level == 0) {
+        __u64 id = bpf_get_current_pid_tgid();
+
+        record->pid = id >> 32;
+        record->tid = id;
+        record->ppid = BPF_CORE_READ(parent, tgid);
+    } else {
+        record->pid = process_number(task);
+        record->tid = pid_number(BPF_CORE_READ(task, thread_pid));
+        record->ppid = process_number(parent);
+    }
+    record->fd = fd;
+    bpf_get_current_comm(record->comm, sizeof(record->comm));
+    record->kind = kind;
+    record->marks = 0;
+    record->unused = 0;
+}
+
+#endif

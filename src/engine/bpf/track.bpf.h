@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which processes are watched, and of which of their descriptors a record was made. */
+#ifndef FILEMON_BPF_TRACK_H
+#define FILEMON_BPF_TRACK_H
+
+static __always_inline bool is_watched(__u32 tgid)
+{
+    if (tgid == own_tgid)
+        return false;
+    return watch_all || bpf_map_lookup_elem(&watched, &tgid);
+}
+
+/* True when that is more than was watched before. */
+static __always_inline bool watch_process(__u32 tgid, __u32 depth)
+{
+    __u32 *known = bpf_map_lookup_elem(&watched, &tgid);
+
+    if (known) {
+        bool more = depth > *known;
+
+        if (more)
+            *known = depth;
+        return more;
+    }
+    if (tgid == own_tgid)
+        return false;
+    if (bpf_map_update_elem(&watched, &tgid, &depth, BPF_NOEXIST)) {
+        count_lost();
+        return false;
+    }
+    __sync_fetch_and_add(&n_watched, 1);
+    return true;
+}
+
+static __always_inline void unwatch_process(__u32 tgid)
+{
+    if (bpf_map_delete_elem(&watched, &tgid) == 0)
+        __sync_fetch_and_add(&n_watched, -1);
+}
+
+/* The chunk that this descriptor is in; NULL: there is no record of it or any near it. */
+static __always_inline struct chunk *find_chunk(__u32 tgid, __u32 fd)
+{
+    __u64 key = chunk_key(tgid, fd / CHUNK_FDS);
+
+    return bpf_map_lookup_elem(&descriptors, &key);
+}
+
+static __always_inline bool is_recorded(__u32 tgid, __u32 fd)
+{
+    struct chunk *chunk = find_chunk(tgid, fd);
+
+    return chunk && chunk->recorded[fd % CHUNK_FDS];
+}
+
+static __always_inline void set_recorded(__u32 tgid, __u32 fd)
+{
+    __u64 key = chunk_key(tgid, fd / CHUNK_FDS);
+    struct chunk *chunk = find_chunk(tgid, fd);
+    struct chunk none = {};
+
+    if (!chunk) {
+        bpf_map_update_elem(&descriptors, &key, &none, BPF_NOEXIST);
+        chunk = find_chunk(tgid, fd);
+    }
+    if (chunk)
+        chunk->recorded[fd % CHUNK_FDS] = 1;
+    else
+        count_lost();
+}
+
+/* True when a record had been made of it. */
+static __always_inline bool clear_recorded(__u32 tgid, __u32 fd)
+{
+    struct chunk *chunk = find_chunk(tgid, fd);
+
+    if (!chunk || !chunk->recorded[fd % CHUNK_FDS])
+        return false;
+    chunk->recorded[fd % CHUNK_FDS] = 0;
+    return true;
+}
+
+/*
+ * The search for the descendants that a process has already (seek, below) can be outrun: a process
+ * that is not known yet forks and is gone before it is come upon, and its child then has another
+ * parent.  So while a search goes on, forks and ends outside the watched tree are kept here: from a
+ * tgid to its parent's.
+ */
+volatile bool seeking = false;
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __type(key, __u32);
+    __type(value, __u32);
+} kin SEC(".maps");
+
+static __always_inline void note_kin(__u32 tgid, __u32 parent, __u64 flags)
+{
+    if (seeking && bpf_map_update_elem(&kin, &tgid, &parent, flags) == -E2BIG)
+        count_lost();
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+    __u32 tgid = child->tgid, from = parent->tgid;
+    __u32 *depth;
+
+    if (tgid == from)
+        return 0;
+    depth = bpf_map_lookup_elem(&watched, &from);
+    if (!depth)
+        note_kin(tgid, from, BPF_ANY);
+    else if (*depth > 0)
+        watch_process(tgid, *depth == EVERY_GENERATION ? EVERY_GENERATION : *depth - 1);
+    return 0;
+}
+
+/* What seek() looks for, and whether it came upon anything new. */
+__u32 sought;
+bool sought_seen, seek_news;
+
+/* The most dead generations between a process and its next watched ancestor. */
+#define KIN_GENERATIONS 32
+
+/* A watched ancestor at this many generations leaves so many more; false: too far. */
+static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *left_over)
+{
+    *left_over = depth == EVERY_GENERATION ? depth : depth - generation;
+    return depth >= generation;
+}
+
+static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth)
+{
+    __u32 tgid = task->tgid;
+
+    for (__u32 generation = 1; generation <= KIN_GENERATIONS; generation++) {
+        __u32 *parent = bpf_map_lookup_elem(&kin, &tgid);
+        __u32 *known;
+
+        if (!parent && generation > 1)
+            return false;
+        tgid = parent ? *parent : (__u32)BPF_CORE_READ(task, real_parent, tgid);
+        known = bpf_map_lookup_elem(&watched, &tgid);
+        if (known)
+            return depth_below(*known, generation, depth);
+    }
+    return false;
+}
+
+static __always_inline void find_self(void)
+{
+    struct pid *pid = BPF_CORE_READ(current_task(), thread_pid);
+    struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
+    __u32 level = BPF_CORE_READ(pid, level);
+    struct upid *own = (void *)numbers + (__u64)level * bpf_core_type_size(struct upid);
+
+    own_tgid = current_tgid();
+    own_level = level;
+    own_namespace = BPF_CORE_READ(own, ns);
+}
+
+/*
+ * Runs for each task when the loader reads the iterator: watches the process `sought`, and the
+ * children of whatever is watched.  To be repeated until there is no news.
+ */
+SEC("iter/task")
+int seek(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+    __u32 tgid, depth;
+
+    if (!own_tgid)
+        find_self();
+    if (!task || task->pid != task->tgid)
+        return 0;
+    tgid = task->tgid;
+    if (sought && process_number(task) == sought) {
+        sought_seen = true;
+        depth = generations;
+    } else if (!is_descendant(task, &depth)) {
+        return 0;
+    }
+    if (watch_process(tgid, depth))
+        seek_news = true;
+    /* It may have ended between, before it could be taken off. */
+    if (BPF_CORE_READ(task, signal, live.counter) == 0)
+        unwatch_process(tgid);
+    return 0;
+}
+
+#endif

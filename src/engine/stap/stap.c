@@ -29,7 +29,12 @@
 #define STOP_MS 5000
 #endif
 
+#define NO_DEADLINE INT64_MAX
+
 enum phase { BUILDING, RUNNING, OVER };
+
+static const int stop_signals[] = {SIGINT, SIGTERM, SIGKILL};
+enum { STOP_SIGNALS = sizeof(stop_signals) / sizeof(stop_signals[0]) };
 
 struct engine {
     const struct engine_config *config;
@@ -45,8 +50,8 @@ struct engine {
     char loaded[64]; /* the module's name in the kernel */
     bool watching, idle, stopping;
     int error;        /* -errno of what went wrong within a callback */
-    int64_t deadline; /* ms: then a stronger signal */
-    int signals;      /* how many were sent */
+    int64_t deadline; /* ms: then a stronger signal; NO_DEADLINE: it was not asked to end */
+    int signals;      /* how many of stop_signals were sent */
     char line[1024];  /* of its standard error */
     size_t line_len;
 };
@@ -173,6 +178,8 @@ static void on_loaded(void *ctx, const char *module, int version)
     struct engine *engine = ctx;
     char path[128];
 
+    if (engine->loaded[0])
+        return;
     if (version != WIRE_VERSION || !is_module_name(module)) {
         diag(DIAG_ERROR, "the module %s speaks version %d, not %d: remove %s", module, version,
              WIRE_VERSION, engine->module.path);
@@ -297,28 +304,58 @@ static int start_run(struct engine *engine)
     return result < 0 ? explain_start(result) : 0;
 }
 
+/* The last one is for all that it may have started, too. */
 static void send_signal(struct engine *engine)
 {
-    static const int signals[] = {SIGINT, SIGTERM, SIGKILL};
+    int number;
 
-    if (engine->pid <= 0 || engine->signals == 3)
+    if (engine->pid <= 0 || engine->signals == STOP_SIGNALS)
         return;
-    kill(engine->pid, signals[engine->signals++]);
+    number = stop_signals[engine->signals++];
+    if (number == SIGKILL)
+        diag(DIAG_WARNING, "stap did not end when asked to: killed");
+    kill(number == SIGKILL ? -engine->pid : engine->pid, number);
     engine->deadline = now_ms() + STOP_MS;
+}
+
+static void insist(struct engine *engine)
+{
+    if (now_ms() >= engine->deadline)
+        send_signal(engine);
+}
+
+/* Not waited for yet, so that its process group is its own still.  One that even SIGKILL does not
+ * end (a module that hangs the kernel) is left to itself. */
+static bool is_dead(const struct engine *engine)
+{
+    siginfo_t info = {0};
+
+    if (engine->signals == STOP_SIGNALS && now_ms() >= engine->deadline)
+        return true;
+    return waitid(P_PID, (id_t)engine->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0 ||
+           info.si_pid != 0;
+}
+
+/* Its exit status.  Nothing of it stays, neither processes nor, if it was killed, the module. */
+static int bury(struct engine *engine)
+{
+    int status = 0;
+
+    kill(-engine->pid, SIGKILL);
+    waitpid(engine->pid, &status, WNOHANG);
+    engine->pid = 0;
+    if (engine->loaded[0] && WIFSIGNALED(status))
+        unload(engine->loaded);
+    return status;
 }
 
 static int ended(struct engine *engine)
 {
-    int status = 0;
+    int status = bury(engine);
 
-    while (waitpid(engine->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    engine->pid = 0;
     engine->phase = OVER;
     if (engine->line_len > 0)
         take_error_line(engine);
-    if (engine->loaded[0] && WIFSIGNALED(status))
-        unload(engine->loaded);
     if (engine->stopping)
         return ENGINE_DONE;
     if (WIFSIGNALED(status))
@@ -331,8 +368,8 @@ static int ended(struct engine *engine)
     return -ECHILD;
 }
 
-/* Reads what there is; closes *fd at its end. */
-static void read_from(struct engine *engine, int *fd,
+/* Reads what there is; closes *fd at its end.  True: there may be more. */
+static bool read_from(struct engine *engine, int *fd,
                       void (*take)(struct engine *engine, const char *bytes, size_t n))
 {
     char bytes[READ_SIZE];
@@ -347,6 +384,7 @@ static void read_from(struct engine *engine, int *fd,
         close(*fd);
         *fd = -1;
     }
+    return *fd >= 0 && n > 0;
 }
 
 static void take_lines(struct engine *engine, const char *bytes, size_t n)
@@ -355,18 +393,27 @@ static void take_lines(struct engine *engine, const char *bytes, size_t n)
     tell_lost(engine, wire_garbage(engine->wire));
 }
 
+/* It has closed both: nothing more will come of it but its end. */
+static bool is_mute(const struct engine *engine)
+{
+    return engine->out < 0 && engine->err < 0;
+}
+
+/* What it wrote before it died is there to be read once it is dead, even where another process
+ * holds the pipe open. */
 static int dispatch_run(struct engine *engine)
 {
-    if (engine->out >= 0)
-        read_from(engine, &engine->out, take_lines);
-    if (engine->err >= 0)
-        read_from(engine, &engine->err, take_errors);
-    if (engine->out < 0 && engine->err < 0)
+    bool dead = is_dead(engine);
+    bool more = read_from(engine, &engine->out, take_lines);
+
+    more |= read_from(engine, &engine->err, take_errors);
+    if (dead && !more)
         return ended(engine);
     if (engine->error < 0)
         return engine->error;
-    if (engine->stopping && now_ms() >= engine->deadline)
+    if (engine->signals == 0 && (is_mute(engine) || (engine->stopping && engine->idle)))
         send_signal(engine);
+    insist(engine);
     if (engine->idle)
         return ENGINE_IDLE;
     return engine->watching ? ENGINE_WATCHING : ENGINE_STARTING;
@@ -458,6 +505,7 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
         engine->out = engine->err = engine->control = -1;
         engine->build.output = engine->build.log_fd = -1;
         engine->started = now_ms();
+        engine->deadline = NO_DEADLINE;
         engine->wire = wire_new(&(struct wire_sink){
             .event = sink->event,
             .loaded = on_loaded,
@@ -498,7 +546,9 @@ static int stap_timeout(struct engine *engine)
         return 0;
     if (engine->phase == BUILDING)
         return 1000;
-    if (!engine->stopping || engine->pid <= 0)
+    if (is_mute(engine))
+        return 10;
+    if (engine->deadline == NO_DEADLINE)
         return -1;
     left = engine->deadline - now_ms();
     return left < 0 ? 0 : (int)left;
@@ -540,34 +590,34 @@ static void stap_stop(struct engine *engine)
         module_build_end(&engine->build);
         engine->phase = OVER;
     }
-    send_signal(engine);
+    engine->deadline = now_ms() + STOP_MS;
+    if (!engine->watching || engine->idle || command(engine, 'S', NULL) < 0)
+        send_signal(engine);
+}
+
+static void throw_away(struct engine *engine, const char *bytes, size_t n)
+{
+    (void)engine;
+    (void)bytes;
+    (void)n;
 }
 
 /* In the middle of a run: what it still says is thrown away, but read, since it cannot react while
- * its output is blocked. */
+ * its output is blocked.  One that was asked to end already is not asked again. */
 static void end_run(struct engine *engine)
 {
-    int64_t limit = now_ms() + STOP_MS;
-    char bytes[READ_SIZE];
-
-    if (engine->signals == 0)
-        send_signal(engine);
-    while (waitpid(engine->pid, NULL, WNOHANG) == 0) {
+    if (engine->stopping)
+        engine->signals = STOP_SIGNALS - 1;
+    send_signal(engine);
+    while (!is_dead(engine)) {
         struct pollfd fds[ENGINE_MAX_FDS];
-        int n = stap_fds(engine, fds);
 
-        poll(fds, (nfds_t)n, 20);
-        for (int i = 0; i < n; i++)
-            while (read(fds[i].fd, bytes, sizeof(bytes)) > 0)
-                ;
-        if (now_ms() >= limit) {
-            engine->signals = 2;
-            send_signal(engine);
-            limit = INT64_MAX;
-        }
+        poll(fds, (nfds_t)stap_fds(engine, fds), 10);
+        read_from(engine, &engine->out, throw_away);
+        read_from(engine, &engine->err, throw_away);
+        insist(engine);
     }
-    if (engine->loaded[0] && engine->signals == 3)
-        unload(engine->loaded);
+    bury(engine);
 }
 
 static void stap_close(struct engine *engine)

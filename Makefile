@@ -37,7 +37,8 @@ modules := $(filter-out $(BUILD)/src/main.o,$(objects))
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
 
 # Debian's names of what is needed beside make.
-packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),clang llvm libbpf-dev bpftool)
+packages_bpf := clang llvm libbpf-dev bpftool
+packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
@@ -65,14 +66,17 @@ $(BUILD)/src/engine/stap/script.o: stap/monitorFicheros.stp
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
 $(BUILD)/filemon.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
+	@for tool in clang bpftool; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || { \
+	    echo "no $$tool for the eBPF engine: apt-get install $(packages_bpf), or make BPF=0 without it" >&2; \
+	    exit 1; }; done
 	@echo "  BPF     $<"
 	@mkdir -p $(@D)
 	$(Q)clang -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Isrc -c -o $@ $<
 
 $(BUILD)/filemon.skel.h: $(BUILD)/filemon.bpf.o
-	$(Q)bpftool gen skeleton $< name filemon_bpf > $@
+	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name filemon_bpf > $@
 
-$(BUILD)/src/engine/bpf/%.o: $(BUILD)/filemon.skel.h
+$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h
 
 # ---- tests ---------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@
  * The flags that every module is built with.  No overload check: it would end the watch of a busy
  * machine.  KRETACTIVE: calls that can be waiting at once in one probed function (opens of a FIFO).
  * MAXSKIPPED: a probe that had to be skipped is counted and told, it does not end the watch.
+ * INTERRUPTIBLE: with interrupts off, the timer that empties the ring never finds a probe at work.
  */
 static const char *const flags[] = {
     "-g", "-v",
@@ -30,6 +31,7 @@ static const char *const flags[] = {
     "-D", "STP_NO_OVERLOAD",
     "-D", "KRETACTIVE=1024",
     "-D", "MAXSKIPPED=1000000000",
+    "-D", "INTERRUPTIBLE=0",
 };
 #define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
 

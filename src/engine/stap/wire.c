@@ -16,6 +16,7 @@
 
 struct part {
     pid_t tid;
+    int64_t pieces; /* so far */
     size_t len;
     char path[2 * PATH_MAX];
 };
@@ -36,7 +37,7 @@ struct wire {
 struct fields {
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t pid, ppid, tid, descriptor, date, us, ns, flags, modo, origen, perdidos, version;
+    int64_t pid, ppid, tid, descriptor, date, us, ns, flags, modo, origen, perdidos, version, parte;
 };
 
 /* Text keys and number keys, each with its place: the one list of what a line can hold. */
@@ -56,7 +57,7 @@ static const struct {
     TEXT(codigo),   TEXT(proceso),    TEXT(fichero),   TEXT(motivo),  TEXT(cierra),
     TEXT(modulo),   NUMBER(pid),      NUMBER(ppid),    NUMBER(tid),   NUMBER(descriptor),
     NUMBER(date),   NUMBER(us),       NUMBER(ns),      NUMBER(flags), NUMBER(modo),
-    NUMBER(origen), NUMBER(perdidos), NUMBER(version),
+    NUMBER(origen), NUMBER(perdidos), NUMBER(version), NUMBER(parte),
 #undef TEXT
 #undef NUMBER
 };
@@ -185,23 +186,6 @@ static struct part *find_part(struct wire *wire, pid_t tid)
     return NULL;
 }
 
-static int keep_part(struct wire *wire, const struct fields *fields)
-{
-    struct part *part = find_part(wire, (pid_t)fields->tid);
-
-    if (!part) {
-        if (wire->n_parts == MAX_PARTS || !(part = calloc(1, sizeof(*part))))
-            return -ENOMEM;
-        part->tid = (pid_t)fields->tid;
-        wire->parts[wire->n_parts++] = part;
-    }
-    if (!fields->fichero || fields->fichero_len >= sizeof(part->path) - part->len)
-        return -EBADMSG;
-    memcpy(part->path + part->len, fields->fichero, fields->fichero_len);
-    part->len += fields->fichero_len;
-    return 0;
-}
-
 static void drop_part(struct wire *wire, const struct part *part)
 {
     for (size_t i = 0; i < wire->n_parts; i++) {
@@ -213,26 +197,68 @@ static void drop_part(struct wire *wire, const struct part *part)
     }
 }
 
-/* The path of this line, after the pieces of it that came ahead. */
-static int whole_path(struct wire *wire, const struct fields *fields, struct event *event)
+static struct part *new_part(struct wire *wire, pid_t tid)
 {
-    const struct part *part = find_part(wire, (pid_t)fields->tid);
-    size_t before = part ? part->len : 0;
+    struct part *part;
 
-    event->path = fields->fichero;
-    event->path_len = fields->fichero_len;
+    if (wire->n_parts == MAX_PARTS)
+        drop_part(wire, wire->parts[0]); /* its thread's line was lost */
+    part = calloc(1, sizeof(*part));
     if (!part)
-        return 0;
-    if (!fields->fichero || before + fields->fichero_len >= sizeof(wire->path)) {
+        return NULL;
+    part->tid = tid;
+    wire->parts[wire->n_parts++] = part;
+    return part;
+}
+
+/* A piece that follows no other one begins a path anew: the line of the last was lost. */
+static int keep_part(struct wire *wire, const struct fields *fields)
+{
+    struct part *part = find_part(wire, (pid_t)fields->tid);
+
+    if (!part)
+        part = new_part(wire, (pid_t)fields->tid);
+    if (!part)
+        return -ENOMEM;
+    if (fields->parte == 1)
+        part->pieces = 0, part->len = 0;
+    if (!fields->fichero || fields->parte != part->pieces + 1 ||
+        fields->fichero_len >= sizeof(part->path) - part->len) {
         drop_part(wire, part);
         return -EBADMSG;
     }
-    memcpy(wire->path, part->path, before);
-    memcpy(wire->path + before, fields->fichero, fields->fichero_len + 1);
-    event->path = wire->path;
-    event->path_len = before + fields->fichero_len;
-    drop_part(wire, part);
+    memcpy(part->path + part->len, fields->fichero, fields->fichero_len);
+    part->len += fields->fichero_len;
+    part->pieces++;
     return 0;
+}
+
+static int join_parts(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    const struct part *part = find_part(wire, (pid_t)fields->tid);
+
+    if (!part || part->pieces != fields->parte ||
+        part->len + fields->fichero_len >= sizeof(wire->path))
+        return -EBADMSG;
+    memcpy(wire->path, part->path, part->len);
+    memcpy(wire->path + part->len, fields->fichero, fields->fichero_len + 1);
+    event->path = wire->path;
+    event->path_len = part->len + fields->fichero_len;
+    return 0;
+}
+
+/* The path of this line, after the pieces of it that came ahead. */
+static int whole_path(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    int result = 0;
+
+    event->path = fields->fichero;
+    event->path_len = fields->fichero_len;
+    if (fields->parte)
+        result = join_parts(wire, fields, event);
+    if (wire->n_parts > 0)
+        drop_part(wire, find_part(wire, (pid_t)fields->tid));
+    return result;
 }
 
 /* "3,5-9" */

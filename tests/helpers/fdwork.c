@@ -433,25 +433,32 @@ static void play_others(void)
     touch_path("file");
 }
 
-/* Executes this program again, which goes on with the descriptor in the scene after-exec. */
-static noreturn void go_on(int fd)
+/* Executes this program again, which goes on, in the scene after-exec, with what is still open. */
+static noreturn void go_on(void)
 {
-    char number[16];
+    static char numbers[MAX_HELD][16];
+    char *args[2 * MAX_HELD + 5] = {"fdwork", "after-exec", (char *)(uintptr_t)given.directory,
+                                    (char *)(uintptr_t)given.journal};
+    int n = 4;
 
-    snprintf(number, sizeof(number), "%d", fd);
     state_exec();
-    execl("/proc/self/exe", "fdwork", "after-exec", given.directory, given.journal, number,
-          held_path(fd), NULL);
+    for (int fd = 0; fd < MAX_HELD; fd++) {
+        if (held_path(fd) == NULL)
+            continue;
+        snprintf(numbers[fd], sizeof(numbers[fd]), "%d", fd);
+        args[n++] = numbers[fd];
+        args[n++] = (char *)(uintptr_t)held_path(fd);
+    }
+    execv("/proc/self/exe", args);
     die("exec");
 }
 
 static void play_after_exec(void)
 {
-    int fd = (int)strtol(given.args[0], NULL, 10);
-
-    hold(fd, given.args[1]);
+    for (char **pair = given.args; *pair != NULL; pair += 2)
+        hold((int)strtol(pair[0], NULL, 10), pair[1]);
     touch_path("file");
-    shut(fd);
+    shut((int)strtol(given.args[0], NULL, 10));
     open_path("file");
 }
 
@@ -478,7 +485,7 @@ static void play_close_range(void)
     open_several(3);
     shut_range(next, ~0U, CLOSE_RANGE_CLOEXEC);
     open_several(1);
-    go_on(first);
+    go_on();
 }
 
 /* --- exec: what is marked close-on-exec then, however it came to be --- */
@@ -498,7 +505,7 @@ static void play_exec(void)
     expect(ioctl(ioctled, FIOCLEX), "FIOCLEX");
     journal_flush();
     expect(execl(below("nothing"), "nothing", NULL) == -1 ? 0 : -1, "exec of nothing");
-    go_on(kept);
+    go_on();
 }
 
 /* --- thread-exec: by a thread that is not the first one, while others run --- */
@@ -509,19 +516,20 @@ static void *wait_for_end(void *arg)
     return arg;
 }
 
-static void *exec_in_thread(void *fd)
+static void *exec_in_thread(void *arg)
 {
-    go_on(*(int *)fd);
+    (void)arg;
+    go_on();
 }
 
 static void play_thread_exec(void)
 {
     pthread_t other;
-    int fd = open_path("file");
 
+    open_path("file");
     open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
     start_thread(&other, wait_for_end, NULL);
-    in_thread(exec_in_thread, &fd);
+    in_thread(exec_in_thread, NULL);
 }
 
 /* --- exit: files are open when the process ends, by itself or killed --- */

@@ -14,7 +14,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MAX_HELD = 1024, BUFFER = 32 << 20 };
+enum { BUFFER = 32 << 20 };
 
 struct held {
     char *path;                       /* NULL: not held */

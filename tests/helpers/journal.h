@@ -56,7 +56,10 @@ int open_as(int dirfd, const char *name, const char *path, uint64_t flags, mode_
 /* Opens the path itself, with O_RDONLY. */
 int open_path(const char *path);
 
-/* The path that a held descriptor was stated with. */
+/* Descriptors are below this. */
+enum { MAX_HELD = 1024 };
+
+/* The path that a held descriptor was stated with; NULL: it is not held. */
 const char *held_path(int fd);
 
 /* A descriptor that a process before the exec opened: it is held from here on. */

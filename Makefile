@@ -127,7 +127,7 @@ $(helpers):
 helpers: $(helpers)
 
 # The parts that sanitizers have something to say about, or all.
-parts := unit $(if $(SANITIZE),,records docs lint)
+parts := unit $(if $(SANITIZE),,records docs lint live vm)
 packages := $(packages_build) $(packages_check) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Options → engine → run → exit status: the only place that exits. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "diag.h"
 #include "engine/engine.h"
@@ -28,6 +30,15 @@ static bool is_chosen(const struct engine_ops *ops, enum engine_choice choice)
     return choice == CHOOSE_AUTO || !strcmp(ops->name, names[choice]);
 }
 
+/* The status, unless standard output did not take all that was printed. */
+static int printed(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    diag(DIAG_ERROR, "standard output: %s", strerror(errno));
+    return EXIT_FAILED;
+}
+
 static int check(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
@@ -44,11 +55,7 @@ static int check(const struct options *options)
         if (result == 0)
             status = EXIT_OK;
     }
-    if (fflush(stdout) != 0) {
-        diag(DIAG_ERROR, "standard output: %s", strerror(errno));
-        return EXIT_FAILED;
-    }
-    return status;
+    return printed(status);
 }
 
 /* The first that can run here.  One that was asked for by its name says itself why it cannot. */
@@ -82,10 +89,10 @@ static int run(const struct options *options)
     switch (options->action) {
     case ACTION_HELP:
         options_help(stdout);
-        return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+        return printed(EXIT_OK);
     case ACTION_VERSION:
         options_version(stdout);
-        return fflush(stdout) == 0 ? EXIT_OK : EXIT_FAILED;
+        return printed(EXIT_OK);
     case ACTION_CHECK:
         return check(options);
     case ACTION_PREPARE:
@@ -97,11 +104,24 @@ static int run(const struct options *options)
     return ops ? run_watch(options, ops) : EXIT_NO_ENGINE;
 }
 
+/* Started with one of the three closed, the next file opened would take its place.  What is open
+ * for reading alone still refuses output. */
+static void keep_standard_descriptors_free(void)
+{
+    int fd;
+
+    do
+        fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    close(fd);
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     int status = EXIT_USAGE;
 
+    keep_standard_descriptors_free();
     options_init(&options);
     if (options_parse(&options, argc, argv) == 0) {
         diag_set_verbosity(options.verbosity);

@@ -34,9 +34,9 @@ struct run {
     int signals;        /* the descriptor */
     int status;         /* of the exit */
     int command_status; /* -1: it has not ended */
-    bool interrupted;
-    bool output_over; /* it takes no more: what waits is not waited for */
-    int64_t end_ms;   /* -1: none */
+    int interrupted;    /* by this signal; 0: not */
+    bool output_over;   /* it takes no more: what waits is not waited for */
+    int64_t end_ms;     /* -1: none */
     uint64_t lost;
 };
 
@@ -218,15 +218,15 @@ static void pass_on(const struct run *run, const struct signalfd_siginfo *info)
 
 static void interrupted(struct run *run, const struct signalfd_siginfo *info)
 {
-    if (run->interrupted) {
-        run->state = DONE;
-        return;
-    }
-    run->interrupted = true;
-    if (run->command.pid > 0 && run->state == WATCHING)
+    bool command_runs = run->command.pid > 0 && run->command.hold < 0;
+
+    if (command_runs)
         pass_on(run, info);
-    else
+    if (run->interrupted)
+        run->state = DONE;
+    else if (!command_runs)
         stop(run);
+    run->interrupted = (int)info->ssi_signo;
 }
 
 static void hung_up(struct run *run, const struct signalfd_siginfo *info)
@@ -274,7 +274,7 @@ static void step_engine(struct run *run)
         engine_over(run, result);
     else if (result == ENGINE_WATCHING && run->state == STARTING)
         begin(run);
-    else if (result == ENGINE_IDLE)
+    else if (result == ENGINE_IDLE && run->command.pid <= 0) /* its status is still to come */
         stop(run);
 }
 
@@ -376,18 +376,31 @@ static int add_prefixes(struct pathfilter *filter, char **paths, enum pathfilter
     return 0;
 }
 
-static int open_signals(void)
+/* As nohup(1) and shells leave it for those who shall not be ended by it. */
+static bool is_ignored(int number)
 {
-    sigset_t set;
+    struct sigaction action;
+
+    return sigaction(number, NULL, &action) == 0 && action.sa_handler == SIG_IGN;
+}
+
+/* SIGPIPE is blocked and never read: writing gives EPIPE, and no program that is started inherits
+ * another disposition. */
+static int open_signals(bool reopens)
+{
+    sigset_t blocked, set;
 
     sigemptyset(&set);
-    sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
     sigaddset(&set, SIGCHLD);
-    signal(SIGPIPE, SIG_IGN);
-    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0)
-        return -errno;
+    if (!is_ignored(SIGINT))
+        sigaddset(&set, SIGINT);
+    if (reopens || !is_ignored(SIGHUP))
+        sigaddset(&set, SIGHUP);
+    blocked = set;
+    sigaddset(&blocked, SIGPIPE);
+    if (sigprocmask(SIG_BLOCK, &blocked, NULL) < 0)
+        return -1;
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
@@ -410,7 +423,7 @@ static int open_parts(struct run *run)
 
     run->filter = pathfilter_new();
     run->ledger = ledger_new(take_record, run);
-    run->signals = open_signals();
+    run->signals = open_signals(options->output != NULL);
     if (!run->filter || !run->ledger || run->signals < 0 ||
         procfs_open(&run->procfs, "/proc") < 0) {
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
@@ -456,6 +469,16 @@ static void close_parts(struct run *run)
         close(run->signals);
 }
 
+/* A command that was interrupted before it ended, or before it began, has not done its work. */
+static int exit_status(const struct run *run)
+{
+    if (run->status != STATUS_OK)
+        return run->status;
+    if (run->command_status >= 0)
+        return run->command_status;
+    return run->options->command && run->interrupted ? 128 + run->interrupted : STATUS_OK;
+}
+
 int run_watch(const struct options *options, const struct engine_ops *ops)
 {
     struct run run = {.options = options,
@@ -474,9 +497,7 @@ int run_watch(const struct options *options, const struct engine_ops *ops)
     if (run.lost > 0)
         diag(DIAG_WARNING, "%llu event%s lost", (unsigned long long)run.lost,
              run.lost == 1 ? " was" : "s were");
-    if (run.status == STATUS_OK && run.command_status >= 0)
-        return run.command_status;
-    return run.status;
+    return exit_status(&run);
 }
 
 static void no_event(void *ctx, const struct event *event)
@@ -485,21 +506,38 @@ static void no_event(void *ctx, const struct event *event)
     (void)event;
 }
 
+static bool prepare_interrupted(int signals)
+{
+    struct signalfd_siginfo info;
+    bool interrupted = false;
+
+    while (read(signals, &info, sizeof(info)) == sizeof(info))
+        interrupted |= info.ssi_signo != SIGCHLD;
+    return interrupted;
+}
+
 int run_prepare(const struct options *options, const struct engine_ops *ops)
 {
     struct engine_config config = run_config(options, NULL);
     struct engine_sink sink = {.event = no_event};
     struct engine *engine;
+    bool interrupted = false;
+    int signals = open_signals(false);
     int result = ops->open(&engine, &config, &sink);
 
     if (result < 0)
         return STATUS_FAILED;
     while ((result = ops->dispatch(engine)) >= 0 && result != ENGINE_DONE) {
-        struct pollfd fds[ENGINE_MAX_FDS];
-        int n = ops->fds(engine, fds);
+        struct pollfd fds[1 + ENGINE_MAX_FDS] = {{.fd = signals, .events = POLLIN}};
+        int n = ops->fds(engine, fds + 1);
 
-        poll(fds, (nfds_t)n, ops->timeout(engine));
+        poll(fds, (nfds_t)n + 1, ops->timeout(engine));
+        if (!prepare_interrupted(signals))
+            continue;
+        interrupted = true;
+        ops->stop(engine);
     }
     ops->close(engine);
-    return result < 0 ? STATUS_FAILED : STATUS_OK;
+    close(signals);
+    return result < 0 || interrupted ? STATUS_FAILED : STATUS_OK;
 }

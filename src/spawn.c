@@ -48,12 +48,15 @@ static int put(int fd, int standard)
     return dup2(fd, standard) < 0 ? -1 : 0;
 }
 
-/* What filemon changed for itself; what it was started with (nohup) is handed on. */
-static void default_signals(void)
+/* What filemon was started with is handed on; but those that it asks to end by a signal listen. */
+static void reset_signals(const struct spawn *spawn)
 {
     sigset_t none;
 
-    signal(SIGPIPE, SIG_DFL);
+    if (spawn->group) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGTERM, SIG_DFL);
+    }
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
@@ -80,7 +83,7 @@ static void child(const struct spawn *spawn, char **env, int hold, int failure, 
     }
     if (hold >= 0 && read(hold, &go, 1) != 1)
         _exit(1);
-    default_signals();
+    reset_signals(spawn);
     environ = env;
     if (put(spawn->in, 0) == 0 && put(spawn->out, 1) == 0 && put(spawn->err, 2) == 0 &&
         (!spawn->dir || chdir(spawn->dir) == 0) && lay_over(spawn) == 0)

@@ -11,7 +11,8 @@ struct spawn {
     char *const *env;  /* "NAME=value" added to our own environment, NULL-ended; may be NULL */
     const char *dir;   /* its working directory; NULL: ours */
     int in, out, err;  /* its standard descriptors; -1: ours.  They stay open here. */
-    bool group;        /* in a process group of its own, and ended by SIGTERM when we die */
+    bool group;        /* in a process group of its own, not ignoring SIGINT and SIGTERM, and ended
+                        * by the latter when we die */
     const char *lay;   /* not NULL: this file is seen in place of `over` by it alone, */
     const char *over;  /* in a mount namespace of its own (root only) */
     bool hold;         /* executes nothing before spawn_release() */
@@ -24,7 +25,7 @@ struct spawned {
 };
 
 /*
- * Starts it.  No signal is blocked, and SIGPIPE is what it was before filemon ignored it.
+ * Starts it.  No signal is blocked; what we ignore it ignores.
  * Without hold, an exec that fails is this call's result: 0, or -errno and no process.
  */
 int spawn_start(const struct spawn *spawn, struct spawned *spawned);

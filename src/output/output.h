@@ -6,7 +6,7 @@
  * a line that was begun is finished before the file is reopened or closed.
  *
  * The first error of writing stays: each later call returns it again and writes no more.
- * SIGPIPE must be ignored by the caller.
+ * SIGPIPE must be ignored or blocked by the caller.
  */
 #ifndef FILEMON_OUTPUT_H
 #define FILEMON_OUTPUT_H

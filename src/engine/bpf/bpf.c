@@ -371,7 +371,7 @@ static void forget_kin(struct engine *engine)
 static int bpf_watch(struct engine *engine, pid_t pid)
 {
     struct filemon_bpf__bss *data = engine->program->bss;
-    int result;
+    int result = 0;
 
     data->sought = (__u32)pid;
     data->sought_seen = false;

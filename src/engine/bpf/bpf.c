@@ -31,6 +31,9 @@
 /* The reader is woken when so much of the ring is full. */
 #define WAKE_PART 8
 
+/* Less than this is no step of the wall clock. */
+#define CLOCK_STEP_NS 10000000
+
 enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, SEEK, LINKS };
 
 struct engine {
@@ -127,6 +130,10 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
     return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
 }
 
+/* The most pids that there can be, as kernel.pid_max has it now: from it the next ones are given.
+ */
+#define PIDS (4 << 20)
+
 static int load(struct engine *engine)
 {
     struct rules_size size;
@@ -143,6 +150,8 @@ static int load(struct engine *engine)
                       offsetof(struct rule_key, name) + size.longest + 1);
     if (result == 0) /* the NUL, too: no name is the beginning of another */
         result = size_map(program->maps.names, size.names, size.longest_name + 1);
+    if (result == 0)
+        result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
         result = filemon_bpf__load(program);
     if (result == 0)
@@ -275,6 +284,19 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/*
+ * Follows the wall clock where it was set, and nothing else: the time between the two readings is
+ * in their difference, and an event must not seem earlier than the one before it for that.
+ */
+static void follow_clock(int64_t *epoch_ns)
+{
+    int64_t before = clock_ns(CLOCK_MONOTONIC), now = clock_ns(CLOCK_REALTIME);
+    int64_t read_in = clock_ns(CLOCK_MONOTONIC) - before;
+
+    if (*epoch_ns == 0 || llabs(now - before - *epoch_ns) > read_in + CLOCK_STEP_NS)
+        *epoch_ns = now - before;
+}
+
 /* Called by libbpf, which takes anything below zero as an error that ends the reading. */
 static int take_sample(void *ctx, void *data, size_t size)
 {
@@ -293,7 +315,7 @@ static int read_ring(struct engine *engine)
 {
     int result;
 
-    engine->decoder.epoch_ns = clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC);
+    follow_clock(&engine->decoder.epoch_ns);
     engine->batch = BATCH;
     result = ring_buffer__consume(engine->ring);
     engine->more = result == -EAGAIN;

@@ -35,32 +35,47 @@ struct wire {
 
 /* One line as it was written, before it is known to make sense. */
 struct fields {
+    unsigned int seen; /* bit 1u << the key's place in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t pid, ppid, tid, descriptor, date, us, ns, flags, modo, origen, perdidos, version, parte;
 };
 
-/* Text keys and number keys, each with its place: the one list of what a line can hold. */
+/* The one list of what a line can hold: texts, numbers of an int and greater ones. */
+#define KEYS(TEXT, INT, BIG)                                                                       \
+    TEXT(codigo)                                                                                   \
+    TEXT(proceso)                                                                                  \
+    TEXT(fichero)                                                                                  \
+    TEXT(motivo)                                                                                   \
+    TEXT(cierra)                                                                                   \
+    TEXT(modulo)                                                                                   \
+    INT(pid)                                                                                       \
+    INT(ppid)                                                                                      \
+    INT(tid)                                                                                       \
+    INT(descriptor)                                                                                \
+    INT(origen)                                                                                    \
+    INT(version)                                                                                   \
+    INT(parte)                                                                                     \
+    BIG(date)                                                                                      \
+    BIG(us)                                                                                        \
+    BIG(ns)                                                                                        \
+    BIG(flags)                                                                                     \
+    BIG(modo)                                                                                      \
+    BIG(perdidos)
+
+#define KEY(name) KEY_##name,
+enum { KEYS(KEY, KEY, KEY) KEY_COUNT };
+
+/* flags and modo are what a process gave to openat2(2): any 64 bits. */
 static const struct {
     const char *key;
     size_t offset;
-    bool text;
-} keys[] = {
-#define TEXT(name)                                                                                 \
-    {                                                                                              \
-#name, offsetof(struct fields, name), true                                                 \
-    }
-#define NUMBER(name)                                                                               \
-    {                                                                                              \
-#name, offsetof(struct fields, name), false                                                \
-    }
-    TEXT(codigo),   TEXT(proceso),    TEXT(fichero),   TEXT(motivo),  TEXT(cierra),
-    TEXT(modulo),   NUMBER(pid),      NUMBER(ppid),    NUMBER(tid),   NUMBER(descriptor),
-    NUMBER(date),   NUMBER(us),       NUMBER(ns),      NUMBER(flags), NUMBER(modo),
-    NUMBER(origen), NUMBER(perdidos), NUMBER(version), NUMBER(parte),
-#undef TEXT
-#undef NUMBER
-};
+    int64_t min, max; /* both 0: a text */
+} keys[KEY_COUNT] = {
+#define TEXT(name) {#name, offsetof(struct fields, name), 0, 0},
+#define INT(name) {#name, offsetof(struct fields, name), INT_MIN, INT_MAX},
+#define BIG(name) {#name, offsetof(struct fields, name), INT64_MIN, INT64_MAX},
+    KEYS(TEXT, INT, BIG)};
 
 struct wire *wire_new(const struct wire_sink *sink)
 {
@@ -96,6 +111,14 @@ static int hex_digit(char c)
     return at ? (int)(at - digits) : -1;
 }
 
+/* The byte that "\\u00XX" stands for; 0: it is none that can be in a string. */
+static int escaped_byte(const char *text)
+{
+    if (strncmp(text, "\\u00", 4) != 0 || hex_digit(text[4]) < 0 || hex_digit(text[5]) < 0)
+        return 0;
+    return hex_digit(text[4]) * 16 + hex_digit(text[5]);
+}
+
 /* A string in place, from after its first quote: *text at its end is after its last one.  The bytes
  * are written over it, NUL-terminated. */
 static char *read_string(char **text, size_t *len)
@@ -110,9 +133,8 @@ static char *read_string(char **text, size_t *len)
         } else if (from[1] == '"' || from[1] == '\\') {
             *to++ = from[1];
             from += 2;
-        } else if (!strncmp(from, "\\u00", 4) && hex_digit(from[4]) >= 0 &&
-                   hex_digit(from[5]) >= 0) {
-            *to++ = (char)(hex_digit(from[4]) * 16 + hex_digit(from[5]));
+        } else if (escaped_byte(from)) {
+            *to++ = (char)escaped_byte(from);
             from += 6;
         } else {
             return NULL;
@@ -129,9 +151,9 @@ static int read_value(struct fields *fields, size_t key, char **text)
     char *place = (char *)fields + keys[key].offset;
     size_t len;
 
-    if (!keys[key].text) {
+    if (keys[key].max) {
         len = strcspn(*text, ",}");
-        if (text_number(*text, len, INT64_MIN, INT64_MAX, (int64_t *)(void *)place) < 0)
+        if (text_number(*text, len, keys[key].min, keys[key].max, (int64_t *)(void *)place) < 0)
             return -EBADMSG;
         *text += len;
         return 0;
@@ -148,12 +170,13 @@ static int read_pair(struct fields *fields, char **text)
 {
     size_t len = strcspn(*text, ":");
 
-    for (size_t key = 0; key < sizeof(keys) / sizeof(keys[0]); key++) {
+    for (size_t key = 0; key < KEY_COUNT; key++) {
         if (strlen(keys[key].key) != len || memcmp(keys[key].key, *text, len) != 0)
             continue;
         *text += len;
-        if (strncmp(*text, ": ", 2) != 0)
+        if (strncmp(*text, ": ", 2) != 0 || fields->seen & 1u << key)
             return -EBADMSG;
+        fields->seen |= 1u << key;
         *text += 2;
         return read_value(fields, key, text);
     }
@@ -164,7 +187,6 @@ static int read_pair(struct fields *fields, char **text)
 static int read_fields(char *text, struct fields *fields)
 {
     memset(fields, 0, sizeof(*fields));
-    fields->modo = EVENT_NO_MODE;
     if (*text++ != '{')
         return -EBADMSG;
     for (;;) {
@@ -222,7 +244,7 @@ static int keep_part(struct wire *wire, const struct fields *fields)
         return -ENOMEM;
     if (fields->parte == 1)
         part->pieces = 0, part->len = 0;
-    if (!fields->fichero || fields->parte != part->pieces + 1 ||
+    if (fields->parte != part->pieces + 1 ||
         fields->fichero_len >= sizeof(part->path) - part->len) {
         drop_part(wire, part);
         return -EBADMSG;
@@ -283,21 +305,116 @@ static int read_ranges(struct wire *wire, const char *text, struct event *event)
     return 0;
 }
 
-static int read_close(struct wire *wire, const struct fields *fields, struct event *event)
+/* ---- Kinds of lines: what of them is an event is told, when 1 is returned ---------------------
+ */
+
+static int take_open(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    event->code = EVENT_CLOSE;
-    event->reason = REASON_CLOSE;
-    if (!fields->cierra)
-        return 0;
-    if (fields->motivo && !strcmp(fields->motivo, "exec"))
-        event->code = EVENT_EXEC;
-    event->reason = REASON_CLOSE_RANGE;
-    return read_ranges(wire, fields->cierra, event);
+    return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
-static int read_event(struct wire *wire, const struct fields *fields, struct event *event)
+static int take_close(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    *event = (struct event){
+    event->reason = REASON_CLOSE;
+    if (!fields->cierra)
+        return 1;
+    event->reason = REASON_CLOSE_RANGE;
+    if (fields->motivo && !strcmp(fields->motivo, "exec"))
+        event->code = EVENT_EXEC;
+    return read_ranges(wire, fields->cierra, event) < 0 ? -EBADMSG : 1;
+}
+
+static int take_dup(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)wire;
+    event->origin = (int)fields->origen;
+    event->reason = fields->motivo ? REASON_DUP2 : REASON_COUNT;
+    return 1;
+}
+
+static int take_exit(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)wire;
+    (void)fields;
+    (void)event;
+    return 1;
+}
+
+static int take_part(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)event;
+    return keep_part(wire, fields);
+}
+
+static int take_lost(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)wire;
+    event->lost = (uint64_t)fields->perdidos;
+    return fields->perdidos > 0 ? 1 : -EBADMSG;
+}
+
+static int take_loaded(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)event;
+    wire->sink.loaded(wire->sink.ctx, fields->modulo, (int)fields->version);
+    return 0;
+}
+
+static int take_watching(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)fields;
+    (void)event;
+    wire->sink.watching(wire->sink.ctx);
+    return 0;
+}
+
+static int take_idle(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)fields;
+    (void)event;
+    wire->sink.idle(wire->sink.ctx);
+    return 0;
+}
+
+#define HAS(name) (1u << KEY_##name)
+#define HAS_EVENT (HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
+#define HAS_FD (HAS_EVENT | HAS(descriptor) | HAS(date))
+#define HAS_OPEN (HAS_FD | HAS(fichero) | HAS(flags))
+
+/* What each kind is sure to hold and what it may hold beside it.  A line that was torn, and glued
+ * to what follows, hardly ever holds just that. */
+static const struct kind {
+    const char *codigo;
+    enum event_code code;
+    unsigned int must, may;
+    int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
+} kinds[] = {
+    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
+    {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
+    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(motivo), take_dup},
+    {"fail", EVENT_FAIL, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
+    {"exit", EVENT_EXIT, HAS_EVENT, 0, take_exit},
+    {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
+    {"lost", EVENT_LOST, HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
+    {"listo", 0, HAS(version) | HAS(modulo), 0, take_loaded},
+    {"mirando", 0, HAS(version) | HAS(modulo), 0, take_watching},
+    {"fin", 0, HAS(version) | HAS(modulo), 0, take_idle},
+};
+
+static const struct kind *find_kind(const struct fields *fields)
+{
+    unsigned int held = fields->seen & ~HAS(codigo);
+
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+        if (!strcmp(kinds[i].codigo, fields->codigo))
+            return (held & ~kinds[i].may) == kinds[i].must ? &kinds[i] : NULL;
+    return NULL;
+}
+
+static int take_fields(struct wire *wire, const struct fields *fields)
+{
+    const struct kind *kind = find_kind(fields);
+    struct event event = {
         .pid = (pid_t)fields->pid,
         .ppid = (pid_t)fields->ppid,
         .tid = (pid_t)fields->tid,
@@ -306,54 +423,17 @@ static int read_event(struct wire *wire, const struct fields *fields, struct eve
         .date_us = fields->us,
         .mono_ns = (uint64_t)fields->ns,
         .flags = (uint32_t)fields->flags,
-        .mode = (int)fields->modo,
-        .origin = (int)fields->origen,
-        .reason = fields->motivo ? REASON_DUP2 : REASON_COUNT,
+        .mode = fields->seen & HAS(modo) ? (int)(fields->modo & INT_MAX) : EVENT_NO_MODE,
     };
-    if (!fields->proceso || strlen(fields->proceso) >= EVENT_COMM_SIZE)
-        return -EBADMSG;
-    if (!strcmp(fields->codigo, "close"))
-        return read_close(wire, fields, event);
-    if (!strcmp(fields->codigo, "dup")) {
-        event->code = EVENT_DUP;
-        return 0;
-    }
-    if (!strcmp(fields->codigo, "exit")) {
-        event->code = EVENT_EXIT;
-        return 0;
-    }
-    if (!strcmp(fields->codigo, "open"))
-        event->code = EVENT_OPEN;
-    else if (!strcmp(fields->codigo, "fail"))
-        event->code = EVENT_FAIL;
-    else
-        return -EBADMSG;
-    return fields->fichero ? whole_path(wire, fields, event) : -EBADMSG;
-}
+    int result;
 
-static int take_fields(struct wire *wire, const struct fields *fields)
-{
-    const struct wire_sink *sink = &wire->sink;
-    struct event event;
-
-    if (!strcmp(fields->codigo, "parte"))
-        return keep_part(wire, fields);
-    if (!strcmp(fields->codigo, "lost")) {
-        event = (struct event){.code = EVENT_LOST, .lost = (uint64_t)fields->perdidos};
-        event.date_us = fields->us;
-        sink->event(sink->event_ctx, &event);
-    } else if (!strcmp(fields->codigo, "listo")) {
-        sink->loaded(sink->ctx, fields->modulo ? fields->modulo : "", (int)fields->version);
-    } else if (!strcmp(fields->codigo, "mirando")) {
-        sink->watching(sink->ctx);
-    } else if (!strcmp(fields->codigo, "fin")) {
-        sink->idle(sink->ctx);
-    } else {
-        if (read_event(wire, fields, &event) < 0)
-            return -EBADMSG;
-        sink->event(sink->event_ctx, &event);
-    }
-    return 0;
+    if (!kind || (fields->proceso && strlen(fields->proceso) >= EVENT_COMM_SIZE))
+        return -EBADMSG;
+    event.code = kind->code;
+    result = kind->take(wire, fields, &event);
+    if (result == 1)
+        wire->sink.event(wire->sink.event_ctx, &event);
+    return result < 0 ? result : 0;
 }
 
 static void take_line(struct wire *wire)

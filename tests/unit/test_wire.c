@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/stap/wire.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "random.h"
+
+/* What the lines gave, as text: one line for each event and notice. */
+struct told {
+    struct wire *wire;
+    size_t len;
+    char text[1 << 20];
+};
+
+static void tell(struct told *told, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void tell(struct told *told, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    told->len += (size_t)vsnprintf(told->text + told->len, sizeof(told->text) - told->len, format,
+                                   args);
+    va_end(args);
+    assert_true(told->len < sizeof(told->text));
+}
+
+static void tell_path(struct told *told, const struct event *event)
+{
+    assert_int_equal(event->path_len, strlen(event->path));
+    tell(told, " path %s flags %x", event->path, event->flags);
+    if (event->mode != EVENT_NO_MODE)
+        tell(told, " mode %o", (unsigned int)event->mode);
+}
+
+static void on_event(void *ctx, const struct event *event)
+{
+    static const char *const codes[] = {
+        [EVENT_OPEN] = "OPEN", [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",  [EVENT_FAIL] = "FAIL",
+        [EVENT_LOST] = "LOST", [EVENT_EXEC] = "EXEC",   [EVENT_EXIT] = "EXIT"};
+    struct told *told = ctx;
+
+    tell(told, "%s", codes[event->code]);
+    if (event->code == EVENT_LOST) {
+        tell(told, " %ju at %jd\n", (uintmax_t)event->lost, (intmax_t)event->date_us);
+        return;
+    }
+    tell(told, " %s %d/%d/%d at %jd %ju", event->comm, event->pid, event->ppid, event->tid,
+         (intmax_t)event->date_us, (uintmax_t)event->mono_ns);
+    if (event->code != EVENT_EXIT)
+        tell(told, " fd %d", event->fd);
+    if (event->path)
+        tell_path(told, event);
+    if (event->code == EVENT_DUP)
+        tell(told, " origin %d%s", event->origin, event->reason == REASON_DUP2 ? " dup2" : "");
+    if (event->code == EVENT_CLOSE)
+        tell(told, " %s", event_reason_name(event->reason));
+    for (size_t i = 0; i < event->n_ranges; i++)
+        tell(told, " [%u,%u]", event->ranges[i].first, event->ranges[i].last);
+    tell(told, "\n");
+}
+
+static void on_loaded(void *ctx, const char *module, int version)
+{
+    tell(ctx, "LOADED %s %d\n", module, version);
+}
+
+static void on_watching(void *ctx)
+{
+    tell(ctx, "WATCHING\n");
+}
+
+static void on_idle(void *ctx)
+{
+    tell(ctx, "IDLE\n");
+}
+
+static int begin(void **state)
+{
+    struct told *told = calloc(1, sizeof(*told));
+    struct wire_sink sink = {.event = on_event,
+                             .event_ctx = told,
+                             .loaded = on_loaded,
+                             .watching = on_watching,
+                             .idle = on_idle,
+                             .ctx = told};
+
+    *state = told;
+    told->wire = wire_new(&sink);
+    return told->wire ? 0 : -1;
+}
+
+static int end(void **state)
+{
+    struct told *told = *state;
+
+    wire_free(told->wire);
+    free(told);
+    return 0;
+}
+
+/* What was told since the last call. */
+static const char *told_now(struct told *told)
+{
+    told->text[told->len] = '\0';
+    told->len = 0;
+    return told->text;
+}
+
+static void give(struct told *told, const char *text)
+{
+    wire_take(told->wire, text, strlen(text));
+}
+
+/* These lines tell this, and nothing of them is garbage. */
+static void assert_tells(void **state, const char *lines, const char *expected)
+{
+    struct told *told = *state;
+
+    give(told, lines);
+    assert_string_equal(told_now(told), expected);
+    assert_int_equal(wire_garbage(told->wire), 0);
+}
+
+/* This one tells nothing and counts as one. */
+static void assert_garbage(void **state, const char *line)
+{
+    struct told *told = *state;
+
+    give(told, line);
+    give(told, "\n");
+    if (wire_garbage(told->wire) != 1 || told_now(told)[0] != '\0')
+        fail_msg("taken: %.300s", line);
+}
+
+#define WHO "proceso: \"cat\", pid: 10, ppid: 9, tid: 11"
+#define TIMES "us: 1310920975000123, ns: 987654321"
+#define AT "cat 10/9/11 at 1310920975000123 987654321"
+
+static char *line_of(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static char *line_of(const char *format, ...)
+{
+    static char line[65536];
+    va_list args;
+
+    va_start(args, format);
+    assert_true(vsnprintf(line, sizeof(line), format, args) < (int)sizeof(line));
+    va_end(args);
+    return line;
+}
+
+/* An open whose path is written like this. */
+static char *open_line(int tid, const char *fichero, const char *more)
+{
+    return line_of(
+        "{codigo: \"open\", proceso: \"cat\", pid: 10, ppid: 9, tid: %d, "
+        "fichero: \"%s\", descriptor: 3, date: 1, " TIMES ", flags: 0%s}\n",
+        tid, fichero, more);
+}
+
+/* ---- Every kind of line -----------------------------------------------------------------------
+ */
+
+static void every_kind(void **state)
+{
+    assert_tells(state,
+                 "{codigo: \"open\", " WHO
+                 ", fichero: \"/a\", descriptor: 3, date: 1310920975000, " TIMES
+                 ", flags: 557057, modo: 420}\n",
+                 "OPEN " AT " fd 3 path /a flags 88001 mode 644\n");
+    assert_tells(state,
+                 "{codigo: \"open\", " WHO ", fichero: \"pipe:[5]\", descriptor: 0, date: 1, " TIMES
+                 ", flags: 0}\n",
+                 "OPEN " AT " fd 0 path pipe:[5] flags 0\n");
+    assert_tells(state,
+                 "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, date: 1, " TIMES
+                 ", flags: 64, modo: 0}\n",
+                 "FAIL " AT " fd -2 path /a flags 40 mode 0\n");
+    assert_tells(state, "{codigo: \"close\", " WHO ", descriptor: 3, date: 0, " TIMES "}\n",
+                 "CLOSE " AT " fd 3 close\n");
+    assert_tells(state,
+                 "{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+                 ", motivo: \"close_range\", cierra: \"3,5-9\"}\n",
+                 "CLOSE " AT " fd -1 close_range [3,3] [5,9]\n");
+    assert_tells(state,
+                 "{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+                 ", motivo: \"exec\", cierra: \"4\"}\n",
+                 "EXEC " AT " fd -1 [4,4]\n");
+    assert_tells(state,
+                 "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES ", origen: 3}\n",
+                 "DUP " AT " fd 4 origin 3\n");
+    assert_tells(state,
+                 "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES
+                 ", origen: 3, motivo: \"dup2\"}\n",
+                 "DUP " AT " fd 4 origin 3 dup2\n");
+    assert_tells(state, "{codigo: \"exit\", " WHO ", " TIMES "}\n", "EXIT " AT "\n");
+    assert_tells(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
+    assert_tells(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
+                 "LOADED filemon_a 1\n");
+    assert_tells(state, "{codigo: \"mirando\", version: 1, modulo: \"m\"}\n", "WATCHING\n");
+    assert_tells(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
+    assert_tells(state, "\n\n", ""); /* an empty line is no line */
+}
+
+static void escapes(void **state)
+{
+    assert_tells(state, open_line(11, "\\\"\\\\\\u0001\\u000a\\u007f\\u001f \xff/\xc3\xb1", ""),
+                 "OPEN " AT " fd 3 path \"\\\x01\n\x7f\x1f \xff/\xc3\xb1 flags 0\n");
+    assert_tells(state,
+                 "{codigo: \"exit\", proceso: \"a\\\"b\\u000a\\\\, pid: }\", pid: 10, ppid: 9, "
+                 "tid: 11, " TIMES "}\n",
+                 "EXIT a\"b\n\\, pid: } 10/9/11 at 1310920975000123 987654321\n");
+    assert_garbage(state, strtok(open_line(11, "\\u00", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "a\\u0000b", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "\\u000", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "\\u0100", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "\\u00ZZ", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "\\u00A0", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "\\n", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "\\", ""), "\n"));
+    assert_garbage(state, strtok(open_line(11, "a\"b", ""), "\n"));
+}
+
+/* Flags and mode are any 64 bits that a process gave to openat2(2); the low ones are kept. */
+static void numbers(void **state)
+{
+    assert_tells(state,
+                 "{codigo: \"fail\", proceso: \"cat\", pid: 2147483647, ppid: 0, tid: 11, "
+                 "fichero: \"\", descriptor: -4095, date: -1, us: 9223372036854775807, "
+                 "ns: 9223372036854775807, flags: -9223372036854775807, modo: 4294967297}\n",
+                 "FAIL cat 2147483647/0/11 at 9223372036854775807 9223372036854775807 fd -4095 "
+                 "path  flags 1 mode 1\n");
+    assert_garbage(state,
+                   "{codigo: \"exit\", proceso: \"cat\", pid: 2147483648, ppid: 9, tid: 11, " TIMES
+                   "}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: 9223372036854775808, ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: , ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: 1x, ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: \"1\", ns: 1}");
+    assert_garbage(state, "{codigo: \"lost\", perdidos: 0, us: 1, ns: 1}");
+    assert_garbage(state, "{codigo: \"lost\", perdidos: -1, us: 1, ns: 1}");
+}
+
+/* ---- Lists of descriptors ---------------------------------------------------------------------
+ */
+
+static char *ranges_line(const char *ranges)
+{
+    return line_of("{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+                   ", motivo: \"close_range\", cierra: \"%s\"}\n",
+                   ranges);
+}
+
+static void ranges(void **state)
+{
+    static const char *const wrong[] = {",",    "3,,4", "x",          "3-",
+                                        "-3",   "5-3",  "3-x",        "3 ,4",
+                                        "3-4-", "3--4", "2147483648", "1-2147483648"};
+
+    assert_tells(state, ranges_line("0-2147483647"),
+                 "CLOSE " AT " fd -1 close_range [0,2147483647]\n");
+    assert_tells(state, ranges_line("7-7"), "CLOSE " AT " fd -1 close_range [7,7]\n");
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        assert_garbage(state, strtok(ranges_line(wrong[i]), "\n"));
+}
+
+/* As many as a line can hold; one more, if there could be, is garbage. */
+static void most_ranges(void **state)
+{
+    struct told *told = *state;
+    char list[65536];
+    size_t len = 0;
+
+    for (int i = 0; i < 4096; i++)
+        len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%d", i ? "," : "", i % 10);
+    give(told, ranges_line(list));
+    assert_int_equal(wire_garbage(told->wire), 0);
+    len = 0;
+    for (const char *at = told_now(told); (at = strchr(at, '[')); at++)
+        assert_int_equal(strtol(at + 1, NULL, 10), (long)len++ % 10);
+    assert_int_equal(len, 4096);
+    strcat(list, ",1");
+    assert_garbage(state, strtok(ranges_line(list), "\n"));
+}
+
+/* ---- Paths in parts ---------------------------------------------------------------------------
+ */
+
+static void give_part(struct told *told, int tid, int number, const char *fichero)
+{
+    give(told, line_of("{codigo: \"parte\", tid: %d, parte: %d, fichero: \"%s\"}\n", tid, number,
+                       fichero));
+}
+
+static void assert_path(void **state, int tid, const char *last, int parts, const char *path)
+{
+    static char expected[65536];
+
+    snprintf(expected, sizeof(expected),
+             "OPEN cat 10/9/%d at 1310920975000123 987654321 fd 3 path %s flags 0\n", tid, path);
+    assert_tells(state,
+                 open_line(tid, last,
+                           parts ? (char[]){',', ' ', 'p', 'a', 'r', 't', 'e', ':', ' ',
+                                            (char)('0' + parts), '\0'}
+                                 : ""),
+                 expected);
+}
+
+static void parts(void **state)
+{
+    struct told *told = *state;
+
+    give_part(told, 1, 1, "/a");
+    give_part(told, 2, 1, "/b\\u0001");
+    give_part(told, 1, 2, "c");
+    assert_path(state, 3, "/d", 0, "/d");
+    assert_path(state, 1, "e", 2, "/ace");
+    assert_path(state, 2, "", 1, "/b\x01");
+    /* They are used once. */
+    assert_path(state, 1, "/f", 0, "/f");
+}
+
+/* Wherever one was lost, the path is counted as lost and not guessed. */
+static void lost_parts(void **state)
+{
+    struct told *told = *state;
+
+    assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n")); /* the first of one */
+    give_part(told, 1, 1, "/a");
+    assert_garbage(state, strtok(open_line(1, "x", ", parte: 2"), "\n")); /* the second of two */
+    give_part(told, 1, 1, "/a");
+    give_part(told, 1, 3, "c"); /* the second of three */
+    assert_int_equal(wire_garbage(told->wire), 1);
+    assert_garbage(state, strtok(open_line(1, "x", ", parte: 3"), "\n"));
+    give_part(told, 1, 1, "/a"); /* the line itself: the next begins anew */
+    give_part(told, 1, 1, "/b");
+    assert_path(state, 1, "c", 1, "/bc");
+    give_part(told, 1, 1, "/a");
+    assert_path(state, 1, "/whole", 0, "/whole");
+    assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n"));
+}
+
+/* Threads that died in the middle of a path do not take the places of those that live. */
+static void forsaken_parts(void **state)
+{
+    struct told *told = *state;
+
+    for (int tid = 1; tid <= 1000; tid++)
+        give_part(told, tid, 1, "/a");
+    assert_path(state, 1000, "b", 1, "/ab");
+    assert_int_equal(wire_garbage(told->wire), 0);
+}
+
+static void longest_path(void **state)
+{
+    struct told *told = *state;
+    char piece[4096 + 16], path[2 * PATH_MAX + 1];
+
+    memset(piece, 'x', 4095);
+    memset(path, 'x', 8190);
+    piece[4095] = path[8190] = '\0';
+    give_part(told, 1, 1, piece);
+    assert_path(state, 1, piece, 1, path);
+
+    give_part(told, 1, 1, piece);
+    strcat(piece, "yz");
+    assert_garbage(state, strtok(open_line(1, piece, ", parte: 1"), "\n"));
+    piece[4095] = '\0';
+    give_part(told, 1, 1, piece);
+    give_part(told, 1, 2, piece);
+    give_part(told, 1, 3, "ab");
+    assert_int_equal(wire_garbage(told->wire), 1);
+    assert_path(state, 1, "/next", 0, "/next");
+}
+
+/* ---- What is no line --------------------------------------------------------------------------
+ */
+
+static void garbage(void **state)
+{
+    static const char *const lines[] = {
+        "x",
+        "{",
+        "{}",
+        "{codigo: \"mirando\"",
+        "{codigo: \"mirando\"}",
+        "{codigo: \"mirando\", version: 1, modulo: \"m\"",
+        "{codigo: \"mirando\", version: 1, modulo: \"m\"} ",
+        "{codigo: \"mirando\", version: 1, modulo: \"m\"}}",
+        " {codigo: \"mirando\", version: 1, modulo: \"m\"}",
+        "{codigo: \"mirando\",version: 1, modulo: \"m\"}",
+        "{codigo:\"mirando\", version: 1, modulo: \"m\"}",
+        "{codigo: mirando, version: 1, modulo: \"m\"}",
+        "{codigo: \"MIRANDO\", version: 1, modulo: \"m\"}",
+        "{codigo: \"mirandos\", version: 1, modulo: \"m\"}",
+        "{codigo: \"mirando\", version: 1, modulo: \"m\", modulo: \"m\"}",
+        "{codigo: \"mirando\", codigo: \"fin\", version: 1, modulo: \"m\"}",
+        "{codigo: \"mirando\", version: 1, modulo: \"m\", nuevo: 1}",
+        "{codigo: \"mirando\", version: 1, modulo: \"m\", pid: 1}",
+        "{version: 1, modulo: \"m\"}",
+        "{codigo: \"exit\", " WHO ", us: 1}",
+        "{codigo: \"exit\", " WHO ", " TIMES ", descriptor: 1}",
+        "{codigo: \"exit\", proceso: \"1234567890123456\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
+        "{codigo: \"exit\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
+        "{codigo: \"open\", " WHO ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
+        "{codigo: \"close\", " WHO ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
+        "{codigo: \"dup\", " WHO ", descriptor: 3, date: 1, " TIMES "}",
+        "{codigo: \"error\", " WHO ", fichero: \"/\", descriptor: 3, date: 1, " TIMES "}",
+        "WARNING: Number of errors: 0, skipped probes: 7",
+    };
+    struct told *told = *state;
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        assert_garbage(state, lines[i]);
+    for (size_t i = 0; i < 3; i++)
+        give(told, "a\nb\n");
+    assert_int_equal(wire_garbage(told->wire), 6);
+    assert_int_equal(wire_garbage(told->wire), 0); /* since the last call */
+}
+
+static void nul_bytes(void **state)
+{
+    static const char line[] = "{codigo: \"exit\", " WHO ", " TIMES "}\n";
+    struct told *told = *state;
+    char torn[sizeof(line)];
+
+    for (size_t i = 0; i + 2 < sizeof(line); i++) {
+        memcpy(torn, line, sizeof(line));
+        torn[i] = '\0';
+        wire_take(told->wire, torn, sizeof(line) - 1);
+    }
+    /* After the end, too. */
+    wire_take(told->wire, "\0\n", 2);
+    assert_int_equal(wire_garbage(told->wire), sizeof(line) - 1);
+    assert_tells(state, line, "EXIT " AT "\n");
+}
+
+/* One that is too long for any line of the script is one garbage, however long, and what comes
+ * after it is read. */
+static void long_lines(void **state)
+{
+    struct told *told = *state;
+    size_t n = 1000000;
+    char *bytes = malloc(n);
+
+    memset(bytes, 'x', n);
+    wire_take(told->wire, bytes, n);
+    assert_int_equal(wire_garbage(told->wire), 1);
+    wire_take(told->wire, bytes, n);
+    assert_tells(state, "\n{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
+
+    /* Around the limit, in one piece and in two. */
+    for (size_t len = 16380; len < 16390; len++) {
+        bytes[len] = '\n';
+        wire_take(told->wire, bytes, len + 1);
+        wire_take(told->wire, bytes, len - 7);
+        wire_take(told->wire, bytes + len - 7, 8);
+        assert_int_equal(wire_garbage(told->wire), 2);
+        assert_tells(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
+        bytes[len] = 'x';
+    }
+    free(bytes);
+}
+
+/* ---- Any pieces, any bytes --------------------------------------------------------------------
+ */
+
+static const char transcript[] =
+    "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n"
+    "{codigo: \"mirando\", version: 1, modulo: \"filemon_a\"}\n"
+    "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/\\u0001\"}\n"
+    "{codigo: \"open\", " WHO ", fichero: \"\\\"b\", parte: 1, descriptor: 3, date: 1, " TIMES
+    ", flags: 1, modo: 420}\n"
+    "garbage\n"
+    "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES
+    ", origen: 3}\n"
+    "{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+    ", motivo: \"exec\", cierra: \"3,5-9\"}\n"
+    "{codigo: \"fail\", " WHO ", fichero: \"/c\", descriptor: -2, date: 1, " TIMES
+    ", flags: 0}\n"
+    "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n"
+    "{codigo: \"exit\", " WHO ", " TIMES
+    "}\n"
+    "{codigo: \"fin\", version: 1, modulo: \"filemon_a\"}\n";
+
+static const char transcript_tells[] =
+    "LOADED filemon_a 1\n"
+    "WATCHING\n"
+    "OPEN " AT
+    " fd 3 path /\x01\"b flags 1 mode 644\n"
+    "DUP " AT
+    " fd 4 origin 3\n"
+    "EXEC " AT
+    " fd -1 [3,3] [5,9]\n"
+    "FAIL " AT
+    " fd -2 path /c flags 0\n"
+    "LOST 7 at 5\n"
+    "EXIT " AT
+    "\n"
+    "IDLE\n";
+
+static void any_pieces(void **state)
+{
+    struct told *told = *state;
+    size_t n = sizeof(transcript) - 1;
+
+    for (size_t i = 0; i < n; i++)
+        wire_take(told->wire, transcript + i, 1);
+    assert_string_equal(told_now(told), transcript_tells);
+    for (size_t cut = 0; cut <= n; cut++) {
+        wire_take(told->wire, transcript, cut);
+        wire_take(told->wire, transcript + cut, n - cut);
+        assert_string_equal(told_now(told), transcript_tells);
+    }
+    assert_int_equal(wire_garbage(told->wire), n + 2);
+}
+
+static void spoil(char *bytes, size_t *n)
+{
+    size_t at = random_below((unsigned int)*n);
+    size_t len = random_below(1 + (random_below(4) ? 8 : (unsigned int)(*n - at)));
+
+    if (len > *n - at)
+        len = *n - at;
+    switch (random_below(4)) {
+    case 0:
+        bytes[at] = (char)random_below(256);
+        break;
+    case 1: /* lost */
+        memmove(bytes + at, bytes + at + len, *n - at - len);
+        *n -= len;
+        break;
+    case 2: /* something else of the same */
+        memmove(bytes + at, bytes + random_below((unsigned int)(*n - len + 1)), len);
+        break;
+    case 3:
+        bytes[at] = "{}\",: \\\n-0u"[random_below(11)];
+        break;
+    }
+}
+
+/* Whatever comes, nothing but whole lines counts, and the next line is read; what else can go wrong
+ * the sanitizers see. */
+static void any_bytes(void **state)
+{
+    struct told *told = *state;
+    char bytes[sizeof(transcript)];
+
+    random_start("any_bytes");
+    for (int i = 0; i < 20000; i++) {
+        size_t n = sizeof(transcript) - 1;
+        unsigned int times = 1 + random_below(8);
+
+        memcpy(bytes, transcript, n);
+        while (times-- && n > 1)
+            spoil(bytes, &n);
+        for (size_t at = 0, len; at < n; at += len) {
+            len = 1 + random_below((unsigned int)(n - at));
+            wire_take(told->wire, bytes + at, len);
+        }
+        give(told, "\n");
+        wire_garbage(told->wire);
+        told_now(told);
+    }
+    /* Parts that were left over may be in front of the first path. */
+    give(told, transcript);
+    assert_int_equal(wire_garbage(told->wire), 1);
+    assert_string_equal(told_now(told), transcript_tells);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(every_kind, begin, end),
+        cmocka_unit_test_setup_teardown(escapes, begin, end),
+        cmocka_unit_test_setup_teardown(numbers, begin, end),
+        cmocka_unit_test_setup_teardown(ranges, begin, end),
+        cmocka_unit_test_setup_teardown(most_ranges, begin, end),
+        cmocka_unit_test_setup_teardown(parts, begin, end),
+        cmocka_unit_test_setup_teardown(lost_parts, begin, end),
+        cmocka_unit_test_setup_teardown(forsaken_parts, begin, end),
+        cmocka_unit_test_setup_teardown(longest_path, begin, end),
+        cmocka_unit_test_setup_teardown(garbage, begin, end),
+        cmocka_unit_test_setup_teardown(nul_bytes, begin, end),
+        cmocka_unit_test_setup_teardown(long_lines, begin, end),
+        cmocka_unit_test_setup_teardown(any_pieces, begin, end),
+        cmocka_unit_test_setup_teardown(any_bytes, begin, end),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

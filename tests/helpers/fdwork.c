@@ -785,7 +785,7 @@ static void play_special(void)
     shut(fd);
     fd = open_as(AT_FDCWD, below("d"), "d", O_RDONLY | O_DIRECTORY, 0);
     expect(rmdir(below("d")), "rmdir");
-    open_as(fd, "nothing", NULL, O_RDONLY, 0);
+    open_as(fd, "nothing", "d (deleted)/nothing", O_RDONLY, 0);
     shut(fd);
 }
 
@@ -843,7 +843,7 @@ static void play_fail(void)
     opened(syscall(SYS_creat, below("d"), 0600), below("d"), O_WRONLY | O_CREAT | O_TRUNC, 0600);
 #endif
     begin();
-    opened(syscall(SYS_openat, AT_FDCWD, 16, O_RDONLY, 0), NULL, O_RDONLY, 0);
+    opened(syscall(SYS_openat, AT_FDCWD, 16, O_RDONLY, 0), "", O_RDONLY, 0);
     pid_t child = fork_child();
     if (child == 0)
         fail_as_nobody();

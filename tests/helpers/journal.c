@@ -155,8 +155,7 @@ static void begin_line(const char *code, const char *path, int fd)
     put_comm();
     fprintf(journal.stream, ",\"pid\":%d,\"ppid\":%d", journal.pid ? journal.pid : getpid(),
             journal.pid ? journal.ppid : getppid());
-    if (path != NULL)
-        put_path(path);
+    put_path(path);
     fprintf(journal.stream, ",\"descriptor\":%d,\"after_us\":%llu", fd,
             (unsigned long long)began_us);
 }

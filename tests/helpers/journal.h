@@ -45,7 +45,7 @@ void begin(void);
 
 /*
  * States that an opening call returned `result` (as syscall(2) gives it): an open of path, or, when
- * it is -1, a failure by errno with path as it has to stand in the record (NULL: not stated).
+ * it is -1, a failure by errno with path as it has to stand in the record.
  * Returns result.
  */
 int opened(long result, const char *path, uint64_t flags, mode_t mode);

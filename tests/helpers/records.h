@@ -41,7 +41,7 @@ struct check_options {
 
 bool records_check(const struct records *records, const struct check_options *options);
 
-#define MAX_LIST 16
+#define MAX_LIST 64
 
 struct compare_options {
     const char *below[MAX_LIST];  /* of the output, paths elsewhere are left out; none: all stay */

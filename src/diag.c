@@ -27,50 +27,6 @@ void diag_set_verbosity(int verbosity)
     shown = DIAG_INFO + verbosity;
 }
 
-/* The most bytes that visible() makes of one character: two of C1, four bytes each. */
-#define VISIBLE_MAX 12
-
-static size_t escape(unsigned char byte, char *out)
-{
-    static const char letters[256] = {['\t'] = 't', ['\n'] = 'n', ['\r'] = 'r', ['\\'] = '\\'};
-    static const char digits[] = "0123456789abcdef";
-
-    out[0] = '\\';
-    if (letters[byte] != '\0') {
-        out[1] = letters[byte];
-        return 2;
-    }
-    out[1] = 'x';
-    out[2] = digits[byte >> 4];
-    out[3] = digits[byte & 15];
-    return 4;
-}
-
-static bool is_control(const char *character, size_t len)
-{
-    unsigned char first = (unsigned char)character[0];
-
-    if (len == 1)
-        return first < 0x20 || first == 0x7f;
-    return first == 0xc2 && (unsigned char)character[1] < 0xa0; /* C1 */
-}
-
-/* The first character of text as it shall be seen; *taken: its bytes.  Returns those of out. */
-static size_t visible(const char *text, size_t len, char out[static VISIBLE_MAX], size_t *taken)
-{
-    bool valid;
-    size_t size = 0;
-
-    *taken = text_utf8(text, len, &valid);
-    if (valid && text[0] != '\\' && !is_control(text, *taken)) {
-        memcpy(out, text, *taken);
-        return *taken;
-    }
-    for (size_t i = 0; i < *taken; i++)
-        size += escape((unsigned char)text[i], out + size);
-    return size;
-}
-
 /* Adds text to the size bytes of line, and the end of the line.  Returns the size then. */
 static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *text, size_t len)
 {
@@ -78,8 +34,8 @@ static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *t
     size_t taken;
 
     for (; len > 0; text += taken, len -= taken) {
-        char out[VISIBLE_MAX];
-        size_t more = visible(text, len, out, &taken);
+        char out[TEXT_VISIBLE_MAX];
+        size_t more = text_visible(text, len, out, &taken);
         if (size <= ROOM)
             cut = size;
         if (size + more > DIAG_LINE_MAX - 1) {

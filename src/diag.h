@@ -3,10 +3,8 @@
  * Every message to standard error: the whole line is built first and written in one write(2),
  * "filemon: " before it and a newline after it.
  *
- * A message is one line, and shows what it quotes without obeying it: control bytes, a backslash
- * and bytes that are not UTF-8 stand as \n, \t, \r, \\ or \x1b; so do the controls U+0080 to
- * U+009F, byte by byte, since terminals obey those too.  All other UTF-8 passes.  As the backslash
- * is escaped, what stands there says exactly which bytes it was.
+ * A message is one line, and shows what it quotes without obeying it: see text_visible().  As the
+ * backslash is escaped, what stands there says exactly which bytes it was.
  */
 #ifndef FILEMON_DIAG_H
 #define FILEMON_DIAG_H

@@ -2,6 +2,7 @@
 #include "text.h"
 
 #include <errno.h>
+#include <string.h>
 
 static bool is_digit(char c)
 {
@@ -54,4 +55,56 @@ size_t text_utf8(const char *text, size_t len, bool *valid)
             ;
     *valid = got == want;
     return got;
+}
+
+static size_t escape(unsigned char byte, char *out)
+{
+    static const char letters[256] = {['\t'] = 't', ['\n'] = 'n', ['\r'] = 'r', ['\\'] = '\\'};
+    static const char digits[] = "0123456789abcdef";
+
+    out[0] = '\\';
+    if (letters[byte] != '\0') {
+        out[1] = letters[byte];
+        return 2;
+    }
+    out[1] = 'x';
+    out[2] = digits[byte >> 4];
+    out[3] = digits[byte & 15];
+    return 4;
+}
+
+/* Marks of the general punctuation, which begins with E2 80: see the header. */
+static bool is_invisible_punctuation(unsigned char second, unsigned char third)
+{
+    if (second == 0x80)
+        return (third >= 0x8b && third <= 0x8f) || (third >= 0xa8 && third <= 0xae);
+    return second == 0x81 && third >= 0xa0 && third <= 0xaf;
+}
+
+static bool is_obeyed(const char *character, size_t len)
+{
+    const unsigned char *bytes = (const unsigned char *)character;
+
+    if (len == 1)
+        return bytes[0] < 0x20 || bytes[0] == 0x7f;
+    if (bytes[0] == 0xe2)
+        return is_invisible_punctuation(bytes[1], bytes[2]);
+    return (bytes[0] == 0xc2 && bytes[1] < 0xa0) || /* C1 */
+           (bytes[0] == 0xd8 && bytes[1] == 0x9c) ||
+           (len == 3 && memcmp(bytes, "\xef\xbb\xbf", 3) == 0);
+}
+
+size_t text_visible(const char *text, size_t len, char out[static TEXT_VISIBLE_MAX], size_t *taken)
+{
+    bool valid;
+    size_t size = 0;
+
+    *taken = text_utf8(text, len, &valid);
+    if (valid && text[0] != '\\' && !is_obeyed(text, *taken)) {
+        memcpy(out, text, *taken);
+        return *taken;
+    }
+    for (size_t i = 0; i < *taken; i++)
+        size += escape((unsigned char)text[i], out + size);
+    return size;
 }

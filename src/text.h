@@ -20,4 +20,17 @@ int text_number(const char *text, size_t len, int64_t min, int64_t max, int64_t 
  */
 size_t text_utf8(const char *text, size_t len, bool *valid);
 
+/* The most bytes text_visible() makes of one character; and the most of each byte of it. */
+#define TEXT_VISIBLE_MAX 16
+#define TEXT_VISIBLE_BYTE_MAX 4
+
+/*
+ * The first character of the len bytes (at least one) as it shall be seen, *taken being how many of
+ * them it is.  Control bytes, a backslash and bytes that are not UTF-8 stand as \n, \t, \r, \\ or
+ * \x1b; so do, byte by byte, the controls U+0080 to U+009F and the marks that would turn or break
+ * the line they stand in (U+061C, U+200B to U+200F, U+2028 to U+202E, U+2060 to U+206F, U+FEFF).
+ * Returns how many bytes of out it became.
+ */
+size_t text_visible(const char *text, size_t len, char out[static TEXT_VISIBLE_MAX], size_t *taken);
+
 #endif

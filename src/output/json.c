@@ -1,100 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "output/json.h"
 
-#include <stdint.h>
-#include <stdio.h>
 #include <string.h>
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+#include "output/value.h"
+#include "text.h"
 
-/* Longest: \u0001 for one byte. */
-#define ESCAPED_MAX 6
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 /* Keys, numbers, flags and all that does not depend on the event. */
 #define FIXED_MAX 1024
 
-static const char hex_digits[] = "0123456789abcdef";
-
 static char *put(char *at, const char *bytes, size_t size)
 {
-    memcpy(at, bytes, size);
-    return at + size;
-}
-
-static char *put_hex(char *at, const char *bytes, size_t size)
-{
-    *at++ = '"';
-    for (size_t i = 0; i < size; i++) {
-        unsigned char byte = (unsigned char)bytes[i];
-
-        *at++ = hex_digits[byte >> 4];
-        *at++ = hex_digits[byte & 15];
-    }
-    *at++ = '"';
-    return at;
-}
-
-static char *put_integer(char *at, int64_t value)
-{
-    char digits[20];
-    size_t start = sizeof(digits);
-    uint64_t left = value < 0 ? -(uint64_t)value : (uint64_t)value;
-
-    if (value < 0)
-        *at++ = '-';
-    do {
-        digits[--start] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left != 0);
-    return put(at, digits + start, sizeof(digits) - start);
-}
-
-/* A string that needs no escapes: all those of our own tables. */
-static char *put_word(char *at, const char *word)
-{
-    *at++ = '"';
-    at = put(at, word, strlen(word));
-    *at++ = '"';
-    return at;
-}
-
-static char *put_octal(char *at, int mode)
-{
-    char digits[16];
-
-    snprintf(digits, sizeof(digits), "0%03o", (unsigned int)mode);
-    return put_word(at, digits);
-}
-
-/*
- * How many bytes from here make one character, or one maximal ill-formed part (*valid false): the
- * byte that cannot stand where it does begins the next one.  first is 0x80 or more; Unicode, table
- * 3-7.
- */
-static size_t utf8_length(const unsigned char *s, const unsigned char *end, bool *valid)
-{
-    unsigned char first = s[0], low = 0x80, high = 0xbf;
-    size_t want = first < 0xe0 ? 2 : first < 0xf0 ? 3 : 4, got = 1;
-
-    *valid = false;
-    if (first < 0xc2 || first > 0xf4)
-        return 1;
-    if (first == 0xe0)
-        low = 0xa0; /* overlong */
-    else if (first == 0xed)
-        high = 0x9f; /* surrogates */
-    else if (first == 0xf0)
-        low = 0x90; /* overlong */
-    else if (first == 0xf4)
-        high = 0x8f; /* past U+10FFFF */
-
-    while (got < want && s + got < end && s[got] >= low && s[got] <= high) {
-        low = 0x80;
-        high = 0xbf;
-        got++;
-    }
-    *valid = got == want;
-    return got;
+    return mempcpy(at, bytes, size);
 }
 
 static char *put_escape(char *at, unsigned char c)
@@ -110,18 +29,16 @@ static char *put_escape(char *at, unsigned char c)
         return at;
     }
     at = put(at, "u00", 3);
-    *at++ = hex_digits[c >> 4];
-    *at++ = hex_digits[c & 15];
-    return at;
+    return value_put_hex(at, (const char *)&c, 1);
 }
 
-static char *put_multibyte(char *at, const unsigned char *s, size_t length, bool valid)
+static char *put_multibyte(char *at, const char *s, size_t length, bool valid)
 {
     if (!valid)
         return put(at, REPLACEMENT, 3);
-    if (s[0] == 0xc2 && s[1] < 0xa0)
-        return put_escape(at, s[1]); /* a C1 control: U+0080 to U+009F are C2 80 to C2 9F */
-    return put(at, (const char *)s, length);
+    if ((unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0)
+        return put_escape(at, (unsigned char)s[1]); /* a C1 control: U+0080 to U+009F */
+    return put(at, s, length);
 }
 
 static bool is_plain(unsigned char c)
@@ -129,66 +46,55 @@ static bool is_plain(unsigned char c)
     return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
 }
 
-/* Bytes chosen by an adversary.  *valid becomes false where they are not UTF-8. */
-static char *put_string(char *at, const char *bytes, size_t size, bool *valid)
+char *json_put_string(char *at, const char *bytes, size_t size)
 {
-    const unsigned char *s = (const unsigned char *)bytes, *end = s + size;
+    const char *end = bytes + size;
 
     *at++ = '"';
-    while (s < end) {
-        bool whole;
-        size_t length;
+    while (bytes < end) {
+        unsigned char first = (unsigned char)*bytes;
+        size_t length = 1;
+        bool valid;
 
-        if (is_plain(*s)) {
-            *at++ = (char)*s++;
-        } else if (*s < 0x80) {
-            at = put_escape(at, *s++);
+        if (is_plain(first)) {
+            *at++ = *bytes;
+        } else if (first < 0x80) {
+            at = put_escape(at, first);
         } else {
-            length = utf8_length(s, end, &whole);
-            at = put_multibyte(at, s, length, whole);
-            s += length;
-            *valid &= whole;
+            length = text_utf8(bytes, (size_t)(end - bytes), &valid);
+            at = put_multibyte(at, bytes, length, valid);
         }
+        bytes += length;
     }
     *at++ = '"';
     return at;
 }
 
-/* The fields that are not in every record that may carry them. */
-static bool is_absent(const struct event *event, const struct field *field, bool path_valid)
+/* A string that needs no escapes. */
+static char *put_word(char *at, const char *word, size_t size)
 {
-    if ((field->codes & (1u << event->code)) == 0)
-        return true;
-    if (field->kind == FIELD_MODE)
-        return event->mode == EVENT_NO_MODE;
-    return field->kind == FIELD_PATH_HEX && path_valid;
+    *at++ = '"';
+    at = put(at, word, size);
+    *at++ = '"';
+    return at;
 }
 
-static char *put_value(char *at, const struct event *event, const struct field *field,
-                       bool *path_valid)
+static char *put_value(char *at, const struct value *value)
 {
-    char text[EVENT_FLAGS_SIZE];
-    bool comm_valid = true; /* not asked for: a comm has no hexadecimal form */
-
-    switch (field->kind) {
-    case FIELD_CODE:
-        return put_word(at, event_code_name(event->code));
-    case FIELD_COMM:
-        return put_string(at, event->comm, strlen(event->comm), &comm_valid);
-    case FIELD_INT:
-        return put_integer(at, field->get(event));
-    case FIELD_PATH:
-        return put_string(at, event->path, event->path != NULL ? event->path_len : 0, path_valid);
-    case FIELD_PATH_HEX:
-        return put_hex(at, event->path, event->path_len);
-    case FIELD_FLAGS:
-        return put_word(at, event_flags_string(event->flags, text));
-    case FIELD_MODE:
-        return put_octal(at, event->mode);
-    case FIELD_ERRNO:
-        return put_word(at, event_errno_name(-event->fd, text));
-    case FIELD_REASON:
-        return put_word(at, event_reason_name(event->reason));
+    switch (value->kind) {
+    case VALUE_NONE:
+        break;
+    case VALUE_INTEGER:
+        return value_put_integer(at, value->integer);
+    case VALUE_WORD:
+        return put_word(at, value->bytes, value->size);
+    case VALUE_BYTES:
+        return json_put_string(at, value->bytes, value->size);
+    case VALUE_HEX:
+        *at++ = '"';
+        at = value_put_hex(at, value->bytes, value->size);
+        *at++ = '"';
+        break;
     }
     return at;
 }
@@ -198,24 +104,23 @@ size_t json_bound(const struct event *event)
     size_t path = event->path != NULL ? event->path_len : 0;
     size_t comm = event->comm != NULL ? strlen(event->comm) : 0;
 
-    return FIXED_MAX + comm * ESCAPED_MAX + path * (ESCAPED_MAX + 2);
+    return FIXED_MAX + JSON_STRING_BOUND(comm) + JSON_STRING_BOUND(path) + 2 * path;
 }
 
 size_t json_record(char *buf, const struct event *event)
 {
-    bool path_valid = true;
     char *at = buf, before = '{';
+    struct value value;
 
     for (size_t i = 0; i < field_count; i++) {
-        const struct field *field = &field_table[i];
-
-        if (is_absent(event, field, path_valid))
+        value_get(&value, &field_table[i], event);
+        if (value.kind == VALUE_NONE)
             continue;
         *at++ = before;
         before = ',';
-        at = put_word(at, field->key);
+        at = put_word(at, field_table[i].key, strlen(field_table[i].key));
         *at++ = ':';
-        at = put_value(at, event, field, &path_valid);
+        at = put_value(at, &value);
     }
     at = put(at, "}\n", 2);
     return (size_t)(at - buf);

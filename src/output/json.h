@@ -20,4 +20,9 @@ size_t json_bound(const struct event *event);
  */
 size_t json_record(char *buf, const struct event *event);
 
+/* Writes the bytes as a string, as described above, in at most JSON_STRING_BOUND(size) bytes and
+ * without a NUL; returns its end. */
+#define JSON_STRING_BOUND(size) (6 * (size) + 2)
+char *json_put_string(char *at, const char *bytes, size_t size);
+
 #endif

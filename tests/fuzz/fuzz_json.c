@@ -4,7 +4,8 @@
  * accepts it and finds the path in it.  libFuzzer's entry:
  *
  *   clang -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined \
- *       -o fuzz_json tests/fuzz/fuzz_json.c src/output/json.c src/event/event.c -ljansson
+ *       -o fuzz_json tests/fuzz/fuzz_json.c src/output/json.c src/output/value.c \
+ *       src/event/event.c src/text.c -ljansson
  */
 #include <jansson.h>
 #include <stdlib.h>

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -105,12 +107,69 @@ static void test_ill_formed_utf8(void **state)
     check_utf8("\xc3\xb1", 1, 1, false);
 }
 
+static void check_visible(const char *text, const char *expected)
+{
+    char *seen = malloc(TEXT_VISIBLE_BYTE_MAX * strlen(text) + 1), *at = seen;
+    size_t taken;
+
+    for (const char *rest = text; *rest != '\0'; rest += taken) {
+        char out[TEXT_VISIBLE_MAX];
+        size_t size = text_visible(rest, strlen(rest), out, &taken);
+
+        assert_in_range(taken, 1, 4);
+        assert_in_range(size, 1, TEXT_VISIBLE_BYTE_MAX * taken);
+        at = mempcpy(at, out, size);
+    }
+    *at = '\0';
+    assert_string_equal(seen, expected);
+    free(seen);
+}
+
+static void test_visible(void **state)
+{
+    (void)state;
+    check_visible(
+        "/etc/ma\xc3\xb1"
+        "ana \xe2\x82\xac \xf0\x9f\x98\x80",
+        "/etc/ma\xc3\xb1"
+        "ana \xe2\x82\xac \xf0\x9f\x98\x80");
+    check_visible("\x1b[2J\n\t\r\\\x7f", "\\x1b[2J\\n\\t\\r\\\\\\x7f");
+    check_visible("\xff\xe2\x82z\xc2\x80\xc2\x9f\xc2\xa0",
+                  "\\xff\\xe2\\x82z\\xc2\\x80\\xc2\\x9f\xc2\xa0");
+}
+
+/* Marks that a terminal obeys without showing them, and their neighbours that it shows. */
+static void test_marks_are_visible(void **state)
+{
+    static const char *const obeyed[] = {"\xd8\x9c",     "\xe2\x80\x8b", "\xe2\x80\x8f",
+                                         "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa0",
+                                         "\xe2\x81\xaf", "\xef\xbb\xbf"};
+    static const char *const shown[] = {"\xd8\x9b",     "\xe2\x80\x8a", "\xe2\x80\x90",
+                                        "\xe2\x80\xa7", "\xe2\x80\xaf", "\xe2\x81\x9f",
+                                        "\xe2\x81\xb0", "\xef\xbb\xbe", "\xe3\x80\x8b"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof obeyed / sizeof obeyed[0]; i++) {
+        char expected[16] = "", *at = expected;
+
+        for (const char *byte = obeyed[i]; *byte != '\0'; byte++)
+            at += sprintf(at, "\\x%02x", (unsigned char)*byte);
+        check_visible(obeyed[i], expected);
+    }
+    for (size_t i = 0; i < sizeof shown / sizeof shown[0]; i++)
+        check_visible(shown[i], shown[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_what_is_no_number),
-        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_what_is_no_number),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_ill_formed_utf8),
+        cmocka_unit_test(test_visible),
+        cmocka_unit_test(test_marks_are_visible),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

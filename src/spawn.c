@@ -5,12 +5,32 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+int spawn_find(const char *program, char path[static PATH_MAX])
+{
+    const char *dirs = getenv("PATH");
+    int result = -ENOENT;
+
+    while (dirs && *dirs) {
+        int len = (int)strcspn(dirs, ":");
+
+        if (snprintf(path, PATH_MAX, "%.*s/%s", len, dirs, program) < PATH_MAX) {
+            if (access(path, X_OK) == 0)
+                return 0;
+            if (access(path, F_OK) == 0)
+                result = -EACCES;
+        }
+        dirs += len + (dirs[len] == ':');
+    }
+    return result;
+}
 
 static char **environment_with(char *const *more)
 {

@@ -3,6 +3,7 @@
 #ifndef FILEMON_SPAWN_H
 #define FILEMON_SPAWN_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -29,6 +30,10 @@ struct spawned {
  * Without hold, an exec that fails is this call's result: 0, or -errno and no process.
  */
 int spawn_start(const struct spawn *spawn, struct spawned *spawned);
+
+/* Where a program is found in PATH.  0; -EACCES where it is there and may not be executed; -ENOENT.
+ */
+int spawn_find(const char *program, char path[static PATH_MAX]);
 
 /* Lets a held one go.  0, or the -errno of its exec; then it has ended, and has been waited for. */
 int spawn_release(struct spawned *spawned);

@@ -7,14 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "engine/finding.h"
 #include "engine/stap/module.h"
 #include "engine/stap/system.h"
-
-/* A thing that is needed.  Its mend is a command or a sentence; empty where nothing is amiss. */
-struct finding {
-    char what[160];
-    char mend[400];
-};
 
 enum { MODULES, LOCKDOWN, RIGHTS, STAPRUN, MODULE, STAP, HEADERS, SYMBOLS, FINDINGS };
 
@@ -30,22 +25,6 @@ static bool in_group(const char *name)
         if (groups[i] == group->gr_gid)
             return true;
     return getegid() == group->gr_gid;
-}
-
-static bool in_path(const char *program)
-{
-    const char *dirs = getenv("PATH");
-    char path[PATH_MAX];
-
-    while (dirs && *dirs) {
-        size_t len = strcspn(dirs, ":");
-
-        snprintf(path, sizeof(path), "%.*s/%s", (int)len, dirs, program);
-        if (access(path, X_OK) == 0)
-            return true;
-        dirs += len + (dirs[len] == ':');
-    }
-    return false;
 }
 
 static void first_line(const char *path, char *line, size_t size)
@@ -97,10 +76,48 @@ static void check_rights(struct finding *finding)
                  getenv("USER") ? getenv("USER") : "USER");
 }
 
+static void check_staprun(struct finding *finding)
+{
+    char path[PATH_MAX];
+    int result = spawn_find("staprun", path);
+
+    snprintf(finding->what, sizeof(finding->what), "staprun");
+    if (result == -EACCES)
+        snprintf(finding->mend, sizeof(finding->mend),
+                 "it may not be executed: be root, or join the groups stapusr and stapdev");
+    else if (result < 0)
+        snprintf(finding->mend, sizeof(finding->mend), "apt-get install systemtap-runtime");
+}
+
+/* The first symbol can be at 0 by right: that of the first processor's variables is. */
+static bool shows_addresses(FILE *symbols)
+{
+    char line[256];
+
+    while (fgets(line, sizeof(line), symbols))
+        if (strtoull(line, NULL, 16) != 0)
+            return true;
+    return false;
+}
+
+static void check_symbols(struct finding *finding)
+{
+    FILE *symbols = fopen(SYSTEM_KALLSYMS, "re");
+
+    snprintf(finding->what, sizeof(finding->what), "the kernel's symbols in /proc/kallsyms");
+    if (!symbols)
+        snprintf(finding->mend, sizeof(finding->mend),
+                 "this kernel was built without CONFIG_KALLSYMS");
+    else if (!shows_addresses(symbols))
+        snprintf(finding->mend, sizeof(finding->mend),
+                 "be root for the first run, with: sysctl kernel.kptr_restrict=1");
+    if (symbols)
+        fclose(symbols);
+}
+
 static void check_build(struct finding findings[FINDINGS], const struct module *module)
 {
-    char headers[PATH_MAX], line[128];
-    FILE *symbols = fopen(SYSTEM_KALLSYMS, "re");
+    char headers[PATH_MAX];
 
     snprintf(findings[STAP].what, sizeof(findings[STAP].what), "stap %s", module->version);
     if (!module->version[0])
@@ -111,65 +128,42 @@ static void check_build(struct finding findings[FINDINGS], const struct module *
     if (access(headers, R_OK | X_OK) < 0)
         snprintf(findings[HEADERS].mend, sizeof(findings[HEADERS].mend),
                  "apt-get install linux-headers-%s", module->release);
-    snprintf(findings[SYMBOLS].what, sizeof(findings[SYMBOLS].what),
-             "the kernel's symbols in /proc/kallsyms");
-    if (!symbols || !fgets(line, sizeof(line), symbols))
-        snprintf(findings[SYMBOLS].mend, sizeof(findings[SYMBOLS].mend),
-                 "this kernel was built without CONFIG_KALLSYMS");
-    else if (strtoull(line, NULL, 16) == 0 && geteuid() != 0)
-        snprintf(findings[SYMBOLS].mend, sizeof(findings[SYMBOLS].mend),
-                 "sysctl kernel.kptr_restrict=0, or be root for the first run");
-    if (symbols)
-        fclose(symbols);
+    check_symbols(&findings[SYMBOLS]);
 }
 
 /* A module that is there spares stap, headers and symbols. */
 static void check_module(struct finding findings[FINDINGS], const struct engine_config *config)
 {
+    struct finding *finding = &findings[MODULE];
     struct module module;
+    int result = module_identify(&module, config);
 
-    if (module_identify(&module, config) < 0) {
-        snprintf(findings[MODULE].what, sizeof(findings[MODULE].what), "a place for the module");
-        snprintf(findings[MODULE].mend, sizeof(findings[MODULE].mend), "give --module-dir");
+    if (result < 0) {
+        snprintf(finding->what, sizeof(finding->what), "a place for the module");
+        snprintf(finding->mend, sizeof(finding->mend), "give --module-dir");
         return;
     }
-    if (module_find(&module) == 0) {
-        snprintf(findings[MODULE].what, sizeof(findings[MODULE].what), "the module, built already");
+    result = module_find(&module);
+    if (result == -ENOENT) {
+        check_build(findings, &module);
         return;
     }
-    check_build(findings, &module);
-}
-
-static void print(FILE *out, const struct finding *finding)
-{
-    if (!out || !finding->what[0])
-        return;
-    if (!finding->mend[0])
-        fprintf(out, "  ok       %s\n", finding->what);
-    else
-        fprintf(out, "  missing  %s\n           %s\n", finding->what, finding->mend);
+    snprintf(finding->what, sizeof(finding->what), "the module, built already");
+    if (result < 0)
+        snprintf(
+            finding->mend, sizeof(finding->mend),
+            "%.200s could have been written by others: remove it, or give another --module-dir",
+            module.path);
 }
 
 int stap_check(const struct engine_config *config, FILE *out, char *why, size_t why_size)
 {
     struct finding findings[FINDINGS] = {0};
-    int result = 0;
 
     check_modules(&findings[MODULES]);
     check_lockdown(&findings[LOCKDOWN]);
     check_rights(&findings[RIGHTS]);
-    snprintf(findings[STAPRUN].what, sizeof(findings[STAPRUN].what), "staprun");
-    if (!in_path("staprun"))
-        snprintf(findings[STAPRUN].mend, sizeof(findings[STAPRUN].mend),
-                 "apt-get install systemtap-runtime");
+    check_staprun(&findings[STAPRUN]);
     check_module(findings, config);
-    for (int i = 0; i < FINDINGS; i++) {
-        print(out, &findings[i]);
-        if (findings[i].mend[0] && result == 0) {
-            result = -ENOSYS;
-            if (why)
-                snprintf(why, why_size, "%s: %s", findings[i].what, findings[i].mend);
-        }
-    }
-    return result;
+    return findings_report(findings, FINDINGS, out, why, why_size);
 }

@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <glob.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -33,6 +32,8 @@ static const char *const flags[] = {
     "-D", "MAXSKIPPED=1000000000",
     "-D", "INTERRUPTIBLE=0",
 };
+#define KILL_MS 1000 /* a process that was killed is gone by then */
+
 #define N_FLAGS (sizeof(flags) / sizeof(flags[0]))
 
 /* ---- Names ------------------------------------------------------------------------------------
@@ -72,7 +73,7 @@ static int compose(char *to, size_t size, const char *format, ...)
 
 static void ask_version(char *version, size_t size)
 {
-    char *argv[] = {"stap", "--version", NULL}, text[512] = "";
+    char *argv[] = {"stap", "--version", NULL}, text[512] = "", said[64];
     struct spawned stap;
     int fds[2];
     size_t len = 0;
@@ -89,49 +90,45 @@ static void ask_version(char *version, size_t size)
     close(fds[0]);
     if (started == 0)
         waitpid(stap.pid, NULL, 0);
-    if (sscanf(text, "%*[^(](version %63[^,)]", text) == 1)
-        compose(version, size, "%s", text);
-}
-
-static bool find_stap(struct stat *st)
-{
-    char path[PATH_MAX];
-
-    for (const char *dirs = getenv("PATH"); dirs && *dirs;) {
-        size_t len = strcspn(dirs, ":");
-
-        if (compose(path, sizeof(path), "%.*s/stap", (int)len, dirs) == 0 && stat(path, st) == 0)
-            return true;
-        dirs += len + (dirs[len] == ':');
-    }
-    return false;
+    if (sscanf(text, "%*[^(](version %63[^,)]", said) == 1)
+        compose(version, size, "%s", said);
 }
 
 /*
  * stap takes longer to say its version than we have to start, so what it said is kept beside the
  * modules: a symbolic link, named after the program's size and time, to the version.
  */
-static void stap_version(char *version, size_t size, const char *dir)
+static int version_link(char link[static PATH_MAX], const struct module *module)
 {
-    char link[PATH_MAX], text[64] = "";
+    char path[PATH_MAX];
     struct stat st;
 
-    version[0] = '\0';
-    if (!find_stap(&st))
-        return;
-    if (compose(link, sizeof(link), "%s/stap.%llx.%llx", dir, (unsigned long long)st.st_size,
-                (unsigned long long)st.st_mtim.tv_sec) < 0)
-        return;
-    if (readlink(link, text, sizeof(text) - 1) > 0) {
-        compose(version, size, "%s", text);
-        return;
-    }
-    ask_version(version, size);
-    if (version[0] && symlink(version, link) < 0)
-        diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno)); /* no such directory yet */
+    if (spawn_find("stap", path) < 0 || stat(path, &st) < 0)
+        return -ENOENT;
+    return compose(link, PATH_MAX, "%s/stap.%llx.%llx", module->top, (unsigned long long)st.st_size,
+                   (unsigned long long)st.st_mtim.tv_sec);
 }
 
-static int module_dir(char *dir, size_t size, const char *given)
+static void remember_version(const struct module *module)
+{
+    char link[PATH_MAX];
+
+    if (version_link(link, module) == 0 && symlink(module->version, link) < 0 && errno != EEXIST)
+        diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno));
+}
+
+static void find_version(struct module *module)
+{
+    char link[PATH_MAX];
+
+    if (version_link(link, module) < 0)
+        return;
+    if (readlink(link, module->version, sizeof(module->version) - 1) > 0)
+        return;
+    ask_version(module->version, sizeof(module->version));
+}
+
+static int find_top(char *dir, size_t size, const char *given)
 {
     const char *cache = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char absolute[PATH_MAX];
@@ -148,11 +145,20 @@ static int module_dir(char *dir, size_t size, const char *given)
     return compose(dir, size, "%s/.cache/filemon", home);
 }
 
+static int name_module(struct module *module)
+{
+    uint64_t version;
+
+    find_version(module);
+    version = hash_bytes(0xcbf29ce484222325ULL, module->version, strlen(module->version));
+    compose(module->name, sizeof(module->name), MODULE_PREFIX "%012llx_%08x",
+            (unsigned long long)(hash_script() >> 16), (unsigned int)version);
+    return compose(module->path, sizeof(module->path), "%s/%s.ko", module->dir, module->name);
+}
+
 int module_identify(struct module *module, const struct engine_config *config)
 {
-    char dir[PATH_MAX];
     struct utsname uts;
-    uint64_t version;
     int result;
 
     memset(module, 0, sizeof(*module));
@@ -162,53 +168,59 @@ int module_identify(struct module *module, const struct engine_config *config)
     if (result == 0 && (strchr(module->release, '/') || module->release[0] == '.'))
         result = -EINVAL;
     if (result == 0)
-        result = module_dir(dir, sizeof(dir), config->module_dir);
+        result = find_top(module->top, sizeof(module->top), config->module_dir);
     if (result == 0)
-        result = compose(module->dir, sizeof(module->dir), "%s/%s", dir, module->release);
-    if (result < 0) {
+        result = compose(module->dir, sizeof(module->dir), "%s/%s", module->top, module->release);
+    if (result == 0)
+        result = name_module(module);
+    if (result < 0)
         diag(DIAG_ERROR, "no place for the probe module of kernel %s: %s",
              config->kernel ? config->kernel : uts.release, strerror(-result));
-        return result;
-    }
-    stap_version(module->version, sizeof(module->version), dir);
-    version = hash_bytes(0xcbf29ce484222325ULL, module->version, strlen(module->version));
-    compose(module->name, sizeof(module->name), MODULE_PREFIX "%012llx_%08x",
-            (unsigned long long)(hash_script() >> 16), (unsigned int)version);
-    return compose(module->path, sizeof(module->path), "%s/%s.ko", module->dir, module->name);
+    return result;
+}
+
+static bool is_version_of(const char *file, const struct module *module)
+{
+    size_t script = (size_t)(strrchr(module->name, '_') - module->name) + 1, len = strlen(file);
+
+    return len > script + 3 && !strncmp(file, module->name, script) &&
+           !strcmp(file + len - 3, ".ko");
 }
 
 /* Without stap: a module of this script, whichever stap it was built by. */
 static void find_any_version(struct module *module)
 {
-    char pattern[PATH_MAX];
-    glob_t found;
+    DIR *dir = opendir(module->dir);
+    struct dirent *entry;
 
-    if (compose(pattern, sizeof(pattern), "%s/%.*s_*.ko", module->dir,
-                (int)(strrchr(module->name, '_') - module->name), module->name) < 0)
-        return;
-    if (glob(pattern, 0, NULL, &found) != 0)
-        return;
-    compose(module->path, sizeof(module->path), "%s", found.gl_pathv[found.gl_pathc - 1]);
-    globfree(&found);
+    while (dir && (entry = readdir(dir)))
+        if (is_version_of(entry->d_name, module))
+            compose(module->path, sizeof(module->path), "%s/%s", module->dir, entry->d_name);
+    if (dir)
+        closedir(dir);
+}
+
+/* Can nobody but root and us change what is there?  Where the sticky bit is set, what is ours in a
+ * directory of all is. */
+static bool is_safe(const char *path, mode_t type)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && (st.st_mode & S_IFMT) == type &&
+           (st.st_uid == 0 || st.st_uid == geteuid()) &&
+           (!(st.st_mode & (S_IWGRP | S_IWOTH)) || (type == S_IFDIR && st.st_mode & S_ISVTX));
 }
 
 int module_find(struct module *module)
 {
-    struct stat st;
-
     if (!module->version[0])
         find_any_version(module);
-    if (stat(module->path, &st) < 0)
+    if (access(module->path, F_OK) < 0)
         return -ENOENT;
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)) ||
-        !S_ISREG(st.st_mode)) {
-        diag(DIAG_ERROR,
-             "%s could have been written by others: not loaded into the kernel; remove it, or "
-             "give another --module-dir",
-             module->path);
-        return -EPERM;
-    }
-    return 0;
+    return is_safe(module->top, S_IFDIR) && is_safe(module->dir, S_IFDIR) &&
+                   is_safe(module->path, S_IFREG)
+               ? 0
+               : -EPERM;
 }
 
 void module_headers(char path[static PATH_MAX], const char *release)
@@ -459,12 +471,13 @@ static int prepare_work(struct module_build *build, const struct module *module,
     char headers[PATH_MAX];
     int result = make_directories(module->dir);
 
-    module_headers(headers, module->release);
     if (result < 0) {
         diag(DIAG_ERROR, "cannot keep modules in %s: %s; give another --module-dir", module->dir,
              strerror(-result));
         return result;
     }
+    remember_version(module);
+    module_headers(headers, module->release);
     result = make_work(build);
     if (result < 0) {
         diag(DIAG_ERROR, "cannot build below /tmp: %s", strerror(-result));
@@ -577,9 +590,12 @@ static int copy(int from, int to)
     char bytes[65536];
     ssize_t n;
 
-    while ((n = read(from, bytes, sizeof(bytes))) > 0)
-        if (write(to, bytes, (size_t)n) != n)
-            return errno ? -errno : -EIO;
+    while ((n = read(from, bytes, sizeof(bytes))) > 0) {
+        ssize_t written = write(to, bytes, (size_t)n);
+
+        if (written != n)
+            return written < 0 ? -errno : -ENOSPC;
+    }
     return n < 0 || fsync(to) < 0 ? -errno : 0;
 }
 
@@ -647,12 +663,23 @@ static void remove_tree(int at, const char *name)
     unlinkat(at, name, AT_REMOVEDIR);
 }
 
+/* stap and its compilers, which could still write to the directory: their end is that of the pipe.
+ */
+static void kill_stap(const struct module_build *build)
+{
+    struct pollfd pollfd = {.fd = build->output, .events = POLLIN};
+    char bytes[4096];
+
+    kill(-build->stap.pid, SIGKILL);
+    waitpid(build->stap.pid, NULL, 0);
+    while (poll(&pollfd, 1, KILL_MS) > 0 && read(build->output, bytes, sizeof(bytes)) > 0)
+        ;
+}
+
 void module_build_end(struct module_build *build)
 {
-    if (build->stap.pid > 0) {
-        kill(-build->stap.pid, SIGKILL); /* its compilers, too */
-        waitpid(build->stap.pid, NULL, 0);
-    }
+    if (build->stap.pid > 0)
+        kill_stap(build);
     if (build->output >= 0)
         close(build->output);
     if (build->log_fd >= 0)

@@ -21,9 +21,10 @@
 
 struct module {
     char release[sizeof(((struct utsname *)0)->release)];
-    char version[64]; /* stap's, as it names it ("4.8/0.188"); empty: no stap */
-    char name[64];    /* without ".ko" */
-    char dir[PATH_MAX];
+    char version[64];   /* stap's, as it names it ("4.8/0.188"); empty: no stap */
+    char name[64];      /* without ".ko" */
+    char top[PATH_MAX]; /* MODULE_DIR */
+    char dir[PATH_MAX]; /* MODULE_DIR/RELEASE */
     char path[PATH_MAX];
 };
 
@@ -34,8 +35,9 @@ struct module {
 int module_identify(struct module *module, const struct engine_config *config);
 
 /*
- * Is it there?  0; -ENOENT; -EPERM, with a message given, where others could have written it: it
- * will be loaded into the kernel.
+ * Is it there?  0; -ENOENT; -EPERM where others could have put it there or could change it, which
+ * will be loaded into the kernel: the file, MODULE_DIR and MODULE_DIR/RELEASE must be root's or
+ * ours alone.
  */
 int module_find(struct module *module);
 

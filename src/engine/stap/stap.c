@@ -484,6 +484,10 @@ static int find_or_build(struct engine *engine)
         result = module_find(&engine->module);
     if (result == -ENOENT)
         return start_build(engine);
+    if (result == -EPERM)
+        diag(DIAG_ERROR,
+             "%s could have been written by others: remove it, or give another --module-dir",
+             engine->module.path);
     if (result < 0)
         return result;
     if (!engine->config->prepare)

@@ -127,7 +127,7 @@ $(helpers):
 helpers: $(helpers)
 
 # The parts that sanitizers have something to say about, or all.
-parts := unit $(if $(SANITIZE),,records docs lint live vm)
+parts := unit cli $(if $(SANITIZE),,records docs lint live vm)
 packages := $(packages_build) $(packages_check) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.
@@ -136,7 +136,7 @@ deps:
 	@tests/packages $(packages)
 
 check: deps
-	@$(MAKE) all unit helpers
+	@$(MAKE) all unit cli helpers
 	@BUILD=$(BUILD) tests/run $(parts)
 
 demo:

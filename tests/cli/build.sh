@@ -1,0 +1,370 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The probe module: built once, by a stap that may fail in every way, and loaded only where it is
+# trusted.
+
+watches_and_stops() {
+    watches <<'END'
+wait
+END
+    start "$@"
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+# stap was given a directory of its own, and nothing is left of it.
+work_directory_is_gone() {
+    work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p' | tail -n 1)
+    case $work in /tmp/filemon.*) ;; *) false ;; esac
+    [ ! -e "$work" ]
+}
+
+test_the_first_run_builds_and_others_do_not() {
+    scenario stap <<'END'
+keep
+build
+END
+    watches_and_stops -n nothing-of-that-name
+    logged 1 'stap -p4'
+    logged 1 '^staprun .*/filemon_[0-9a-f]*_[0-9a-f]*\.ko$'
+    said "first run on kernel $release: building the probe module with stap 9.9/0.999, once"
+    said "the module is built (.* s) and kept: $modules/$release/filemon_"
+    work_directory_is_gone
+    cmp standin/script.stp "$CLI/../../stap/monitorFicheros.stp"
+    printf '%s\n' 'ffffffff81000000 T _text' 'ffffffff81000010 T uprobe_unregister' |
+        cmp - standin/System.map
+
+    rm standin/log
+    for name in other-name 'third name'; do
+        watches_and_stops -n "$name" -x -D 3 "/path of $name" -X /path/x
+        unsaid 'first run'
+    done
+    logged 0 'stap -p4'
+    logged 0 'stap --version'
+    logged 2 ^staprun
+}
+
+test_prepare_builds_it_and_says_so() {
+    for expected in 'the module is built' 'the module is there'; do
+        "$tested" --prepare --module-dir "$modules" > out 2> err
+        said "$expected.*: $modules/$release/filemon_.*\.ko\$"
+        [ ! -s out ]
+    done
+    logged 1 'stap -p4'
+    logged 0 ^staprun
+}
+
+test_prepare_for_another_kernel() {
+    mkdir -p root/lib/modules/6.1.0-99-other/build
+    printf '%s\n' 'ffffffff81000000 T _text' 'ffffffff81000020 t other' > kallsyms
+    scenario stap <<'END'
+keep
+build
+END
+    "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err
+    said "kept: $PWD/relative/6.1.0-99-other/filemon_.*\.ko\$"
+    cmp kallsyms standin/System.map
+    # Its kernel has no uprobe_unregister.
+    grep -q -a STAPCONF_UPROBE_UNREGISTER_EXPORTED standin/argv
+}
+
+# Faults of stap on some kernels are mended where they are, by what the kernel has.
+test_mends_are_chosen_by_what_the_kernel_has() {
+    "$tested" --prepare --module-dir "$modules" 2> err
+    ! grep -a STAPCONF standin/argv
+    rm -r modules standin/argv
+    echo 'struct callback_head *task_work_cancel_func(void);' \
+        > "root/lib/modules/$release/build/include/linux/task_work.h"
+    sed -i /uprobe/d root/proc/kallsyms
+    "$tested" --prepare --module-dir "$modules" 2> err
+    grep -q -a STAPCONF_TASK_WORK_CANCEL_EXPORTED standin/argv
+    grep -q -a 'KCFLAGS=-include /tmp/filemon\.[0-9a-f]*/mend\.h' standin/argv
+    grep -q -a STAPCONF_UPROBE_UNREGISTER_EXPORTED standin/argv
+    # A stap that knows the new function needs no mend for it.
+    rm -r modules standin/argv
+    mkdir -p root/usr/share/systemtap/runtime
+    echo task_work_cancel_func > root/usr/share/systemtap/runtime/stp_task_work.c
+    "$tested" --prepare --module-dir "$modules" 2> err
+    ! grep -a KCFLAGS standin/argv
+}
+
+test_another_stap_builds_another_module() {
+    prepared
+    rm bin/stap
+    sed 's|9\.9/0\.999|9.8/0.998|' "$HELPERS/standin" > bin/stap
+    chmod +x bin/stap
+    watches_and_stops -n nothing-of-that-name
+    logged 1 'stap -p4'
+    said 'with stap 9.8/0.998'
+    [ "$(find modules -name '*.ko' | wc -l)" -eq 2 ]
+}
+
+test_a_prepared_module_needs_no_stap_and_no_headers() {
+    mkdir '[a-c]*' # no pattern
+    modules="$PWD/[a-c]*"
+    prepared
+    rm -r bin/stap "root/lib/modules/$release" root/proc/kallsyms
+    search=$PWD/bin
+    watches_and_stops -n nothing-of-that-name
+    logged 1 "^staprun .*/\[a-c\]\*/$release/filemon_"
+}
+
+test_the_default_directory() {
+    # Of root; others have one of their own.
+    home=$(mktemp -d)
+    HOME=$home "$tested" -q --prepare
+    if [ "$(id -u)" -eq 0 ]; then top=root/var/cache/filemon; else top=$home/.cache/filemon; fi
+    [ "$(find "$top/$release" -name 'filemon_*.ko' | wc -l)" -eq 1 ]
+    rm -r "$home"
+}
+
+test_a_failed_build_shows_what_stap_said_last() {
+    scenario stap <<'END'
+say Pass 1: parsed user script and 482 library scripts.
+say Pass 2: analyzed script: 20 probes.
+warn line that is too old to be shown
+warn error 1
+warn error 2
+warn error 3
+warn error 4
+warn error 5
+warn error 6
+warn error 7
+warn error 8, of the compiler
+exit 1
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    for n in 1 2 3 4 5 6 7 8; do said "stap: error $n"; done
+    unsaid 'too old'
+    said "stap could not build the module for kernel $release in its pass 3"
+    log=$(sed -n 's/.*all it said is in //p' err)
+    grep -q 'too old' "$log"
+    grep -q 'Pass 1' "$log"
+    work_directory_is_gone
+    logged 0 ^staprun
+    [ -z "$(find modules -name '*.ko*')" ]
+    # The next that succeeds takes the log away.
+    scenario stap <<'END'
+build
+END
+    prepared
+    [ ! -e "$log" ]
+}
+
+test_a_build_that_makes_no_module() {
+    scenario stap <<'END'
+say Pass 4: compiled C into "filemon_x.ko" in 1ms.
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said "cannot put the module at $modules/$release/filemon_.*: No such file"
+    work_directory_is_gone
+}
+
+test_stap_killed_while_it_builds() {
+    scenario stap <<'END'
+die 9
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'stap was killed by signal 9 while it built the module'
+    work_directory_is_gone
+}
+
+# Interrupted while it builds: neither stap nor its compiler go on, nor does their directory stay,
+# though the compiler writes to it all the time.
+interrupted_build() { # STATUS ARG...
+    expected=$1
+    shift
+    scenario stap <<'END'
+child
+mark building
+hang
+END
+    rm -f standin/building standin/log
+    start "$@"
+    wait_until [ -e standin/building ]
+    child=$(sed -n 's/^child //p' standin/log)
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq "$expected" ]
+    wait_until sh -c "! kill -0 $child"
+    work_directory_is_gone
+    logged 0 ^staprun
+    [ -z "$(find modules -name '*.ko*')" ]
+}
+
+test_an_interrupted_build_leaves_nothing() {
+    interrupted_build 0 -n nothing-of-that-name
+}
+
+test_an_interrupted_prepare_leaves_nothing() {
+    interrupted_build 1 --prepare
+}
+
+# The command was never run.
+test_an_interrupted_build_for_a_command() {
+    interrupted_build 130 -- touch ran
+    [ ! -e ran ]
+}
+
+test_without_stap() {
+    rm bin/stap
+    search=$PWD/bin
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'engine stap cannot run here: stap.*apt-get install systemtap$'
+    [ ! -e modules ]
+    status=0
+    PATH=$PWD/bin "$tested" --prepare --module-dir "$modules" 2> err || status=$?
+    [ $status -eq 1 ]
+    said 'no stap to build one: apt-get install systemtap$'
+}
+
+test_without_staprun() {
+    prepared
+    rm bin/staprun
+    search=$PWD/bin
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'staprun: apt-get install systemtap-runtime$'
+}
+
+test_staprun_that_may_not_be_executed() {
+    prepared
+    rm bin/staprun
+    cp "$HELPERS/standin" bin/staprun
+    chmod a-x bin/staprun
+    search=$PWD/bin
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'staprun: it may not be executed: be root, or join the groups stapusr and stapdev'
+}
+
+test_without_headers() {
+    rm -r "root/lib/modules/$release"
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said "headers of kernel $release: apt-get install linux-headers-$release\$"
+    status=0
+    "$tested" --prepare --module-dir "$modules" 2> err || status=$?
+    [ $status -eq 1 ]
+    said "no headers of kernel $release (.*): apt-get install linux-headers-$release\$"
+}
+
+test_without_symbols() {
+    echo "0000000000000000 T of_this_test_$$" > root/proc/kallsyms
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'symbols in /proc/kallsyms: .*kernel.kptr_restrict'
+    status=0
+    "$tested" --prepare --module-dir "$modules" 2> err || status=$?
+    [ $status -eq 1 ]
+    said 'addresses are hidden: sysctl kernel.kptr_restrict=1'
+    ! grep "of_this_test_$$" /tmp/filemon.*/System.map
+}
+
+test_a_first_symbol_at_0_is_right() {
+    sed -i '1i 0000000000000000 A fixed_percpu_data' root/proc/kallsyms
+    watches_and_stops -n nothing-of-that-name
+}
+
+test_a_directory_that_cannot_be_written() {
+    touch modules
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said "cannot keep modules in $modules/$release: Not a directory; give another --module-dir"
+}
+
+# What others could have written is not loaded into the kernel.
+test_what_others_can_write_is_not_loaded() {
+    prepared
+    module=$(echo "modules/$release"/*.ko)
+    for file in "$module" "modules/$release" modules; do
+        for mode in g+w o+w; do
+            chmod $mode "$file"
+            run -n nothing-of-that-name
+            [ "$status" -eq 3 ]
+            said 'could have been written by others: remove it, or give another --module-dir'
+            chmod go-w "$file"
+        done
+    done
+    logged 0 ^staprun
+    status=0
+    chmod o+w "$module"
+    "$tested" --prepare --module-dir "$modules" 2> err || status=$?
+    [ $status -eq 1 ]
+    said "$module could have been written by others"
+    chmod o-w "$module"
+    # In a directory of all whose files are their owners' alone, it is.
+    chmod a+w,+t modules
+    watches_and_stops -n nothing-of-that-name
+}
+
+test_verbose_shows_what_stap_says() {
+    scenario stap <<'END'
+say Pass 1: parsed user script.
+warn Keeping temporary directory
+build
+END
+    "$tested" -v --prepare --module-dir "$modules" 2> err
+    said 'stap: Pass 1: parsed user script\.'
+    said 'stap: Keeping temporary directory'
+    rm -r modules
+    "$tested" -q --prepare --module-dir "$modules" 2> err
+    [ ! -s err ]
+}
+
+# On a terminal, the pass that stap is in, in a line that is written over; elsewhere, not.
+test_progress_on_a_terminal() {
+    scenario stap <<'END'
+say Pass 1: parsed user script and 482 library scripts.
+await go
+build
+END
+    script -q -e -f -c "'$tested' --prepare --module-dir '$modules'" typescript \
+        < /dev/null > /dev/null &
+    pid=$!
+    wait_until grep -q 'pass 2 of 4' typescript
+    touch standin/go
+    finish
+    [ "$status" -eq 0 ]
+    grep -q "building the probe module for kernel $release: pass 1 of 4, 0 s" typescript
+    # It is gone when the last line is said.
+    grep -q "$(printf '\r\033\\[K')filemon: the module is built" typescript
+    rm -r modules
+    "$tested" --prepare --module-dir "$modules" 2> err
+    [ "$(wc -l < err)" -eq 2 ]
+    unsaid 'of 4'
+}
+
+test_check_lists_what_is_needed() {
+    "$tested" --check -e stap --module-dir "$modules" > out
+    grep -q '^  ok       a kernel that loads modules$' out
+    grep -q '^  ok       stap 9.9/0.999$' out
+    grep -q "^  ok       headers of kernel $release\$" out
+    grep -q '^  stap can run here$' out
+    [ ! -e modules ]
+
+    mkdir -p root/proc/sys/kernel root/sys/kernel/security
+    echo 1 > root/proc/sys/kernel/modules_disabled
+    echo 'none [integrity] confidentiality' > root/sys/kernel/security/lockdown
+    rm -r "root/lib/modules/$release" bin/staprun
+    status=0
+    PATH=$PWD/bin "$tested" --check -e stap --module-dir "$modules" > out || status=$?
+    [ $status -eq 3 ]
+    [ "$(grep -c '^  missing ' out)" -eq 4 ]
+    grep -q 'switched off until the next boot (kernel.modules_disabled)' out
+    grep -q 'locked down (none \[integrity\] confidentiality)' out
+    grep -q "^           apt-get install linux-headers-$release\$" out
+    grep -q '^           apt-get install systemtap-runtime$' out
+    grep -q '^  stap can not run here$' out
+
+    rm root/proc/modules
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'built without modules'
+}

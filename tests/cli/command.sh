@@ -1,0 +1,263 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# "-- COMMAND": it runs when it is watched, as if it had been started without filemon.
+
+# The script says "fin" when the command has ended, of which it is told by a file.
+watches_command() {
+    prepared
+    watches <<'END'
+until F
+await ended
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+}
+
+runs() { # STATUS COMMAND...
+    expected=$1
+    shift
+    rm -f standin/ended
+    start -- sh -c 'status=0; sh -c "$1" || status=$?; touch standin/ended; exit $status' sh "$@"
+    finish
+    [ "$status" -eq "$expected" ]
+}
+
+test_the_status_is_the_commands() {
+    watches_command
+    runs 0 true
+    runs 7 'exit 7'
+    runs 255 'exit 255'
+    logged 3 SIGINT
+    logged 3 ^staprun
+}
+
+test_the_status_is_that_of_its_signal() {
+    watches_command
+    for signal in TERM KILL SEGV; do
+        rm -f standin/ended
+        run -- sh -c "touch standin/ended; kill -$signal \$\$"
+        [ "$status" -eq $((128 + $(kill_number $signal))) ]
+    done
+}
+
+kill_number() {
+    case $1 in TERM) echo 15 ;; KILL) echo 9 ;; SEGV) echo 11 ;; esac
+}
+
+# The script can tell that no process is left before the command's end is known here.
+test_the_status_is_waited_for() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+until F
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+send lines
+wait
+END
+    start -- sh -c 'until grep -q open out; do sleep 0.01; done; exit 7'
+    finish
+    [ "$status" -eq 7 ]
+    records 'map(.codigo) == ["open"]'
+}
+
+test_it_runs_when_it_is_watched() {
+    prepared
+    scenario staprun <<'END'
+ready filemon_test_1 1
+until G
+mark told
+await go
+watching
+until F
+await ran
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+    start -- touch standin/ran
+    wait_until [ -e standin/told ]
+    [ ! -e standin/ran ]
+    # It is there already, under its number, and waits.
+    command=$(cat "/proc/$pid/task/$pid/children")
+    for child in $command; do
+        [ "$(tr '\0' ' ' < "/proc/$child/cmdline")" != 'touch standin/ran ' ]
+    done
+    touch standin/go
+    finish
+    [ "$status" -eq 0 ]
+    [ -e standin/ran ]
+    told=$(sed -n 's/.*+\([0-9]*\)PF.*/\1/p' root/proc/systemtap/filemon_test_1/control)
+    for child in $command; do
+        [ "$child" != "$told" ] || found=1
+    done
+    [ "$found" -eq 1 ]
+}
+
+test_it_does_not_run_where_the_engine_does_not() {
+    prepared
+    scenario staprun <<'END'
+exit 1
+END
+    run -- touch ran
+    [ "$status" -eq 1 ]
+    [ ! -e ran ]
+    rm bin/staprun
+    search=$PWD/bin
+    run -- touch ran
+    [ "$status" -eq 3 ]
+    [ ! -e ran ]
+}
+
+# Interrupted while it waits to be let go.
+test_it_does_not_run_when_interrupted_before() {
+    prepared
+    scenario staprun <<'END'
+mark started
+caught
+END
+    start -- touch ran
+    wait_until [ -e standin/started ]
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 143 ]
+    [ ! -e ran ]
+}
+
+test_killed_filemon_does_not_let_it_go() {
+    prepared
+    scenario staprun <<'END'
+mark started
+caught
+END
+    start -- touch ran
+    wait_until [ -e standin/started ]
+    children=$(cat "/proc/$pid/task/$pid/children")
+    kill -KILL "$pid"
+    finish
+    for child in $children; do wait_until sh -c "! kill -0 $child"; done
+    [ ! -e ran ]
+}
+
+test_one_that_cannot_be_run() {
+    prepared
+    watches <<'END'
+wait
+END
+    touch file
+    mkdir dir
+    for case in '127 ./nothing' '127 nothing-of-that-name' '126 ./file' '126 ./dir'; do
+        run -- "${case#* }"
+        [ "$status" -eq "${case%% *}" ]
+        said "filemon: ${case#* }: "
+        [ ! -s out ]
+    done
+    logged 4 SIGINT
+}
+
+test_its_input_output_and_error_are_ours() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+until F
+await ended
+send lines
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+    printf 'in\0put\n' > in
+    input=in
+    run -o records -- sh -c 'cat; echo to error >&2; touch standin/ended'
+    [ "$status" -eq 0 ]
+    cmp in out
+    said '^to error$'
+    [ "$(jq -r .fichero records)" = /etc/hosts ]
+}
+
+# Descriptors, signals, environment, directory: as without filemon.
+test_it_inherits_what_it_would_without() {
+    cat > show <<'END'
+#!/bin/sh
+cd /proc/self/fd && for fd in *; do [ "$fd" -gt 2 ] && [ -e "/proc/$$/fd/$fd" ] && echo "$fd"; done
+cd - > /dev/null
+grep -E '^Sig(Blk|Ign)' /proc/self/status
+pwd
+env | grep -v '^\(_\|PWD\|OLDPWD\|PATH\)=' | sort
+touch standin/ended
+END
+    chmod +x show
+    watches_command
+    for ignored in '' PIPE INT,HUP,PIPE; do
+        env --default-signal=INT,QUIT,PIPE ${ignored:+--ignore-signal=$ignored} ./show > plain
+        rm -f standin/ended
+        env --default-signal=INT,QUIT,PIPE ${ignored:+--ignore-signal=$ignored} \
+            "$tested" -e stap --module-dir "$modules" -o records -- ./show > out 2> err
+        diff plain out
+    done
+}
+
+test_a_signal_is_passed_on_to_it() {
+    watches_command
+    for signal in INT TERM HUP; do
+        rm -f standin/ended started
+        start -- sh -c "trap 'touch standin/ended; exit 3' $signal
+            touch started; while :; do sleep 0.01; done"
+        wait_until [ -e started ]
+        kill -$signal "$pid"
+        finish
+        [ "$status" -eq 3 ]
+    done
+    logged 3 SIGINT
+}
+
+# A command that does not mind: it is left behind, and has no status yet.
+test_a_second_signal_does_not_wait_for_it() {
+    prepared
+    watches <<'END'
+wait
+END
+    start -- sh -c 'trap "" INT TERM; touch started; until [ -e go ]; do sleep 0.01; done'
+    wait_until [ -e started ]
+    kill -INT "$pid"
+    kill -TERM "$pid"
+    finish
+    touch go
+    [ "$status" -eq 143 ] || [ "$status" -eq 130 ]
+    logged 0 SIGTERM
+}
+
+# The terminal's own ^C reaches both; the command gets it once.
+test_an_interrupt_of_the_terminal_comes_once() {
+    watches_command
+    cat > count <<'END'
+#!/bin/sh
+trap 'echo >> interrupts' INT
+touch started
+until [ -e interrupts ] && [ -e go ]; do sleep 0.01; done
+touch standin/ended
+exit 3
+END
+    chmod +x count
+    mkfifo keys
+    env --default-signal=INT,QUIT script -q -e -f -c "'$tested' -e stap --module-dir '$modules' -- ./count" typescript \
+        < keys > /dev/null &
+    pid=$!
+    exec 9> keys
+    wait_until [ -e started ]
+    printf '\003' >&9
+    wait_until [ -e interrupts ]
+    touch go
+    finish
+    exec 9>&-
+    [ "$status" -eq 3 ]
+    [ "$(wc -l < interrupts)" -eq 1 ]
+}
+
+test_duration_leaves_it_running() {
+    prepared
+    watches <<'END'
+wait
+END
+    run -d 0.1 -- sh -c 'until [ -e go ]; do sleep 0.01; done; touch went-on'
+    [ "$status" -eq 0 ]
+    touch go
+    wait_until [ -e went-on ]
+}

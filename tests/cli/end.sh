@@ -1,0 +1,301 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# How a run ends: asked to, or by itself, or because stap did.
+
+test_sigterm_and_sigint_end_in_order() {
+    many=20000
+    perl -e 'print "$ARGV[0]\n" x $ARGV[1]' "$(open_line 7 3 /etc/hosts)" $many > standin/lines
+    prepared
+    for signal in INT TERM; do
+        watches <<'END'
+wait
+send lines
+END
+        start -n nothing-of-that-name
+        wait_said 'watching with'
+        kill -$signal "$pid"
+        finish
+        [ "$status" -eq 0 ]
+        # Each but the first comes back without a close.
+        records "map(.codigo) | map(select(. == \"open\")) | length == $many"
+    done
+    logged 2 SIGINT
+    logged 0 SIGTERM
+}
+
+test_interrupted_before_it_is_loaded() {
+    prepared
+    scenario staprun <<'END'
+mark started
+wait
+END
+    start -n nothing-of-that-name
+    wait_until [ -e standin/started ]
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 SIGINT
+    unsaid 'could not load'
+}
+
+# Asked, asked for once more, killed; then the module is unloaded, since nobody else will.
+test_stap_that_does_not_end_is_killed() {
+    prepared
+    watches <<'END'
+send lines
+hang
+END
+    open_line 7 3 /etc/hosts > standin/lines
+    start -n nothing-of-that-name
+    wait_record open
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 SIGINT
+    logged 1 SIGTERM
+    logged 1 '^staprun -d filemon_test_1$'
+    said 'stap did not end when asked to: killed'
+    records 'map(.codigo) == ["open"]'
+}
+
+# The same with nothing left to read from it.
+test_stap_that_closes_its_output_and_stays_is_killed() {
+    prepared
+    watches <<'END'
+wait
+close
+hang
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 SIGTERM
+    logged 1 '^staprun -d filemon_test_1$'
+}
+
+# Its output is held open by another process that it started.
+test_what_stap_leaves_behind_does_not_keep_filemon() {
+    prepared
+    watches <<'END'
+child
+hang
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    child=$(sed -n 's/^child //p' standin/log)
+    wait_until sh -c "! kill -0 $child"
+}
+
+test_a_second_signal_ends_at_once() {
+    prepared
+    watches <<'END'
+until S
+mark asked
+hang
+END
+    for signal in INT TERM; do
+        start -n nothing-of-that-name
+        wait_said 'watching with'
+        kill -INT "$pid"
+        wait_until [ -e standin/asked ]
+        kill -$signal "$pid"
+        finish
+        [ "$status" -eq 0 ]
+        logged 0 SIG
+        logged 1 '^staprun -d filemon_test_1$'
+        rm standin/log standin/asked
+    done
+}
+
+test_stap_killed_is_told_and_what_was_read_is_printed() {
+    { open_line 7 3 /etc/hosts; close_line 7 3; } > standin/lines
+    prepared
+    watches <<'END'
+send lines
+die 9
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'stap was killed by signal 9'
+    logged 1 '^staprun -d filemon_test_1$'
+    records 'map(.codigo) == ["open", "close"]'
+}
+
+test_stap_that_ends_by_itself_is_told() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+send lines
+warn ERROR: something went wrong
+exit 3
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'stap ended by itself, with status 3'
+    said 'staprun: ERROR: something went wrong'
+    records 'map(.codigo) == ["open"]'
+}
+
+test_a_module_that_does_not_load_is_told() {
+    prepared
+    scenario staprun <<'END'
+warn ERROR: Couldn't insert module: Operation not permitted
+exit 1
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said "Couldn't insert module: Operation not permitted"
+    said "could not load $modules.*(status 1)"
+}
+
+# The last line of standard error has no newline.
+test_a_module_that_dies_with_half_a_line() {
+    prepared
+    printf 'ERROR: half a line' > standin/half
+    scenario staprun <<'END'
+close
+END
+    rm bin/staprun
+    cat > bin/staprun <<'END'
+#!/bin/sh
+cat "$STANDIN/half" >&2
+exit 1
+END
+    chmod +x bin/staprun
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'staprun: ERROR: half a line'
+}
+
+test_filemon_killed_takes_stap_along() {
+    prepared
+    watches <<'END'
+wait
+mark over
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -KILL "$pid"
+    finish
+    wait_until [ -e standin/over ]
+    logged 1 SIGTERM
+}
+
+# staprun -R names a module after its own process id.
+test_modules_of_killed_runs_are_removed() {
+    prepared
+    mkdir root/proc/11 root/proc/12 root/proc/13
+    echo stapio > root/proc/11/comm
+    echo bash > root/proc/12/comm
+    cat > root/proc/modules <<'END'
+filemon_0123456789ab_01234567_11 1000 0 - Live 0x0
+filemon_0123456789ab_01234567_12 1000 0 - Live 0x0
+filemon_0123456789ab_01234567_14 1000 0 - Live 0x0
+stap_0123456789ab_14 1000 0 - Live 0x0
+xfilemon_15 1000 0 - Live 0x0
+END
+    watches <<'END'
+wait
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 '^staprun -d filemon_0123456789ab_01234567_12$'
+    logged 1 '^staprun -d filemon_0123456789ab_01234567_14$'
+    logged 2 '^staprun -d'
+    said 'removing the module filemon_0123456789ab_01234567_12'
+}
+
+test_duration_ends_it() {
+    prepared
+    watches <<'END'
+wait
+END
+    run -d 0.2 -n nothing-of-that-name
+    [ "$status" -eq 0 ]
+    logged 1 SIGINT
+}
+
+test_the_end_of_all_targets_ends_it() {
+    prepared
+    watches <<'END'
+until F
+await ended
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+    sleep 1000 & one=$!
+    sleep 1000 & two=$!
+    start -p $one,$two
+    wait_said 'watching with'
+    kill $one $two
+    touch standin/ended
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 SIGINT
+}
+
+test_processes_that_are_not_there() {
+    prepared
+    watches <<'END'
+until F
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+    sh -c 'exit 0' & gone=$!
+    wait $gone
+    run -p $gone
+    [ "$status" -eq 1 ]
+    said "there is no process $gone"
+    logged 0 ^staprun
+    # One of them is: the others are told, and it is watched.
+    run -p $gone -p $$
+    [ "$status" -eq 0 ]
+    said "there is no process $gone"
+    grep -q "+$$" root/proc/systemtap/filemon_test_1/control
+}
+
+# nohup(1), or a shell's "&", had it ignored: it stays so.
+test_ignored_signals_stay_ignored() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+await go
+send lines
+wait
+END
+    env --ignore-signal=HUP,INT "$tested" -e stap --module-dir "$modules" -n nothing-of-that-name \
+        > out 2> err & pid=$!
+    wait_said 'watching with'
+    kill -HUP $pid
+    kill -INT $pid
+    touch standin/go
+    wait_record open
+    logged 0 SIGINT
+    kill -TERM $pid
+    finish
+    [ "$status" -eq 0 ]
+    # stap itself is asked by SIGINT, and must listen.
+    logged 1 SIGINT
+    logged 0 'staprun ignores'
+}
+
+test_hangup_ends_it() {
+    prepared
+    watches <<'END'
+wait
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -HUP "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 SIGINT
+}

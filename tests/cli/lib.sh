@@ -1,0 +1,124 @@
+# shellcheck shell=sh disable=SC2034
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What the tests have in common.  Each runs in an empty directory, with "set -eux": a command that
+# fails ends it, and the trace says which.
+
+release=$(uname -r)
+tested=$HELPERS/filemon
+modules=$PWD/modules
+
+# A system on which stap can run, with the stand-in as stap and staprun.
+make_system() {
+    mkdir -p root/proc/systemtap "root/lib/modules/$release/build/include/linux" standin bin
+    touch root/proc/modules "root/lib/modules/$release/build/Makefile"
+    cat > root/proc/kallsyms <<'END'
+ffffffff81000000 T _text
+ffffffff81000010 T uprobe_unregister
+ffffffffc0000000 t helper	[module]
+END
+    ln -s "$HELPERS/standin" bin/stap
+    ln -s "$HELPERS/standin" bin/staprun
+    STANDIN=$PWD/standin
+    PATH=$PWD/bin:$PATH
+    export STANDIN PATH
+    scenario stap <<'END'
+build
+END
+}
+
+# What stap or staprun does: standin.c says how.
+scenario() { # NAME < COMMANDS
+    cat > "standin/$1"
+}
+
+# staprun as it should be: it is loaded, told what to watch, watches; then what standard input says.
+watches() { # < COMMANDS
+    {
+        printf '%s\n' 'ready filemon_test_1 1' 'until G' watching
+        cat
+    } | scenario staprun
+}
+
+# The module is there, as after an earlier run, and nothing of that run else.
+prepared() {
+    "$tested" -q --prepare --module-dir "$modules"
+    rm -f standin/log standin/argv
+}
+
+# filemon on the made-up system; signals as from a terminal, though it is in the background.
+# $input and $output are its standard input and output, $search its PATH, where they are set.
+start() { # ARG...
+    rm -f out err # of the last one: what is waited for must be this one's
+    env --default-signal=INT,QUIT PATH="${search:-$PATH}" "$tested" -e stap --module-dir "$modules" "$@" \
+        < "${input:-/dev/null}" > "${output:-out}" 2> err &
+    pid=$!
+}
+
+# Its exit status, as $status.
+finish() {
+    status=0
+    wait "$pid" || status=$?
+}
+
+run() { # ARG...
+    start "$@"
+    finish
+}
+
+# Nothing waits for a time: what is waited for comes, or the watchdog of "run" ends the test.
+wait_until() { # COMMAND...
+    until "$@" 2> /dev/null; do sleep 0.01; done
+}
+
+wait_said() { # PATTERN: filemon said so on standard error
+    wait_until grep -q -e "$1" err
+}
+
+wait_record() { # PATTERN: a record with it was written
+    wait_until grep -q -e "$1" out
+}
+
+# Every line of the output is JSON, and FILTER is true of the array of them all.
+records() { # FILTER
+    jq -e -s "$1" out > /dev/null
+}
+
+# What filemon said, once or more; or not at all.
+said() { # PATTERN
+    grep -q -e "$1" err
+}
+
+unsaid() { # PATTERN
+    ! grep -e "$1" err
+}
+
+# How often the stand-in was called so, or got such a signal.
+logged() { # N PATTERN
+    touch standin/log
+    [ "$(grep -c -e "$2" standin/log)" -eq "$1" ]
+}
+
+open_line() { # PID DESCRIPTOR PATH
+    echo "{codigo: \"open\", proceso: \"smtpd\", pid: $1, ppid: 1, tid: $1, fichero: \"$3\"," \
+        "descriptor: $2, date: 1310920975000, us: 1310920975000000, ns: 5000000000, flags: 524288}"
+}
+
+close_line() { # PID DESCRIPTOR
+    echo "{codigo: \"close\", proceso: \"smtpd\", pid: $1, ppid: 1, tid: $1," \
+        "descriptor: $2, date: 0, us: 1310920975027000, ns: 5027000000}"
+}
+
+# Whatever comes, what waits for the reader is bounded (OUTPUT_HIGH_WATER), so the program stays below 32 MB; the sanitizer's own memory is another matter.
+memory_limit_kb() {
+    if grep -q __asan_init "$tested"; then echo 300000; else echo 32000; fi
+}
+
+peak_memory_kb() {
+    awk '$1 == "VmHWM:" { print $2 }' "/proc/$pid/status"
+}
+
+# 2,000 lines for the stand-in to flood with.
+many_lines() {
+    perl -e 'my ($open, $close) = map { "$_\n" } @ARGV; print +($open . $close) x 1000' \
+        "$(open_line 7 3 /etc/hosts)" "$(close_line 7 3)" > standin/lines
+}

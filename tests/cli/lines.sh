@@ -1,0 +1,195 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What comes from the script, in whatever pieces and in whatever state.
+
+# The records of open_line and close_line.
+opened_and_closed='[
+    {codigo: "open", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/hosts",
+     descriptor: 3, date: 1310920975000, date_us: 1310920975000000, flags: "O_RDONLY|O_CLOEXEC"},
+    {codigo: "close", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/hosts",
+     descriptor: 3, date: 27, date_us: 1310920975027000, duracion_ns: 27000000, motivo: "close"}]'
+
+# filemon reads standin/lines, and is asked to end.
+lines_are_read() { # COMMAND (send or bytes)
+    prepared
+    watches <<END
+$1 lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name
+    wait_until [ -e standin/sent ]
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_lines_become_records() {
+    { open_line 7 3 /etc/hosts; close_line 7 3; } > standin/lines
+    lines_are_read send
+    records ". == $opened_and_closed"
+    unsaid lost
+}
+
+test_lines_in_single_bytes() {
+    { open_line 7 3 /etc/hosts; close_line 7 3; } > standin/lines
+    lines_are_read bytes
+    records ". == $opened_and_closed"
+}
+
+test_garbage_is_counted_and_the_rest_goes_on() {
+    {
+        open_line 7 3 /etc/hosts
+        echo 'ERROR: something that no script says'
+        echo '{codigo: "open", proceso: "x"'
+        echo '{}'
+        head -c 1000 /dev/zero | tr '\0' '\377'
+        echo
+        close_line 7 3
+    } > standin/lines
+    lines_are_read send
+    records "map(select(.codigo != \"lost\")) == $opened_and_closed"
+    records 'map(select(.codigo == "lost").perdidos) | add == 4'
+    [ "$(tail -n 1 err)" = 'filemon: 4 events were lost' ]
+}
+
+test_a_line_of_a_megabyte_is_one_lost() {
+    {
+        open_line 7 3 /etc/hosts
+        head -c 1000000 /dev/zero | tr '\0' x
+        echo
+        close_line 7 3
+    } > standin/lines
+    lines_are_read send
+    records "map(select(.codigo != \"lost\")) == $opened_and_closed"
+    records 'map(select(.codigo == "lost").perdidos) == [1]'
+    [ "$(tail -n 1 err)" = 'filemon: 1 event was lost' ]
+}
+
+test_nul_bytes_spoil_their_line_alone() {
+    {
+        open_line 7 3 /etc/hosts
+        open_line 7 4 /etc/passwd | tr p '\0'
+        close_line 7 3
+    } > standin/lines
+    lines_are_read send
+    records "map(select(.codigo != \"lost\")) == $opened_and_closed"
+    records 'map(select(.codigo == "lost").perdidos) == [1]'
+}
+
+# What was between the two is gone, and they are glued together: wherever they were cut, they must
+# not pass for an event that never was.
+test_torn_lines_are_no_events() {
+    first=$(open_line 7 3 /etc/hosts)
+    second=$(close_line 8 444)
+    n=0
+    for cut in 5 21 40 60 80 100 130 150 170; do
+        for from in 5 21 40 60 80 100 130; do
+            printf '%.*s%s\n' "$cut" "$first" "$(echo "$second" | cut -c "$from-")"
+            n=$((n + 1))
+        done
+    done > standin/lines
+    open_line 7 5 /last >> standin/lines
+    lines_are_read send
+    records "map(select(.codigo == \"lost\").perdidos) | add == $n"
+    records 'map(select(.codigo != "lost").fichero) == ["/last"]'
+}
+
+# How the script writes a path of 4,095 bytes that are escaped.
+part() { # TID NUMBER FIRST-BYTE
+    perl -e 'my ($tid, $number, $first) = @ARGV;
+        print "{codigo: \"parte\", tid: $tid, parte: $number, fichero: \"$first",
+              "\\u0001" x 1299, "\"}\n"' "$1" "$2" "$3"
+}
+
+after_parts() { # TID
+    open_line "$1" 3 "$(perl -e 'print "\\u0001" x 195')" | sed 's/, descriptor/, parte: 3&/'
+}
+
+test_parts_of_paths_of_threads_that_take_turns() {
+    {
+        part 7 1 /; part 8 1 /; part 7 2 a; part 7 3 b; part 8 2 x; part 8 3 y
+        after_parts 8
+        after_parts 7
+        open_line 9 3 /etc/hosts
+    } > standin/lines
+    lines_are_read send
+    records 'def path($a; $b): ("\u0001" * 1299) as $x
+                 | "/" + $x + $a + $x + $b + $x + "\u0001" * 195;
+             map([.pid, .fichero]) == [[8, path("x"; "y")], [7, path("a"; "b")], [9, "/etc/hosts"]]'
+    unsaid lost
+}
+
+test_another_version_of_the_lines_is_refused() {
+    prepared
+    scenario staprun <<'END'
+ready filemon_test_1 2
+wait
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'speaks version 2, not 1'
+    said "remove $modules"
+    [ ! -s root/proc/systemtap/filemon_test_1/control ]
+}
+
+test_a_module_name_cannot_lead_elsewhere() {
+    prepared
+    mkdir -p root/proc/x
+    for name in ../x filemon_/../../x filemon_a/b x; do
+        touch root/proc/x/control
+        scenario staprun <<END
+say {codigo: "listo", version: 1, modulo: "$name"}
+wait
+END
+        rm -f standin/log
+        run -n nothing-of-that-name
+        [ "$status" -eq 1 ]
+        said 'the module'
+        [ ! -s root/proc/x/control ]
+        logged 0 'staprun -d'
+    done
+}
+
+# What stapio says at its end; its own words.
+test_skipped_probes_and_transport_failures_are_lost_events() {
+    prepared
+    watches <<'END'
+wait
+warn WARNING: Number of errors: 0, skipped probes: 7
+warn WARNING: There were 3 transport failures.
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    records 'map([.codigo, .perdidos]) == [["lost", 7], ["lost", 3]]'
+    records '.[0] | .date > 1500000000000 and .date == (.date_us / 1000 | floor)'
+    [ "$(tail -n 1 err)" = 'filemon: 10 events were lost' ]
+}
+
+# 250 MB of lines.
+test_a_flood_passes_in_little_memory() {
+    many_lines
+    prepared
+    watches <<'END'
+flood 700 lines
+mark sent
+wait
+END
+    mkfifo records
+    wc -l < records > count &
+    reader=$!
+    output=records
+    start -n nothing-of-that-name
+    wait_until [ -e standin/sent ]
+    peak=$(peak_memory_kb)
+    kill -INT "$pid"
+    finish
+    wait "$reader"
+    [ "$status" -eq 0 ]
+    [ "$(cat count)" -eq 1400000 ]
+    [ "$peak" -lt "$(memory_limit_kb)" ]
+    unsaid lost
+}

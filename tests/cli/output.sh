@@ -1,0 +1,262 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Where the records go, and who does not take them.
+
+test_a_reader_that_has_enough_ends_it_quietly() {
+    many_lines
+    prepared
+    watches <<'END'
+flood 10 lines
+wait
+END
+    mkfifo records
+    head -n 1 < records > first &
+    output=records
+    start -n nothing-of-that-name
+    finish
+    [ "$status" -eq 0 ]
+    [ "$(wc -l < first)" -eq 1 ]
+    [ "$(wc -l < err)" -eq 2 ] # which name, and "watching"
+}
+
+# Without a word from the script, too: the reader's end is noticed when it comes.
+test_a_reader_that_leaves_while_all_is_quiet() {
+    prepared
+    watches <<'END'
+wait
+END
+    mkfifo records
+    sh -c 'until [ -e go ]; do sleep 0.01; done' < records &
+    output=records
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    touch go
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_a_full_disk_is_an_error() {
+    many_lines
+    prepared
+    for args in '' '-o /dev/full'; do
+        watches <<'END'
+flood 10 lines
+wait
+END
+        output=$([ "$args" ] && echo out || echo /dev/full)
+        # shellcheck disable=SC2086
+        run -n nothing-of-that-name $args
+        [ "$status" -eq 1 ]
+        said "filemon: $([ "$args" ] && echo /dev/full || echo standard output): No space left"
+        [ "$(grep -c 'No space' err)" -eq 1 ]
+    done
+}
+
+test_a_closed_standard_output_is_an_error() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+send lines
+wait
+END
+    status=0
+    "$tested" -e stap --module-dir "$modules" -n nothing-of-that-name >&- 2> err || status=$?
+    [ $status -eq 1 ]
+    said 'standard output: Bad file descriptor'
+    # None of the three is needed otherwise.
+    status=0
+    "$tested" -e stap --module-dir "$modules" -n nothing-of-that-name -o file -d 0.1 \
+        <&- >&- 2>&- || status=$?
+    [ $status -eq 0 ]
+    [ "$(jq -r .fichero file)" = /etc/hosts ]
+}
+
+test_a_file_is_appended_to_and_opened_anew() {
+    open_line 7 3 /etc/hosts > standin/first
+    close_line 7 3 > standin/second
+    echo '{"codigo":"before"}' > file
+    prepared
+    watches <<'END'
+send first
+await go
+send second
+wait
+END
+    start -n nothing-of-that-name -o file
+    wait_until grep -q open file
+    mv file file.1
+    kill -HUP "$pid"
+    wait_until [ -e file ]
+    touch standin/go
+    wait_until grep -q close file
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    [ ! -s out ]
+    [ "$(jq -r .codigo file.1 | paste -s -d ' ')" = 'before open' ]
+    [ "$(jq -r .codigo file)" = close ]
+}
+
+test_a_file_that_cannot_be_opened_anew_stays_in_use() {
+    open_line 7 3 /etc/hosts > standin/lines
+    mkdir dir
+    prepared
+    watches <<'END'
+await go
+send lines
+wait
+END
+    start -n nothing-of-that-name -o dir/file
+    wait_said 'watching with'
+    mv dir elsewhere
+    kill -HUP "$pid"
+    wait_said 'dir/file: No such file or directory; the old file stays in use'
+    touch standin/go
+    wait_until grep -q open elsewhere/file
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_a_file_that_cannot_be_opened_at_all() {
+    prepared
+    run -n nothing-of-that-name -o no/such/file
+    [ "$status" -eq 1 ]
+    said 'filemon: no/such/file: No such file or directory'
+    logged 0 ^staprun
+}
+
+# A reader that takes nothing for a while: what it is sent waits in the pipes, little of it in
+# filemon, and nothing is lost.  The signal is obeyed once all was written.
+test_a_slow_reader_loses_nothing() {
+    many_lines
+    prepared
+    watches <<'END'
+flood 30 lines
+END
+    mkfifo records
+    sh -c 'until [ -e go ]; do sleep 0.01; done; exec wc -l' < records > count &
+    reader=$!
+    output=records
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -INT "$pid"
+    peak=$(peak_memory_kb)
+    touch go
+    finish
+    wait $reader
+    [ "$status" -eq 0 ]
+    [ "$(cat count)" -eq 60000 ]
+    unsaid lost
+    [ "$peak" -lt "$(memory_limit_kb)" ]
+}
+
+# One that takes nothing at all can be got rid of.
+test_a_second_signal_does_not_wait_for_the_reader() {
+    many_lines
+    prepared
+    watches <<'END'
+mark sending
+flood 30 lines
+END
+    mkfifo records
+    sh -c 'until [ -e go ]; do sleep 0.01; done' < records &
+    reader=$!
+    output=records
+    start -n nothing-of-that-name
+    wait_until [ -e standin/sending ]
+    kill -INT "$pid"
+    wait_until grep -q S root/proc/systemtap/filemon_test_1/control
+    kill -INT "$pid"
+    finish
+    touch go
+    wait $reader
+    [ "$status" -eq 0 ]
+}
+
+test_records_come_before_the_end() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+send lines
+await seen
+wait
+END
+    start -n nothing-of-that-name
+    wait_record open
+    touch standin/seen
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_filters_are_applied_here_too() {
+    {
+        open_line 7 3 /etc/hosts
+        open_line 7 4 /etcetera
+        open_line 7 5 /etc/ssl/key
+        open_line 7 6 'pipe:[1]'
+        close_line 7 3; close_line 7 4; close_line 7 5
+    } > standin/lines
+    prepared
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name /etc -X /etc/ssl
+    wait_until [ -e standin/sent ]
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    records 'map([.codigo, .fichero]) == [["open", "/etc/hosts"], ["close", "/etc/hosts"]]'
+}
+
+test_quiet_says_errors_and_losses_alone() {
+    prepared
+    watches <<'END'
+warn WARNING: something
+wait
+END
+    start -q -n nothing-of-that-name
+    wait_until grep -q G root/proc/systemtap/filemon_test_1/control
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    [ ! -s err ]
+    watches <<'END'
+say garbage
+die 9
+END
+    run -q -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    printf '%s\n' 'filemon: stap was killed by signal 9' 'filemon: 1 event was lost' | cmp - err
+}
+
+test_verbose_says_what_staprun_says() {
+    prepared
+    watches <<'END'
+warn WARNING: something
+wait
+END
+    start -v -n nothing-of-that-name
+    wait_said 'staprun: WARNING: something'
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_help_and_version() {
+    "$FILEMON" --help > out
+    grep -q '^Usage:\|^usage:\|PID\[,PID\.\.\.\]' out
+    [ "$("$FILEMON" --version)" = "filemon $(sed -n 's/.*FILEMON_VERSION "\(.*\)"/\1/p' \
+        "$CLI/../../src/options.h")" ]
+    for option in --help --version --check; do
+        for to in '>/dev/full' '>&-'; do
+            status=0
+            sh -c "exec \"\$0\" $option $to" "$FILEMON" 2> err || status=$?
+            [ $status -eq 1 ]
+            said 'standard output: '
+        done
+    done
+}

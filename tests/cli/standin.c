@@ -1,0 +1,439 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The stand-in for stap and staprun: called by either name, it does what the file of that name in
+ * the directory $STANDIN says, a command a line, and ends with status 0 after the last one.
+ *
+ *   say TEXT           a line to standard output
+ *   warn TEXT          a line to standard error
+ *   send FILE          its bytes to standard output
+ *   bytes FILE         the same, each byte a write(2)
+ *   flood N FILE       the same, N times over
+ *   ready NAME VERSION module NAME is loaded: its control file is there, and "listo" is said
+ *   until TEXT         waits until what was written to the control file ends in TEXT
+ *   watching           says "mirando"
+ *   mark FILE          creates FILE
+ *   await FILE         waits until there is FILE
+ *   wait               waits to be stopped as the script is: by 'S', which it answers with "fin",
+ * and then by SIGINT; or by a signal at once caught             waits for SIGINT or SIGTERM hang
+ * waits for ever: both are logged, and nothing else close              closes standard output and
+ * standard error child              starts a process that lives on and writes to its directory
+ * without end build              makes the module that -m names keep               copies the
+ * script and the System.map that it was given die N              ends by that signal exit N
+ *
+ * FILEs are in $STANDIN.  There, too: "log", with a line for each call and signal, and "argv" with
+ * the arguments of all calls, a NUL after each.  "staprun -d" and "stap --version" need no file.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECONDS_AT_MOST 60 /* whatever goes wrong, nothing stays behind */
+
+static int log_fd;
+static volatile sig_atomic_t asked; /* by a signal, to end */
+static char **arguments;
+static pid_t parent;
+static char control[PATH_MAX];
+
+static void fail(const char *what)
+{
+    dprintf(log_fd, "stand-in: %s: %s\n", what, strerror(errno));
+    _exit(99);
+}
+
+static void write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t written = write(fd, bytes, n);
+
+        if (written < 0 && errno != EINTR)
+            fail("write");
+        if (written > 0) {
+            bytes += written;
+            n -= (size_t)written;
+        }
+    }
+}
+
+static void place(char path[static PATH_MAX], const char *name)
+{
+    snprintf(path, PATH_MAX, "%s/%s", getenv("STANDIN"), name);
+}
+
+/* The caller's to free. */
+static char *contents(const char *path, size_t *size)
+{
+    FILE *file = fopen(path, "re");
+    char *bytes = NULL;
+    size_t room = 0;
+
+    if (!file)
+        fail(path);
+    *size = 0;
+    do {
+        if (*size == room)
+            bytes = realloc(bytes, room = 2 * room + 65536);
+        if (!bytes)
+            fail("memory");
+        *size += fread(bytes + *size, 1, room - *size, file);
+    } while (!feof(file) && !ferror(file));
+    fclose(file);
+    return bytes;
+}
+
+/* It must not outlive a filemon that was killed. */
+static void moment(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    if (getppid() != parent && !asked)
+        _exit(98);
+}
+
+static void on_signal(int number)
+{
+    static const char sigint[] = "SIGINT\n", sigterm[] = "SIGTERM\n";
+    int saved = errno;
+    ssize_t written = number == SIGINT ? write(log_fd, sigint, sizeof(sigint) - 1)
+                                       : write(log_fd, sigterm, sizeof(sigterm) - 1);
+
+    asked |= written > 0;
+    errno = saved;
+}
+
+/* ---- Commands ---------------------------------------------------------------------------------
+ */
+
+static void say_line(int fd, const char *text)
+{
+    char line[PATH_MAX];
+
+    write_all(fd, line, (size_t)snprintf(line, sizeof(line), "%s\n", text));
+}
+
+static void say(const char *text)
+{
+    say_line(STDOUT_FILENO, text);
+}
+
+static void warn(const char *text)
+{
+    say_line(STDERR_FILENO, text);
+}
+
+static void flood(const char *text)
+{
+    char path[PATH_MAX], *bytes, *end;
+    unsigned long times = strtoul(text, &end, 10);
+    size_t size;
+
+    place(path, end + 1);
+    bytes = contents(path, &size);
+    while (times--)
+        write_all(STDOUT_FILENO, bytes, size);
+    free(bytes);
+}
+
+static void send_file(const char *name)
+{
+    char once[PATH_MAX];
+
+    snprintf(once, sizeof(once), "1 %s", name);
+    flood(once);
+}
+
+static void send_bytes(const char *name)
+{
+    char path[PATH_MAX], *bytes;
+    size_t size;
+
+    place(path, name);
+    bytes = contents(path, &size);
+    for (size_t i = 0; i < size; i++)
+        write_all(STDOUT_FILENO, bytes + i, 1);
+    free(bytes);
+}
+
+static void make_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    if (fd < 0)
+        fail(path);
+    close(fd);
+}
+
+static void ready(const char *text)
+{
+    char name[64], dir[PATH_MAX - 16], line[PATH_MAX];
+    int version;
+
+    if (sscanf(text, "%63s %d", name, &version) != 2)
+        fail(text);
+    snprintf(dir, sizeof(dir), "root/proc/systemtap/%s", name);
+    mkdir(dir, 0755);
+    snprintf(control, sizeof(control), "%s/control", dir);
+    make_file(control);
+    snprintf(line, sizeof(line), "{codigo: \"listo\", version: %d, modulo: \"%s\"}", version, name);
+    say(line);
+}
+
+static bool ends_in(const char *path, const char *text)
+{
+    size_t size, len = strlen(text);
+    char *bytes = contents(path, &size);
+    bool ends = size >= len && memcmp(bytes + size - len, text, len) == 0;
+
+    free(bytes);
+    return ends;
+}
+
+static void until(const char *text)
+{
+    while (!ends_in(control, text))
+        moment();
+}
+
+static void watching(const char *unused)
+{
+    (void)unused;
+    say("{codigo: \"mirando\", version: 1, modulo: \"filemon_test\"}");
+}
+
+static void mark(const char *name)
+{
+    char path[PATH_MAX];
+
+    place(path, name);
+    make_file(path);
+}
+
+static void await(const char *name)
+{
+    char path[PATH_MAX];
+
+    place(path, name);
+    while (access(path, F_OK) < 0)
+        moment();
+}
+
+static void caught(const char *unused)
+{
+    (void)unused;
+    while (!asked)
+        moment();
+}
+
+static void wait_stopped(const char *unused)
+{
+    (void)unused;
+    while (!asked && !(control[0] && ends_in(control, "S")))
+        moment();
+    if (!asked)
+        say("{codigo: \"fin\", version: 1, modulo: \"filemon_test_1\"}");
+    caught(NULL);
+}
+
+static void hang(const char *unused)
+{
+    (void)unused;
+    for (;;)
+        pause();
+}
+
+static void close_output(const char *unused)
+{
+    (void)unused;
+    close(STDOUT_FILENO);
+    close(STDERR_FILENO);
+}
+
+static void litter(void)
+{
+    char name[64];
+
+    for (unsigned int i = 0;; i++) {
+        snprintf(name, sizeof(name), "litter.%u", i % 100);
+        unlink(name);
+        close(open(name, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+}
+
+static void child(const char *unused)
+{
+    pid_t pid;
+
+    (void)unused;
+    pid = fork();
+    if (pid == 0) {
+        alarm(SECONDS_AT_MOST);
+        litter();
+    }
+    dprintf(log_fd, "child %d\n", pid);
+}
+
+/* The argument after that option; NULL: the last one. */
+static const char *argument(const char *option)
+{
+    const char *last = NULL;
+
+    for (char **word = arguments + 1; *word; word++) {
+        last = *word;
+        if (option && !strcmp(*word, option) && word[1])
+            return word[1];
+    }
+    return last;
+}
+
+static void build(const char *unused)
+{
+    char path[PATH_MAX];
+
+    (void)unused;
+    snprintf(path, sizeof(path), "%s.ko", argument("-m"));
+    make_file(path);
+}
+
+static void keep_one(const char *from, const char *name)
+{
+    char to[PATH_MAX], *bytes;
+    size_t size;
+    int fd;
+
+    place(to, name);
+    bytes = contents(from, &size);
+    fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    write_all(fd, bytes, size);
+    close(fd);
+    free(bytes);
+}
+
+static void keep(const char *unused)
+{
+    char map[PATH_MAX];
+
+    (void)unused;
+    snprintf(map, sizeof(map), "%s/System.map", argument("-r"));
+    keep_one(map, "System.map");
+    keep_one(argument(NULL), "script.stp");
+}
+
+static int number_of(const char *text)
+{
+    return (int)strtol(text, NULL, 10);
+}
+
+static void die(const char *number)
+{
+    signal(number_of(number), SIG_DFL);
+    raise(number_of(number));
+}
+
+static void leave(const char *status)
+{
+    _exit(number_of(status));
+}
+
+static const struct {
+    const char *name;
+    void (*run)(const char *text);
+} commands[] = {
+    {"say", say},          {"warn", warn},          {"send", send_file},
+    {"bytes", send_bytes}, {"flood", flood},        {"ready", ready},
+    {"until", until},      {"watching", watching},  {"mark", mark},
+    {"await", await},      {"wait", wait_stopped},  {"caught", caught},
+    {"hang", hang},        {"close", close_output}, {"child", child},
+    {"build", build},      {"keep", keep},          {"die", die},
+    {"exit", leave},
+};
+
+static void run_command(char *line)
+{
+    size_t len = strcspn(line, " ");
+    const char *text = line + len + (line[len] == ' ');
+
+    line[len] = '\0';
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        if (!strcmp(commands[i].name, line)) {
+            commands[i].run(text);
+            return;
+        }
+    }
+    errno = EINVAL;
+    fail(line);
+}
+
+static void run_file(const char *name)
+{
+    char path[PATH_MAX], *text, *line;
+    size_t size;
+
+    place(path, name);
+    text = contents(path, &size);
+    for (char *at = text; at < text + size; at = line + 1) {
+        line = memchr(at, '\n', (size_t)(text + size - at));
+        if (!line)
+            break;
+        *line = '\0';
+        run_command(at);
+    }
+    free(text);
+}
+
+/* ---- A call -----------------------------------------------------------------------------------
+ */
+
+static void log_call(const char *name)
+{
+    char path[PATH_MAX], text[65536];
+    size_t len = (size_t)snprintf(text, sizeof(text), "%s", name);
+    FILE *argv;
+
+    place(path, "argv");
+    argv = fopen(path, "ae");
+    for (char **word = arguments + 1; *word; word++) {
+        len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", *word);
+        fwrite(*word, 1, strlen(*word) + 1, argv);
+    }
+    fclose(argv);
+    dprintf(log_fd, "%s\n", text);
+}
+
+static void catch_signals(const char *name)
+{
+    struct sigaction action = {.sa_handler = on_signal};
+
+    if (signal(SIGINT, SIG_DFL) == SIG_IGN || signal(SIGTERM, SIG_DFL) == SIG_IGN)
+        dprintf(log_fd, "%s ignores signals\n", name);
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    alarm(SECONDS_AT_MOST);
+}
+
+int main(int argc, char **argv)
+{
+    const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
+    char path[PATH_MAX];
+
+    arguments = argv;
+    parent = getppid();
+    place(path, "log");
+    log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    catch_signals(name);
+    log_call(name);
+    if (argc > 1 && !strcmp(argv[1], "--version"))
+        puts("Systemtap translator/driver (version 9.9/0.999, release 9.9-1)");
+    else if (argc > 1 && !strcmp(argv[1], "-d"))
+        return 0;
+    else
+        run_file(name);
+    return 0;
+}

@@ -1,0 +1,126 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is to be watched reaches the script by its control file, byte for byte, and by nothing else.
+
+# Commands as the script reads them (fm_control): an argument in pieces of up to 500 bytes, each
+# after a '+', then the letter.
+commands() { # LETTER ARGUMENT... [-- LETTER ARGUMENT...]
+    perl -e 'while (@ARGV) {
+        my $letter = shift;
+        while (@ARGV) {
+            my $argument = shift;
+            last if $argument eq "--";
+            print map("+$_", unpack("(a500)*", $argument)), $letter;
+        }
+    }' "$@"
+}
+
+told_is() { # the control file holds what standard input holds, and then the end of the run
+    { cat; printf S; } > expected
+    cmp expected root/proc/systemtap/filemon_test_1/control
+}
+
+watch_and_stop() { # ARG...
+    watches <<'END'
+wait
+END
+    start "$@"
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_all_that_can_be_told() {
+    prepared
+    watch_and_stop -n nothing-of-that-name -n other -D 3 -x /usr/x/../y -X /usr/y/z /etc
+    { commands D 3 -- N nothing-of-that-name other -- I /usr/y /etc -- E /usr/y/z; printf XG; } |
+        told_is
+    watch_and_stop -a /etc -D 0
+    { commands D 0 -- I /etc; printf AG; } | told_is
+    sleep 1000 & one=$!
+    sleep 1000 & two=$!
+    watch_and_stop -p $two,$one
+    { printf G; commands P $one $two; printf F; } | told_is
+    kill $one $two
+}
+
+# What a shell, stap's language, printf(3) or a line-wise protocol would take for something else.
+test_hostile_bytes_are_data() {
+    hostile=$(printf 'a b  "c" '\''d'\'' $(touch pwned) `touch pwned` %%n%%s \\ %%{ exit %%} ;|&\n\001\377+G\nP1')
+    scenario stap <<'END'
+keep
+build
+END
+    watch_and_stop -n "$hostile" "/x/$hostile" -X "/y/$hostile"
+    { commands N "$hostile" -- I "/x/$hostile" -- E "/y/$hostile"; printf G; } | told_is
+    [ ! -e pwned ]
+    ! grep -q -a -e pwned standin/argv
+    cmp standin/script.stp "$CLI/../../stap/monitorFicheros.stp"
+}
+
+test_the_longest_paths_and_names() {
+    prepared
+    name=$(perl -e 'print "n" x 255')
+    path=$(perl -e 'print "/" . join("/", map("p$_" x 60, 100 .. 140))' | cut -c 1-4095)
+    [ ${#path} -eq 4095 ]
+    watch_and_stop -n "$name" "$path" "/$name/$name/$name"
+    { commands N "$name" -- I "$path" "/$name/$name/$name"; printf G; } | told_is
+    ! grep -q -a -e "$name" standin/argv
+    run -n "$name" "${path}x"
+    [ "$status" -eq 1 ]
+    [ -s err ]
+}
+
+# Exact multiples of a piece.
+test_arguments_of_the_size_of_a_piece() {
+    prepared
+    for size in 499 500 501 1000; do
+        path=$(perl -e 'print substr("/q" x 1000, 0, $ARGV[0] - 1) . "r"' $size)
+        path=$(echo "$path" | sed 's|//|/q|g')
+        watch_and_stop -n nothing-of-that-name "$path"
+        { commands N nothing-of-that-name -- I "$path"; printf G; } | told_is
+    done
+}
+
+test_ten_thousand_paths() {
+    prepared
+    perl -e 'print "/some/where/file$_\n" for 1 .. 10000' > paths
+    watches <<'END'
+wait
+END
+    # shellcheck disable=SC2046
+    start -n nothing-of-that-name $(cat paths)
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    {
+        commands N nothing-of-that-name
+        sed 's/.*/+&I/' paths | tr -d '\n'
+        printf G
+    } | told_is
+}
+
+test_relative_paths_and_links_are_resolved() {
+    prepared
+    here=$(pwd -P)
+    mkdir real
+    ln -s real link
+    watch_and_stop -n nothing-of-that-name link/x ./y/../z link
+    { commands N nothing-of-that-name -- I "$here/real/x" "$here/z" "$here/real"; printf G; } |
+        told_is
+}
+
+# By name, those that run now are told by number, after the name is in force.
+test_names_that_run_already() {
+    prepared
+    cp "$(command -v sleep)" bin/sleeper-of-cli
+    sleeper-of-cli 1000 & one=$!
+    sleeper-of-cli 1000 & two=$!
+    wait_until sh -c "grep -q sleeper /proc/$one/comm && grep -q sleeper /proc/$two/comm"
+    watch_and_stop -n sleeper-of-cli
+    { commands N sleeper-of-cli; printf G; commands P $one $two; } | told_is
+    said 'sleeper-of-cli: 2 processes, by comm'
+    kill $one $two
+}

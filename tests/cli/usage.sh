@@ -1,0 +1,53 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A wrong command line: status 2, one message with what is wrong, nothing on standard output.  What
+# there is to get wrong, tests/unit/test_options.c knows; here is one of each kind.
+
+test_usage_errors() {
+    while IFS='|' read -r args word; do
+        status=0
+        sh -c "exec \"\$0\" $args" "$FILEMON" > out 2> err < /dev/null || status=$?
+        [ $status -eq 2 ]
+        said "^filemon: .*$word"
+        [ "$(wc -l < err)" -eq 1 ]
+        [ ! -s out ]
+    done <<'END'
+|nothing to watch
+/etc|nothing to watch
+-p|pidof
+-p $(true) /etc|-n
+-p ''|pidof
+-p 0|0
+-p 1,,2|list
+-p 99999999|process id
+-n|NAME
+-n ''|NAME
+-n /usr/sbin/nginx|nginx
+-n x 12|./12
+-a|PATH
+-a -p 1 /etc|-p
+-p 1 -- ls|COMMAND
+--|COMMAND
+-n x ''|PATH
+-n x -D -1|-D
+-n x -d 0|-d
+-n x -f xml|-f
+-n x -e perf|-e
+-n x -o|-o
+--nonsense|unknown option --nonsense
+-Z|unknown option -Z
+--all=x|no argument
+--check -p 1|--check
+--check --prepare|one at a time
+--prepare --kernel 6.1.0|together
+-n x --kernel 6.1.0 --kallsyms /k|--prepare
+END
+}
+
+test_a_usage_error_wins_over_what_cannot_run() {
+    rm root/proc/modules
+    run -n x -d 0
+    [ "$status" -eq 2 ]
+    run -n x -d 1
+    [ "$status" -eq 3 ]
+}

@@ -49,7 +49,7 @@ static const struct row {
     {'C', NULL, NULL, NULL},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed"},
     {0, NULL, NULL, "Output"},
-    {'f', "format", "json|text|csv", "default: json, the only one so far"},
+    {'f', "format", "json|text|csv", "text is for people; default: json"},
     {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew"},
     {0, NULL, NULL, "Engine"},
     {'e', "engine", "auto|stap|bpf", "default: auto, stap where it can run, else bpf"},
@@ -272,10 +272,8 @@ static int refuse_missing(const struct row *row)
 }
 
 /* What filemon does not do yet: each goes from here when it comes. */
-static bool is_to_come(const struct row *row, const char *argument)
+static bool is_to_come(const struct row *row)
 {
-    if (row->code == 'f')
-        return strcmp(argument, "text") == 0 || strcmp(argument, "csv") == 0;
     return row->code == 'i' || row->code == 'c' || row->code == 'C';
 }
 
@@ -284,9 +282,8 @@ static int take_option(struct parser *parser, const struct row *row, char *argum
     struct options *options = parser->options;
     int status = 0, choice = 0;
 
-    if (is_to_come(row, argument))
-        return refuse("not yet: %s%s%s is to come", label_of(row).text, argument != NULL ? " " : "",
-                      argument != NULL ? argument : "");
+    if (is_to_come(row))
+        return refuse("not yet: %s is to come", label_of(row).text);
     if (argument != NULL && argument[0] == '\0')
         return refuse_missing(row);
 

@@ -20,6 +20,9 @@ int text_number(const char *text, size_t len, int64_t min, int64_t max, int64_t 
  */
 size_t text_utf8(const char *text, size_t len, bool *valid);
 
+/* U+FFFD, for what is not UTF-8. */
+#define TEXT_REPLACEMENT "\xef\xbf\xbd"
+
 /* The most bytes text_visible() makes of one character; and the most of each byte of it. */
 #define TEXT_VISIBLE_MAX 16
 #define TEXT_VISIBLE_BYTE_MAX 4

@@ -6,8 +6,6 @@
 #include "output/value.h"
 #include "text.h"
 
-#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
-
 /* Keys, numbers, flags and all that does not depend on the event. */
 #define FIXED_MAX 1024
 
@@ -35,7 +33,7 @@ static char *put_escape(char *at, unsigned char c)
 static char *put_multibyte(char *at, const char *s, size_t length, bool valid)
 {
     if (!valid)
-        return put(at, REPLACEMENT, 3);
+        return put(at, TEXT_REPLACEMENT, 3);
     if ((unsigned char)s[0] == 0xc2 && (unsigned char)s[1] < 0xa0)
         return put_escape(at, (unsigned char)s[1]); /* a C1 control: U+0080 to U+009F */
     return put(at, s, length);

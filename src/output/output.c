@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "output/csv.h"
+#include "output/human.h"
 #include "output/json.h"
 
 /* How long a reopen waits for the old file's reader. */
@@ -22,30 +24,41 @@
 /* How one record is written: to a place that has room for bound() bytes. */
 struct writer {
     size_t (*bound)(const struct event *event);
-    size_t (*record)(char *buf, const struct event *event);
+    size_t (*record)(char *buf, const struct event *event, const struct screen *screen);
+    size_t (*header)(char *buf); /* at most HEADER_BOUND bytes, where a file begins; NULL: none */
 };
+
+#define HEADER_BOUND CSV_HEADER_BOUND
 
 struct output {
     const struct writer *writer;
     char *file; /* NULL: standard output */
     int fd;
     bool regular; /* fd is a regular file */
-    int error;    /* the first one of writing */
-    char *buf;    /* what waits is buf[start] to buf[end - 1] */
+    bool begun;   /* it has its header */
+    bool terminal;
+    int error; /* the first one of writing */
+    char *buf; /* what waits is buf[start] to buf[end - 1] */
     size_t start, end, capacity;
 };
 
-static const struct writer *find_writer(enum output_format format)
+static size_t record_json(char *buf, const struct event *event, const struct screen *screen)
 {
-    static const struct writer json = {json_bound, json_record};
-
-    switch (format) {
-    case FORMAT_JSON:
-        return &json;
-    default:
-        return NULL;
-    }
+    (void)screen;
+    return json_record(buf, event);
 }
+
+static size_t record_csv(char *buf, const struct event *event, const struct screen *screen)
+{
+    (void)screen;
+    return csv_record(buf, event);
+}
+
+static const struct writer writers[] = {
+    [FORMAT_JSON] = {json_bound, record_json, NULL},
+    [FORMAT_TEXT] = {human_bound, human_record, NULL},
+    [FORMAT_CSV] = {csv_bound, record_csv, csv_header},
+};
 
 /*
  * Others may share standard output, and O_NONBLOCK would be theirs too: it belongs to the open file
@@ -86,6 +99,8 @@ static int use_fd(struct output *output, int fd)
     }
     output->fd = fd;
     output->regular = S_ISREG(status.st_mode);
+    output->terminal = isatty(fd);
+    output->begun = output->file != NULL && output->regular && status.st_size > 0;
     return 0;
 }
 
@@ -111,16 +126,12 @@ static int init(struct output *output, const char *file)
 
 int output_open(struct output **output, const char *file, enum output_format format)
 {
-    const struct writer *writer = find_writer(format);
-    struct output *made;
+    struct output *made = calloc(1, sizeof(*made));
     int error;
 
-    if (writer == NULL)
-        return -EINVAL;
-    made = calloc(1, sizeof(*made));
     if (made == NULL)
         return -ENOMEM;
-    made->writer = writer;
+    made->writer = &writers[format];
     error = init(made, file);
     if (error != 0) {
         release(made);
@@ -153,12 +164,46 @@ static int reserve(struct output *output, size_t bytes)
     return 0;
 }
 
+/* The terminal is asked each time: its width changes. */
+static struct screen screen_of_output(const struct output *output)
+{
+    return output->terminal ? screen_of(output->fd) : (struct screen){.columns = SIZE_MAX};
+}
+
+static int begin(struct output *output)
+{
+    int error;
+
+    if (output->begun || output->writer->header == NULL)
+        return 0;
+    error = reserve(output, HEADER_BOUND);
+    if (error == 0) {
+        output->end += output->writer->header(output->buf + output->end);
+        output->begun = true;
+    }
+    return error;
+}
+
 int output_event(struct output *output, const struct event *event)
 {
-    int error = reserve(output, output->writer->bound(event));
+    struct screen screen = screen_of_output(output);
+    int error = begin(output);
 
     if (error == 0)
-        output->end += output->writer->record(output->buf + output->end, event);
+        error = reserve(output, output->writer->bound(event));
+    if (error == 0)
+        output->end += output->writer->record(output->buf + output->end, event, &screen);
+    return error;
+}
+
+int output_bytes(struct output *output, const char *bytes, size_t size)
+{
+    int error = reserve(output, size);
+
+    if (error == 0) {
+        memcpy(output->buf + output->end, bytes, size);
+        output->end += size;
+    }
     return error;
 }
 
@@ -269,8 +314,10 @@ int output_reopen(struct output *output)
 
 int output_close(struct output *output, int timeout_ms)
 {
-    int error = drain(output, timeout_ms);
+    int error = begin(output), draining = drain(output, timeout_ms);
 
+    if (error == 0)
+        error = draining;
     if (close(output->fd) != 0 && error == 0)
         error = -errno;
     release(output);

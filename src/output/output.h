@@ -23,13 +23,17 @@ struct output;
 /*
  * file: a path, opened for appending (created with mode 0666 less the umask, close-on-exec); NULL:
  * standard output, of which a copy is held.  A FIFO that nobody reads is refused, -ENXIO: waiting
- * for its reader would hang the start.  -EINVAL: a format that is not there.
- * 0, or -errno with no message given.  Free with output_close().
+ * for its reader would hang the start.  0, or -errno with no message given.  Free with
+ * output_close().
  */
 int output_open(struct output **output, const char *file, enum output_format format);
 
-/* Adds a record to the buffer.  0, -ENOMEM. */
+/* Adds a record to the buffer; before the first one the header of CSV, which a FILE that is not
+ * empty has already.  0, -ENOMEM. */
 int output_event(struct output *output, const struct event *event);
+
+/* Adds whole lines of another kind.  0, -ENOMEM. */
+int output_bytes(struct output *output, const char *bytes, size_t size);
 
 /* Bytes that wait to be written.  Above OUTPUT_HIGH_WATER the caller should stop adding. */
 size_t output_pending(const struct output *output);

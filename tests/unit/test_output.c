@@ -10,11 +10,13 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <pty.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -173,8 +175,119 @@ static void errors_of_opening_are_told(void **state)
     assert_int_equal(output_open(&output, "fifo", FORMAT_JSON), -ENXIO);
     assert_int_equal(output_open(&output, "missing/log", FORMAT_JSON), -ENOENT);
     assert_int_equal(output_open(&output, ".", FORMAT_JSON), -EISDIR);
-    assert_int_equal(output_open(&output, "log", FORMAT_TEXT), -EINVAL);
-    assert_int_equal(access("log", F_OK), -1);
+}
+
+/* What the file holds, NUL-terminated. */
+static const char *contents(const char *name)
+{
+    static char text[65536];
+    int fd = open(name, O_RDONLY);
+    ssize_t size = read(fd, text, sizeof(text) - 1);
+
+    assert_true(size >= 0);
+    text[size] = '\0';
+    close(fd);
+    return text;
+}
+
+static size_t count(const char *text, const char *word)
+{
+    size_t n = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text++)
+        n++;
+    return n;
+}
+
+static void add_csv(int from, int to)
+{
+    struct output *output;
+
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV), 0);
+    add(output, from, to);
+    assert_int_equal(output_close(output, 0), 0);
+}
+
+static void a_file_has_one_header(void **state)
+{
+    (void)state;
+    add_csv(0, 2);
+    add_csv(2, 3);
+    assert_memory_equal(contents("log"), "codigo,", 7);
+    assert_int_equal(count(contents("log"), "codigo,"), 1);
+    assert_int_equal(count(contents("log"), "\r\n"), 4);
+}
+
+static void a_file_without_records_has_a_header(void **state)
+{
+    (void)state;
+    add_csv(0, 0);
+    assert_int_equal(count(contents("log"), "codigo,"), 1);
+}
+
+static void a_file_opened_anew_has_a_header_if_it_is_new(void **state)
+{
+    struct output *output;
+
+    (void)state;
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV), 0);
+    add(output, 0, 1);
+    assert_int_equal(output_reopen(output), 0);
+    add(output, 1, 2);
+    assert_int_equal(output_write(output), 0);
+    assert_int_equal(count(contents("log"), "codigo,"), 1);
+    assert_int_equal(rename("log", "log.1"), 0);
+    assert_int_equal(output_reopen(output), 0);
+    add(output, 2, 3);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_int_equal(count(contents("log"), "codigo,"), 1);
+    assert_int_equal(count(contents("log"), "\r\n"), 2);
+}
+
+static void people_have_lines_without_colour_in_a_file(void **state)
+{
+    struct output *output;
+
+    (void)state;
+    setenv("TERM", "xterm", 1);
+    unsetenv("NO_COLOR");
+    assert_int_equal(output_open(&output, "log", FORMAT_TEXT), 0);
+    add(output, 7, 9);
+    assert_int_equal(output_bytes(output, "one\ntwo\n", 8), 0);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_int_equal(count(contents("log"), "\n"), 4);
+    assert_int_equal(count(contents("log"), "error     7          /etc/hosts (its"), 1);
+    assert_int_equal(count(contents("log"), "\x1b"), 0);
+    assert_string_equal(strstr(contents("log"), "one"), "one\ntwo\n");
+}
+
+/* The terminal is as wide as it is now, not as it was. */
+static void people_have_colour_and_whole_lines_on_a_terminal(void **state)
+{
+    struct winsize size = {.ws_col = 200};
+    struct output *output;
+    char text[1024];
+    int master, terminal;
+    ssize_t n;
+
+    (void)state;
+    setenv("TERM", "xterm", 1);
+    unsetenv("NO_COLOR");
+    assert_int_equal(openpty(&master, &terminal, NULL, NULL, &size), 0);
+    assert_int_equal(output_open(&output, ttyname(terminal), FORMAT_TEXT), 0);
+    add(output, 1, 2);
+    size.ws_col = 70;
+    assert_int_equal(ioctl(terminal, TIOCSWINSZ, &size), 0);
+    add(output, 2, 3);
+    assert_int_equal(output_close(output, 0), 0);
+    n = read(master, text, sizeof(text) - 1);
+    assert_true(n > 0);
+    text[n] = '\0';
+    assert_int_equal(count(text, "\x1b[35merror\x1b[m"), 2);
+    assert_int_equal(count(text, "(its close was missed)"), 1);
+    assert_int_equal(count(text, "…"), 1);
+    close(master);
+    close(terminal);
 }
 
 static void a_closed_standard_output_is_told(void **state)
@@ -525,6 +638,11 @@ int main(void)
         test_of(files_are_created_and_appended_to),
         test_of(a_file_takes_everything_at_once),
         test_of(errors_of_opening_are_told),
+        test_of(a_file_has_one_header),
+        test_of(a_file_without_records_has_a_header),
+        test_of(a_file_opened_anew_has_a_header_if_it_is_new),
+        test_of(people_have_lines_without_colour_in_a_file),
+        test_of(people_have_colour_and_whole_lines_on_a_terminal),
         test_of(a_closed_standard_output_is_told),
         test_of(a_full_disk_is_an_error_that_stays),
         test_of(a_reader_that_is_gone_is_epipe),

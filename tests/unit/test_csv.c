@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output/csv.h"
+#include "random.h"
+
+/* In memory of exactly the promised size, so that a sanitizer sees a step past it. */
+static char *record_of(const struct event *event, size_t *len)
+{
+    char *buf = malloc(csv_bound(event));
+
+    *len = csv_record(buf, event);
+    assert_true(*len <= csv_bound(event));
+    return buf;
+}
+
+static struct event event_of(enum event_code code, const char *path, size_t path_len)
+{
+    return (struct event){
+        .code = code,
+        .pid = 5817,
+        .ppid = 1082,
+        .tid = 5818,
+        .comm = "smtpd",
+        .path = path,
+        .path_len = path_len,
+        .fd = 12,
+        .date_us = 1310920975123456,
+        .flags = O_RDWR | O_CREAT | O_CLOEXEC,
+        .mode = 0644,
+        .reason = REASON_CLOSE_RANGE,
+        .origin = 4,
+        .duration_ns = 2500000,
+        .lost = 3,
+    };
+}
+
+static void assert_record(const struct event *event, const char *expected)
+{
+    size_t len;
+    char *buf = record_of(event, &len);
+
+    assert_int_equal(len, strlen(expected));
+    assert_memory_equal(buf, expected, len);
+    free(buf);
+}
+
+static void the_header_is_the_table(void **state)
+{
+    char *buf = malloc(CSV_HEADER_BOUND);
+    size_t len = csv_header(buf);
+
+    (void)state;
+    buf[len] = '\0';
+    assert_string_equal(buf,
+                        "codigo,proceso,pid,ppid,tid,fichero,descriptor,date,date_us,flags,modo,"
+                        "errno,duracion_ns,motivo,origen,fichero_hex,perdidos\r\n");
+    free(buf);
+}
+
+static void records_fill_their_columns(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, "/etc/hosts", 10);
+
+    (void)state;
+    assert_record(&event,
+                  "open,smtpd,5817,1082,5818,/etc/hosts,12,1310920975123,1310920975123456,"
+                  "O_RDWR|O_CREAT|O_CLOEXEC,0644,,,,,,\r\n");
+    event.code = EVENT_CLOSE;
+    assert_record(&event,
+                  "close,smtpd,5817,1082,5818,/etc/hosts,12,2,1310920975123456,,,,2500000,"
+                  "close_range,,,\r\n");
+    event.code = EVENT_DUP;
+    assert_record(&event,
+                  "dup,smtpd,5817,1082,5818,/etc/hosts,12,1310920975123,1310920975123456,"
+                  ",,,,,4,,\r\n");
+    event.code = EVENT_FAIL;
+    event.fd = -ENOENT;
+    event.mode = EVENT_NO_MODE;
+    assert_record(&event,
+                  "fail,smtpd,5817,1082,5818,/etc/hosts,-2,1310920975123,1310920975123456,"
+                  "O_RDWR|O_CREAT|O_CLOEXEC,,ENOENT,,,,,\r\n");
+    event.code = EVENT_LOST;
+    event.comm = event.path = NULL;
+    assert_record(&event, "lost,,,,,,,1310920975123,1310920975123456,,,,,,,,3\r\n");
+}
+
+static void what_needs_quotes_has_them(void **state)
+{
+    struct event event = event_of(EVENT_ERROR, "/a\"b,c\r\nd", 9);
+
+    (void)state;
+    event.comm = "a,b";
+    assert_record(&event,
+                  "error,\"a,b\",5817,1082,5818,\"/a\"\"b,c\r\nd\",12,1310920975123,"
+                  "1310920975123456,,,,,,,,\r\n");
+    event.comm = "a b";
+    event.path = "/\x1b";
+    event.path_len = 2;
+    assert_record(&event,
+                  "error,a b,5817,1082,5818,\"/\x1b\",12,1310920975123,1310920975123456,"
+                  ",,,,,,,\r\n");
+    event.path = "/\xff,";
+    event.path_len = 3;
+    assert_record(&event,
+                  "error,a b,5817,1082,5818,\"/\xef\xbf\xbd,\",12,1310920975123,"
+                  "1310920975123456,,,,,,,2fff2c,\r\n");
+}
+
+/* A reader by the grammar of the RFC: the next field, unquoted in place; *end is its delimiter. */
+static char *next_field(char **at, char *end)
+{
+    char *field = *at, *to = *at, *from = *at;
+    bool quoted = *from == '"';
+
+    for (from += quoted; from < end; from++) {
+        if (quoted && *from == '"' && *++from != '"')
+            break;
+        if (!quoted && (*from == ',' || *from == '\r'))
+            break;
+        assert_true(quoted || *from != '"');
+        *to++ = *from;
+    }
+    assert_true(*from == ',' || memcmp(from, "\r\n", 2) == 0);
+    *at = from + (*from == ',' ? 1 : 2);
+    *to = '\0';
+    return field;
+}
+
+static void any_path_comes_back(void **state)
+{
+    static const char letters[] = "/a,\"\r\n\t\x1b \xc3\xb1=";
+
+    (void)state;
+    random_start(__func__);
+    for (int round = 0; round < 20000; round++) {
+        char path[24], comm[EVENT_COMM_SIZE];
+        size_t size = random_below(sizeof(path)), len, column = 0;
+        struct event event = event_of(EVENT_OPEN, path, size);
+
+        for (size_t i = 0; i < size; i++)
+            path[i] = letters[random_below(sizeof(letters) - 1)];
+        path[size] = '\0';
+        snprintf(comm, sizeof(comm), "%.9s", path);
+        event.comm = comm;
+        char *buf = record_of(&event, &len), *at = buf, hex[64] = "";
+        bool valid = true;
+        for (; at < buf + len; column++) {
+            char *field = next_field(&at, buf + len);
+
+            if (column == 15)
+                valid = strcmp(field, hex) == 0;
+            if (column == 5 && strstr(field, "\xef\xbf\xbd") != NULL)
+                for (size_t i = 0; i < size; i++)
+                    sprintf(hex + 2 * i, "%02x", (unsigned char)path[i]);
+            else if (column == 5)
+                assert_string_equal(field, path);
+        }
+        assert_true(valid);
+        assert_int_equal(column, field_count);
+        free(buf);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_header_is_the_table),
+        cmocka_unit_test(records_fill_their_columns),
+        cmocka_unit_test(what_needs_quotes_has_them),
+        cmocka_unit_test(any_path_comes_back),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <pty.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "output/columns.h"
+#include "output/human.h"
+
+static const struct screen unlimited = {.columns = COLUMNS_UNLIMITED};
+
+static int use_utc(void **state)
+{
+    (void)state;
+    setenv("TZ", "UTC", 1);
+    tzset();
+    return 0;
+}
+
+static struct event event_of(enum event_code code, const char *path)
+{
+    return (struct event){
+        .code = code,
+        .pid = 5817,
+        .comm = "smtpd",
+        .path = path,
+        .path_len = path != NULL ? strlen(path) : 0,
+        .fd = 12,
+        .date_us = 1310920975123456,
+        .reason = REASON_CLOSE,
+        .origin = 4,
+        .duration_ns = 2500000,
+        .lost = 3,
+    };
+}
+
+/* The caller's to free. */
+static char *line_of(const struct event *event, const struct screen *screen)
+{
+    char *buf = malloc(human_bound(event)), *line;
+    size_t len = human_record(buf, event, screen);
+
+    assert_true(len <= human_bound(event));
+    assert_int_equal(buf[len - 1], '\n');
+    line = strndup(buf, len - 1);
+    free(buf);
+    return line;
+}
+
+static void assert_line(const struct event *event, const struct screen *screen,
+                        const char *expected)
+{
+    char *line = line_of(event, screen);
+
+    assert_string_equal(line, expected);
+    free(line);
+}
+
+static void each_kind_has_its_line(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, "/etc/hosts");
+
+    (void)state;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 open     12          /etc/hosts");
+    event.code = EVENT_CLOSE;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 close    12  2.50ms  /etc/hosts");
+    event.reason = REASON_EXIT;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 close    12  2.50ms  /etc/hosts (exit)");
+    event.code = EVENT_DUP;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 dup      12          /etc/hosts (copy of 4)");
+    event.code = EVENT_HELD;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 held     12          /etc/hosts");
+    event.code = EVENT_ERROR;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 error    12          /etc/hosts (its close "
+                "was missed)");
+    event.code = EVENT_LOST;
+    event.comm = event.path = NULL;
+    event.path_len = 0;
+    assert_line(&event, &unlimited,
+                "16:42:55.123                         lost                 3 events lost");
+    event.lost = 1;
+    assert_line(&event, &unlimited,
+                "16:42:55.123                         lost                 1 event lost");
+}
+
+static void failures_have_their_words(void **state)
+{
+    struct event event = event_of(EVENT_FAIL, "/etc/x");
+
+    (void)state;
+    event.fd = -ENOENT;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 fail                 /etc/x: No such file "
+                "or directory");
+    event.fd = -512;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 fail                 /etc/x: ERESTARTSYS");
+}
+
+static void nothing_of_others_is_obeyed(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, "/\x1b[2J\n\xe2\x80\xae\xff");
+
+    (void)state;
+    event.comm = "\x1b]0;x\a";
+    assert_line(&event, &unlimited,
+                "16:42:55.123 \\x1b]0;x\\x07     5817 open     12          "
+                "/\\x1b[2J\\n\\xe2\\x80\\xae\\xff");
+    event.comm = "\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b\x1b";
+    event.path = "中";
+    event.path_len = 3;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 \\x1b…\\x1b\\x1b    5817 open     12          中");
+}
+
+#define LONG "/usr/share/javascript/very/deep/down/there/is/a/file.js"
+
+/* Whatever the width from the narrowest that has room for a path on: no line is wider, the path's
+ * end is seen, and where there is room the line is whole. */
+static void lines_are_as_wide_as_the_screen(void **state)
+{
+    struct event events[] = {event_of(EVENT_OPEN, LONG), event_of(EVENT_FAIL, LONG),
+                             event_of(EVENT_CLOSE, LONG), event_of(EVENT_LOST, NULL)};
+
+    (void)state;
+    events[1].fd = -EACCES;
+    events[2].reason = REASON_CLOSE_RANGE;
+    for (size_t columns = 65; columns < 200; columns++) {
+        struct screen screen = {.columns = columns};
+        for (size_t i = 0; i < 4; i++) {
+            char *line = line_of(&events[i], &screen), *whole = line_of(&events[i], &unlimited);
+
+            assert_true(columns_of(line, strlen(line)) <= columns);
+            if (i < 3)
+                assert_non_null(strstr(line, "/file.js"));
+            if (columns >= HUMAN_NARROW && columns >= columns_of(whole, strlen(whole)))
+                assert_string_equal(line, whole);
+            else if (i < 3 && columns >= HUMAN_NARROW)
+                assert_int_equal(columns_of(line, strlen(line)), columns);
+            free(line);
+            free(whole);
+        }
+    }
+}
+
+static void narrow_screens_have_shorter_columns(void **state)
+{
+    struct screen screen = {.columns = 80};
+    struct event event = event_of(EVENT_FAIL, LONG);
+
+    (void)state;
+    event.comm = "systemd-journal";
+    event.fd = -EACCES;
+    assert_line(&event, &screen,
+                "16:42:55 sys…ournal    5817 fail                 /usr/…/a/file.js: Per…on denied");
+    event.code = EVENT_CLOSE;
+    event.fd = 3;
+    assert_line(&event, &screen,
+                "16:42:55 sys…ournal    5817 close     3  2.50ms  /usr/share…n/there/is/a/file.js");
+}
+
+static void colour_is_around_words_alone(void **state)
+{
+    struct screen screen = {.columns = 65, .colour = true};
+    struct event event = event_of(EVENT_FAIL, "/x");
+
+    (void)state;
+    event.fd = -EPERM;
+    assert_line(&event, &screen,
+                "16:42:55 smtpd         5817 \x1b[31mfail \x1b[m                /x\x1b[31m: "
+                "Op…permitted\x1b[m");
+    event.code = EVENT_OPEN;
+    event.fd = 3;
+    assert_line(&event, &screen,
+                "16:42:55 smtpd         5817 \x1b[32mopen \x1b[m     3          /x");
+}
+
+static void assert_colour(const char *term, const char *none, bool expected)
+{
+    int master, terminal, ends[2];
+
+    if (term != NULL)
+        setenv("TERM", term, 1);
+    else
+        unsetenv("TERM");
+    if (none != NULL)
+        setenv("NO_COLOR", none, 1);
+    else
+        unsetenv("NO_COLOR");
+    assert_int_equal(openpty(&master, &terminal, NULL, NULL, NULL), 0);
+    assert_int_equal(pipe(ends), 0);
+    assert_int_equal(screen_of(terminal).colour, expected);
+    assert_false(screen_of(ends[1]).colour);
+    close(master);
+    close(terminal);
+    close(ends[0]);
+    close(ends[1]);
+}
+
+static void colour_is_for_terminals_that_want_it(void **state)
+{
+    (void)state;
+    assert_colour("xterm", NULL, true);
+    assert_colour("xterm", "", true);
+    assert_colour("xterm", "1", false);
+    assert_colour("dumb", NULL, false);
+    assert_colour("", NULL, false);
+    assert_colour(NULL, NULL, false);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_kind_has_its_line),
+        cmocka_unit_test(failures_have_their_words),
+        cmocka_unit_test(nothing_of_others_is_obeyed),
+        cmocka_unit_test(lines_are_as_wide_as_the_screen),
+        cmocka_unit_test(narrow_screens_have_shorter_columns),
+        cmocka_unit_test(colour_is_around_words_alone),
+        cmocka_unit_test(colour_is_for_terminals_that_want_it),
+    };
+
+    return cmocka_run_group_tests(tests, use_utc, NULL);
+}

@@ -3,6 +3,7 @@
 #   make            build/filemon
 #   make demo       installs what it needs, builds, and shows filemon at work on a real kernel
 #   make check      every test; installs what they need; closes with "N passed, N failed"
+#   make soak       the random workloads of make check from other seeds: SEEDS=10000, FROM=1
 #   make bench      what watching costs, beside other tools
 #   make install    DESTDIR= PREFIX=
 #   make lint       cppcheck, shellcheck, clang-format, man page
@@ -112,12 +113,16 @@ cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin
 unit: $(unit_tests)
 
 # The workloads of the tests on a real kernel, and what judges filemon's output of them.
-helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/records
+helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/fdchaos $(BUILD)/tests/records
 
 $(BUILD)/tests/fdwork: LDLIBS = -lpthread
-$(BUILD)/tests/fdwork: tests/helpers/fdwork.c tests/helpers/journal.c tests/helpers/journal.h
+$(BUILD)/tests/fdwork: $(wildcard tests/helpers/fdwork.c tests/helpers/journal.[ch] tests/helpers/flags.[ch])
 $(BUILD)/tests/records: LDLIBS = -ljansson
-$(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch])
+$(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch] tests/helpers/flags.[ch]) tests/helpers/chaos.h
+# Static, for its journal shall be all that it opens; so without sanitizers.
+$(BUILD)/tests/fdchaos: override SANITIZE =
+$(BUILD)/tests/fdchaos: LDLIBS = -static -lpthread
+$(BUILD)/tests/fdchaos: tests/helpers/fdchaos.c tests/helpers/chaos.h
 $(helpers):
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
@@ -127,7 +132,7 @@ $(helpers):
 helpers: $(helpers)
 
 # The parts that sanitizers have something to say about, or all.
-parts := unit cli $(if $(SANITIZE),,records docs lint live vm)
+parts := unit cli $(if $(SANITIZE),,records docs lint live chaos vm)
 packages := $(packages_build) $(packages_check) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.
@@ -143,6 +148,12 @@ demo:
 	@tests/packages $(packages_build)
 	@$(MAKE) all
 	@BUILD=$(BUILD) tests/vm/demo $(packages_vm)
+
+SEEDS ?= 10000
+FROM ?= 1
+.PHONY: soak
+soak: all helpers
+	@tests/live/chaos bpf $(BUILD)/filemon $(BUILD)/tests $(FROM) $$(($(FROM) + $(SEEDS) - 1))
 
 .PHONY: lint format
 lint:

@@ -14,6 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "flags.h"
+
 enum { BUFFER = 32 << 20 };
 
 struct held {
@@ -178,31 +180,6 @@ static void put_before(void)
             (unsigned long long)clock_ns(CLOCK_REALTIME) / 1000 + 1);
 }
 
-static void put_flags(uint64_t flags)
-{
-    static const struct {
-        const char *name;
-        uint64_t value, part_of;
-    } names[] = {
-        {"O_CREAT", 0100, 0},        {"O_EXCL", 0200, 0},
-        {"O_NOCTTY", 0400, 0},       {"O_TRUNC", 01000, 0},
-        {"O_APPEND", 02000, 0},      {"O_NONBLOCK", 04000, 0},
-        {"O_SYNC", 04010000, 0},     {"O_DSYNC", 010000, 04010000},
-        {"O_TMPFILE", 020200000, 0}, {"O_DIRECTORY", 0200000, 020200000},
-        {"O_NOFOLLOW", 0400000, 0},  {"O_NOATIME", 01000000, 0},
-        {"O_CLOEXEC", 02000000, 0},  {"O_PATH", 010000000, 0},
-    };
-    static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR"};
-
-    fprintf(journal.stream, ",\"flags\":\"%s", access[flags & 3]);
-    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
-        uint64_t whole = names[i].part_of;
-        if ((flags & names[i].value) == names[i].value && (!whole || (flags & whole) != whole))
-            fprintf(journal.stream, "|%s", names[i].name);
-    }
-    putc('"', journal.stream);
-}
-
 static void put_mode(uint64_t flags, mode_t mode)
 {
     if (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))
@@ -243,7 +220,9 @@ int opened(long result, const char *path, uint64_t flags, mode_t mode)
     begin_line(result < 0 ? "fail" : "open", path, result < 0 ? -error : (int)result);
     put_tid();
     put_before();
-    put_flags(flags);
+    fputs(",\"flags\":\"", journal.stream);
+    put_flags(journal.stream, flags);
+    putc('"', journal.stream);
     put_mode(flags, mode);
     if (result < 0)
         fprintf(journal.stream, ",\"errno\":\"%s\"", strerrorname_np(error));

@@ -3,6 +3,8 @@
  * records check [-e] [-c] FILE
  * records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... FILE
  * records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE
+ * records chaos JOURNAL FILE
+ * records operations JOURNAL
  *
  * The options are those of records.h: -e ended, -c complete, -p pids, -u unordered, -b below,
  * -i ignore, -s slack.
@@ -130,7 +132,9 @@ static int usage(void)
         "usage: records check [-e] [-c] FILE\n"
         "       records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... "
         "FILE\n"
-        "       records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE\n",
+        "       records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE\n"
+        "       records chaos JOURNAL FILE\n"
+        "       records operations JOURNAL\n",
         stderr);
     return 2;
 }
@@ -207,10 +211,14 @@ int main(int argc, char **argv)
         return usage();
     const char *command = argv[1];
     argv++, argc--;
+    if (strcmp(command, "operations") == 0 && argc == 2)
+        return records_chaos_operations(argv[1]) ? 0 : 1;
     parse(argc, argv, &check, &compare);
     int files = argc - optind;
     good = files > 0 && records_load(&last, argv[argc - 1]);
     one.file = argv[optind];
+    if (strcmp(command, "chaos") == 0 && files == 2)
+        return good && records_chaos(argv[optind], &last) ? 0 : 1;
     for (int i = optind; good && i < argc - 1; i++)
         good = append_all(&one, argv[i]);
     if (strcmp(command, "check") == 0 && files == 1)

@@ -32,7 +32,7 @@ bool record_is(const json_t *record, const char *code);
  * the caller. */
 char *record_path(const json_t *record);
 
-/* --- the three commands: true when all is well --- */
+/* --- the commands: true when all is well --- */
 
 struct check_options {
     bool ended;    /* every process ended before the watch did: what was opened is closed */
@@ -57,6 +57,12 @@ bool records_compare(const struct records *journal, const struct records *output
 /* Are two runs the same, but for times, process numbers, and inode numbers in paths? */
 bool records_parity(const struct records *one, const struct records *other,
                     const struct compare_options *options);
+
+/* Has the output the records that a journal of fdchaos demands? */
+bool records_chaos(const char *journal, const struct records *output);
+
+/* Prints the numbers of the operations that such a journal tells of, for fdchaos to leave out. */
+bool records_chaos_operations(const char *journal);
 
 /* For all: is the record among those that are compared? */
 bool record_counts(const json_t *record, const struct compare_options *options);

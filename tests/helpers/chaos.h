@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The journal of fdchaos: a file that all its processes share as memory, so that one that is killed
+ * loses nothing of what it wrote.
+ *
+ * An entry is begun before its system call and ended after it, each with a number from one sequence
+ * of the whole tree: what has ended with a lower number than another began with was done before it.
+ * An entry without an end was under way when its process was killed or executed a program: nobody
+ * knows whether it was done.
+ *
+ * The discipline that makes the order of events on one descriptor plain though threads run wild: a
+ * descriptor may be used only by who has taken it off the table of its process; it is put there
+ * after the entry of its opening has ended, and a close takes it off before its entry begins.  What
+ * names a number that may be free (dup2, close_range, F_DUPFD) does it, while there are threads,
+ * within numbers that are the thread's own.
+ *
+ * All sizes are the same for 32-bit programs.
+ */
+#ifndef FILEMON_TEST_CHAOS_H
+#define FILEMON_TEST_CHAOS_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+enum chaos_kind {
+    CHAOS_OPEN,
+    CHAOS_CLOSE,
+    CHAOS_RANGE,    /* close_range: fd to other */
+    CHAOS_DUP,      /* any copy to a free number; fd: the origin */
+    CHAOS_DUP2,     /* dup2 and dup3; fd: the origin, other: the number */
+    CHAOS_GET,      /* a descriptor that was not opened: received, a pipe's, a socket's, ... */
+    CHAOS_CLOEXEC,  /* fd gets (other: 1) or loses (0) close-on-exec */
+    CHAOS_CLOSER,   /* close_range with CLOSE_RANGE_CLOEXEC: fd to other */
+    CHAOS_START,    /* a process begins */
+    CHAOS_EXEC,     /* ends only where it fails */
+    CHAOS_EXECUTED, /* the new program begins */
+    CHAOS_NOTE,     /* something else, for people */
+};
+
+#define CHAOS_PATH 620
+
+struct chaos_entry {
+    _Alignas(8) _Atomic uint64_t end; /* written last */
+    uint64_t begin;
+    uint64_t begin_us, end_us; /* CLOCK_REALTIME */
+    uint64_t begin_ns, end_ns; /* CLOCK_MONOTONIC */
+    uint64_t flags;            /* O_* */
+    uint32_t kind, mode;
+    uint32_t seed, op;      /* of the program, what made it do this */
+    int32_t pid, tid;       /* as the first process numbers them */
+    int32_t ppid, end_ppid; /* 0: not known */
+    int32_t fd, other;      /* see above */
+    int32_t result;         /* a descriptor or -errno */
+    char comm[16];          /* of the thread */
+    char call[16];          /* for people */
+    char path[CHAOS_PATH];  /* as the kernel names what was opened; of a failure as it must be told;
+                               empty: not known */
+};
+
+/* Descriptors below this are the workload's. */
+#define CHAOS_FDS 600
+
+/* How a descriptor stands with its process. */
+enum chaos_fd {
+    FD_FREE,
+    FD_OPEN,
+    FD_TAKEN,   /* by the thread that works on it */
+    FD_UNKNOWN, /* what another program was doing to it is not known: hands off */
+};
+
+struct chaos_process {
+    _Atomic uint8_t fd[CHAOS_FDS];
+    _Atomic int32_t threads; /* beside the first */
+    uint32_t limits;         /* what it cannot do any more */
+    char base[200];          /* what absolute names begin with */
+};
+
+#define CHAOS_PROCESSES 4096
+#define CHAOS_ENTRIES 65536
+#define CHAOS_OMIT 32768
+
+struct chaos_journal {
+    _Alignas(8) _Atomic uint64_t sequence;
+    _Atomic uint32_t entries, processes;
+    _Atomic uint32_t spawned; /* processes of this seed */
+    uint32_t omitted;         /* operations that are left out, to shrink the program */
+    uint32_t omit[CHAOS_OMIT];
+    char program[200]; /* its path */
+    char fault[200];   /* why the workload is not to be trusted; empty: it is */
+    struct chaos_process process[CHAOS_PROCESSES];
+    struct chaos_entry entry[CHAOS_ENTRIES];
+};
+
+#endif

@@ -1,0 +1,1286 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * fdchaos FIRST LAST DIRECTORY JOURNAL [< OMIT]
+ *
+ * For each seed from FIRST to LAST a tree of processes and threads that do things to descriptors,
+ * and a journal of them (chaos.h).  DIRECTORY is new and empty.
+ *
+ * A seed is a program: each process or thread is a list of operations, and what one does depends on
+ * its place in the list and on what is open then.  So any operation can be left out, with all that
+ * it would have started: OMIT has the numbers of those, one a line, which journals tell.
+ *
+ * All is done by raw system calls, since the C library may do others than it is asked for.  The
+ * program is linked statically: what a dynamic linker opens is no part of the journal.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <linux/memfd.h>
+#include <linux/openat2.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "chaos.h"
+
+/* The workload's own, out of its way. */
+enum { JOURNAL_FD = 1000, PROC_FD, PROGRAM_FD };
+
+enum limit {
+    NO_PARENT = 1,      /* getppid() numbers it otherwise */
+    NEW_NAMESPACE = 16, /* of pids, for its children */
+    NO_PROC = 2,        /* PROC_FD and its like were closed, so no exec either */
+    IN_CHROOT = 4,
+    IN_VFORK = 8, /* the memory is the parent's */
+};
+
+enum {
+    OPERATIONS = 24, /* of each process and thread */
+    GENERATIONS = 3,
+    SPAWNED = 24, /* processes of one seed, about */
+    OPEN_AT_MOST = 50,
+    THREADS = 3,
+    CHILDREN = 8,
+    OWN_NUMBERS = 100, /* of each thread */
+    STACK = 256 << 10,
+};
+
+struct actor {
+    struct chaos_process *process;
+    uint32_t seed, key; /* key: which list */
+    uint32_t place;     /* in the list */
+    uint32_t op, dice;
+    pid_t pid, tid; /* as the first process numbers them */
+    int number;     /* of the thread in its process */
+    int generation;
+    pid_t child[CHILDREN];
+    int children;
+    pthread_t thread[THREADS];
+    int threads;
+};
+
+static struct chaos_journal *journal;
+
+static void fault(const char *what)
+{
+    snprintf(journal->fault, sizeof(journal->fault), "%s: %s", what, strerror(errno));
+    syscall(SYS_exit_group, 1);
+}
+
+/* --- chance --- */
+
+static uint32_t mix(uint32_t a, uint32_t b)
+{
+    uint32_t x = a * 0x9e3779b1u ^ (b + 0x7f4a7c15u);
+
+    x = (x ^ x >> 16) * 0x85ebca6bu;
+    x = (x ^ x >> 13) * 0xc2b2ae35u;
+    return x ^ x >> 16;
+}
+
+/* 0 to n - 1 */
+static uint32_t roll(struct actor *actor, uint32_t n)
+{
+    actor->dice = mix(actor->dice, 1);
+    return actor->dice % n;
+}
+
+static bool is_omitted(uint32_t op)
+{
+    for (uint32_t i = 0; i < journal->omitted; i++) {
+        if (journal->omit[i] == op)
+            return true;
+    }
+    return false;
+}
+
+/* --- the journal --- */
+
+static uint64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t in_sequence(void)
+{
+    return atomic_fetch_add(&journal->sequence, 1) + 1;
+}
+
+static int32_t parent(const struct actor *actor)
+{
+    return actor->process->limits & NO_PARENT ? 0 : (int32_t)syscall(SYS_getppid);
+}
+
+static struct chaos_entry *begin(struct actor *actor, enum chaos_kind kind, const char *call,
+                                 int fd, int other)
+{
+    uint32_t at = atomic_fetch_add(&journal->entries, 1);
+    struct chaos_entry *entry = &journal->entry[at];
+
+    if (at >= CHAOS_ENTRIES)
+        fault("the journal is full");
+    entry->kind = kind;
+    entry->seed = actor->seed;
+    entry->op = actor->op;
+    entry->pid = actor->pid;
+    entry->tid = actor->tid;
+    entry->ppid = parent(actor);
+    entry->fd = fd;
+    entry->other = other;
+    prctl(PR_GET_NAME, entry->comm);
+    strncpy(entry->call, call, sizeof(entry->call) - 1);
+    entry->begin_us = clock_ns(CLOCK_REALTIME) / 1000;
+    entry->begin_ns = clock_ns(CLOCK_MONOTONIC);
+    entry->begin = in_sequence();
+    return entry;
+}
+
+/* The result of syscall(2).  To be followed by commit() with what this returns. */
+static uint64_t end(const struct actor *actor, struct chaos_entry *entry, long result)
+{
+    entry->result = result < 0 ? -errno : (int32_t)result;
+    entry->end_ns = clock_ns(CLOCK_MONOTONIC);
+    entry->end_us = clock_ns(CLOCK_REALTIME) / 1000 + 1;
+    uint64_t number = in_sequence();
+    entry->end_ppid = parent(actor);
+    return number;
+}
+
+static void commit(struct chaos_entry *entry, uint64_t number)
+{
+    atomic_store(&entry->end, number);
+}
+
+static void note(struct actor *actor, const char *call, long result)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_NOTE, call, -1, -1);
+
+    commit(entry, end(actor, entry, result));
+}
+
+/* --- descriptors of the process --- */
+
+static bool alone(const struct actor *actor)
+{
+    return atomic_load(&actor->process->threads) == 0;
+}
+
+static int own_first(const struct actor *actor)
+{
+    return 100 + actor->number * OWN_NUMBERS;
+}
+
+static int own_last(const struct actor *actor)
+{
+    return own_first(actor) + OWN_NUMBERS - 1;
+}
+
+static bool is_own(const struct actor *actor, int fd)
+{
+    return fd >= own_first(actor) && fd <= own_last(actor);
+}
+
+static bool take(struct actor *actor, int fd)
+{
+    uint8_t expected = FD_OPEN;
+
+    return atomic_compare_exchange_strong(&actor->process->fd[fd], &expected, FD_TAKEN);
+}
+
+static void put(struct actor *actor, int fd)
+{
+    atomic_store(&actor->process->fd[fd], FD_OPEN);
+}
+
+static void strike(struct actor *actor, int fd)
+{
+    atomic_store(&actor->process->fd[fd], FD_FREE);
+}
+
+/* One that this thread may use; -1: there is none. */
+static int take_any(struct actor *actor)
+{
+    int from = (int)roll(actor, 40);
+
+    if (roll(actor, 3) == 0)
+        from = own_first(actor);
+    for (int i = 0; i < CHAOS_FDS; i++) {
+        int fd = (from + i) % CHAOS_FDS;
+        if ((alone(actor) || fd < 100 || is_own(actor, fd)) && take(actor, fd))
+            return fd;
+    }
+    return -1;
+}
+
+static bool is_crowded(const struct actor *actor)
+{
+    int open = 0;
+
+    for (int fd = 0; fd < CHAOS_FDS; fd++)
+        open += atomic_load(&actor->process->fd[fd]) != FD_FREE;
+    return open >= OPEN_AT_MOST;
+}
+
+static bool is_open(int fd)
+{
+    return syscall(SYS_fcntl, fd, F_GETFD) >= 0;
+}
+
+/* --- paths --- */
+
+static long read_proc(const struct actor *actor, const char *link, char *path, size_t size)
+{
+    char name[64];
+    long length;
+
+    snprintf(name, sizeof(name), "/proc/%s", link);
+    if (actor->process->limits & IN_CHROOT)
+        length = syscall(SYS_readlinkat, PROC_FD, link, path, size - 1);
+    else
+        length = syscall(SYS_readlinkat, AT_FDCWD, name, path, size - 1);
+    path[length > 0 ? length : 0] = '\0';
+    return length;
+}
+
+static void read_fd(const struct actor *actor, int fd, char *path, size_t size)
+{
+    char link[40];
+
+    if (fd == AT_FDCWD)
+        snprintf(link, sizeof(link), "thread-self/cwd");
+    else
+        snprintf(link, sizeof(link), "thread-self/fd/%d", fd);
+    read_proc(actor, link, path, size);
+}
+
+/* As filemon has to tell the name of a failed open. */
+static void made_absolute(const struct actor *actor, int dirfd, const char *name, char *path)
+{
+    char base[CHAOS_PATH / 2] = "";
+
+    path[0] = '\0';
+    if (name == NULL)
+        return;
+    if (name[0] != '/')
+        read_fd(actor, dirfd, base, sizeof(base));
+    if (name[0] != '/' && (base[0] != '/' || strstr(base, " (deleted)") != NULL))
+        return;
+    snprintf(path, CHAOS_PATH, "%s%s%s", strcmp(base, "/") == 0 ? "" : base,
+             name[0] == '/' ? "" : "/", name);
+}
+
+static void find_numbers(struct actor *actor)
+{
+    char text[64];
+
+    if (read_proc(actor, "thread-self", text, sizeof(text)) <= 0 ||
+        sscanf(text, "%d/task/%d", &actor->pid, &actor->tid) != 2)
+        fault("/proc/thread-self");
+}
+
+/* --- opening --- */
+
+struct request {
+    const char *call, *name;
+    int dirfd;
+    uint64_t flags;
+    uint32_t mode;
+};
+
+static long call_openat2(const struct request *request)
+{
+    struct open_how how = {.flags = request->flags};
+
+    if (request->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))
+        how.mode = request->mode;
+    return syscall(SYS_openat2, request->dirfd, request->name, &how, sizeof(how));
+}
+
+static long call_by_handle(const struct request *request)
+{
+    struct {
+        struct file_handle handle;
+        unsigned char bytes[MAX_HANDLE_SZ];
+    } name = {.handle.handle_bytes = MAX_HANDLE_SZ};
+    int mount;
+
+    syscall(SYS_name_to_handle_at, request->dirfd, request->name, &name.handle, &mount, 0);
+    return syscall(SYS_open_by_handle_at, request->dirfd, &name.handle, (int)request->flags);
+}
+
+static long call_open(const struct request *request)
+{
+    switch (request->call[0]) {
+#ifdef SYS_open
+    case 'o': /* open */
+        if (request->call[4] != '\0')
+            break;
+        return syscall(SYS_open, request->name, (int)request->flags, request->mode);
+    case 'c': /* creat */
+        return syscall(SYS_creat, request->name, request->mode);
+#endif
+    case 'b':
+        return call_by_handle(request);
+    case '2':
+        return call_openat2(request);
+    default:
+        break;
+    }
+    return syscall(SYS_openat, request->dirfd, request->name, (int)request->flags, request->mode);
+}
+
+static int do_open(struct actor *actor, const struct request *request)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_OPEN, request->call, request->dirfd, -1);
+    uint64_t number;
+    long result;
+
+    entry->flags = request->flags;
+    entry->mode = request->call[0] == 'b' ? 0 : request->mode; /* by handle it is no argument */
+    result = call_open(request);
+    number = end(actor, entry, result);
+    if (result >= 0)
+        read_fd(actor, (int)result, entry->path, CHAOS_PATH);
+    else if (request->call[0] != 'b') /* has no name */
+        made_absolute(actor, request->dirfd, request->name, entry->path);
+    commit(entry, number);
+    if (result >= 0)
+        put(actor, (int)result);
+    return (int)result;
+}
+
+static const char *const directories[] = {"sub", "sub/deep", "mnt", "root"};
+static const char *const files[] = {"f0",          "f1",      "f2",          "sub/f0",     "sub/f1",
+                                    "sub/deep/f0", "root/f0", "q\"\\\n\xff", "caf\xc3\xa9"};
+static const char *const names[] = {
+    "f0",
+    "f1",
+    "f2",
+    "sub/f0",
+    "sub/../f1",
+    "sub/deep/f0",
+    "sub/up/f2",
+    "link",
+    "dangling",
+    "loop",
+    "sub",
+    ".",
+    "sub/deep/../..",
+    "fifo",
+    "q\"\\\n\xff",
+    "caf\xc3\xa9",
+    "mnt/f0",
+    "mnt",
+    "mnt/deep/f0",
+    "nothing",
+    "f0/below",
+    "",
+    "sub//./f1",
+    "root/f0",
+    "node",
+    "..",
+    "../f0",
+    "mnt/../f1",
+};
+static const char *const absolute_names[] = {
+    "/dev/null",
+    "/dev/zero",
+    "/",
+    "/proc/self/stat",
+    "/proc/thread-self/status",
+    "/dev",
+    "/proc/self/exe",
+    "/proc/self/cwd",
+    "/proc/self/root",
+    "/nothing",
+};
+#define COUNT(array) ((uint32_t)(sizeof(array) / sizeof(*(array))))
+
+static uint64_t some_flags(struct actor *actor)
+{
+    static const int extra[] = {O_CREAT,   O_EXCL,  O_TRUNC,     O_APPEND,   O_NONBLOCK,
+                                O_SYNC,    O_DSYNC, O_DIRECTORY, O_NOFOLLOW, O_NOATIME,
+                                O_CLOEXEC, O_PATH,  O_TMPFILE,   O_NOCTTY,   O_CLOEXEC};
+    uint64_t flags = roll(actor, 3);
+
+    for (uint32_t i = roll(actor, 3); i > 0; i--)
+        flags |= (unsigned int)extra[roll(actor, COUNT(extra))];
+    return flags | O_NONBLOCK; /* no FIFO shall block */
+}
+
+static const char *some_name(struct actor *actor, bool relative, char *room, size_t size)
+{
+    const char *name = names[roll(actor, COUNT(names))];
+
+    if (relative)
+        return name;
+    if (roll(actor, 5) == 0)
+        return absolute_names[roll(actor, COUNT(absolute_names))];
+    snprintf(room, size, "%s/%s", actor->process->base, name);
+    return room;
+}
+
+static void op_open(struct actor *actor)
+{
+    static const char *const calls[] = {"open",         "openat", "2 openat2", "creat",
+                                        "by_handle_at", "openat", "openat"};
+    char room[CHAOS_PATH / 2];
+    struct request request = {.call = calls[roll(actor, COUNT(calls))], .dirfd = AT_FDCWD};
+
+    if (is_crowded(actor))
+        return;
+    request.name = some_name(actor, roll(actor, 2), room, sizeof(room));
+    request.flags = some_flags(actor);
+    request.mode = roll(actor, 01000);
+    if (request.call[0] == 'c') {
+        if (strstr(request.name, "fifo") != NULL) /* would block */
+            return;
+        request.flags = O_CREAT | O_WRONLY | O_TRUNC;
+    }
+    do_open(actor, &request);
+}
+
+/* From a directory, or what is none. */
+static void op_open_at(struct actor *actor)
+{
+    char room[CHAOS_PATH / 2];
+    struct request request = {.call = roll(actor, 2) ? "openat" : "2 openat2"};
+    int at = is_crowded(actor) ? -1 : take_any(actor);
+
+    if (at < 0)
+        return;
+    request.name = some_name(actor, roll(actor, 4), room, sizeof(room));
+    request.dirfd = at;
+    request.flags = some_flags(actor);
+    request.mode = roll(actor, 01000);
+    do_open(actor, &request);
+    put(actor, at);
+}
+
+static void op_open_directory(struct actor *actor)
+{
+    const char *name = directories[roll(actor, COUNT(directories))];
+    struct request request = {"openat", name, AT_FDCWD, O_DIRECTORY, 0};
+
+    request.flags |= roll(actor, 2) ? O_CLOEXEC : 0;
+    if (!is_crowded(actor))
+        do_open(actor, &request);
+}
+
+/* Whatever is behind another descriptor, by /proc. */
+static void op_open_anew(struct actor *actor)
+{
+    char name[64];
+    struct request request = {"openat", name, PROC_FD, O_RDONLY | O_NONBLOCK, 0};
+    int fd = is_crowded(actor) || actor->process->limits & NO_PROC ? -1 : take_any(actor);
+
+    if (fd < 0)
+        return;
+    snprintf(name, sizeof(name), "thread-self/fd/%d", fd);
+    do_open(actor, &request);
+    put(actor, fd);
+}
+
+static void open_new(struct actor *actor, const char *name)
+{
+    struct request request = {"openat", name, AT_FDCWD, O_RDWR | O_CREAT, 0600};
+
+    request.flags |= roll(actor, 2) ? O_CLOEXEC : O_EXCL;
+    do_open(actor, &request);
+}
+
+/* A file of this list's own, which loses its name while it is open. */
+static void op_lose_name(struct actor *actor)
+{
+    char name[32], other[32];
+
+    if (is_crowded(actor))
+        return;
+    snprintf(name, sizeof(name), "new-%08x", actor->op);
+    snprintf(other, sizeof(other), "sub/old-%08x", actor->op);
+    open_new(actor, name);
+    if (roll(actor, 2))
+        note(actor, "rename", syscall(SYS_renameat2, AT_FDCWD, name, AT_FDCWD, other, 0));
+    else
+        note(actor, "unlink", syscall(SYS_unlinkat, AT_FDCWD, name, 0));
+    op_open_anew(actor);
+}
+
+/* --- closing --- */
+
+static void do_close(struct actor *actor, int fd)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", fd, -1);
+
+    strike(actor, fd);
+    commit(entry, end(actor, entry, syscall(SYS_close, fd)));
+}
+
+static void op_close(struct actor *actor)
+{
+    int fd = take_any(actor);
+
+    if (fd >= 0)
+        do_close(actor, fd);
+}
+
+/* A number that is never open. */
+static void op_close_nothing(struct actor *actor)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", CHAOS_FDS + 7, -1);
+
+    commit(entry, end(actor, entry, syscall(SYS_close, CHAOS_FDS + 7)));
+}
+
+static void strike_range(struct actor *actor, unsigned int first, unsigned int last)
+{
+    for (unsigned int fd = first; fd <= last && fd < CHAOS_FDS; fd++)
+        strike(actor, (int)fd);
+}
+
+static void do_range(struct actor *actor, unsigned int first, unsigned int last, unsigned int flags)
+{
+    bool closes = !(flags & CLOSE_RANGE_CLOEXEC);
+    struct chaos_entry *entry = begin(actor, closes ? CHAOS_RANGE : CHAOS_CLOSER, "close_range",
+                                      (int)first, (int)last);
+
+    if (closes)
+        strike_range(actor, first, last);
+    commit(entry, end(actor, entry, syscall(SYS_close_range, first, last, flags)));
+}
+
+static void op_range(struct actor *actor)
+{
+    static const unsigned int flags[] = {0, 0, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE};
+    unsigned int first = roll(actor, 60), last = first + roll(actor, 20);
+    unsigned int how = flags[roll(actor, alone(actor) ? 4 : 3)];
+
+    if (!alone(actor) || roll(actor, 2)) {
+        first = (unsigned int)own_first(actor) + roll(actor, OWN_NUMBERS);
+        last = first + roll(actor, (unsigned int)own_last(actor) + 1 - first);
+    }
+    do_range(actor, first, last, how);
+}
+
+/* As daemons and those who start other programs do. */
+static void op_range_all(struct actor *actor)
+{
+    if (!alone(actor) || actor->process->limits & (IN_CHROOT | NO_PROC) || roll(actor, 3))
+        return;
+    actor->process->limits |= NO_PROC;
+    do_range(actor, roll(actor, 4), ~0u, 0);
+}
+
+/* --- copies --- */
+
+static void do_copy(struct actor *actor, const char *call, int fd, long number, int command,
+                    int least)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_DUP, call, fd, least);
+    long result;
+
+    entry->flags = command == F_DUPFD_CLOEXEC ? O_CLOEXEC : 0;
+    result = number == SYS_dup ? syscall(SYS_dup, fd) : syscall(number, fd, command, least);
+    commit(entry, end(actor, entry, result));
+    put(actor, fd);
+    if (result >= 0)
+        put(actor, (int)result);
+}
+
+#ifdef SYS_fcntl64
+#define SYS_FCNTL SYS_fcntl64
+#else
+#define SYS_FCNTL SYS_fcntl
+#endif
+
+static void op_dup(struct actor *actor)
+{
+    int fd = is_crowded(actor) ? -1 : take_any(actor);
+    int least = own_first(actor) + (int)roll(actor, 40);
+
+    if (fd < 0)
+        return;
+    switch (roll(actor, 3)) {
+    case 0:
+        do_copy(actor, "dup", fd, SYS_dup, 0, 0);
+        break;
+    case 1:
+        do_copy(actor, "fcntl", fd, SYS_FCNTL, F_DUPFD, least);
+        break;
+    default:
+        do_copy(actor, "fcntl cloexec", fd, SYS_FCNTL, F_DUPFD_CLOEXEC, least);
+    }
+}
+
+static void do_dup2(struct actor *actor, int fd, int onto, int flags)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_DUP2, flags < 0 ? "dup2" : "dup3", fd, onto);
+    long result;
+
+    entry->flags = flags > 0 ? O_CLOEXEC : 0;
+#ifdef SYS_dup2
+    result = flags < 0 ? syscall(SYS_dup2, fd, onto) : syscall(SYS_dup3, fd, onto, flags);
+#else
+    result = syscall(SYS_dup3, fd, onto, flags < 0 ? 0 : flags);
+#endif
+    commit(entry, end(actor, entry, result));
+    put(actor, fd);
+    put(actor, onto);
+}
+
+/* Onto another that is open, a number that is free, or itself. */
+static void op_dup2(struct actor *actor)
+{
+    static const int flags[] = {-1, -1, 0, O_CLOEXEC};
+    int fd = is_crowded(actor) ? -1 : take_any(actor), onto = fd;
+    int how = flags[roll(actor, COUNT(flags))];
+
+    if (fd < 0)
+        return;
+    switch (roll(actor, 5)) {
+    case 0:
+        break;
+    case 1:
+        onto = own_first(actor) + (int)roll(actor, OWN_NUMBERS);
+        if (onto != fd && !take(actor, onto) && atomic_load(&actor->process->fd[onto]) != FD_FREE)
+            onto = fd;
+        break;
+    default:
+        onto = take_any(actor);
+        onto = onto < 0 ? fd : onto;
+    }
+    do_dup2(actor, fd, onto, how);
+}
+
+static void op_cloexec(struct actor *actor)
+{
+    int fd = take_any(actor), on = (int)roll(actor, 2);
+    struct chaos_entry *entry;
+
+    if (fd < 0)
+        return;
+    entry = begin(actor, CHAOS_CLOEXEC, on ? "cloexec" : "no cloexec", fd, on);
+    commit(entry, end(actor, entry, syscall(SYS_FCNTL, fd, F_SETFD, on ? FD_CLOEXEC : 0)));
+    put(actor, fd);
+}
+
+/* --- descriptors that were not opened --- */
+
+static int got(struct actor *actor, struct chaos_entry *entry, long result)
+{
+    commit(entry, end(actor, entry, result));
+    if (result >= 0)
+        put(actor, (int)result);
+    return (int)result;
+}
+
+static struct chaos_entry *begin_get(struct actor *actor, const char *call)
+{
+    return begin(actor, CHAOS_GET, call, -1, -1);
+}
+
+static void got_pair(struct actor *actor, const char *call, long result, const int pair[2])
+{
+    for (int i = 0; i < 2; i++)
+        got(actor, begin_get(actor, call), result < 0 ? result : pair[i]);
+}
+
+static void op_make(struct actor *actor)
+{
+    int pair[2] = {-1, -1};
+
+    if (is_crowded(actor))
+        return;
+    switch (roll(actor, 4)) {
+    case 0:
+        got_pair(actor, "pipe2", syscall(SYS_pipe2, pair, roll(actor, 2) ? O_CLOEXEC : 0), pair);
+        break;
+    case 1:
+        got(actor, begin_get(actor, "memfd_create"), syscall(SYS_memfd_create, "chaos", 0));
+        break;
+    case 2:
+        got(actor, begin_get(actor, "eventfd2"), syscall(SYS_eventfd2, 0, EFD_CLOEXEC));
+        break;
+    default:
+        got(actor, begin_get(actor, "socket"), socket(AF_UNIX, SOCK_DGRAM, 0));
+    }
+}
+
+union control {
+    char room[CMSG_SPACE(sizeof(int))];
+    struct cmsghdr align;
+};
+
+static void message_of(struct msghdr *message, struct iovec *byte, union control *control)
+{
+    *message = (struct msghdr){
+        .msg_iov = byte,
+        .msg_iovlen = 1,
+        .msg_control = control,
+        .msg_controllen = sizeof(*control),
+    };
+}
+
+static long send_descriptor(int socket, int fd)
+{
+    char one = 1;
+    struct iovec byte = {&one, 1};
+    union control control = {0};
+    struct msghdr message;
+
+    message_of(&message, &byte, &control);
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header = (struct cmsghdr){
+        .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
+    memcpy(CMSG_DATA(header), &fd, sizeof(fd));
+    return sendmsg(socket, &message, 0);
+}
+
+static long receive_descriptor(int socket)
+{
+    char one;
+    struct iovec byte = {&one, 1};
+    union control control = {0};
+    struct msghdr message;
+    int fd = -1;
+
+    message_of(&message, &byte, &control);
+    if (recvmsg(socket, &message, 0) > 0 && CMSG_FIRSTHDR(&message) != NULL)
+        memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
+    return fd;
+}
+
+/* Sends one to itself, and so has it twice. */
+static void op_pass(struct actor *actor)
+{
+    int pair[2] = {-1, -1}, fd = is_crowded(actor) ? -1 : take_any(actor);
+    long result;
+
+    if (fd < 0)
+        return;
+    result = socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+    if (result == 0 && send_descriptor(pair[0], fd) > 0)
+        got(actor, begin_get(actor, "recvmsg"), receive_descriptor(pair[1]));
+    for (int i = 0; i < 2 && result == 0; i++) {
+        atomic_store(&actor->process->fd[pair[i]], FD_TAKEN);
+        do_close(actor, pair[i]);
+    }
+    put(actor, fd);
+}
+
+static void op_fetch(struct actor *actor)
+{
+    int fd = is_crowded(actor) ? -1 : take_any(actor);
+    long pidfd;
+
+    if (fd < 0)
+        return;
+    pidfd = syscall(SYS_pidfd_open, getpid(), 0);
+    if (pidfd >= 0) {
+        got(actor, begin_get(actor, "pidfd_getfd"), syscall(SYS_pidfd_getfd, pidfd, fd, 0));
+        atomic_store(&actor->process->fd[pidfd], FD_TAKEN);
+        do_close(actor, (int)pidfd);
+    }
+    put(actor, fd);
+}
+
+/* --- processes and threads --- */
+
+static void play(struct actor *actor);
+
+static bool may_spawn(const struct actor *actor)
+{
+    return actor->generation > 0 && actor->children < CHILDREN &&
+           !(actor->process->limits & IN_VFORK) && atomic_load(&journal->spawned) < SPAWNED;
+}
+
+/* What a new process has: its parent's, unless threads were at work on it. */
+static void look_around(struct actor *actor)
+{
+    for (int fd = 0; fd < CHAOS_FDS; fd++)
+        atomic_store(&actor->process->fd[fd], is_open(fd) ? FD_OPEN : FD_FREE);
+}
+
+static void start(struct actor *actor, const char *call)
+{
+    struct chaos_entry *entry;
+
+    find_numbers(actor);
+    entry = begin(actor, CHAOS_START, call, -1, -1);
+    commit(entry, end(actor, entry, 0));
+}
+
+static struct chaos_process *new_process(const struct chaos_process *parent)
+{
+    uint32_t at = atomic_fetch_add(&journal->processes, 1);
+    struct chaos_process *process = &journal->process[at];
+
+    if (at >= CHAOS_PROCESSES)
+        fault("too many processes");
+    atomic_fetch_add(&journal->spawned, 1);
+    memcpy(process->base, parent->base, sizeof(process->base));
+    process->limits = parent->limits & ~(uint32_t)NEW_NAMESPACE;
+    if (parent->limits & NEW_NAMESPACE)
+        process->limits |= NO_PARENT;
+    return process;
+}
+
+/* The child's whole life. */
+static void live(const struct actor *parent, uint32_t limits, const char *call)
+{
+    struct actor child = {.process = new_process(parent->process),
+                          .seed = parent->seed,
+                          .key = mix(parent->op, 2),
+                          .op = parent->op,
+                          .generation = parent->generation - 1};
+
+    child.process->limits |= limits;
+    look_around(&child);
+    start(&child, call);
+    play(&child);
+}
+
+static void spawn(struct actor *actor, uint32_t limits, const char *call)
+{
+    pid_t pid;
+
+    if (!may_spawn(actor))
+        return;
+    pid = fork();
+    if (pid == 0)
+        live(actor, limits, call);
+    note(actor, call, pid);
+    if (pid > 0)
+        actor->child[actor->children++] = pid;
+}
+
+static void op_fork(struct actor *actor)
+{
+    spawn(actor, 0, "fork");
+}
+
+static int live_in_vfork(void *parent)
+{
+    live(parent, IN_VFORK, "vfork");
+    return 0;
+}
+
+static void op_vfork(struct actor *actor)
+{
+    char *stack;
+    int pid;
+
+    if (!may_spawn(actor))
+        return;
+    stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (stack == MAP_FAILED)
+        fault("mmap");
+    pid = clone(live_in_vfork, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, actor);
+    munmap(stack, STACK);
+    note(actor, "vfork", pid);
+    if (pid > 0)
+        actor->child[actor->children++] = pid;
+}
+
+static void op_pid_namespace(struct actor *actor)
+{
+    if (!alone(actor) || !may_spawn(actor) || syscall(SYS_unshare, CLONE_NEWPID) != 0)
+        return;
+    actor->process->limits |= NEW_NAMESPACE;
+    spawn(actor, 0, "fork pidns");
+}
+
+static void *live_in_thread(void *given)
+{
+    struct actor *actor = given;
+
+    find_numbers(actor);
+    play(actor);
+    return NULL;
+}
+
+static void start_thread(struct actor *actor, int number)
+{
+    static struct actor room[CHAOS_PROCESSES / 64]; /* malloc(3) could wait for a dead thread */
+    static _Atomic uint32_t used;
+    struct actor *thread = &room[atomic_fetch_add(&used, 1) % COUNT(room)];
+
+    *thread = (struct actor){.process = actor->process,
+                             .seed = actor->seed,
+                             .key = mix(actor->op, 2 + (uint32_t)number),
+                             .number = number,
+                             .generation = actor->generation};
+    if (pthread_create(&actor->thread[actor->threads], NULL, live_in_thread, thread) == 0)
+        actor->threads++;
+}
+
+static void op_threads(struct actor *actor)
+{
+    if (!alone(actor) || actor->process->limits & IN_VFORK)
+        return;
+    atomic_store(&actor->process->threads, THREADS);
+    for (int number = 1; number <= THREADS; number++)
+        start_thread(actor, number);
+    note(actor, "threads", actor->threads);
+}
+
+/* For the first thread alone: the others never started any. */
+static void op_join(struct actor *actor)
+{
+    if (actor->threads == 0)
+        return;
+    while (actor->threads > 0)
+        pthread_join(actor->thread[--actor->threads], NULL);
+    atomic_store(&actor->process->threads, 0);
+    note(actor, "join", 0);
+}
+
+static void wait_for(pid_t pid)
+{
+    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
+        continue;
+}
+
+static void op_kill(struct actor *actor)
+{
+    if (actor->children == 0)
+        return;
+    pid_t pid = actor->child[--actor->children];
+    note(actor, "kill", kill(pid, SIGKILL));
+    wait_for(pid);
+}
+
+static void op_wait(struct actor *actor)
+{
+    while (actor->children > 0)
+        wait_for(actor->child[--actor->children]);
+}
+
+/* --- exec --- */
+
+static void op_exec_nothing(struct actor *actor)
+{
+    char *argv[] = {"nothing", NULL};
+    struct chaos_entry *entry = begin(actor, CHAOS_EXEC, "execve", -1, -1);
+
+    commit(entry, end(actor, entry, syscall(SYS_execve, "/dev/null/nothing", argv, argv + 1)));
+}
+
+static void op_exec(struct actor *actor)
+{
+    char text[5][16];
+    char *argv[] = {"fdchaos", text[0], text[1], text[2], text[3], text[4], NULL};
+    const uint32_t values[] = {(uint32_t)(actor->process - journal->process), actor->seed,
+                               actor->key, actor->place + 1, (uint32_t)actor->generation};
+    struct chaos_entry *entry;
+    long result;
+
+    if (actor->process->limits & NO_PROC)
+        return;
+    for (int i = 0; i < 5; i++)
+        snprintf(text[i], sizeof(text[i]), "%u", values[i]);
+    entry = begin(actor, CHAOS_EXEC, "execve", -1, -1);
+    if (actor->process->limits & IN_CHROOT || roll(actor, 2))
+        result = syscall(SYS_execveat, PROGRAM_FD, "", argv, argv + 6, AT_EMPTY_PATH);
+    else
+        result = syscall(SYS_execve, journal->program, argv, argv + 6);
+    commit(entry, end(actor, entry, result));
+}
+
+/* What the program before left, and what other threads were at work on when they were ended. */
+static void look_again(struct actor *actor)
+{
+    for (int fd = 0; fd < CHAOS_FDS; fd++) {
+        bool known = atomic_load(&actor->process->fd[fd]) == FD_OPEN;
+        atomic_store(&actor->process->fd[fd], !is_open(fd) ? FD_FREE
+                                              : known      ? FD_OPEN
+                                                           : FD_UNKNOWN);
+    }
+}
+
+static void map_journal(void);
+
+static void resume(char **argv)
+{
+    struct actor actor = {0};
+    struct chaos_entry *entry;
+
+    map_journal();
+    actor.process = &journal->process[strtoul(argv[1], NULL, 10)];
+    actor.process->limits &= ~(uint32_t)IN_VFORK;
+    atomic_store(&actor.process->threads, 0);
+    actor.seed = (uint32_t)strtoul(argv[2], NULL, 10);
+    actor.key = (uint32_t)strtoul(argv[3], NULL, 10);
+    actor.place = (uint32_t)strtoul(argv[4], NULL, 10);
+    actor.generation = (int)strtoul(argv[5], NULL, 10);
+    actor.op = mix(actor.key, actor.place - 1);
+    find_numbers(&actor);
+    entry = begin(&actor, CHAOS_EXECUTED, "executed", -1, -1);
+    look_again(&actor);
+    commit(entry, end(&actor, entry, 0));
+    play(&actor);
+}
+
+/* --- where names lead --- */
+
+static void op_chroot(struct actor *actor)
+{
+    if (!alone(actor) || actor->process->limits & (IN_CHROOT | NO_PROC | IN_VFORK))
+        return;
+    if (syscall(SYS_chroot, "root") != 0 || syscall(SYS_chdir, "/") != 0)
+        return;
+    actor->process->limits |= IN_CHROOT;
+    actor->process->base[0] = '\0';
+    note(actor, "chroot", 0);
+}
+
+static void op_mount(struct actor *actor)
+{
+    long result;
+
+    if (!alone(actor) || actor->process->limits & IN_VFORK ||
+        syscall(SYS_unshare, CLONE_NEWNS) != 0)
+        return;
+    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    switch (roll(actor, 4)) {
+    case 0:
+        result = mount("sub", "mnt", NULL, MS_BIND, NULL);
+        break;
+    case 1:
+        result = mount("none", "mnt", "tmpfs", 0, NULL);
+        break;
+    case 2:
+        result = mount("f0", "f1", NULL, MS_BIND, NULL);
+        break;
+    default:
+        result = mount("none", "mnt", "overlay", MS_RDONLY, "lowerdir=sub:root");
+    }
+    note(actor, "mount", result);
+}
+
+static void op_unshare(struct actor *actor)
+{
+    if (alone(actor))
+        note(actor, "unshare files", syscall(SYS_unshare, CLONE_FILES));
+}
+
+static void op_rename(struct actor *actor)
+{
+    static const char *const comms[] = {"a", "b) S 1", "c\"\\\n", "fifteen bytes.."};
+
+    note(actor, "comm", prctl(PR_SET_NAME, comms[roll(actor, COUNT(comms))]));
+}
+
+/* --- ends --- */
+
+static void op_exit(struct actor *actor)
+{
+    note(actor, "exit_group", 0);
+    syscall(SYS_exit_group, 0);
+}
+
+/* This thread alone: the last one to do so ends the process. */
+static void op_exit_thread(struct actor *actor)
+{
+    note(actor, "exit", 0);
+    syscall(SYS_exit, 0);
+}
+
+static void op_die(struct actor *actor)
+{
+    static const int signals[] = {SIGKILL, SIGSEGV, SIGTERM};
+
+    note(actor, "killed", 0);
+    kill(getpid(), signals[roll(actor, COUNT(signals))]);
+    if (getpid() != 1)
+        syscall(SYS_exit_group, 0);
+}
+
+static const struct {
+    void (*run)(struct actor *actor);
+    uint32_t weight;
+} operations[] = {
+    {op_open, 22},         {op_open_at, 6},   {op_open_directory, 4},
+    {op_open_anew, 4},     {op_lose_name, 3}, {op_close, 20},
+    {op_close_nothing, 1}, {op_range, 4},     {op_range_all, 1},
+    {op_dup, 8},           {op_dup2, 9},      {op_cloexec, 3},
+    {op_make, 3},          {op_pass, 2},      {op_fetch, 2},
+    {op_fork, 5},          {op_vfork, 2},     {op_pid_namespace, 1},
+    {op_threads, 3},       {op_join, 2},      {op_kill, 2},
+    {op_wait, 1},          {op_exec, 3},      {op_exec_nothing, 1},
+    {op_chroot, 1},        {op_mount, 2},     {op_unshare, 1},
+    {op_rename, 2},        {op_exit, 1},      {op_exit_thread, 1},
+    {op_die, 1},
+};
+
+static void operate(struct actor *actor)
+{
+    uint32_t sum = 0, point;
+    size_t i = 0;
+
+    for (size_t j = 0; j < COUNT(operations); j++)
+        sum += operations[j].weight;
+    point = roll(actor, sum);
+    while (point >= operations[i].weight)
+        point -= operations[i++].weight;
+    operations[i].run(actor);
+}
+
+/* Threads return from here; processes end. */
+static void play(struct actor *actor)
+{
+    for (; actor->place < OPERATIONS; actor->place++) {
+        actor->op = mix(actor->key, actor->place);
+        actor->dice = actor->op;
+        if (!is_omitted(actor->op))
+            operate(actor);
+    }
+    if (actor->number > 0)
+        return;
+    if (mix(actor->key, 3) % 4 != 0) { /* otherwise it leaves its children, and threads, behind */
+        op_join(actor);
+        op_wait(actor);
+    }
+    if (mix(actor->key, 4) % 4 == 0)
+        syscall(SYS_exit, 0);
+    syscall(SYS_exit_group, 0);
+}
+
+/* --- the first process --- */
+
+static void map_journal(void)
+{
+    journal = mmap(NULL, sizeof(*journal), PROT_READ | PROT_WRITE, MAP_SHARED, JOURNAL_FD, 0);
+    if (journal == MAP_FAILED)
+        _exit(1);
+}
+
+static void write_file(const char *path)
+{
+    if (mknod(path, S_IFREG | 0644, 0) != 0)
+        fault(path);
+}
+
+static void make_tree(void)
+{
+    for (size_t i = 0; i < COUNT(directories); i++)
+        mkdir(directories[i], 0755);
+    mkdir("root/sub", 0755);
+    mkdir("root/mnt", 0755);
+    for (size_t i = 0; i < COUNT(files); i++)
+        write_file(files[i]);
+    write_file("root/sub/f0");
+    write_file("root/sub/f1");
+    if (symlink("sub/f0", "link") != 0 || symlink("none", "dangling") != 0 ||
+        symlink("loop", "loop") != 0 || symlink("..", "sub/up") != 0 || mkfifo("fifo", 0600) != 0 ||
+        mknod("node", S_IFCHR | 0600, 0) != 0)
+        fault("tree");
+}
+
+/* Out of the way. */
+static void keep(struct actor *actor, int fd, int number)
+{
+    struct chaos_entry *entry = begin(actor, CHAOS_DUP2, "dup2", fd, number);
+
+    commit(entry, end(actor, entry, syscall(SYS_dup3, fd, number, 0)));
+    do_close(actor, fd);
+}
+
+static void keep_open(struct actor *actor, const char *path, int flags, int number)
+{
+    struct request request = {"openat", path, AT_FDCWD, (uint64_t)(unsigned int)flags, 0};
+
+    keep(actor, do_open(actor, &request), number);
+}
+
+/* The journal is mapped before anything can be written to it. */
+static void open_journal(struct actor *actor, const char *path)
+{
+    uint64_t us = clock_ns(CLOCK_REALTIME) / 1000, ns = clock_ns(CLOCK_MONOTONIC);
+    int flags = O_RDWR | O_CREAT | O_TRUNC;
+    long fd = syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+    struct chaos_entry *entry;
+    uint64_t number;
+
+    if (fd < 0 || ftruncate((int)fd, sizeof(*journal)) != 0)
+        _exit(1);
+    journal = mmap(NULL, sizeof(*journal), PROT_READ | PROT_WRITE, MAP_SHARED, (int)fd, 0);
+    if (journal == MAP_FAILED)
+        _exit(1);
+    actor->process = journal->process;
+    atomic_store(&journal->processes, 1);
+    start(actor, "main");
+    entry = begin(actor, CHAOS_OPEN, "openat", AT_FDCWD, -1);
+    entry->begin_us = us;
+    entry->begin_ns = ns;
+    entry->flags = (unsigned int)flags;
+    entry->mode = 0600;
+    number = end(actor, entry, fd);
+    read_fd(actor, (int)fd, entry->path, CHAOS_PATH);
+    commit(entry, number);
+    keep(actor, (int)fd, JOURNAL_FD);
+}
+
+static void read_omitted(void)
+{
+    char line[32];
+
+    while (journal->omitted < CHAOS_OMIT && fgets(line, sizeof(line), stdin) != NULL)
+        journal->omit[journal->omitted++] = (uint32_t)strtoul(line, NULL, 10);
+}
+
+static void play_seed(struct actor *actor, uint32_t seed)
+{
+    actor->seed = seed;
+    actor->op = mix(seed, 5);
+    actor->children = 0;
+    actor->generation = GENERATIONS + 1;
+    atomic_store(&journal->spawned, 0);
+    spawn(actor, 0, "seed");
+    op_wait(actor);
+}
+
+int main(int argc, char **argv)
+{
+    struct actor actor = {0};
+
+    if (argc == 6) {
+        resume(argv);
+    } else if (argc != 5) {
+        fputs("usage: fdchaos FIRST LAST DIRECTORY JOURNAL\n", stderr);
+        return 2;
+    }
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    umask(022);
+    open_journal(&actor, argv[4]);
+    read_proc(&actor, "self/exe", journal->program, sizeof(journal->program));
+    keep_open(&actor, "/proc", O_PATH, PROC_FD);
+    keep_open(&actor, journal->program, O_PATH, PROGRAM_FD);
+    read_omitted();
+    if (chdir(argv[3]) != 0 || getcwd(actor.process->base, sizeof(actor.process->base)) == NULL)
+        fault(argv[3]);
+    make_tree();
+    for (uint32_t seed = (uint32_t)strtoul(argv[1], NULL, 10);
+         seed <= (uint32_t)strtoul(argv[2], NULL, 10); seed++)
+        play_seed(&actor, seed);
+    syscall(SYS_exit_group, journal->fault[0] != '\0');
+}

@@ -73,7 +73,7 @@ END
 # Faults of stap on some kernels are mended where they are, by what the kernel has.
 test_mends_are_chosen_by_what_the_kernel_has() {
     "$tested" --prepare --module-dir "$modules" 2> err
-    ! grep -a STAPCONF standin/argv
+    not grep -a STAPCONF standin/argv
     rm -r modules standin/argv
     echo 'struct callback_head *task_work_cancel_func(void);' \
         > "root/lib/modules/$release/build/include/linux/task_work.h"
@@ -87,7 +87,7 @@ test_mends_are_chosen_by_what_the_kernel_has() {
     mkdir -p root/usr/share/systemtap/runtime
     echo task_work_cancel_func > root/usr/share/systemtap/runtime/stp_task_work.c
     "$tested" --prepare --module-dir "$modules" 2> err
-    ! grep -a KCFLAGS standin/argv
+    not grep -a KCFLAGS standin/argv
 }
 
 test_another_stap_builds_another_module() {
@@ -264,7 +264,7 @@ test_without_symbols() {
     "$tested" --prepare --module-dir "$modules" 2> err || status=$?
     [ $status -eq 1 ]
     said 'addresses are hidden: sysctl kernel.kptr_restrict=1'
-    ! grep "of_this_test_$$" /tmp/filemon.*/System.map
+    not grep "of_this_test_$$" /tmp/filemon.*/System.map
 }
 
 test_a_first_symbol_at_0_is_right() {

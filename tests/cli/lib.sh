@@ -89,7 +89,12 @@ said() { # PATTERN
 }
 
 unsaid() { # PATTERN
-    ! grep -e "$1" err
+    not grep -e "$1" err
+}
+
+# "set -e" does not mind what begins with "!".
+not() { # COMMAND...
+    ! "$@"
 }
 
 # How often the stand-in was called so, or got such a signal.

@@ -55,7 +55,7 @@ END
     watch_and_stop -n "$hostile" "/x/$hostile" -X "/y/$hostile"
     { commands N "$hostile" -- I "/x/$hostile" -- E "/y/$hostile"; printf G; } | told_is
     [ ! -e pwned ]
-    ! grep -q -a -e pwned standin/argv
+    not grep -q -a -e pwned standin/argv
     cmp standin/script.stp "$CLI/../../stap/monitorFicheros.stp"
 }
 
@@ -66,7 +66,7 @@ test_the_longest_paths_and_names() {
     [ ${#path} -eq 4095 ]
     watch_and_stop -n "$name" "$path" "/$name/$name/$name"
     { commands N "$name" -- I "$path" "/$name/$name/$name"; printf G; } | told_is
-    ! grep -q -a -e "$name" standin/argv
+    not grep -q -a -e "$name" standin/argv
     run -n "$name" "${path}x"
     [ "$status" -eq 1 ]
     [ -s err ]

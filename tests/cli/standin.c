@@ -31,6 +31,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -44,7 +45,7 @@ static char **arguments;
 static pid_t parent;
 static char control[PATH_MAX];
 
-static void fail(const char *what)
+static noreturn void fail(const char *what)
 {
     dprintf(log_fd, "stand-in: %s: %s\n", what, strerror(errno));
     _exit(99);
@@ -80,10 +81,13 @@ static char *contents(const char *path, size_t *size)
         fail(path);
     *size = 0;
     do {
-        if (*size == room)
-            bytes = realloc(bytes, room = 2 * room + 65536);
-        if (!bytes)
-            fail("memory");
+        if (*size == room) {
+            char *more = realloc(bytes, room = 2 * room + 65536);
+
+            if (!more)
+                fail("memory");
+            bytes = more;
+        }
         *size += fread(bytes + *size, 1, room - *size, file);
     } while (!feof(file) && !ferror(file));
     fclose(file);

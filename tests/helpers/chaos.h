@@ -77,14 +77,14 @@ struct chaos_process {
 
 #define CHAOS_PROCESSES 4096
 #define CHAOS_ENTRIES 65536
-#define CHAOS_OMIT 32768
+#define CHAOS_KEPT 32768
 
 struct chaos_journal {
     _Alignas(8) _Atomic uint64_t sequence;
     _Atomic uint32_t entries, processes;
     _Atomic uint32_t spawned; /* processes of this seed */
-    uint32_t omitted;         /* operations that are left out, to shrink the program */
-    uint32_t omit[CHAOS_OMIT];
+    uint32_t kept; /* operations that alone are done, to shrink the program; 0: all are */
+    uint32_t keep[CHAOS_KEPT];
     char program[200]; /* its path */
     char fault[200];   /* why the workload is not to be trusted; empty: it is */
     struct chaos_process process[CHAOS_PROCESSES];

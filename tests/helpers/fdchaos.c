@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fdchaos FIRST LAST DIRECTORY JOURNAL [< OMIT]
+ * fdchaos FIRST LAST DIRECTORY JOURNAL [< KEEP]
  *
  * For each seed from FIRST to LAST a tree of processes and threads that do things to descriptors,
  * and a journal of them (chaos.h).  DIRECTORY is new and empty.
  *
  * A seed is a program: each process or thread is a list of operations, and what one does depends on
  * its place in the list and on what is open then.  So any operation can be left out, with all that
- * it would have started: OMIT has the numbers of those, one a line, which journals tell.
+ * it would have started: KEEP has the numbers, which journals tell, of those that are done, one a
+ * line; nothing: all are.
  *
  * All is done by raw system calls, since the C library may do others than it is asked for.  The
  * program is linked statically: what a dynamic linker opens is no part of the journal.
@@ -101,13 +102,13 @@ static uint32_t roll(struct actor *actor, uint32_t n)
     return actor->dice % n;
 }
 
-static bool is_omitted(uint32_t op)
+static bool is_kept(uint32_t op)
 {
-    for (uint32_t i = 0; i < journal->omitted; i++) {
-        if (journal->omit[i] == op)
+    for (uint32_t i = 0; i < journal->kept; i++) {
+        if (journal->keep[i] == op)
             return true;
     }
-    return false;
+    return journal->kept == 0;
 }
 
 /* --- the journal --- */
@@ -280,12 +281,17 @@ static void made_absolute(const struct actor *actor, int dirfd, const char *name
     path[0] = '\0';
     if (name == NULL)
         return;
-    if (name[0] != '/')
-        read_fd(actor, dirfd, base, sizeof(base));
-    if (name[0] != '/' && (base[0] != '/' || strstr(base, " (deleted)") != NULL))
+    if (name[0] == '/') {
+        snprintf(path, CHAOS_PATH, "%s", name);
         return;
-    snprintf(path, CHAOS_PATH, "%s%s%s", strcmp(base, "/") == 0 ? "" : base,
-             name[0] == '/' ? "" : "/", name);
+    }
+    read_fd(actor, dirfd, base, sizeof(base));
+    if (base[0] != '/' || strstr(base, " (deleted)") != NULL)
+        return;
+    if (name[0] == '\0')
+        snprintf(path, CHAOS_PATH, "%s", base);
+    else
+        snprintf(path, CHAOS_PATH, "%s/%s", base[1] == '\0' ? "" : base, name);
 }
 
 static void find_numbers(struct actor *actor)
@@ -508,12 +514,12 @@ static void open_new(struct actor *actor, const char *name)
     do_open(actor, &request);
 }
 
-/* A file of this list's own, which loses its name while it is open. */
+/* A file of this list's own, which loses its name while it is open, and no other thread uses it. */
 static void op_lose_name(struct actor *actor)
 {
     char name[32], other[32];
 
-    if (is_crowded(actor))
+    if (is_crowded(actor) || !alone(actor))
         return;
     snprintf(name, sizeof(name), "new-%08x", actor->op);
     snprintf(other, sizeof(other), "sub/old-%08x", actor->op);
@@ -1151,7 +1157,7 @@ static void play(struct actor *actor)
     for (; actor->place < OPERATIONS; actor->place++) {
         actor->op = mix(actor->key, actor->place);
         actor->dice = actor->op;
-        if (!is_omitted(actor->op))
+        if (is_kept(actor->op))
             operate(actor);
     }
     if (actor->number > 0)
@@ -1240,12 +1246,12 @@ static void open_journal(struct actor *actor, const char *path)
     keep(actor, (int)fd, JOURNAL_FD);
 }
 
-static void read_omitted(void)
+static void read_kept(void)
 {
     char line[32];
 
-    while (journal->omitted < CHAOS_OMIT && fgets(line, sizeof(line), stdin) != NULL)
-        journal->omit[journal->omitted++] = (uint32_t)strtoul(line, NULL, 10);
+    while (journal->kept < CHAOS_KEPT && fgets(line, sizeof(line), stdin) != NULL)
+        journal->keep[journal->kept++] = (uint32_t)strtoul(line, NULL, 10);
 }
 
 static void play_seed(struct actor *actor, uint32_t seed)
@@ -1275,7 +1281,7 @@ int main(int argc, char **argv)
     read_proc(&actor, "self/exe", journal->program, sizeof(journal->program));
     keep_open(&actor, "/proc", O_PATH, PROC_FD);
     keep_open(&actor, journal->program, O_PATH, PROGRAM_FD);
-    read_omitted();
+    read_kept();
     if (chdir(argv[3]) != 0 || getcwd(actor.process->base, sizeof(actor.process->base)) == NULL)
         fault(argv[3]);
     make_tree();

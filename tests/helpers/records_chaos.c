@@ -517,7 +517,7 @@ static struct demand *meet_afloat(struct process *process, const json_t *record)
     for (struct demand *wanted = process->afloat.first; wanted != NULL; wanted = wanted->next) {
         int fd = (int)record_integer(record, "descriptor");
         if (!wanted->met && wanted->code[0] == 'o' && record_is(record, "fail") &&
-            record_integer(record, "tid") == wanted->entry->tid)
+            record_integer(record, "tid") == wanted->entry->tid && path_is(record, wanted->path))
             return wanted;
         if (wanted->met || disagreement(wanted, record) != NULL)
             continue;

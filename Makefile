@@ -42,6 +42,7 @@ packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq
+packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
 
 MAKEFLAGS += --no-print-directory
@@ -131,18 +132,29 @@ $(helpers):
 .PHONY: helpers
 helpers: $(helpers)
 
+$(BUILD)/tests/openclose: tests/bench/openclose.c
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+
 # The parts that sanitizers have something to say about, or all.
 parts := unit cli $(if $(SANITIZE),,records docs lint live chaos vm)
 packages := $(packages_build) $(packages_check) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.
-.PHONY: deps check demo
+.PHONY: deps check bench demo
 deps:
 	@tests/packages $(packages)
 
 check: deps
 	@$(MAKE) all unit cli helpers
 	@BUILD=$(BUILD) tests/run $(parts)
+
+bench:
+	@tests/packages $(packages_build) $(packages_vm) $(packages_bench)
+	@$(MAKE) all $(BUILD)/tests/openclose
+	@BUILD=$(BUILD) tests/bench/run native
+	@BUILD=$(BUILD) tests/bench/run guest
 
 demo:
 	@tests/packages $(packages_build)

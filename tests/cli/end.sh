@@ -91,6 +91,22 @@ END
     wait_until sh -c "! kill -0 $child"
 }
 
+test_stap_that_ends_and_leaves_a_process_behind() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+child
+send lines
+exit 3
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'stap ended by itself, with status 3'
+    records 'map(.codigo) == ["open"]'
+    child=$(sed -n 's/^child //p' standin/log)
+    wait_until sh -c "! kill -0 $child"
+}
+
 test_a_second_signal_ends_at_once() {
     prepared
     watches <<'END'

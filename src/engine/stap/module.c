@@ -105,8 +105,9 @@ static int version_link(char link[static PATH_MAX], const struct module *module)
 
     if (spawn_find("stap", path) < 0 || stat(path, &st) < 0)
         return -ENOENT;
-    return compose(link, PATH_MAX, "%s/stap.%llx.%llx", module->top, (unsigned long long)st.st_size,
-                   (unsigned long long)st.st_mtim.tv_sec);
+    return compose(link, PATH_MAX, "%s/stap.%llx.%llx.%lx", module->top,
+                   (unsigned long long)st.st_size, (unsigned long long)st.st_mtim.tv_sec,
+                   st.st_mtim.tv_nsec);
 }
 
 static void remember_version(const struct module *module)

@@ -304,7 +304,6 @@ static int start_run(struct engine *engine)
     return result < 0 ? explain_start(result) : 0;
 }
 
-/* The last one is for all that it may have started, too. */
 static void send_signal(struct engine *engine)
 {
     int number;
@@ -314,7 +313,7 @@ static void send_signal(struct engine *engine)
     number = stop_signals[engine->signals++];
     if (number == SIGKILL)
         diag(DIAG_WARNING, "stap did not end when asked to: killed");
-    kill(number == SIGKILL ? -engine->pid : engine->pid, number);
+    kill(engine->pid, number);
     engine->deadline = now_ms() + STOP_MS;
 }
 

@@ -45,11 +45,12 @@ static const struct row {
     {'X', "exclude", "PATH", "not below this one; the longest match decides"},
     {'x', "failed", NULL, "opens that failed, too"},
     {'i', "initial", NULL, NULL},
-    {'c', "summary", NULL, NULL},
-    {'C', NULL, NULL, NULL},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed"},
     {0, NULL, NULL, "Output"},
     {'f', "format", "json|text|csv", "text is for people; default: json"},
+    {'c', "summary", NULL,
+     "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far"},
+    {'C', NULL, NULL, "totals after the records"},
     {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew"},
     {0, NULL, NULL, "Engine"},
     {'e', "engine", "auto|stap|bpf", "default: auto, stap where it can run, else bpf"},
@@ -118,6 +119,7 @@ struct parser {
     struct options *options;
     size_t n_names, n_paths, n_excludes;
     bool pid_given; /* -p, wherever */
+    bool format_given;
 };
 
 static int refuse_pid(const char *given)
@@ -274,7 +276,7 @@ static int refuse_missing(const struct row *row)
 /* What filemon does not do yet: each goes from here when it comes. */
 static bool is_to_come(const struct row *row)
 {
-    return row->code == 'i' || row->code == 'c' || row->code == 'C';
+    return row->code == 'i';
 }
 
 static int take_option(struct parser *parser, const struct row *row, char *argument)
@@ -309,6 +311,13 @@ static int take_option(struct parser *parser, const struct row *row, char *argum
     case 'f':
         status = take_choice(row, argument, &choice);
         options->format = (enum output_format)choice;
+        parser->format_given = true;
+        break;
+    case 'c':
+        options->summary = SUMMARY_ALONE;
+        break;
+    case 'C':
+        options->summary = SUMMARY_AFTER;
         break;
     case 'o':
         options->output = argument;
@@ -483,6 +492,8 @@ static int check(const struct parser *parser)
 {
     const struct options *options = parser->options;
 
+    if (options->summary != SUMMARY_NONE && options->format == FORMAT_CSV)
+        return refuse("-c and -C give text or json: -f csv does not go with them");
     if ((options->kernel == NULL) != (options->kallsyms == NULL))
         return refuse(
             "--kernel and --kallsyms go together: a module for another kernel needs both");
@@ -529,6 +540,8 @@ int options_parse(struct options *options, int argc, char **argv)
     if (status != 0)
         return status;
     sort_pids(options);
+    if (options->summary == SUMMARY_ALONE && !parser.format_given)
+        options->format = FORMAT_TEXT;
     return check(&parser);
 }
 
@@ -545,6 +558,8 @@ static int print_left(FILE *out, const struct row *row)
         return fprintf(out, "  %s", argument);
     if (row->code > UCHAR_MAX)
         return fprintf(out, "      --%s%s%s", row->name, space, argument);
+    if (row->name == NULL)
+        return fprintf(out, "  -%c%s%s", row->code, space, argument);
     return fprintf(out, "  -%c, --%s%s%s", row->code, row->name, space, argument);
 }
 
@@ -566,7 +581,7 @@ void options_help(FILE *out)
         "       filemon [OPTION...] -n NAME [PATH...]\n"
         "       filemon [OPTION...] -a PATH...\n"
         "       filemon [OPTION...] [PATH...] -- COMMAND [ARG...]\n"
-        "Say which files processes open and close, one JSON object a line.\n",
+        "Say which files processes open and close, and for how long.\n",
         out);
     for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
         if (row->code == 0 && row->argument == NULL)

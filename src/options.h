@@ -17,6 +17,8 @@ enum engine_choice { CHOOSE_AUTO, CHOOSE_STAP, CHOOSE_BPF };
 
 enum options_action { ACTION_RUN, ACTION_CHECK, ACTION_PREPARE, ACTION_HELP, ACTION_VERSION };
 
+enum summary_choice { SUMMARY_NONE, SUMMARY_ALONE, SUMMARY_AFTER };
+
 /* Lists end with a NULL and are there after options_parse(), if empty; strings are argv's own. */
 struct options {
     enum options_action action;
@@ -29,7 +31,8 @@ struct options {
     char **command; /* what follows "--", argv's own, too; NULL without */
     int depth;      /* DEPTH_ALL or 0 and more */
     enum engine_choice engine;
-    enum output_format format;
+    enum output_format format; /* with SUMMARY_ALONE text by default, else json */
+    enum summary_choice summary;
     const char *output; /* NULL: standard output */
     bool failed;
     int64_t duration_ms;           /* -1: no end */

@@ -12,6 +12,7 @@
 
 #include "diag.h"
 #include "event/ledger.h"
+#include "output/summary.h"
 #include "spawn.h"
 #include "target/names.h"
 #include "target/procfs.h"
@@ -28,6 +29,7 @@ struct run {
     struct pathfilter *filter;
     struct ledger *ledger;
     struct output *output;
+    struct summary *summary; /* NULL: none is wanted */
     struct procfs procfs;
     struct spawned command; /* pid 0: none, or it has ended */
     enum state state;
@@ -76,6 +78,12 @@ static void output_failed(struct run *run, int error)
         fail(run, error, run->options->output ? run->options->output : "standard output");
 }
 
+/* Failures are counted for a summary even if they are not to be shown. */
+static bool is_shown(const struct options *options, const struct event *record)
+{
+    return options->summary != SUMMARY_ALONE && (options->failed || record->code != EVENT_FAIL);
+}
+
 static void take_record(void *ctx, const struct event *record)
 {
     struct run *run = ctx;
@@ -85,9 +93,26 @@ static void take_record(void *ctx, const struct event *record)
         run->lost += record->lost;
     else if (!pathfilter_match(run->filter, record->path, record->path_len))
         return;
-    if (run->output_over)
+    if (run->summary)
+        summary_take(run->summary, record);
+    if (run->output_over || !is_shown(run->options, record))
         return;
     result = output_event(run->output, record);
+    if (result < 0)
+        output_failed(run, result);
+}
+
+static void print_summary(struct run *run)
+{
+    int result;
+
+    if (!run->summary) {
+        diag(DIAG_INFO, "SIGUSR1 shows totals, which are kept with -c or -C");
+        return;
+    }
+    if (run->output_over)
+        return;
+    result = summary_print(run->summary, run->output, run->options->format);
     if (result < 0)
         output_failed(run, result);
 }
@@ -252,6 +277,8 @@ static void take_signals(struct run *run)
             reap(run);
         else if (info.ssi_signo == SIGHUP)
             hung_up(run, &info);
+        else if (info.ssi_signo == SIGUSR1)
+            print_summary(run);
         else
             interrupted(run, &info);
     }
@@ -264,6 +291,8 @@ static void engine_over(struct run *run, int result)
     run->ops->close(run->engine);
     run->engine = NULL;
     run->state = DRAINING;
+    if (run->summary)
+        print_summary(run);
 }
 
 static void step_engine(struct run *run)
@@ -350,7 +379,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .names = options->names,
         .all = options->all,
         .depth = options->depth,
-        .failed = options->failed,
+        .failed = options->failed || options->summary != SUMMARY_NONE,
         .prepare = options->action == ACTION_PREPARE,
         .kernel = options->kernel,
         .kallsyms = options->kallsyms,
@@ -393,6 +422,7 @@ static int open_signals(bool reopens)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGCHLD);
+    sigaddset(&set, SIGUSR1);
     if (!is_ignored(SIGINT))
         sigaddset(&set, SIGINT);
     if (reopens || !is_ignored(SIGHUP))
@@ -423,9 +453,11 @@ static int open_parts(struct run *run)
 
     run->filter = pathfilter_new();
     run->ledger = ledger_new(take_record, run);
+    if (options->summary != SUMMARY_NONE)
+        run->summary = summary_new();
     run->signals = open_signals(options->output != NULL);
-    if (!run->filter || !run->ledger || run->signals < 0 ||
-        procfs_open(&run->procfs, "/proc") < 0) {
+    if (!run->filter || !run->ledger || (options->summary != SUMMARY_NONE && !run->summary) ||
+        run->signals < 0 || procfs_open(&run->procfs, "/proc") < 0) {
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
         return -EIO;
     }
@@ -463,6 +495,7 @@ static void close_parts(struct run *run)
         }
     }
     ledger_free(run->ledger);
+    summary_free(run->summary);
     pathfilter_free(run->filter);
     procfs_close(&run->procfs);
     if (run->signals >= 0)
@@ -512,7 +545,7 @@ static bool prepare_interrupted(int signals)
     bool interrupted = false;
 
     while (read(signals, &info, sizeof(info)) == sizeof(info))
-        interrupted |= info.ssi_signo != SIGCHLD;
+        interrupted |= info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1;
     return interrupted;
 }
 

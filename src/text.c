@@ -57,6 +57,15 @@ size_t text_utf8(const char *text, size_t len, bool *valid)
     return got;
 }
 
+bool text_is_utf8(const char *text, size_t len)
+{
+    bool valid = true;
+
+    for (size_t at = 0; valid && at < len;)
+        at += text_utf8(text + at, len - at, &valid);
+    return valid;
+}
+
 static size_t escape(unsigned char byte, char *out)
 {
     static const char letters[256] = {['\t'] = 't', ['\n'] = 'n', ['\r'] = 'r', ['\\'] = '\\'};

@@ -20,6 +20,8 @@ int text_number(const char *text, size_t len, int64_t min, int64_t max, int64_t 
  */
 size_t text_utf8(const char *text, size_t len, bool *valid);
 
+bool text_is_utf8(const char *text, size_t len);
+
 /* U+FFFD, for what is not UTF-8. */
 #define TEXT_REPLACEMENT "\xef\xbf\xbd"
 

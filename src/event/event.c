@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What jq, and whoever reads JSON numbers as doubles, still holds exactly. */
 #define INTEGER_MAX ((INT64_C(1) << 53) - 1)
 
 #define ONLY(code) (1u << EVENT_##code)
@@ -13,9 +12,9 @@
 #define OF_PROCESS (EVERY & ~ONLY(LOST))
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-static int64_t clamp(uint64_t value)
+int64_t event_integer(uint64_t number)
 {
-    return value < INTEGER_MAX ? (int64_t)value : INTEGER_MAX;
+    return number < INTEGER_MAX ? (int64_t)number : INTEGER_MAX;
 }
 
 static int64_t get_pid(const struct event *event)
@@ -42,7 +41,7 @@ static int64_t get_fd(const struct event *event)
 static int64_t get_date(const struct event *event)
 {
     if (event->code == EVENT_CLOSE)
-        return clamp(event->duration_ns / 1000000);
+        return event_integer(event->duration_ns / 1000000);
     return event->date_us / 1000;
 }
 
@@ -53,7 +52,7 @@ static int64_t get_date_us(const struct event *event)
 
 static int64_t get_duration(const struct event *event)
 {
-    return clamp(event->duration_ns);
+    return event_integer(event->duration_ns);
 }
 
 static int64_t get_origin(const struct event *event)
@@ -63,7 +62,7 @@ static int64_t get_origin(const struct event *event)
 
 static int64_t get_lost(const struct event *event)
 {
-    return clamp(event->lost);
+    return event_integer(event->lost);
 }
 
 const struct field field_table[] = {

@@ -108,6 +108,10 @@ struct field {
 extern const struct field field_table[];
 extern const size_t field_count;
 
+/* The number, or 2^53 - 1 where it is more: what readers of JSON who hold doubles still hold
+ * exactly. */
+int64_t event_integer(uint64_t number);
+
 /* "open", "close", ... for codes below EVENT_RECORDS. */
 const char *event_code_name(enum event_code code);
 

@@ -26,15 +26,6 @@ static void set_mode(struct value *value, int mode)
     set_word(value, value->room);
 }
 
-static bool is_utf8(const char *bytes, size_t size)
-{
-    bool valid = true;
-
-    for (size_t at = 0; valid && at < size;)
-        at += text_utf8(bytes + at, size - at, &valid);
-    return valid;
-}
-
 void value_get(struct value *value, const struct field *field, const struct event *event)
 {
     size_t path_len = event->path != NULL ? event->path_len : 0;
@@ -57,7 +48,7 @@ void value_get(struct value *value, const struct field *field, const struct even
         set_bytes(value, VALUE_BYTES, event->path, path_len);
         break;
     case FIELD_PATH_HEX:
-        if (!is_utf8(event->path, path_len))
+        if (!text_is_utf8(event->path, path_len))
             set_bytes(value, VALUE_HEX, event->path, path_len);
         break;
     case FIELD_FLAGS:

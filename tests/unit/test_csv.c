@@ -111,6 +111,13 @@ static void what_needs_quotes_has_them(void **state)
     assert_record(&event,
                   "error,a b,5817,1082,5818,\"/\x1b\",12,1310920975123,1310920975123456,"
                   ",,,,,,,\r\n");
+    event.comm = "a\x7f";
+    event.path = "/";
+    event.path_len = 1;
+    assert_record(&event,
+                  "error,\"a\x7f\",5817,1082,5818,/,12,1310920975123,1310920975123456,"
+                  ",,,,,,,\r\n");
+    event.comm = "a b";
     event.path = "/\xff,";
     event.path_len = 3;
     assert_record(&event,

@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "output/summary.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "output/columns.h"
+#include "output/json.h"
+#include "output/value.h"
+#include "text.h"
+
+#define BUCKETS 64 /* of closes after 2^n to 2^(n + 1) - 1 ns */
+
+struct counts {
+    uint64_t opens, failures, closes, total_ns, max_ns;
+    int64_t open; /* below 0: more closes than opens by this comm */
+};
+
+struct row {
+    const char *name; /* what follows, or of a key to look for */
+    size_t size;
+    struct counts counts;
+    char bytes[];
+};
+
+/* rows, and the same in a tree (tsearch(3)), which stays balanced whatever the names are. */
+struct table {
+    struct row **rows;
+    void *tree;
+    size_t n, limit, bytes; /* rows, at most so many, with so many more bytes of names */
+    struct counts others;
+    bool full; /* there are others */
+};
+
+struct summary {
+    struct table files, programs;
+    struct counts all;
+    uint64_t histogram[BUCKETS];
+    uint64_t lost;
+};
+
+static int table_init(struct table *table, size_t limit, size_t bytes)
+{
+    *table = (struct table){.limit = limit, .bytes = bytes};
+    table->rows = calloc(limit, sizeof(*table->rows));
+    return table->rows != NULL ? 0 : -ENOMEM;
+}
+
+static void table_release(struct table *table)
+{
+    if (table->tree != NULL)
+        tdestroy(table->tree, free);
+    free(table->rows);
+}
+
+struct summary *summary_new(void)
+{
+    struct summary *summary = calloc(1, sizeof(*summary));
+
+    if (summary == NULL)
+        return NULL;
+    if (table_init(&summary->files, SUMMARY_FILES, SUMMARY_PATH_BYTES) != 0 ||
+        table_init(&summary->programs, SUMMARY_PROGRAMS, SUMMARY_PROGRAMS * EVENT_COMM_SIZE) != 0) {
+        summary_free(summary);
+        return NULL;
+    }
+    return summary;
+}
+
+void summary_free(struct summary *summary)
+{
+    if (summary == NULL)
+        return;
+    table_release(&summary->files);
+    table_release(&summary->programs);
+    free(summary);
+}
+
+/* ---- Counting ---------------------------------------------------------------------------------
+ */
+
+static int compare_names(const void *a, const void *b)
+{
+    const struct row *left = a, *right = b;
+    size_t shorter = left->size < right->size ? left->size : right->size;
+    int order = memcmp(left->name, right->name, shorter);
+
+    return order != 0 ? order : (left->size > right->size) - (left->size < right->size);
+}
+
+static struct row *row_new(const struct row *key)
+{
+    struct row *row = calloc(1, sizeof(*row) + key->size);
+
+    if (row != NULL) {
+        row->name = memcpy(row->bytes, key->name, key->size);
+        row->size = key->size;
+    }
+    return row;
+}
+
+/* NULL: no memory. */
+static struct row *add_row(struct table *table, const struct row *key)
+{
+    struct row *row = row_new(key);
+
+    if (row == NULL || tsearch(row, &table->tree, compare_names) == NULL) {
+        free(row);
+        return NULL;
+    }
+    table->rows[table->n++] = row;
+    table->bytes -= row->size;
+    return row;
+}
+
+static bool has_room(const struct table *table, size_t size)
+{
+    return table->n < table->limit && size <= table->bytes;
+}
+
+/* Where the name is counted. */
+static struct counts *counts_of(struct table *table, const char *name, size_t size)
+{
+    struct row key = {.name = name, .size = size}, *row;
+    struct row **found = tfind(&key, &table->tree, compare_names);
+
+    if (found != NULL)
+        return &(*found)->counts;
+    row = has_room(table, size) ? add_row(table, &key) : NULL;
+    if (row != NULL)
+        return &row->counts;
+    table->full = true;
+    return &table->others;
+}
+
+static void count_close(struct counts *counts, uint64_t ns)
+{
+    counts->open--;
+    counts->closes++;
+    if (__builtin_add_overflow(counts->total_ns, ns, &counts->total_ns))
+        counts->total_ns = UINT64_MAX;
+    if (ns > counts->max_ns)
+        counts->max_ns = ns;
+}
+
+static void count(struct counts *counts, const struct event *record)
+{
+    switch (record->code) {
+    case EVENT_OPEN:
+        counts->opens++;
+        counts->open++;
+        break;
+    case EVENT_DUP:
+    case EVENT_HELD:
+        counts->open++;
+        break;
+    case EVENT_FAIL:
+        counts->failures++;
+        break;
+    case EVENT_CLOSE:
+        count_close(counts, record->duration_ns);
+        break;
+    case EVENT_ERROR:
+        counts->open--; /* its close was missed */
+        break;
+    default:
+        break;
+    }
+}
+
+static unsigned int bucket_of(uint64_t ns)
+{
+    return ns > 0 ? 63u - (unsigned int)__builtin_clzll(ns) : 0;
+}
+
+void summary_take(struct summary *summary, const struct event *record)
+{
+    if (record->code == EVENT_LOST) {
+        summary->lost += record->lost;
+        return;
+    }
+    count(&summary->all, record);
+    count(counts_of(&summary->files, record->path, record->path_len), record);
+    count(counts_of(&summary->programs, record->comm, strlen(record->comm)), record);
+    if (record->code == EVENT_CLOSE)
+        summary->histogram[bucket_of(record->duration_ns)]++;
+}
+
+/* ---- Writing ----------------------------------------------------------------------------------
+ */
+
+static int compare_rows(const void *a, const void *b)
+{
+    const struct row *left = *(struct row *const *)a, *right = *(struct row *const *)b;
+    const struct counts *l = &left->counts, *r = &right->counts;
+
+    if (l->opens != r->opens)
+        return l->opens < r->opens ? 1 : -1;
+    if (l->failures != r->failures)
+        return l->failures < r->failures ? 1 : -1;
+    return compare_names(left, right);
+}
+
+static uint64_t still_open(const struct counts *counts)
+{
+    return counts->open > 0 ? (uint64_t)counts->open : 0;
+}
+
+static uint64_t mean_ns(const struct counts *counts)
+{
+    return counts->closes > 0 ? counts->total_ns / counts->closes : 0;
+}
+
+static void json_counts(FILE *out, const struct counts *counts)
+{
+    const struct {
+        const char *key;
+        uint64_t value;
+    } pairs[] = {
+        {"aperturas", counts->opens},     {"fallos", counts->failures},
+        {"abiertos", still_open(counts)}, {"cierres", counts->closes},
+        {"total_ns", counts->total_ns},   {"media_ns", mean_ns(counts)},
+        {"max_ns", counts->max_ns},
+    };
+
+    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+        fprintf(out, "%s\"%s\":%" PRId64, i > 0 ? "," : "", pairs[i].key,
+                event_integer(pairs[i].value));
+}
+
+/* The name, as in a record. */
+static int json_name(FILE *out, const char *key, const struct row *row)
+{
+    char *buf = malloc(JSON_STRING_BOUND(row->size)), *end;
+    bool valid = text_is_utf8(row->name, row->size);
+
+    if (buf == NULL)
+        return -ENOMEM;
+    end = json_put_string(buf, row->name, row->size);
+    fprintf(out, "\"%s\":%.*s,", key, (int)(end - buf), buf);
+    end = value_put_hex(buf, row->name, row->size);
+    if (!valid)
+        fprintf(out, "\"%s_hex\":\"%.*s\",", key, (int)(end - buf), buf);
+    free(buf);
+    return 0;
+}
+
+/* name: that of the key whose value is a name. */
+static int json_table(FILE *out, const struct table *table, const char *name)
+{
+    int status = 0;
+
+    fprintf(out, ",\"%ss\":[", name);
+    for (size_t i = 0; status == 0 && i < table->n; i++) {
+        fputs(i > 0 ? ",{" : "{", out);
+        status = json_name(out, name, table->rows[i]);
+        json_counts(out, &table->rows[i]->counts);
+        fputc('}', out);
+    }
+    fprintf(out, "],\"otros_%ss\":{", name);
+    json_counts(out, &table->others);
+    fputc('}', out);
+    return status;
+}
+
+static void json_histogram(FILE *out, const struct summary *summary)
+{
+    const char *between = "";
+
+    fputs(",\"histograma\":[", out);
+    for (unsigned int i = 0; i < BUCKETS; i++) {
+        uint64_t from = i > 0 ? UINT64_C(1) << i : 0;
+        uint64_t to = i < BUCKETS - 1 ? UINT64_C(2) << i : UINT64_MAX;
+
+        if (summary->histogram[i] == 0)
+            continue;
+        fprintf(out,
+                "%s{\"desde_ns\":%" PRId64 ",\"hasta_ns\":%" PRId64 ",\"cierres\":%" PRIu64 "}",
+                between, event_integer(from), event_integer(to), summary->histogram[i]);
+        between = ",";
+    }
+    fputc(']', out);
+}
+
+static int write_json(const struct summary *summary, FILE *out, int64_t date_us)
+{
+    int status;
+
+    fprintf(out, "{\"codigo\":\"resumen\",\"date\":%" PRId64 ",\"date_us\":%" PRId64 ",",
+            date_us / 1000, date_us);
+    json_counts(out, &summary->all);
+    status = json_table(out, &summary->files, "fichero");
+    if (status == 0)
+        status = json_table(out, &summary->programs, "proceso");
+    json_histogram(out, summary);
+    fprintf(out, ",\"perdidos\":%" PRId64 "}\n", event_integer(summary->lost));
+    return status;
+}
+
+/* The columns before the name. */
+#define COUNTS_COLUMNS 49
+#define NAME_COLUMNS_MIN 16
+
+static void text_duration(FILE *out, uint64_t ns, bool any)
+{
+    char buf[COLUMNS_DURATION_SIZE] = "-", padded[COLUMNS_DURATION_SIZE + 8];
+
+    if (any)
+        columns_duration(buf, ns);
+    *columns_put_right(padded, buf, 7) = '\0';
+    fprintf(out, " %s", padded);
+}
+
+static void text_counts(FILE *out, const struct counts *counts)
+{
+    bool any = counts->closes > 0;
+
+    fprintf(out, "%7" PRIu64 " %7" PRIu64 " %7" PRIu64, counts->opens, counts->failures,
+            still_open(counts));
+    text_duration(out, counts->total_ns, any);
+    text_duration(out, mean_ns(counts), any);
+    text_duration(out, counts->max_ns, any);
+    fputs("  ", out);
+}
+
+static int text_row(FILE *out, const struct row *row, size_t columns)
+{
+    size_t room = columns > COUNTS_COLUMNS + NAME_COLUMNS_MIN ? columns - COUNTS_COLUMNS
+                                                              : NAME_COLUMNS_MIN;
+    char *buf = malloc(COLUMNS_BOUND(row->size)), *end;
+
+    if (buf == NULL)
+        return -ENOMEM;
+    text_counts(out, &row->counts);
+    end = columns_put(buf, row->name, row->size, room);
+    fprintf(out, "%.*s\n", (int)(end - buf), buf);
+    free(buf);
+    return 0;
+}
+
+static void add_counts(struct counts *sum, const struct counts *counts)
+{
+    sum->opens += counts->opens;
+    sum->failures += counts->failures;
+    sum->closes += counts->closes;
+    sum->open += counts->open;
+    if (__builtin_add_overflow(sum->total_ns, counts->total_ns, &sum->total_ns))
+        sum->total_ns = UINT64_MAX;
+    if (counts->max_ns > sum->max_ns)
+        sum->max_ns = counts->max_ns;
+}
+
+/* Those without a line of their own. */
+static void text_others(FILE *out, const struct table *table)
+{
+    struct counts others = table->others;
+    size_t n = table->n > SUMMARY_LINES ? table->n - SUMMARY_LINES : 0;
+
+    if (n == 0 && !table->full)
+        return;
+    for (size_t i = SUMMARY_LINES; i < table->n; i++)
+        add_counts(&others, &table->rows[i]->counts);
+    text_counts(out, &others);
+    fprintf(out, "(%zu other%s%s)\n", n, n == 1 ? "" : "s",
+            table->full ? ", and more that were not told apart" : "");
+}
+
+static int text_table(FILE *out, const struct table *table, const char *name, size_t columns)
+{
+    int status = 0;
+
+    fprintf(out, "\n%7s %7s %7s %7s %7s %7s  %s\n", "opens", "failed", "open", "total", "mean",
+            "max", name);
+    for (size_t i = 0; status == 0 && i < table->n && i < SUMMARY_LINES; i++)
+        status = text_row(out, table->rows[i], columns);
+    text_others(out, table);
+    return status;
+}
+
+#define BAR 30
+
+static void text_bucket(FILE *out, unsigned int bucket, uint64_t closes, uint64_t most)
+{
+    int length = (int)((closes * BAR + most - 1) / most);
+    char bar[BAR + 1];
+
+    memset(bar, '#', BAR);
+    text_duration(out, bucket > 0 ? UINT64_C(1) << bucket : 0, true);
+    fputs(" to", out);
+    text_duration(out, bucket < BUCKETS - 1 ? UINT64_C(2) << bucket : UINT64_MAX, true);
+    fprintf(out, " %9" PRIu64 " |%-*.*s|\n", closes, BAR, length, bar);
+}
+
+static void text_histogram(FILE *out, const struct summary *summary)
+{
+    unsigned int first = BUCKETS, last = 0;
+    uint64_t most = 0;
+
+    for (unsigned int i = 0; i < BUCKETS; i++) {
+        if (summary->histogram[i] == 0)
+            continue;
+        first = first < i ? first : i;
+        last = i;
+        most = summary->histogram[i] > most ? summary->histogram[i] : most;
+    }
+    if (most == 0)
+        return;
+    fprintf(out, "\n%19s %9s\n", "time open", "closes");
+    for (unsigned int i = first; i <= last; i++)
+        text_bucket(out, i, summary->histogram[i], most);
+}
+
+static int write_text(const struct summary *summary, FILE *out, size_t columns)
+{
+    const struct counts *all = &summary->all;
+    int status;
+
+    fprintf(out, "%" PRIu64 " opens, %" PRIu64 " that failed, %" PRIu64 " still open\n", all->opens,
+            all->failures, still_open(all));
+    if (summary->lost > 0)
+        fprintf(out, "%" PRIu64 " events lost\n", summary->lost);
+    status = text_table(out, &summary->files, "file", columns);
+    if (status == 0)
+        status = text_table(out, &summary->programs, "program", columns);
+    text_histogram(out, summary);
+    return status;
+}
+
+int summary_write(const struct summary *summary, FILE *out, enum output_format format,
+                  size_t columns, int64_t date_us)
+{
+    qsort(summary->files.rows, summary->files.n, sizeof(struct row *), compare_rows);
+    qsort(summary->programs.rows, summary->programs.n, sizeof(struct row *), compare_rows);
+    return format == FORMAT_JSON ? write_json(summary, out, date_us)
+                                 : write_text(summary, out, columns);
+}
+
+static int64_t now_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+int summary_print(const struct summary *summary, struct output *output, enum output_format format)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    int status;
+
+    if (out == NULL)
+        return -ENOMEM;
+    status = summary_write(summary, out, format, columns_of_terminal(output_fd(output)), now_us());
+    if (fclose(out) != 0)
+        status = -ENOMEM;
+    if (status == 0)
+        status = output_bytes(output, text, size);
+    free(text);
+    return status;
+}

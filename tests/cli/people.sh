@@ -1,0 +1,109 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is for people: text, CSV, totals.
+
+# Two opens, one close.
+some_lines() {
+    { open_line 7 3 /etc/hosts; close_line 7 3; open_line 7 4 /etc/passwd; } > standin/lines
+}
+
+watched_until_interrupted() { # OPTION...
+    prepared
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name "$@"
+    wait_until [ -e standin/sent ]
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_text_is_a_line_a_record() {
+    some_lines
+    TZ=UTC watched_until_interrupted -f text
+    diff -u - out <<'END'
+16:42:55.000 smtpd                 7 open      3          /etc/hosts
+16:42:55.027 smtpd                 7 close     3  27.0ms  /etc/hosts
+16:42:55.000 smtpd                 7 open      4          /etc/passwd
+END
+}
+
+test_csv_has_a_header() {
+    some_lines
+    watched_until_interrupted -f csv
+    tr -d '\r' < out | cut -d, -f 1,3,6,7,13,14 > columns
+    diff -u - columns <<'END'
+codigo,pid,fichero,descriptor,duracion_ns,motivo
+open,7,/etc/hosts,3,,
+close,7,/etc/hosts,3,27000000,close
+open,7,/etc/passwd,4,,
+END
+}
+
+test_a_summary_is_text_instead_of_records() {
+    some_lines
+    watched_until_interrupted -c
+    diff -u - out <<'END'
+2 opens, 0 that failed, 1 still open
+
+  opens  failed    open   total    mean     max  file
+      1       0       0  27.0ms  27.0ms  27.0ms  /etc/hosts
+      1       0       1       -       -       -  /etc/passwd
+
+  opens  failed    open   total    mean     max  program
+      2       0       1  27.0ms  27.0ms  27.0ms  smtpd
+
+          time open    closes
+  16.7ms to  33.5ms         1 |##############################|
+END
+}
+
+test_a_summary_is_an_object_where_json_is_asked_for() {
+    some_lines
+    watched_until_interrupted -c -f json
+    records 'length == 1 and (.[0] | .codigo == "resumen" and .aperturas == 2 and .abiertos == 1
+             and (.ficheros | map([.fichero, .aperturas, .total_ns]))
+                 == [["/etc/hosts", 1, 27000000], ["/etc/passwd", 1, 0]])'
+}
+
+test_a_summary_can_follow_the_records() {
+    some_lines
+    watched_until_interrupted -C
+    records 'map(.codigo) == ["open", "close", "open", "resumen"]'
+}
+
+test_a_summary_can_be_asked_for_at_any_time() {
+    some_lines
+    prepared
+    watches <<'END'
+send lines
+wait
+END
+    start -n nothing-of-that-name -C
+    wait_record passwd
+    kill -USR1 "$pid"
+    wait_record resumen
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    records 'map(.codigo) == ["open", "close", "open", "resumen", "resumen"]
+             and .[3].ficheros == .[4].ficheros'
+}
+
+test_without_a_summary_asking_for_it_does_no_harm() {
+    some_lines
+    prepared
+    watches <<'END'
+wait
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -USR1 "$pid"
+    wait_said 'kept with -c or -C'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}

@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "output/columns.h"
+#include "output/summary.h"
+
+static int make(void **state)
+{
+    *state = summary_new();
+    return *state == NULL;
+}
+
+static int release(void **state)
+{
+    summary_free(*state);
+    return 0;
+}
+
+static void take(void **state, enum event_code code, const char *comm, const char *path,
+                 uint64_t duration_ns)
+{
+    struct event event = {.code = code,
+                          .comm = comm,
+                          .path = path,
+                          .path_len = path != NULL ? strlen(path) : 0,
+                          .fd = code == EVENT_FAIL ? -ENOENT : 3,
+                          .duration_ns = duration_ns,
+                          .lost = 7};
+
+    summary_take(*state, &event);
+}
+
+static void take_pair(void **state, const char *comm, const char *path, uint64_t duration_ns)
+{
+    take(state, EVENT_OPEN, comm, path, 0);
+    take(state, EVENT_CLOSE, comm, path, duration_ns);
+}
+
+/* The caller's to free. */
+static char *written(void **state, enum output_format format, size_t columns)
+{
+    char *text;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+
+    assert_int_equal(summary_write(*state, out, format, columns, 1310920975123456), 0);
+    assert_int_equal(fclose(out), 0);
+    assert_int_equal(strlen(text), size);
+    return text;
+}
+
+static json_t *object(void **state)
+{
+    char *text = written(state, FORMAT_JSON, COLUMNS_UNLIMITED);
+    json_error_t error;
+    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
+
+    if (object == NULL)
+        fail_msg("%s: %s", error.text, text);
+    assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
+    free(text);
+    return object;
+}
+
+static json_int_t number(const json_t *object, const char *key)
+{
+    assert_true(json_is_integer(json_object_get(object, key)));
+    return json_integer_value(json_object_get(object, key));
+}
+
+static const char *string(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+/* opens failures open closes total mean max */
+static void assert_counts(const json_t *object, const json_int_t expected[7])
+{
+    static const char *const keys[] = {"aperturas", "fallos",   "abiertos", "cierres",
+                                       "total_ns",  "media_ns", "max_ns"};
+
+    for (size_t i = 0; i < 7; i++)
+        assert_int_equal(number(object, keys[i]), expected[i]);
+}
+
+#define COUNTS(object, ...) assert_counts(object, (const json_int_t[7]){__VA_ARGS__})
+
+static json_t *at(const json_t *object, const char *key, size_t index)
+{
+    return json_array_get(json_object_get(object, key), index);
+}
+
+static size_t length(const json_t *object, const char *key)
+{
+    return json_array_size(json_object_get(object, key));
+}
+
+static void nothing_is_a_summary_too(void **state)
+{
+    json_t *summary = object(state);
+    char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
+
+    assert_string_equal(string(summary, "codigo"), "resumen");
+    assert_int_equal(number(summary, "date"), 1310920975123);
+    assert_int_equal(number(summary, "date_us"), 1310920975123456);
+    COUNTS(summary, 0, 0, 0, 0, 0, 0, 0);
+    assert_int_equal(length(summary, "ficheros"), 0);
+    assert_int_equal(length(summary, "procesos"), 0);
+    assert_int_equal(length(summary, "histograma"), 0);
+    assert_int_equal(number(summary, "perdidos"), 0);
+    assert_string_equal(text,
+                        "0 opens, 0 that failed, 0 still open\n"
+                        "\n"
+                        "  opens  failed    open   total    mean     max  file\n"
+                        "\n"
+                        "  opens  failed    open   total    mean     max  program\n");
+    json_decref(summary);
+    free(text);
+}
+
+static void files_and_programs_are_counted(void **state)
+{
+    take_pair(state, "cat", "/a", 100);
+    take_pair(state, "cat", "/a", 301);
+    take(state, EVENT_OPEN, "ls", "/a", 0);
+    take_pair(state, "ls", "/b", 5000);
+    take(state, EVENT_FAIL, "ls", "/c", 0);
+    take(state, EVENT_LOST, NULL, NULL, 0);
+    take(state, EVENT_LOST, NULL, NULL, 0);
+    json_t *summary = object(state);
+    COUNTS(summary, 4, 1, 1, 3, 5401, 1800, 5000);
+    assert_int_equal(length(summary, "ficheros"), 3);
+    assert_string_equal(string(at(summary, "ficheros", 0), "fichero"), "/a");
+    COUNTS(at(summary, "ficheros", 0), 3, 0, 1, 2, 401, 200, 301);
+    assert_string_equal(string(at(summary, "ficheros", 1), "fichero"), "/b");
+    COUNTS(at(summary, "ficheros", 1), 1, 0, 0, 1, 5000, 5000, 5000);
+    assert_string_equal(string(at(summary, "ficheros", 2), "fichero"), "/c");
+    COUNTS(at(summary, "ficheros", 2), 0, 1, 0, 0, 0, 0, 0);
+    COUNTS(json_object_get(summary, "otros_ficheros"), 0, 0, 0, 0, 0, 0, 0);
+    assert_int_equal(length(summary, "procesos"), 2);
+    assert_string_equal(string(at(summary, "procesos", 0), "proceso"), "ls");
+    COUNTS(at(summary, "procesos", 0), 2, 1, 1, 1, 5000, 5000, 5000);
+    assert_string_equal(string(at(summary, "procesos", 1), "proceso"), "cat");
+    COUNTS(at(summary, "procesos", 1), 2, 0, 0, 2, 401, 200, 301);
+    assert_int_equal(number(summary, "perdidos"), 14);
+    json_decref(summary);
+}
+
+/* Asked for in the middle, it goes on. */
+static void it_can_be_written_again_and_again(void **state)
+{
+    take_pair(state, "cat", "/b", 1);
+    json_decref(object(state));
+    take_pair(state, "cat", "/a", 1);
+    take_pair(state, "cat", "/a", 1);
+    json_decref(object(state));
+    take_pair(state, "cat", "/b", 1);
+    take_pair(state, "cat", "/b", 1);
+    json_t *summary = object(state);
+    assert_int_equal(length(summary, "ficheros"), 2);
+    assert_string_equal(string(at(summary, "ficheros", 0), "fichero"), "/b");
+    assert_int_equal(number(at(summary, "ficheros", 0), "aperturas"), 3);
+    assert_int_equal(number(at(summary, "ficheros", 1), "aperturas"), 2);
+    json_decref(summary);
+}
+
+static void copies_and_held_files_are_open(void **state)
+{
+    take(state, EVENT_HELD, "x", "/held", 0);
+    take(state, EVENT_OPEN, "x", "/a", 0);
+    take(state, EVENT_DUP, "x", "/a", 0);
+    take(state, EVENT_DUP, "x", "/a", 0);
+    take(state, EVENT_ERROR, "x", "/a", 0);
+    json_t *summary = object(state);
+    COUNTS(summary, 1, 0, 3, 0, 0, 0, 0);
+    COUNTS(at(summary, "ficheros", 0), 1, 0, 2, 0, 0, 0, 0);
+    COUNTS(at(summary, "ficheros", 1), 0, 0, 1, 0, 0, 0, 0);
+    json_decref(summary);
+}
+
+/* Closed by the comm after an exec: never a number below nothing. */
+static void another_comm_may_close(void **state)
+{
+    take(state, EVENT_OPEN, "sh", "/a", 0);
+    take(state, EVENT_CLOSE, "ls", "/a", 10);
+    json_t *summary = object(state);
+    COUNTS(summary, 1, 0, 0, 1, 10, 10, 10);
+    COUNTS(at(summary, "procesos", 0), 1, 0, 1, 0, 0, 0, 0);
+    COUNTS(at(summary, "procesos", 1), 0, 0, 0, 1, 10, 10, 10);
+    json_decref(summary);
+}
+
+static void times_fall_into_powers_of_two(void **state)
+{
+    static const struct {
+        uint64_t ns;
+        json_int_t from, to;
+    } cases[] = {{0, 0, 2},
+                 {1, 0, 2},
+                 {2, 2, 4},
+                 {3, 2, 4},
+                 {4, 4, 8},
+                 {1023, 512, 1024},
+                 {1024, 1024, 2048},
+                 {UINT64_C(1) << 52, INT64_C(1) << 52, (INT64_C(1) << 53) - 1},
+                 {UINT64_MAX, (INT64_C(1) << 53) - 1, (INT64_C(1) << 53) - 1}};
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        void *one = summary_new();
+        take_pair(&one, "x", "/a", cases[i].ns);
+        json_t *summary = object(&one);
+        assert_int_equal(length(summary, "histograma"), 1);
+        assert_int_equal(number(at(summary, "histograma", 0), "desde_ns"), cases[i].from);
+        assert_int_equal(number(at(summary, "histograma", 0), "hasta_ns"), cases[i].to);
+        assert_int_equal(number(at(summary, "histograma", 0), "cierres"), 1);
+        json_decref(summary);
+        summary_free(one);
+    }
+    (void)state;
+}
+
+static void sums_do_not_wrap(void **state)
+{
+    take_pair(state, "x", "/a", UINT64_MAX);
+    take_pair(state, "x", "/a", 5);
+    json_t *summary = object(state);
+    assert_int_equal(number(summary, "total_ns"), (INT64_C(1) << 53) - 1);
+    json_decref(summary);
+}
+
+static void names_are_any_bytes(void **state)
+{
+    take_pair(state, "\xff\"\n", "/\xff\"\x1b", 1);
+    json_t *summary = object(state);
+    char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
+    assert_string_equal(string(at(summary, "ficheros", 0), "fichero"), "/\xef\xbf\xbd\"\x1b");
+    assert_string_equal(string(at(summary, "ficheros", 0), "fichero_hex"), "2fff221b");
+    assert_string_equal(string(at(summary, "procesos", 0), "proceso"), "\xef\xbf\xbd\"\n");
+    assert_non_null(strstr(text, "  /\\xff\"\\x1b\n"));
+    assert_non_null(strstr(text, "  \\xff\"\\n\n"));
+    json_decref(summary);
+    free(text);
+}
+
+/* More files than have rows: the first ones keep theirs, and the sums are right. */
+static void what_comes_after_the_bound_is_summed(void **state)
+{
+    char path[32], comm[EVENT_COMM_SIZE];
+
+    for (int i = 0; i < SUMMARY_FILES + 1000; i++) {
+        snprintf(path, sizeof(path), "/%d", i);
+        snprintf(comm, sizeof(comm), "%d", i);
+        take_pair(state, comm, path, 2);
+    }
+    take_pair(state, "0", "/0", 10);
+    json_t *summary = object(state);
+    char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
+    assert_int_equal(length(summary, "ficheros"), SUMMARY_FILES);
+    assert_int_equal(length(summary, "procesos"), SUMMARY_PROGRAMS);
+    assert_string_equal(string(at(summary, "ficheros", 0), "fichero"), "/0");
+    COUNTS(at(summary, "ficheros", 0), 2, 0, 0, 2, 12, 6, 10);
+    COUNTS(json_object_get(summary, "otros_ficheros"), 1000, 0, 0, 1000, 2000, 2, 2);
+    assert_int_equal(number(summary, "aperturas"), SUMMARY_FILES + 1001);
+    assert_non_null(strstr(text,
+                           "  17364       0       0  34.7µs     2ns     2ns  (16364 others, and "
+                           "more that were not told apart)\n"));
+    json_decref(summary);
+    free(text);
+}
+
+static void long_paths_are_bounded_too(void **state)
+{
+    char path[4096];
+
+    memset(path, 'x', sizeof(path) - 1);
+    path[sizeof(path) - 1] = '\0';
+    for (int i = 0; i < 3000; i++) {
+        path[sprintf(path, "/%d", i)] = '/';
+        take(state, EVENT_OPEN, "x", path, 0);
+    }
+    json_t *summary = object(state);
+    assert_int_equal(length(summary, "ficheros"), SUMMARY_PATH_BYTES / 4095);
+    assert_int_equal(number(json_object_get(summary, "otros_ficheros"), "aperturas"),
+                     3000 - SUMMARY_PATH_BYTES / 4095);
+    assert_int_equal(number(at(summary, "procesos", 0), "aperturas"), 3000);
+    json_decref(summary);
+}
+
+static void people_have_tables(void **state)
+{
+    for (int i = 0; i < 3; i++)
+        take_pair(state, "getent", "/etc/hosts", 3000);
+    take_pair(state, "getent", "/etc/nsswitch.conf", 6000);
+    take(state, EVENT_OPEN, "getent", "/var/lib/x", 0);
+    take(state, EVENT_FAIL, "getent", "/nothing", 0);
+    take(state, EVENT_LOST, NULL, NULL, 0);
+    char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
+    assert_string_equal(text,
+                        "5 opens, 1 that failed, 1 still open\n"
+                        "7 events lost\n"
+                        "\n"
+                        "  opens  failed    open   total    mean     max  file\n"
+                        "      3       0       0  9.00µs  3.00µs  3.00µs  /etc/hosts\n"
+                        "      1       0       0  6.00µs  6.00µs  6.00µs  /etc/nsswitch.conf\n"
+                        "      1       0       1       -       -       -  /var/lib/x\n"
+                        "      0       1       0       -       -       -  /nothing\n"
+                        "\n"
+                        "  opens  failed    open   total    mean     max  program\n"
+                        "      5       1       1  15.0µs  3.75µs  6.00µs  getent\n"
+                        "\n"
+                        "          time open    closes\n"
+                        "  2.04µs to  4.09µs         3 |##############################|\n"
+                        "  4.09µs to  8.19µs         1 |##########                    |\n");
+    free(text);
+}
+
+static void tables_are_as_wide_as_the_screen(void **state)
+{
+    take_pair(state, "x", "/usr/share/javascript/very/deep/down/there/is/a/file.js", 1);
+    for (int i = 0; i < 25; i++) {
+        char path[32];
+        snprintf(path, sizeof(path), "/%d", i);
+        take_pair(state, "x", path, 1);
+    }
+    char *text = written(state, FORMAT_TEXT, 80);
+    for (char *rest = text, *line; (line = strsep(&rest, "\n")) != NULL;)
+        assert_true(columns_of(line, strlen(line)) <= 80);
+    free(text);
+    text = written(state, FORMAT_TEXT, 80);
+    assert_non_null(strstr(text, "(6 others)\n"));
+    free(text);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, make, release)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(nothing_is_a_summary_too),
+        TEST(files_and_programs_are_counted),
+        TEST(it_can_be_written_again_and_again),
+        TEST(copies_and_held_files_are_open),
+        TEST(another_comm_may_close),
+        TEST(times_fall_into_powers_of_two),
+        TEST(sums_do_not_wrap),
+        TEST(names_are_any_bytes),
+        TEST(what_comes_after_the_bound_is_summed),
+        TEST(long_paths_are_bounded_too),
+        TEST(people_have_tables),
+        TEST(tables_are_as_wide_as_the_screen),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

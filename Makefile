@@ -115,15 +115,22 @@ unit: $(unit_tests)
 
 # The workloads of the tests on a real kernel, and what judges filemon's output of them.
 helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/fdchaos $(BUILD)/tests/records
+# 32-bit programs have system calls of their own.
+ifeq ($(shell uname -m),x86_64)
+helpers += $(BUILD)/tests/fdchaos32
+$(BUILD)/tests/fdchaos32: override CFLAGS += -m32
+packages_32 := gcc-multilib libc6-dev-i386
+endif
 
 $(BUILD)/tests/fdwork: LDLIBS = -lpthread
 $(BUILD)/tests/fdwork: $(wildcard tests/helpers/fdwork.c tests/helpers/journal.[ch] tests/helpers/flags.[ch])
 $(BUILD)/tests/records: LDLIBS = -ljansson
 $(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch] tests/helpers/flags.[ch]) tests/helpers/chaos.h
 # Static, for its journal shall be all that it opens; so without sanitizers.
-$(BUILD)/tests/fdchaos: override SANITIZE =
-$(BUILD)/tests/fdchaos: LDLIBS = -static -lpthread
-$(BUILD)/tests/fdchaos: tests/helpers/fdchaos.c tests/helpers/chaos.h
+chaos := $(filter $(BUILD)/tests/fdchaos%,$(helpers))
+$(chaos): override SANITIZE =
+$(chaos): LDLIBS = -static -lpthread
+$(chaos): tests/helpers/fdchaos.c tests/helpers/chaos.h
 $(helpers):
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
@@ -139,7 +146,7 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 
 # The parts that sanitizers have something to say about, or all.
 parts := unit cli $(if $(SANITIZE),,records docs lint live chaos vm)
-packages := $(packages_build) $(packages_check) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
+packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.
 .PHONY: deps check bench demo

@@ -387,13 +387,22 @@ static bool string_is(const json_t *record, const char *key, const char *value)
     return strcmp(record_string(record, key), value) == 0;
 }
 
-static bool path_is(const json_t *record, const char *path)
+/* An entry that was never ended may have but the first part of it. */
+static bool path_is(const json_t *record, const char *path, bool whole)
 {
     char *told = record_path(record);
-    bool same = path[0] == '\0' || (told != NULL && strcmp(told, path) == 0);
+    bool same = path[0] == '\0' ||
+                (told != NULL && strncmp(told, path, whole ? SIZE_MAX : strlen(path)) == 0);
 
     free(told);
     return same;
+}
+
+static bool is_whole(const struct demand *wanted)
+{
+    if (wanted->opening != NULL)
+        return is_whole(wanted->opening);
+    return wanted->entry->end != 0 || wanted->entry->kind != CHAOS_OPEN;
 }
 
 static bool flags_are(const json_t *record, uint64_t flags)
@@ -476,7 +485,7 @@ static const char *disagreement(const struct demand *wanted, const json_t *recor
         return "codigo";
     if (wanted->fd != -1 && record_integer(record, "descriptor") != wanted->fd)
         return "descriptor";
-    if (!path_is(record, wanted->path))
+    if (!path_is(record, wanted->path, is_whole(wanted)))
         return "fichero";
     if (wanted->reasons != 0 && !reason_is(record, wanted->reasons))
         return "motivo";
@@ -517,7 +526,8 @@ static struct demand *meet_afloat(struct process *process, const json_t *record)
     for (struct demand *wanted = process->afloat.first; wanted != NULL; wanted = wanted->next) {
         int fd = (int)record_integer(record, "descriptor");
         if (!wanted->met && wanted->code[0] == 'o' && record_is(record, "fail") &&
-            record_integer(record, "tid") == wanted->entry->tid && path_is(record, wanted->path))
+            record_integer(record, "tid") == wanted->entry->tid &&
+            path_is(record, wanted->path, false))
             return wanted;
         if (wanted->met || disagreement(wanted, record) != NULL)
             continue;

@@ -151,6 +151,22 @@ END
     done
 }
 
+test_a_second_module_is_not_obeyed() {
+    prepared
+    mkdir root/proc/systemtap/filemon_other
+    touch root/proc/systemtap/filemon_other/control
+    watches <<'END'
+say {codigo: "listo", version: 1, modulo: "filemon_other"}
+wait
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    [ ! -s root/proc/systemtap/filemon_other/control ]
+}
+
 # What stapio says at its end; its own words.
 test_skipped_probes_and_transport_failures_are_lost_events() {
     prepared

@@ -237,7 +237,7 @@ exit 3
 END
     chmod +x count
     mkfifo keys
-    env --default-signal=INT,QUIT script -q -e -f -c "'$tested' -e stap --module-dir '$modules' -- ./count" typescript \
+    env --default-signal=INT,QUIT script -q -e -f -c "exec '$tested' -e stap --module-dir '$modules' -- ./count" typescript \
         < keys > /dev/null &
     pid=$!
     exec 9> keys

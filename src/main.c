@@ -22,6 +22,9 @@ static const struct engine_ops *const engines[] = {
 };
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
 
+/* Of a sentence that says why one cannot run. */
+#define WHY_SIZE 600
+
 static bool is_chosen(const struct engine_ops *ops, enum engine_choice choice)
 {
     static const char *const names[] = {
@@ -58,27 +61,32 @@ static int check(const struct options *options)
     return printed(status);
 }
 
-/* The first that can run here.  One that was asked for by its name says itself why it cannot. */
+/* Why each of those that were tried cannot. */
+static void refuse(const struct options *options, char whys[N_ENGINES][WHY_SIZE])
+{
+    for (size_t i = 0; i < N_ENGINES; i++)
+        if (is_chosen(engines[i], options->engine))
+            diag(DIAG_ERROR, "engine %s cannot run here: %s", engines[i]->name, whys[i]);
+    if (options->engine == CHOOSE_AUTO)
+        diag(DIAG_ERROR, "no engine can run here; 'filemon --check' lists what each needs");
+}
+
+/* The first that can run here. */
 static const struct engine_ops *choose(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    char why[600], first[600] = "";
+    char whys[N_ENGINES][WHY_SIZE] = {{0}};
 
     for (size_t i = 0; i < N_ENGINES; i++) {
         if (!is_chosen(engines[i], options->engine))
             continue;
-        if (engines[i]->check(&config, NULL, why, sizeof(why)) == 0) {
-            if (first[0])
-                diag(DIAG_INFO, "engine %s (stap cannot run here: %s)", engines[i]->name, first);
-            return engines[i];
-        }
-        if (options->engine != CHOOSE_AUTO)
-            diag(DIAG_ERROR, "engine %s cannot run here: %s", engines[i]->name, why);
-        else if (!first[0])
-            memcpy(first, why, sizeof(first));
-        if (options->engine == CHOOSE_AUTO && i + 1 == N_ENGINES)
-            diag(DIAG_ERROR, "no engine can run here: %s (filemon --check lists it all)", first);
+        if (engines[i]->check(&config, NULL, whys[i], WHY_SIZE) != 0)
+            continue;
+        if (options->engine == CHOOSE_AUTO && i > 0)
+            diag(DIAG_INFO, "engine %s (stap cannot run here: %s)", engines[i]->name, whys[0]);
+        return engines[i];
     }
+    refuse(options, whys);
     return NULL;
 }
 

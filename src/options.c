@@ -363,18 +363,20 @@ static int add_path(struct parser *parser, char *path)
 }
 
 /* code: the letter, of a long option that takes no argument its code, otherwise 0. */
-static int refuse_unknown(int code, const char *word)
+static int refuse_unknown(const struct parser *parser, int code, const char *word)
 {
+    const char *hint = parser->n_paths > 0 ? ", or -- before a COMMAND and its options" : "";
+
     const struct row *row = find_row(code);
 
     if (row != NULL)
         return refuse("%s: --%s takes no argument", word, row->name);
     if (code != 0)
-        return refuse("unknown option -%c; try 'filemon --help'", code);
+        return refuse("unknown option -%c; try 'filemon --help'%s", code, hint);
     for (size_t i = 0; i < LENGTH(rows); i++)
         if (rows[i].name != NULL && strncmp(rows[i].name, word + 2, strcspn(word + 2, "=")) == 0)
             return refuse("%s could be more than one option; try 'filemon --help'", word);
-    return refuse("unknown option %s; try 'filemon --help'", word);
+    return refuse("unknown option %s; try 'filemon --help'%s", word, hint);
 }
 
 /* code: what getopt_long(3) returned; word: the last that it took. */
@@ -386,7 +388,7 @@ static int take_word(struct parser *parser, int code, const char *word)
     case ':':
         return refuse_missing(find_row(optopt));
     case '?':
-        return refuse_unknown(optopt, word);
+        return refuse_unknown(parser, optopt, word);
     default:
         return take_option(parser, find_row(code), optarg);
     }
@@ -470,6 +472,11 @@ static int check_targets(const struct parser *parser)
         return refuse("-a is every process: it does not go with -p or -n");
     if (options->all && parser->n_paths == 0)
         return refuse("-a needs a PATH: which file do you ask about?");
+    if (options->command == NULL && !named && !options->all && parser->n_paths > 0)
+        return refuse(
+            "nothing to watch: '%s' is a PATH; if it is a program write -n %s, if a command -- %s, "
+            "and -a %s asks about every process",
+            options->paths[0], options->paths[0], options->paths[0], options->paths[0]);
     if (options->command == NULL && !named && !options->all)
         return refuse(
             "nothing to watch: give a process (-p PID), a program (-n NAME), "

@@ -138,6 +138,20 @@ static void watch_pid(struct run *run, pid_t pid)
         fail(run, result, "cannot watch a process");
 }
 
+/* Nothing is wrong with a name that does not run yet, unless it is a typing error. */
+static void say_waiting(const struct run *run, const char *name)
+{
+    char *nearest = NULL;
+
+    if (name_nearest(&run->procfs, name, getpid(), &nearest) == 0)
+        diag(DIAG_INFO,
+             "%s: no such process yet; waiting for one to start (is '%s' meant, which runs?)", name,
+             nearest);
+    else
+        diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
+    free(nearest);
+}
+
 static void watch_name(struct run *run, const char *name)
 {
     struct name_match match;
@@ -146,7 +160,7 @@ static void watch_name(struct run *run, const char *name)
     if (result < 0)
         fail(run, result, "/proc");
     else if (match.rule == NAME_NONE)
-        diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
+        say_waiting(run, name);
     else
         diag(DIAG_INFO, "%s: %zu process%s, by %s", name, match.n_pids,
              match.n_pids == 1 ? "" : "es", name_rule_string(match.rule));
@@ -160,6 +174,15 @@ static bool ends_with_targets(const struct options *options)
     return !options->all && !options->names[0];
 }
 
+static void refuse_command(const char *program, int error)
+{
+    const char *advice = error == -ENOENT   ? "COMMAND is a program in PATH or the path of one"
+                         : error == -EACCES ? "COMMAND must be a file that may be executed"
+                                            : "COMMAND cannot be run";
+
+    diag(DIAG_ERROR, "%s: %s; %s", program, strerror(-error), advice);
+}
+
 static void release_command(struct run *run)
 {
     int result;
@@ -171,7 +194,7 @@ static void release_command(struct run *run)
         return;
     run->command.pid = 0;
     run->command_status = result == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
-    diag(DIAG_ERROR, "%s: %s", run->options->command[0], strerror(-result));
+    refuse_command(run->options->command[0], result);
     stop(run);
 }
 
@@ -210,7 +233,9 @@ static int check_pids(struct run *run)
         if (procfs_stat(&run->procfs, run->options->pids[i], &stat) == 0 && stat.state != 'Z')
             alive++;
         else
-            diag(DIAG_ERROR, "there is no process %d", run->options->pids[i]);
+            diag(DIAG_ERROR,
+                 "there is no process %d: it has ended, or never was; -n NAME waits for a program",
+                 run->options->pids[i]);
     }
     return run->options->n_pids > 0 && alive == 0 && !run->options->names[0] ? -ESRCH : 0;
 }
@@ -395,10 +420,14 @@ static int add_prefixes(struct pathfilter *filter, char **paths, enum pathfilter
 
         if (result == 0) {
             result = pathfilter_add(filter, resolved, verdict);
+            if (access(resolved, F_OK) < 0)
+                diag(DIAG_INFO, "%s: %s; it matches from when it is there", *paths,
+                     strerror(errno));
             free(resolved);
         }
         if (result < 0) {
-            diag(DIAG_ERROR, "%s: %s", *paths, strerror(-result));
+            diag(DIAG_ERROR, "%s: %s; a PATH must lead to a file or directory", *paths,
+                 strerror(-result));
             return result;
         }
     }
@@ -441,8 +470,17 @@ static int start_command(struct run *run)
     int result = run->options->command ? spawn_start(&spawn, &run->command) : 0;
 
     if (result < 0)
-        diag(DIAG_ERROR, "%s: %s", run->options->command[0], strerror(-result));
+        refuse_command(run->options->command[0], result);
     return result;
+}
+
+static void refuse_output(const struct options *options, int error)
+{
+    if (options->output)
+        diag(DIAG_ERROR, "%s: %s; -o wants a FILE that can be written, in a directory that exists",
+             options->output, strerror(-error));
+    else
+        diag(DIAG_ERROR, "standard output: %s; -o FILE writes elsewhere", strerror(-error));
 }
 
 static int open_parts(struct run *run)
@@ -466,8 +504,7 @@ static int open_parts(struct run *run)
         return -EINVAL;
     result = output_open(&run->output, options->output, options->format);
     if (result < 0) {
-        diag(DIAG_ERROR, "%s: %s", options->output ? options->output : "standard output",
-             strerror(-result));
+        refuse_output(options, result);
         return result;
     }
     result = start_command(run);

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "target/names.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -237,4 +239,110 @@ void name_match_release(struct name_match *match)
 {
     free(match->pids);
     *match = (struct name_match){0};
+}
+
+/* ---- Names that are alike ---------------------------------------------------------------------
+ */
+
+/* The most errors that a name is still alike with. */
+#define ERRORS_MAX 3
+
+static bool is_same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t less = a < b ? a : b;
+
+    return less < c ? less : c;
+}
+
+/*
+ * How many bytes must be changed, left out, put in, or change places with the next one, to make b
+ * of a: the optimal string alignment distance, with three rows of its table.  Neither is longer
+ * than NAME_MAX.
+ */
+static size_t distance(const char *a, const char *b)
+{
+    size_t rows[3][NAME_MAX + 1] = {0}, len = strlen(b);
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= len; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+        row[0] = i;
+        for (size_t j = 1; j <= len; j++) {
+            row[j] = least(row[j - 1] + 1, above[j] + 1,
+                           above[j - 1] + !is_same(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1]))
+                row[j] = least(row[j], before[j - 2] + 1, row[j]);
+        }
+    }
+    return row[len];
+}
+
+struct likeness {
+    const struct procfs *procfs;
+    const char *name;
+    pid_t self;
+    size_t errors; /* fewer than this */
+    char *nearest;
+};
+
+static int try_name(struct likeness *likeness, const char *other)
+{
+    size_t errors;
+    char *copy;
+
+    if (other[0] == '\0' || strlen(other) > NAME_MAX)
+        return 0;
+    errors = distance(likeness->name, other);
+    if (errors >= likeness->errors)
+        return 0;
+    copy = strdup(other);
+    if (copy == NULL)
+        return -ENOMEM;
+    free(likeness->nearest);
+    likeness->nearest = copy;
+    likeness->errors = errors;
+    return 0;
+}
+
+static int compare_with(void *ctx, pid_t pid)
+{
+    struct likeness *likeness = ctx;
+    struct candidate candidate;
+
+    if (pid == likeness->self)
+        return 0;
+    int status = candidate_read(&candidate, likeness->procfs, pid);
+    if (status == 0)
+        status = try_name(likeness, candidate.stat.comm);
+    if (status == 0 && candidate.exe != NULL)
+        status = try_name(likeness, last_component(candidate.exe));
+    if (status == 0)
+        status = try_name(likeness, program_of(candidate.args));
+    candidate_release(&candidate);
+    return is_ours(status) ? status : 0;
+}
+
+int name_nearest(const struct procfs *procfs, const char *name, pid_t self, char **nearest)
+{
+    size_t third = strlen(name) / 3;
+    struct likeness likeness = {procfs, name, self, (third < ERRORS_MAX ? third : ERRORS_MAX) + 1,
+                                NULL};
+    int status = procfs_each(procfs, compare_with, &likeness);
+
+    if (status != 0) {
+        free(likeness.nearest);
+        return status;
+    }
+    *nearest = likeness.nearest;
+    return likeness.nearest != NULL ? 0 : -ENOENT;
 }

@@ -36,6 +36,14 @@ int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
                  struct name_match *match);
 void name_match_release(struct name_match *match);
 
+/*
+ * The program that runs and whose name (comm, last component of the executable or of argv[0]) is
+ * most like this one, letter case aside: for a hint at a typing error, when no process is of that
+ * name.  Up to a third of the bytes may be wrong, missing or too many, or have changed places, and
+ * never more than three.  0; -ENOENT: none is; -errno.  *nearest is the caller's to free.
+ */
+int name_nearest(const struct procfs *procfs, const char *name, pid_t self, char **nearest);
+
 /* For people: "comm", "executable", "argv[0]", "systemd unit", "directory of the executable". */
 const char *name_rule_string(enum name_rule rule);
 

@@ -2,6 +2,7 @@
 #include "target/names.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
@@ -299,6 +300,55 @@ static void test_out_of_descriptors(void **state)
     assert_int_equal(status, -EMFILE);
 }
 
+static void assert_nearest(const struct proctree *tree, const char *name, const char *expected)
+{
+    char *nearest;
+
+    assert_int_equal(name_nearest(&tree->procfs, name, SELF, &nearest),
+                     expected != NULL ? 0 : -ENOENT);
+    if (expected == NULL)
+        return;
+    assert_string_equal(nearest, expected);
+    free(nearest);
+}
+
+static void test_names_that_are_alike(void **state)
+{
+    const struct proctree *tree = *state;
+    char longest[NAME_MAX + 1];
+
+    proctree_add(tree, (struct made){.pid = 10, .comm = "nginx", .exe = "/bin/x", .cmdline = "x|"});
+    proctree_add(tree,
+                 (struct made){.pid = 11, .comm = "x", .exe = "/sbin/postgres", .cmdline = "x|"});
+    proctree_add(tree, (struct made){.pid = 12, .comm = "x", .cmdline = "/usr/bin/chromium|-a|"});
+    proctree_add(tree, (struct made){.pid = SELF, .comm = "filemon", .exe = "/bin/filemon"});
+    assert_nearest(tree, "ngnix", "nginx");
+    assert_nearest(tree, "Nginx", "nginx");
+    assert_nearest(tree, "nginxx", "nginx");
+    assert_nearest(tree, "ngin", "nginx");
+    assert_nearest(tree, "inx", NULL); /* one error in three bytes, not two */
+    assert_nearest(tree, "NGXIN", NULL);
+    assert_nearest(tree, "postgresql", "postgres");
+    assert_nearest(tree, "postgresqlserver", NULL);
+    assert_nearest(tree, "cromiun", "chromium");
+    assert_nearest(tree, "y", NULL);
+    assert_nearest(tree, "", NULL);
+    assert_nearest(tree, "filemn", NULL);
+    memset(longest, 'n', NAME_MAX);
+    longest[NAME_MAX] = '\0';
+    assert_nearest(tree, longest, NULL);
+}
+
+static void test_the_most_alike_name(void **state)
+{
+    const struct proctree *tree = *state;
+
+    proctree_add(tree, (struct made){.pid = 10, .comm = "masters"});
+    proctree_add(tree, (struct made){.pid = 11, .comm = "master"});
+    proctree_add(tree, (struct made){.pid = 12, .comm = "muster"});
+    assert_nearest(tree, "mastre", "master");
+}
+
 static void test_rules_for_people(void **state)
 {
     (void)state;
@@ -350,6 +400,8 @@ int main(void)
         TEST(test_the_innermost_unit_alone),
         TEST(test_directories_of_the_executable),
         TEST(test_who_is_never_matched),
+        TEST(test_names_that_are_alike),
+        TEST(test_the_most_alike_name),
         TEST(test_processes_that_vanish),
         TEST(test_out_of_descriptors),
         cmocka_unit_test(test_rules_for_people),

@@ -356,7 +356,7 @@ static void test_two_dashes_can_be_an_argument(void **state)
 static void test_targets_that_do_not_go_together(void **state)
 {
     REFUSED("nothing to watch|-p|-n|-a|-- COMMAND|--help", NULL);
-    REFUSED("nothing to watch", "/etc");
+    REFUSED("nothing to watch|'/etc'|-n /etc|-- /etc|-a /etc", "/etc");
     REFUSED("-a needs a PATH", "-a");
     REFUSED("-a is every process|-p", "-a", "-p", "1", "/etc");
     REFUSED("-a is every process|-n", "-n", "x", "-a", "/etc");
@@ -497,6 +497,8 @@ static void test_unknown_options(void **state)
 {
     REFUSED("unknown option -Z|--help", "-Z");
     REFUSED("unknown option -Z", "-xZq");
+    REFUSED("unknown option -l|--help|COMMAND", "ls", "-l");
+    REFUSED("unknown option --long|--help|COMMAND", "ls", "--long");
     REFUSED("unknown option -\\x1b", "-\x1b[2J");
     REFUSED("unknown option -\\xff", "-\xff");
     REFUSED("unknown option --nonsense=1|--help", "-n", "x", "--nonsense=1");

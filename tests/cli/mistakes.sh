@@ -1,0 +1,95 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What a new user gets wrong, and all that is said about it: what happened, to what, what to do.
+
+# Each line: the exit status, the arguments, the whole message.
+mistakes() { # < TABLE
+    while IFS='|' read -r want args message; do
+        status=0
+        sh -c "exec \"\$0\" -e stap --module-dir '$modules' -d 0.1 $args" "$tested" > out 2> err \
+            < /dev/null || status=$?
+        [ $status -eq "$want" ]
+        sed -e '/^filemon: watching with stap$/d' -e 's/^filemon: //' err > message
+        echo "$message" > expected
+        diff -u expected message
+    done
+}
+
+test_mistakes_of_a_command_line() {
+    mistakes <<'END'
+2||nothing to watch: give a process (-p PID), a program (-n NAME), a command (-- COMMAND) or -a with a PATH; try 'filemon --help'
+2|nginx|nothing to watch: 'nginx' is a PATH; if it is a program write -n nginx, if a command -- nginx, and -a nginx asks about every process
+2|ls -l|unknown option -l; try 'filemon --help', or -- before a COMMAND and its options
+2|-p nginx|-p wants a process id, not 'nginx': if $(pidof PROGRAM) printed nothing, PROGRAM is not running; -n PROGRAM also watches what starts later
+2|-p $(true)|-p wants a process id, and there is none: if $(pidof PROGRAM) printed nothing, PROGRAM is not running; -n PROGRAM also watches what starts later
+2|-p 99999999|99999999 is no process id: they go from 1 to 4194304
+2|1234 /etc|1234: a process is named by -p; a path made of digits is written ./1234
+2|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n or -a
+2|-a|-a needs a PATH: which file do you ask about?
+2|-n /usr/sbin/nginx|-n /usr/sbin/nginx: a NAME is no path: give its last component, 'nginx'
+2|-n x ""|an empty PATH: a variable or command substitution gave nothing
+2|-n x -d soon|-d wants seconds from 0.001 to 316224000, not 'soon'
+2|-n x -f xml|-f wants one of json|text|csv, not 'xml'
+2|-n x -c -f csv|-c and -C give text or json: -f csv does not go with them
+2|-n x -D all|-D wants a number from 0 to 1000000, not 'all'
+2|--|no COMMAND after --
+END
+}
+
+test_mistakes_about_files() {
+    mkdir dir
+    ln -s loop loop
+    touch file
+    prepared
+    watches <<'END'
+wait
+END
+    mistakes <<'END'
+1|-n nothing-of-that-name -o no/such/file|no/such/file: No such file or directory; -o wants a FILE that can be written, in a directory that exists
+1|-n nothing-of-that-name -o dir|dir: Is a directory; -o wants a FILE that can be written, in a directory that exists
+1|-a loop|loop: Too many levels of symbolic links; a PATH must lead to a file or directory
+0|-a dir/nothing|dir/nothing: No such file or directory; it matches from when it is there
+0|-a file/below|file/below: Not a directory; it matches from when it is there
+127|-- ./nothing|./nothing: No such file or directory; COMMAND is a program in PATH or the path of one
+126|-- ./file|./file: Permission denied; COMMAND must be a file that may be executed
+END
+}
+
+test_mistakes_about_processes() {
+    prepared
+    watches <<'END'
+wait
+END
+    sh -c 'exit 0' & gone=$!
+    wait $gone
+    ln -s "$(command -v sleep)" filemon-sleeper
+    ./filemon-sleeper 1000 & sleeper=$!
+    wait_until grep -q sleeper /proc/$sleeper/comm
+    mistakes <<END
+1|-p $gone|there is no process $gone: it has ended, or never was; -n NAME waits for a program
+0|-n filemon-slepeer|filemon-slepeer: no such process yet; waiting for one to start (is 'filemon-sleeper' meant, which runs?)
+0|-n xyzzy-of-nobody|xyzzy-of-nobody: no such process yet; waiting for one to start
+END
+    kill $sleeper
+}
+
+without_root() { # COMMAND...
+    if [ "$(id -u)" -eq 0 ]; then
+        setpriv --reuid 65534 --regid 65534 --clear-groups "$@"
+    else
+        "$@"
+    fi
+}
+
+# Without root neither engine can run, and each says why.
+test_no_root() {
+    chmod 755 .
+    cp "$FILEMON" filemon
+    status=0
+    without_root ./filemon -n x > out 2> err || status=$?
+    [ "$status" -eq 3 ]
+    [ ! -s out ]
+    said '^filemon: engine stap cannot run here: '
+    said '^filemon: engine bpf cannot run here: .*be root (sudo)$'
+    said "^filemon: no engine can run here; 'filemon --check' lists what each needs$"
+}

@@ -323,13 +323,13 @@ static void test_names_that_are_alike(void **state)
     proctree_add(tree, (struct made){.pid = 12, .comm = "x", .cmdline = "/usr/bin/chromium|-a|"});
     proctree_add(tree, (struct made){.pid = SELF, .comm = "filemon", .exe = "/bin/filemon"});
     assert_nearest(tree, "ngnix", "nginx");
-    assert_nearest(tree, "Nginx", "nginx");
+    assert_nearest(tree, "NGINX", "nginx");
     assert_nearest(tree, "nginxx", "nginx");
     assert_nearest(tree, "ngin", "nginx");
     assert_nearest(tree, "inx", NULL); /* one error in three bytes, not two */
     assert_nearest(tree, "NGXIN", NULL);
     assert_nearest(tree, "postgresql", "postgres");
-    assert_nearest(tree, "postgresqlserver", NULL);
+    assert_nearest(tree, "postgres-123", NULL); /* four, and never more than three */
     assert_nearest(tree, "cromiun", "chromium");
     assert_nearest(tree, "y", NULL);
     assert_nearest(tree, "", NULL);

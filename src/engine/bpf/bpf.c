@@ -45,6 +45,7 @@ struct engine {
     int wakeups; /* epoll, edge-triggered: what is in the ring below the mark wakes nobody */
     enum engine_state state;
     bool end_when_idle;
+    bool marked; /* what the ring holds now comes before the mark */
     bool more; /* the ring had more than a batch */
     int batch; /* records left of this one */
     uint64_t lost;
@@ -114,6 +115,7 @@ static void set_parameters(struct engine *engine, const struct rules_size *size)
 
     data->watch_all = config->all;
     data->report_failed = config->failed;
+    data->every_close = config->initial;
     data->filtering = size->any;
     data->wanted_below_root = size->below_root;
     data->longest_component = (__u32)size->longest;
@@ -130,8 +132,7 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
     return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
 }
 
-/* The most pids that there can be, as kernel.pid_max has it now: from it the next ones are given.
- */
+/* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
 #define PIDS (4 << 20)
 
 static int load(struct engine *engine)
@@ -356,6 +357,15 @@ static int bpf_timeout(struct engine *engine)
     return engine->more || engine->state == ENGINE_DONE ? 0 : TIMER_MS;
 }
 
+static void give_mark(struct engine *engine)
+{
+    struct event event = {.code = EVENT_MARK};
+
+    if (engine->marked)
+        engine->sink.event(engine->sink.ctx, &event);
+    engine->marked = false;
+}
+
 /* After stop() nothing comes any more, so an empty ring is the end. */
 static int bpf_dispatch(struct engine *engine)
 {
@@ -371,6 +381,7 @@ static int bpf_dispatch(struct engine *engine)
     report_lost(engine);
     if (engine->more)
         return ENGINE_WATCHING;
+    give_mark(engine);
     data->reader_asleep = 1;
     if (!engine->links[LEAVE])
         engine->state = ENGINE_DONE;
@@ -410,6 +421,12 @@ static int bpf_watch(struct engine *engine, pid_t pid)
     return result;
 }
 
+static int bpf_mark(struct engine *engine)
+{
+    engine->marked = true;
+    return 0;
+}
+
 static int bpf_end_when_idle(struct engine *engine)
 {
     engine->end_when_idle = true;
@@ -429,6 +446,7 @@ const struct engine_ops engine_bpf = {
     .timeout = bpf_timeout,
     .dispatch = bpf_dispatch,
     .watch = bpf_watch,
+    .mark = bpf_mark,
     .end_when_idle = bpf_end_when_idle,
     .stop = bpf_stop,
     .close = bpf_close,

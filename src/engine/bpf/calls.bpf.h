@@ -59,7 +59,7 @@ static const __u16 left[CALL_NUMBERS] = {
 
 static __always_inline bool call_is_compat(struct task_struct *task)
 {
-    return BPF_CORE_READ(task, thread_info.status) & TS_COMPAT;
+    return task->thread_info.status & TS_COMPAT;
 }
 
 static __always_inline __u32 call_number(struct pt_regs *regs)
@@ -99,7 +99,7 @@ static const __u16 left[CALL_NUMBERS] = {
 
 static __always_inline bool call_is_compat(struct task_struct *task)
 {
-    return BPF_CORE_READ(task, thread_info.flags) >> TIF_32BIT & 1;
+    return task->thread_info.flags >> TIF_32BIT & 1;
 }
 
 static __always_inline __u32 call_number(struct pt_regs *regs)

@@ -27,24 +27,58 @@ static const struct {
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static int decode_path(struct decoder *decoder, const struct record *record, const char *text,
+static void append(struct decoder *decoder, struct event *event, const char *text, size_t len)
+{
+    memcpy(decoder->path + event->path_len, text, len);
+    event->path_len += len;
+    decoder->path[event->path_len] = '\0';
+}
+
+/* "hosts/etc/" is /etc/hosts. */
+static void append_walked(struct decoder *decoder, struct event *event, const char *walked,
+                          size_t len)
+{
+    while (len > 0) {
+        size_t end = --len;
+
+        while (len > 0 && walked[len - 1] != '/')
+            len--;
+        append(decoder, event, "/", 1);
+        append(decoder, event, walked + len, end - len);
+    }
+}
+
+static int decode_path(struct decoder *decoder, const struct record *record, const char *payload,
                        size_t len, struct event *event)
 {
-    const char *cut = record->marks & MARK_CUT ? "..." : "";
-    int written;
+    const char *rest = payload + record->walked;
+    char inode[32];
 
-    if (len > PAYLOAD_BYTES)
+    if (len > PAYLOAD_BYTES || record->walked > len)
         return -EBADMSG;
-    written = snprintf(decoder->path, sizeof(decoder->path), "%s%.*s", cut, (int)len, text);
-    if (record->marks & MARK_INODE)
-        written += snprintf(decoder->path + written, sizeof(decoder->path) - (size_t)written,
-                            ":[%llu]", (unsigned long long)record->inode);
+    len -= record->walked;
     event->path = decoder->path;
-    event->path_len = (size_t)written;
+    if (record->marks & MARK_CUT)
+        append(decoder, event, "...", 3);
+    append_walked(decoder, event, payload, record->walked);
+    if (record->marks & MARK_INODE) {
+        append(decoder, event, rest, len);
+        snprintf(inode, sizeof(inode), ":[%llu]", (unsigned long long)record->inode);
+        append(decoder, event, inode, strlen(inode));
+        return 0;
+    }
+    /* A name that was not absolute; and the root has no component. */
+    if (len > 0 ? rest[0] != '/' : event->path_len == 0)
+        append(decoder, event, "/", 1);
+    append(decoder, event, rest, len);
+    return 0;
+}
+
+static void decode_flags(const struct record *record, struct event *event)
+{
     event->flags = record->flags;
     if (record->flags & O_CREAT || (record->flags & O_TMPFILE) == O_TMPFILE)
-        event->mode = (int)(record->mode & 07777);
-    return 0;
+        event->mode = record->mode & 07777;
 }
 
 static int fail_error(int error)
@@ -88,9 +122,11 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
 {
     switch (record->kind) {
     case RECORD_FAIL:
+        decode_flags(record, event);
         event->fd = fail_error(record->fd);
         return decode_path(decoder, record, payload, len, event);
     case RECORD_OPEN:
+        decode_flags(record, event);
         return decode_path(decoder, record, payload, len, event);
     case RECORD_CLOSE_RANGE:
         decoder->ranges[0] = (struct fd_range){record->first, record->last};

@@ -22,21 +22,21 @@
 #include "track.bpf.h"
 #include "walk.bpf.h"
 
-/* The record in s, with a payload of this length. */
-static __always_inline void deliver_path(struct scratch *s, __u32 length)
+/* The record in s, with its payload. */
+static __always_inline void deliver_path(__u32 tgid, struct scratch *s)
 {
-    __u32 tgid = current_tgid(), fd = s->record.fd;
+    __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
+    __u32 fd = s->record.fd;
 
-    length &= 2 * PAYLOAD_BYTES - 1;
-    if (length > PAYLOAD_BYTES)
+    if (size > sizeof(s->record) + PAYLOAD_BYTES)
         return;
     if (s->record.kind == RECORD_FAIL) {
-        deliver(s, sizeof(s->record) + length);
+        deliver(s, size);
         return;
     }
     /* First, for from now on another thread may close it. */
     set_recorded(tgid, fd);
-    if (!deliver(s, sizeof(s->record) + length))
+    if (!deliver(s, size))
         clear_recorded(tgid, fd);
 }
 
@@ -87,6 +87,7 @@ static __always_inline bool filter(struct scratch *s)
         return false;
     }
     s->key.parent = 0;
+    s->taken = s->length;
     s->wanted = wanted_below_root;
     for (int i = 0; i < COMPONENT_TURNS; i++)
         if (filter_on())
@@ -96,69 +97,66 @@ static __always_inline bool filter(struct scratch *s)
 
 static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 {
-    struct fdtable *table = BPF_CORE_READ(task, files, fdt);
-    struct file **files = BPF_CORE_READ(table, fd);
+    struct fdtable *table = task->files->fdt;
     struct file *file = NULL;
 
-    if (fd < BPF_CORE_READ(table, max_fds))
-        bpf_probe_read_kernel(&file, sizeof(file), files + fd);
+    if (fd < table->max_fds)
+        bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
     return file;
 }
 
-static __always_inline void open_succeeded(struct scratch *s)
+static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
 {
-    struct file *file = file_of(current_task(), s->record.fd);
-    struct path *path = (void *)file + bpf_core_field_offset(struct file, f_path);
-    long length;
+    struct file *file = file_of(task, s->record.fd);
 
     if (!file) { /* another thread has closed it already */
         count_lost();
         return;
     }
-    length = name_pathless(s, path);
-    if (length > 0) {
-        deliver_path(s, length);
+    walk_file(task, s, file);
+    if (name_pathless(s)) {
+        deliver_path(task->tgid, s);
         return;
     }
-    walk_begin(s, path);
-    mark_unlinked(s);
+    s->unlinked = is_unlinked(s);
     walk(s);
+    s->record.walked = s->length;
     if (filter(s))
-        deliver_path(s, walk_end(s));
+        deliver_path(task->tgid, s);
 }
 
 #define AT_FDCWD -100
 
-/* The name that a failed open was given, from this byte of the payload on. */
-static __always_inline void deliver_failure(struct scratch *s, __u32 at, const char *name)
+/* The directory that a name is relative to. */
+static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
 {
-    long size;
+    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
 
-    at &= PATH_BYTES - 1;
-    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
-    deliver_path(s, size > 0 ? at + size - 1 : at);
+    if (directory)
+        walk_file(task, s, directory);
+    else
+        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
+    s->unlinked = false;
+    walk(s);
 }
 
-static __always_inline void open_failed(struct scratch *s, int dirfd, const char *name)
+static __always_inline void open_failed(struct task_struct *task, struct scratch *s, int dirfd,
+                                        const char *name)
 {
-    struct task_struct *task = current_task();
-    struct fs_struct *fs = BPF_CORE_READ(task, fs);
-    struct path *base = (void *)fs + bpf_core_field_offset(struct fs_struct, pwd);
-    struct file *directory = file_of(task, dirfd);
-    __u32 length = 0;
     char first = '\0';
+    __u64 at;
+    long size;
 
+    s->length = 0;
     bpf_probe_read_user(&first, 1, name);
-    if (first != '/') {
-        if (dirfd != AT_FDCWD && directory)
-            base = (void *)directory + bpf_core_field_offset(struct file, f_path);
-        walk_begin(s, base);
-        walk(s);
-        length = walk_end(s);
-        if (length > 1)
-            s->payload[length++ & (PATH_BYTES - 1)] = '/';
-    }
-    deliver_failure(s, length, name);
+    if (first != '/')
+        walk_directory(task, s, dirfd);
+    at = bounded(s->length, PATH_BYTES);
+    s->record.walked = at;
+    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
+    if (size > 0)
+        s->length = at + size - 1;
+    deliver_path(task->tgid, s);
 }
 
 /* What the call was asked for: the name, and where it starts from. */
@@ -194,26 +192,28 @@ static __always_inline void read_request(enum call call, const __u64 args[4],
     }
 }
 
-static __always_inline void on_open(enum call call, const __u64 args[4], int result)
+static __always_inline void on_open(struct task_struct *task, enum call call, const __u64 args[4],
+                                    int result)
 {
     struct scratch *s = get_scratch();
     struct request request;
 
-    if (!s || (result < 0 && !report_failed))
+    if (!s || (result < 0 && !report_failed) || !is_watched(task->tgid))
         return;
     read_request(call, args, &request);
-    begin_record(&s->record, result < 0 ? RECORD_FAIL : RECORD_OPEN, result);
+    begin_record(task, &s->record, result < 0 ? RECORD_FAIL : RECORD_OPEN, result);
     s->record.flags = request.flags;
     s->record.mode = request.mode;
+    s->record.walked = 0;
     if (result < 0)
-        open_failed(s, request.dirfd, request.name);
+        open_failed(task, s, request.dirfd, request.name);
     else
-        open_succeeded(s);
+        open_succeeded(task, s);
 }
 
-static __always_inline void on_dup(__u32 origin, __u32 fd, bool replaces)
+static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces)
 {
-    __u32 tgid = current_tgid();
+    __u32 tgid = task->tgid;
     struct record record;
     bool known;
 
@@ -221,26 +221,31 @@ static __always_inline void on_dup(__u32 origin, __u32 fd, bool replaces)
         return;
     known = is_recorded(tgid, origin);
     /* Of what it replaces a record was made: that one is closed. */
-    if (clear_recorded(tgid, fd) || known) {
+    if (clear_recorded(tgid, fd) || known || gives_every_close(tgid)) {
         if (known)
             set_recorded(tgid, fd);
-        begin_record(&record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
+        begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
         record.origin = origin;
         deliver(&record, RECORD_UNTIL(origin));
     }
 }
 
-/* What the call is, if the process is watched. */
-static __always_inline enum call watched_call(const __u16 table[CALL_NUMBERS], struct pt_regs *regs)
+/* What the call is, its arguments with it. */
+static __always_inline enum call take_call(struct task_struct *task,
+                                           const __u16 table[CALL_NUMBERS], struct pt_regs *regs,
+                                           __u64 args[4])
 {
     __u32 number = call_number(regs), call;
+    bool compat;
 
     if (number >= CALL_NUMBERS)
         return CALL_NONE;
     call = table[number];
-    if (!call || !is_watched(current_tgid()))
+    if (!call)
         return CALL_NONE;
-    return call_is_compat(current_task()) ? call >> 8 : call & 0xff;
+    compat = call_is_compat(task);
+    call_arguments(regs, compat, args);
+    return compat ? call >> 8 : call & 0xff;
 }
 
 /* linux/fcntl.h */
@@ -250,29 +255,30 @@ static __always_inline enum call watched_call(const __u16 table[CALL_NUMBERS], s
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_leave, struct pt_regs *regs, long result)
 {
-    enum call call = watched_call(left, regs);
+    struct task_struct *task = bpf_get_current_task_btf();
     __u64 args[4];
+    enum call call = take_call(task, left, regs, args);
 
     if (call == CALL_NONE)
         return 0;
-    call_arguments(regs, call_is_compat(current_task()), args);
     if (call <= CALL_OPEN_BY_HANDLE_AT) {
-        on_open(call, args, result);
+        on_open(task, call, args, result);
     } else if (result >= 0) {
         bool copies = call != CALL_FCNTL || args[1] == F_DUPFD || args[1] == F_DUPFD_CLOEXEC;
 
         if (copies)
-            on_dup(args[0], result, call == CALL_DUP2);
+            on_dup(task, args[0], result, call == CALL_DUP2);
     }
     return 0;
 }
 
-static __always_inline void on_close(__u32 fd)
+/* A record was made of it, so the process is watched. */
+static __always_inline void on_close(struct task_struct *task, __u32 fd)
 {
     struct record record;
 
-    if (clear_recorded(current_tgid(), fd)) {
-        begin_record(&record, RECORD_CLOSE, fd);
+    if (clear_recorded(task->tgid, fd) || gives_every_close(task->tgid)) {
+        begin_record(task, &record, RECORD_CLOSE, fd);
         deliver(&record, RECORD_UNTIL(kind));
     }
 }
@@ -298,9 +304,8 @@ TURN bool clear_chunk(__u32 tgid, __u32 first, __u32 last)
 #define RANGE_CHUNKS 128
 
 /* True when a record had been made of any, or when there are too many to look. */
-static __always_inline bool clear_range(__u32 first, __u32 last)
+static __always_inline bool clear_range(__u32 tgid, __u32 first, __u32 last)
 {
-    __u32 tgid = current_tgid();
     bool any = false;
 
     for (int i = 0; i < RANGE_CHUNKS; i++) {
@@ -315,20 +320,20 @@ static __always_inline bool clear_range(__u32 first, __u32 last)
 /* linux/close_range.h */
 #define CLOSE_RANGE_UNSHARE 2
 
-static __always_inline void on_close_range(__u32 first, __u32 last, __u32 flags)
+static __always_inline void on_close_range(struct task_struct *task, __u32 first, __u32 last,
+                                           __u32 flags)
 {
-    struct files_struct *files = BPF_CORE_READ(current_task(), files);
-    __u32 end = BPF_CORE_READ(files, fdt, max_fds) - 1;
+    __u32 end = task->files->fdt->max_fds - 1;
     struct record record;
 
     /* With CLOSE_RANGE_CLOEXEC nothing is closed, with unknown flags neither. */
-    if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
+    if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE || !is_watched(task->tgid))
         return;
     /* Closes in a copy of its own; the other threads keep theirs, which are the process's. */
-    if (flags & CLOSE_RANGE_UNSHARE && BPF_CORE_READ(files, count.counter) > 1)
+    if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
-    if (clear_range(first, last < end ? last : end)) {
-        begin_record(&record, RECORD_CLOSE_RANGE, -1);
+    if (clear_range(task->tgid, first, last < end ? last : end) || every_close) {
+        begin_record(task, &record, RECORD_CLOSE_RANGE, -1);
         record.first = first;
         record.last = last;
         deliver(&record, RECORD_UNTIL(last));
@@ -338,29 +343,27 @@ static __always_inline void on_close_range(__u32 first, __u32 last, __u32 flags)
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
 {
-    enum call call = watched_call(entered, regs);
+    struct task_struct *task = bpf_get_current_task_btf();
     __u64 args[4];
+    enum call call = take_call(task, entered, regs, args);
 
-    if (call == CALL_NONE)
-        return 0;
-    call_arguments(regs, call_is_compat(current_task()), args);
     if (call == CALL_CLOSE)
-        on_close(args[0]);
-    else
-        on_close_range(args[0], args[1], args[2]);
+        on_close(task, args[0]);
+    else if (call == CALL_CLOSE_RANGE)
+        on_close_range(task, args[0], args[1], args[2]);
     return 0;
 }
 
 /* Bitmaps enough for 262,144 descriptors. */
 #define EXEC_BITMAPS 4
 
-static __always_inline void report_exec(struct scratch *s)
+static __always_inline void report_exec(struct task_struct *task, struct scratch *s)
 {
-    struct fdtable *table = BPF_CORE_READ(current_task(), files, fdt);
-    __u64 max = BPF_CORE_READ(table, max_fds);
-    void *bits = BPF_CORE_READ(table, open_fds);
+    struct fdtable *table = task->files->fdt;
+    __u64 max = table->max_fds;
+    void *bits = table->open_fds;
 
-    begin_record(&s->record, RECORD_EXEC, -1);
+    begin_record(task, &s->record, RECORD_EXEC, -1);
     for (__u32 i = 0; i < EXEC_BITMAPS; i++) {
         __u64 first = i * BITMAP_FDS, bytes = (max - first) / 8;
 
@@ -391,7 +394,7 @@ int BPF_PROG(on_rename, struct task_struct *task)
     if (!s || !BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) ||
         task->pid != (int)bpf_get_current_pid_tgid() || !is_watched(task->tgid))
         return 0;
-    report_exec(s);
+    report_exec(task, s);
     return 0;
 }
 
@@ -415,16 +418,16 @@ static __always_inline bool is_file(struct scratch *s, const char *path)
 {
     long size = bpf_probe_read_kernel_str(s->payload, PATH_BYTES, path);
 
-    s->start = s->end = size - 1;
+    s->length = s->taken = size - 1;
     for (int i = 0; i < NAME_BYTES; i++) {
-        if (s->payload[(s->start - 1) & (PATH_BYTES - 1)] == '/')
+        if (s->payload[bounded(s->taken - 1, PATH_BYTES)] == '/')
             break;
-        s->start--;
+        s->taken--;
         barrier();
     }
     __builtin_memset(s->key.name, 0, sizeof(s->key.name));
-    bpf_probe_read_kernel(s->key.name, (s->end - s->start) & NAME_BYTES,
-                          &s->payload[s->start & (PATH_BYTES - 1)]);
+    bpf_probe_read_kernel(s->key.name, bounded(s->length - s->taken, NAME_BYTES + 1),
+                          &s->payload[bounded(s->taken, PATH_BYTES)]);
     return is_name(s);
 }
 
@@ -445,12 +448,12 @@ TURN bool match_on(void)
     return false;
 }
 
-static __always_inline bool is_executable(struct scratch *s)
+static __always_inline bool is_executable(struct task_struct *task, struct scratch *s)
 {
-    struct file *file = BPF_CORE_READ(current_task(), mm, exe_file);
-
-    walk_begin(s, (void *)file + bpf_core_field_offset(struct file, f_path));
+    walk_file(task, s, task->mm->exe_file);
+    s->unlinked = false;
     walk(s);
+    s->taken = s->length;
     s->wanted = false;
     for (int i = 0; i < COMPONENT_TURNS; i++)
         if (match_on())
@@ -463,8 +466,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 {
     struct scratch *s = get_scratch();
 
-    if (s && naming && (is_comm(s) || is_file(s, program->filename) || is_executable(s)))
-        watch_process(current_tgid(), generations);
+    if (s && naming && (is_comm(s) || is_file(s, program->filename) || is_executable(task, s)))
+        watch_process(task->tgid, generations);
     return 0;
 }
 
@@ -491,9 +494,9 @@ TURN bool sweep_on(__u32 tgid, __u32 max)
 }
 
 /* True when a record had been made of any. */
-static __always_inline bool sweep(struct scratch *s, __u32 tgid)
+static __always_inline bool sweep(struct task_struct *task, struct scratch *s)
 {
-    __u32 max = BPF_CORE_READ(current_task(), files, fdt, max_fds);
+    __u32 tgid = task->tgid, max = task->files->fdt->max_fds;
 
     s->sweep = 0;
     s->wanted = false;
@@ -513,11 +516,11 @@ int BPF_PROG(on_exit, struct task_struct *task)
     if (!s || task->signal->live.counter > 0)
         return 0;
     if (!is_watched(tgid)) {
-        note_kin(tgid, BPF_CORE_READ(task, real_parent, tgid), BPF_NOEXIST);
+        note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;
     }
-    if (sweep(s, tgid)) {
-        begin_record(&s->record, RECORD_EXIT, -1);
+    if (sweep(task, s) || every_close) {
+        begin_record(task, &s->record, RECORD_EXIT, -1);
         deliver(s, RECORD_UNTIL(kind));
     }
     unwatch_process(tgid);

@@ -21,6 +21,7 @@ typedef __u32 __wsum;
 /* The part of linux/bpf.h that is used: that header needs those of the C library's architecture. */
 enum {
     BPF_MAP_TYPE_HASH = 1,
+    BPF_MAP_TYPE_ARRAY = 2,
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
     BPF_MAP_TYPE_RINGBUF = 27,
 };

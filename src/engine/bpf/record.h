@@ -43,8 +43,13 @@ struct record {
     __u8 kind, marks;
     __u16 unused;
     union {
-        struct { /* OPEN, FAIL; the path follows the record, NUL-terminated */
-            __u32 flags, mode;
+        /*
+         * OPEN, FAIL.  The payload's first `walked` bytes are a path from its end to its beginning,
+         * as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows belongs after it.
+         */
+        struct {
+            __u32 flags;
+            __u16 mode, walked;
             __u64 inode; /* MARK_INODE */
         };
         struct { /* CLOSE_RANGE: these; EXEC: the payload is a bitmap of what is open in these */

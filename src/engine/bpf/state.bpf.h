@@ -6,6 +6,7 @@
 /* Set by the loader before it loads. */
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;
+const volatile bool every_close = false; /* and copy, though no record was made of its descriptor */
 const volatile bool filtering = false;        /* there are rules */
 const volatile bool wanted_below_root = true; /* what no other rule matches */
 const volatile bool naming = false;           /* there are names */
@@ -36,6 +37,19 @@ struct {
     __type(key, __u32);
     __type(value, __u64);
 } lost SEC(".maps");
+
+/*
+ * Is it watched?  A byte for each pid, so that it costs no more than a look: PIDS_PER_LINE of them
+ * in each entry.  Sized by the loader.
+ */
+#define PIDS_PER_LINE 64
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u8[PIDS_PER_LINE]);
+} is_watched_pid SEC(".maps");
 
 /* Watched processes by tgid: generations of descendants still to be followed. */
 struct {
@@ -91,13 +105,15 @@ struct scratch {
     struct record record;
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
 
-    /* The walk, which writes into room backwards from PATH_BYTES on. */
-    struct dentry *dentry, *root_dentry, *mnt_root;
-    struct vfsmount *mnt, *root_mnt;
-    __u32 start, end;
-    char room[2 * PATH_BYTES];
+    /* The walk, which writes its components into the payload, the last one first. */
+    struct dentry *dentry, *root_dentry, *mount_root;
+    struct mount *mount, *root_mount;
+    char dentry_bytes[192], mount_bytes[128]; /* of dentry and of mount */
+    __u32 length;                             /* of what is in the payload */
     __u32 n_components;
-    __u16 component[MAX_COMPONENTS]; /* where in room it begins, the last of the path first */
+    __u32 taken;   /* the components before this byte are still to be taken */
+    bool unlinked; /* the file has lost its name */
+    __u16 component[MAX_COMPONENTS]; /* where each begins */
 
     /* The look-up of rules or names. */
     struct rule_key key;
@@ -134,16 +150,6 @@ static __always_inline struct scratch *get_scratch(void)
     __u32 zero = 0;
 
     return bpf_map_lookup_elem(&scratches, &zero);
-}
-
-static __always_inline struct task_struct *current_task(void)
-{
-    return (struct task_struct *)bpf_get_current_task();
-}
-
-static __always_inline __u32 current_tgid(void)
-{
-    return bpf_get_current_pid_tgid() >> 32;
 }
 
 static __always_inline void count_lost(void)
@@ -185,27 +191,24 @@ static __always_inline __u32 pid_number(struct pid *pid)
 
 static __always_inline __u32 process_number(struct task_struct *task)
 {
-    return pid_number(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]));
+    if (own_level == 0)
+        return task->tgid;
+    return pid_number(task->signal->pids[PIDTYPE_TGID]);
+}
+
+static __always_inline __u32 thread_number(struct task_struct *task)
+{
+    return own_level == 0 ? (__u32)task->pid : pid_number(task->thread_pid);
 }
 
 /* What every record says, of the current task. */
-static __always_inline void begin_record(struct record *record, enum record_kind kind, __s32 fd)
+static __always_inline void begin_record(struct task_struct *task, struct record *record,
+                                         enum record_kind kind, __s32 fd)
 {
-    struct task_struct *task = current_task();
-    struct task_struct *parent = BPF_CORE_READ(task, real_parent);
-
     record->time = bpf_ktime_get_ns();
-    if (own_level == 0) {
-        __u64 id = bpf_get_current_pid_tgid();
-
-        record->pid = id >> 32;
-        record->tid = id;
-        record->ppid = BPF_CORE_READ(parent, tgid);
-    } else {
-        record->pid = process_number(task);
-        record->tid = pid_number(BPF_CORE_READ(task, thread_pid));
-        record->ppid = process_number(parent);
-    }
+    record->pid = process_number(task);
+    record->ppid = process_number(task->real_parent);
+    record->tid = thread_number(task);
     record->fd = fd;
     bpf_get_current_comm(record->comm, sizeof(record->comm));
     record->kind = kind;

@@ -5,9 +5,28 @@
 
 static __always_inline bool is_watched(__u32 tgid)
 {
-    if (tgid == own_tgid)
-        return false;
-    return watch_all || bpf_map_lookup_elem(&watched, &tgid);
+    __u32 line = tgid / PIDS_PER_LINE;
+    __u8 *pids;
+
+    if (watch_all)
+        return tgid != own_tgid;
+    pids = bpf_map_lookup_elem(&is_watched_pid, &line);
+    return pids && pids[tgid % PIDS_PER_LINE];
+}
+
+static __always_inline void set_watched(__u32 tgid, bool yes)
+{
+    __u32 line = tgid / PIDS_PER_LINE;
+    __u8 *pids = bpf_map_lookup_elem(&is_watched_pid, &line);
+
+    if (pids)
+        pids[tgid % PIDS_PER_LINE] = yes;
+}
+
+/* Where files are held from before the watch: nobody here knows which. */
+static __always_inline bool gives_every_close(__u32 tgid)
+{
+    return every_close && is_watched(tgid);
 }
 
 /* True when that is more than was watched before. */
@@ -28,14 +47,17 @@ static __always_inline bool watch_process(__u32 tgid, __u32 depth)
         count_lost();
         return false;
     }
+    set_watched(tgid, true);
     __sync_fetch_and_add(&n_watched, 1);
     return true;
 }
 
 static __always_inline void unwatch_process(__u32 tgid)
 {
-    if (bpf_map_delete_elem(&watched, &tgid) == 0)
-        __sync_fetch_and_add(&n_watched, -1);
+    if (bpf_map_delete_elem(&watched, &tgid) != 0)
+        return;
+    set_watched(tgid, false);
+    __sync_fetch_and_add(&n_watched, -1);
 }
 
 /* The chunk that this descriptor is in; NULL: there is no record of it or any near it. */
@@ -133,30 +155,33 @@ static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *le
 
 static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth)
 {
-    __u32 tgid = task->tgid;
+    __u32 tgid = task->tgid, ancestor = task->real_parent->tgid;
+    __u32 *parent = bpf_map_lookup_elem(&kin, &tgid);
 
+    if (parent)
+        ancestor = *parent;
     for (__u32 generation = 1; generation <= KIN_GENERATIONS; generation++) {
-        __u32 *parent = bpf_map_lookup_elem(&kin, &tgid);
-        __u32 *known;
+        __u32 *known = bpf_map_lookup_elem(&watched, &ancestor);
 
-        if (!parent && generation > 1)
-            return false;
-        tgid = parent ? *parent : (__u32)BPF_CORE_READ(task, real_parent, tgid);
-        known = bpf_map_lookup_elem(&watched, &tgid);
         if (known)
             return depth_below(*known, generation, depth);
+        parent = bpf_map_lookup_elem(&kin, &ancestor);
+        if (!parent)
+            return false;
+        ancestor = *parent;
     }
     return false;
 }
 
 static __always_inline void find_self(void)
 {
-    struct pid *pid = BPF_CORE_READ(current_task(), thread_pid);
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct pid *pid = task->thread_pid;
     struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
     __u32 level = BPF_CORE_READ(pid, level);
     struct upid *own = (void *)numbers + (__u64)level * bpf_core_type_size(struct upid);
 
-    own_tgid = current_tgid();
+    own_tgid = task->tgid;
     own_level = level;
     own_namespace = BPF_CORE_READ(own, ns);
 }
@@ -185,7 +210,7 @@ int seek(struct bpf_iter__task *ctx)
     if (watch_process(tgid, depth))
         seek_news = true;
     /* It may have ended between, before it could be taken off. */
-    if (BPF_CORE_READ(task, signal, live.counter) == 0)
+    if (task->signal->live.counter == 0)
         unwatch_process(tgid);
     return 0;
 }

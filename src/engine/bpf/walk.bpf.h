@@ -10,78 +10,139 @@
 #define PIPEFS_MAGIC 0x50495045 /* linux/magic.h */
 #define NSFS_MAGIC 0x6e736673
 
-#define DELETED " (deleted)"
+/*
+ * A call of a helper costs more than the bytes that it copies: so a dentry and a mount are read at
+ * once, as far as their last member of interest, and the members taken out of these bytes.
+ */
+#define BYTES_UNTIL(type, member)                                                                  \
+    (bpf_core_field_offset(type, member) + bpf_core_field_size(type, member))
+#define MEMBER(bytes, as, type, member) (*(as *)((bytes) + bpf_core_field_offset(type, member)))
+#define DENTRY(s, as, member) MEMBER((s)->dentry_bytes, as, struct dentry, member)
+#define MOUNT(s, as, member) MEMBER((s)->mount_bytes, as, struct mount, member)
 
-static __always_inline void walk_begin(struct scratch *s, struct path *from)
+static __always_inline void read_mount(struct scratch *s)
 {
-    struct fs_struct *fs = BPF_CORE_READ(current_task(), fs);
-
-    s->dentry = BPF_CORE_READ(from, dentry);
-    s->mnt = BPF_CORE_READ(from, mnt);
-    s->mnt_root = BPF_CORE_READ(from, mnt, mnt_root);
-    s->root_dentry = BPF_CORE_READ(fs, root.dentry);
-    s->root_mnt = BPF_CORE_READ(fs, root.mnt);
-    s->start = s->end = PATH_BYTES;
-    s->n_components = 0;
+    bpf_probe_read_kernel(s->mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root), s->mount);
+    s->mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
 }
 
-/* As the kernel does in /proc: a file that has lost its name has this put after it. */
-static __always_inline void mark_unlinked(struct scratch *s)
+static __always_inline void read_dentry(struct scratch *s)
 {
-    struct dentry *dentry = s->dentry;
+    bpf_probe_read_kernel(s->dentry_bytes, BYTES_UNTIL(struct dentry, d_sb), s->dentry);
+}
 
-    if (BPF_CORE_READ(dentry, d_hash.pprev) || BPF_CORE_READ(dentry, d_parent) == dentry)
-        return;
-    __builtin_memcpy(&s->room[PATH_BYTES], DELETED, sizeof(DELETED) - 1);
-    s->end = PATH_BYTES + sizeof(DELETED) - 1;
+static __always_inline struct mount *mount_of(struct vfsmount *mnt)
+{
+    return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
+}
+
+static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
+                                       struct dentry *dentry, struct vfsmount *mnt)
+{
+    s->dentry = dentry;
+    s->mount = mount_of(mnt);
+    s->root_dentry = task->fs->root.dentry;
+    s->root_mount = mount_of(task->fs->root.mnt);
+    s->length = 0;
+    s->n_components = 0;
+    read_mount(s);
+    read_dentry(s);
+}
+
+static __always_inline void walk_file(struct task_struct *task, struct scratch *s,
+                                      struct file *file)
+{
+    char path[32];
+
+    bpf_probe_read_kernel(path, bpf_core_type_size(struct path),
+                          (void *)file + bpf_core_field_offset(struct file, f_path));
+    walk_begin(task, s, MEMBER(path, struct dentry *, struct path, dentry),
+               MEMBER(path, struct vfsmount *, struct path, mnt));
 }
 
 /* From the root of a mount to the place where it is mounted; false: there is none. */
 static __always_inline bool walk_over_mount(struct scratch *s)
 {
-    struct mount *mount = (void *)s->mnt - bpf_core_field_offset(struct mount, mnt);
-    struct mount *parent = BPF_CORE_READ(mount, mnt_parent);
+    struct mount *parent = MOUNT(s, struct mount *, mnt_parent);
 
-    if (parent == mount)
+    if (parent == s->mount)
         return false;
-    s->dentry = BPF_CORE_READ(mount, mnt_mountpoint);
-    s->mnt = &parent->mnt;
-    s->mnt_root = BPF_CORE_READ(parent, mnt.mnt_root);
+    s->dentry = MOUNT(s, struct dentry *, mnt_mountpoint);
+    s->mount = parent;
+    read_mount(s);
+    read_dentry(s);
     return true;
 }
 
-static __always_inline void write_name(struct scratch *s, __u32 at, const void *name, __u32 length)
+/* Of a name that lies in its dentry so much is copied, how long it may be. */
+#define SHORT_NAME 40
+
+/* The name to this place of the payload.  What is copied beyond its end is written over. */
+static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
 {
-    s->room[at & (PATH_BYTES - 1)] = '/';
-    bpf_probe_read_kernel(&s->room[(at + 1) & (PATH_BYTES - 1)], length & (PATH_BYTES - 1), name);
+    const char *name = DENTRY(s, const char *, d_name.name);
+    __u64 inside = name - (const char *)s->dentry;
+    char *to = &s->payload[bounded(at, PATH_BYTES)];
+
+    if (length <= SHORT_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - SHORT_NAME)
+        __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, 128)], SHORT_NAME);
+    else
+        bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), name);
+}
+
+static __always_inline bool was_renamed(struct scratch *s)
+{
+    __u32 sequence = DENTRY(s, __u32, d_seq.seqcount.sequence);
+    struct dentry *dentry = s->dentry;
+
+    return sequence & 1 || BPF_CORE_READ(dentry, d_seq.seqcount.sequence) != sequence;
+}
+
+static __always_inline bool is_unlinked(struct scratch *s)
+{
+    return !DENTRY(s, void *, d_hash.pprev) && DENTRY(s, struct dentry *, d_parent) != s->dentry;
+}
+
+/* As the kernel does in /proc: a file that has lost its name has this put after it. */
+#define DELETED " (deleted)"
+
+static __always_inline void put_component(struct scratch *s, __u32 length)
+{
+    __u32 end = s->length + length;
+
+    s->component[s->n_components++ & (MAX_COMPONENTS - 1)] = s->length;
+    if (s->unlinked && s->length == 0) {
+        __builtin_memcpy(&s->payload[bounded(end, PATH_BYTES)], DELETED, sizeof(DELETED) - 1);
+        end += sizeof(DELETED) - 1;
+    }
+    s->payload[bounded(end, 2 * PATH_BYTES)] = '/';
+    s->length = end + 1;
 }
 
 /* One component or one mount; true: the path is whole, or it cannot be. */
 static __always_inline bool walk_step(struct scratch *s)
 {
-    struct dentry *dentry = s->dentry, *parent;
-    __u32 sequence, length;
+    struct dentry *parent = DENTRY(s, struct dentry *, d_parent);
+    __u32 length = DENTRY(s, __u32, d_name.len);
 
-    if (dentry == s->root_dentry && s->mnt == s->root_mnt)
+    if (s->dentry == s->root_dentry && s->mount == s->root_mount)
         return true;
-    if (dentry == s->mnt_root)
+    if (s->dentry == s->mount_root)
         return !walk_over_mount(s);
-    sequence = BPF_CORE_READ(dentry, d_seq.seqcount.sequence);
-    parent = BPF_CORE_READ(dentry, d_parent);
-    if (parent == dentry)
+    if (parent == s->dentry)
         return true;
-    length = BPF_CORE_READ(dentry, d_name.len);
-    if (length >= s->start - 1) {
+    if (s->length + length >= PATH_BYTES - 1) {
         s->record.marks |= MARK_CUT;
         return true;
     }
-    write_name(s, s->start - length - 1, BPF_CORE_READ(dentry, d_name.name), length);
-    /* Renamed meanwhile: old name and new parent must not be mixed; take this step again. */
-    if (sequence & 1 || BPF_CORE_READ(dentry, d_seq.seqcount.sequence) != sequence)
-        return false;
-    s->start -= length + 1;
-    s->component[s->n_components++ & (MAX_COMPONENTS - 1)] = s->start;
-    s->dentry = parent;
+    copy_name(s, s->length, length);
+    /* Old name and new parent must not be mixed: take this step again. */
+    if (!was_renamed(s)) {
+        put_component(s, length);
+        s->dentry = parent;
+    }
+    if (s->dentry != s->mount_root)
+        read_dentry(s);
     return false;
 }
 
@@ -106,67 +167,55 @@ static __always_inline void walk(struct scratch *s)
     s->record.marks |= MARK_CUT;
 }
 
-/* The path that was walked, to where it belongs; returns its length. */
-static __always_inline __u32 walk_end(struct scratch *s)
-{
-    __u32 start = s->start, length = s->end - start;
-
-    if (length == 0) {
-        s->payload[0] = '/';
-        return 1;
-    }
-    length &= 2 * PATH_BYTES - 1;
-    bpf_probe_read_kernel(s->payload, length, &s->room[start & (PATH_BYTES - 1)]);
-    return length;
-}
-
-/* One of its components, counted from the last, as the name in s->key; false: it is too long. */
+/* A component, counted from the last, as the name in s->key; false: it is too long. */
 static __always_inline bool take_component(struct scratch *s, __u32 index, __u32 longest)
 {
-    __u32 at = s->component[index & (MAX_COMPONENTS - 1)] + 1;
-    __u32 end = index ? s->component[(index - 1) & (MAX_COMPONENTS - 1)] : s->end;
-    __u32 length = end - at;
+    __u32 at = s->component[index & (MAX_COMPONENTS - 1)];
+    __u32 length = s->taken - at - 1;
 
+    s->taken = at;
     if (length > longest)
         return false;
     __builtin_memset(s->key.name, 0, sizeof(s->key.name));
     bpf_probe_read_kernel(s->key.name, bounded(length, NAME_BYTES + 1),
-                          &s->room[at & (PATH_BYTES - 1)]);
+                          &s->payload[bounded(at, PATH_BYTES)]);
     return true;
 }
 
 /*
  * Files of the kernel's own, which lie in no directory, named as it names them: pipe:[5],
- * net:[4026531840], /memfd:name (deleted).  Returns the name's length; 0: the file has a path.
+ * net:[4026531840], /memfd:name (deleted).  False: the file has a path.
  */
-static __always_inline long name_pathless(struct scratch *s, struct path *file)
+static __always_inline bool name_pathless(struct scratch *s)
 {
-    struct dentry *dentry = BPF_CORE_READ(file, dentry);
-    struct inode *inode = BPF_CORE_READ(dentry, d_inode);
-    unsigned long magic = BPF_CORE_READ(dentry, d_sb, s_magic);
-    const void *name = BPF_CORE_READ(dentry, d_name.name);
-    long length;
+    struct inode *inode = DENTRY(s, struct inode *, d_inode);
+    struct super_block *super = DENTRY(s, struct super_block *, d_sb);
+    unsigned long magic;
+    long size;
 
-    if (BPF_CORE_READ(dentry, d_parent) != dentry || BPF_CORE_READ(file, mnt, mnt_root) == dentry)
-        return 0;
+    if (DENTRY(s, struct dentry *, d_parent) != s->dentry || s->mount_root == s->dentry)
+        return false;
+    magic = BPF_CORE_READ(super, s_magic);
     s->record.inode = BPF_CORE_READ(inode, i_ino);
     if (magic == PIPEFS_MAGIC) {
         s->record.marks |= MARK_INODE;
-        __builtin_memcpy(s->payload, "pipe", sizeof("pipe"));
-        return sizeof("pipe") - 1;
-    }
-    if (magic == NSFS_MAGIC) {
+        s->length = sizeof("pipe") - 1;
+        __builtin_memcpy(s->payload, "pipe", sizeof("pipe") - 1);
+    } else if (magic == NSFS_MAGIC) {
         struct ns_common *ns = BPF_CORE_READ(inode, i_private);
 
         s->record.marks |= MARK_INODE;
-        return bpf_probe_read_kernel_str(s->payload, 64, BPF_CORE_READ(ns, ops, name)) - 1;
+        size = bpf_probe_read_kernel_str(s->payload, 64, BPF_CORE_READ(ns, ops, name));
+        s->length = size > 0 ? size - 1 : 0;
+    } else {
+        s->payload[0] = '/';
+        size = bpf_probe_read_kernel_str(s->payload + 1, PATH_BYTES - 1,
+                                         DENTRY(s, void *, d_name.name));
+        s->length = size > 0 ? size : 1;
+        __builtin_memcpy(&s->payload[bounded(s->length, PATH_BYTES)], DELETED, sizeof(DELETED) - 1);
+        s->length += sizeof(DELETED) - 1;
     }
-    s->payload[0] = '/';
-    length = bpf_probe_read_kernel_str(s->payload + 1, PATH_BYTES - 1, name);
-    if (length <= 0)
-        return 0;
-    __builtin_memcpy(&s->payload[length & (PATH_BYTES - 1)], DELETED, sizeof(DELETED));
-    return length + sizeof(DELETED) - 1;
+    return true;
 }
 
 #endif

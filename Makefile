@@ -90,7 +90,7 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 # filemon with a system of its own, in ./root (see src/engine/stap/system.h), and shorter patience.
 cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
 
-$(BUILD)/tests/cli/%.o: override CPPFLAGS += -DSYSTEM_ROOT='"root"' -DSTOP_MS=500
+$(BUILD)/tests/cli/%.o: override CPPFLAGS += -DSYSTEM_ROOT='"root"' -DSTOP_MS=2000
 $(BUILD)/tests/cli/%.o: %.c
 	@echo "  CC      $< (tests/cli)"
 	@mkdir -p $(@D)

@@ -75,6 +75,20 @@ END
     logged 1 '^staprun -d filemon_test_1$'
 }
 
+# It has closed both, and was not asked to.
+test_stap_that_closes_its_output_is_told() {
+    prepared
+    watches <<'END'
+close
+caught
+exit 3
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    said 'stap ended by itself, with status 3'
+    logged 1 SIGINT
+}
+
 # Its output is held open by another process that it started.
 test_what_stap_leaves_behind_does_not_keep_filemon() {
     prepared

@@ -37,7 +37,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define SECONDS_AT_MOST 60 /* whatever goes wrong, nothing stays behind */
+#define SECONDS_AT_MOST 120 /* whatever goes wrong, nothing stays behind */
 
 static int log_fd;
 static volatile sig_atomic_t asked; /* by a signal, to end */

@@ -24,7 +24,7 @@
 #define READS_A_DISPATCH 16 /* then the caller's other descriptors get their turn */
 #define CONTROL_BYTES 500   /* of a command's argument in one write: below stap's MAXSTRINGLEN */
 
-/* From one signal to the next, stronger one.  The tests are in a hurry. */
+/* Of silence, from one signal to the next, stronger one.  The tests are in a hurry. */
 #ifndef STOP_MS
 #define STOP_MS 5000
 #endif
@@ -392,6 +392,8 @@ static void take_lines(struct engine *engine, const char *bytes, size_t n)
     tell_lost(engine, wire_garbage(engine->wire));
 }
 
+    if (engine->deadline != NO_DEADLINE) /* the reader of our output may be slow */
+        engine->deadline = now_ms() + STOP_MS;
 /* It has closed both: nothing more will come of it but its end. */
 static bool is_mute(const struct engine *engine)
 {
@@ -590,7 +592,6 @@ static void stap_stop(struct engine *engine)
     engine->stopping = true;
     if (engine->phase == BUILDING) {
         diag_progress(NULL);
-        module_build_end(&engine->build);
         engine->phase = OVER;
     }
     engine->deadline = now_ms() + STOP_MS;

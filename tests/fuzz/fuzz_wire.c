@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Any bytes as the script's lines: each event is whole, and in whatever pieces the bytes come, the
+ * same events come of them.  libFuzzer's entry:
+ *
+ *   clang -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined \
+ *       -o fuzz_wire tests/fuzz/fuzz_wire.c src/engine/stap/wire.c src/text.c
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine/stap/wire.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* All that was told, as a hash. */
+struct told {
+    uint64_t hash;
+};
+
+static void add(struct told *told, const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+
+    while (n--)
+        told->hash = (told->hash ^ *at++) * 0x100000001b3ULL;
+}
+
+static void on_event(void *ctx, const struct event *event)
+{
+    struct told *told = ctx;
+    int64_t numbers[] = {event->code, event->pid,  event->ppid,  event->tid,
+                         event->fd,   event->mode, event->flags, event->date_us};
+
+    add(told, numbers, sizeof(numbers));
+    if (event->code != EVENT_LOST && (!event->comm || strlen(event->comm) >= EVENT_COMM_SIZE))
+        abort();
+    if ((event->code == EVENT_OPEN || event->code == EVENT_FAIL) != (event->path != NULL))
+        abort();
+    if (event->path && strlen(event->path) != event->path_len)
+        abort();
+    if (event->path)
+        add(told, event->path, event->path_len);
+    for (size_t i = 0; i < event->n_ranges; i++) {
+        if (event->ranges[i].first > event->ranges[i].last)
+            abort();
+        add(told, &event->ranges[i], sizeof(event->ranges[i]));
+    }
+}
+
+static void on_loaded(void *ctx, const char *module, int version)
+{
+    add(ctx, module, strlen(module));
+    add(ctx, &version, sizeof(version));
+}
+
+static void on_notice(void *ctx)
+{
+    add(ctx, "notice", 6);
+}
+
+static uint64_t told_in_pieces(const uint8_t *data, size_t size, size_t piece)
+{
+    struct told told = {.hash = 0xcbf29ce484222325ULL};
+    struct wire_sink sink = {.event = on_event,
+                             .event_ctx = &told,
+                             .loaded = on_loaded,
+                             .watching = on_notice,
+                             .idle = on_notice,
+                             .ctx = &told};
+    struct wire *wire = wire_new(&sink);
+    uint64_t garbage;
+
+    for (size_t at = 0; at < size; at += piece)
+        wire_take(wire, (const char *)data + at, size - at < piece ? size - at : piece);
+    garbage = wire_garbage(wire);
+    add(&told, &garbage, sizeof(garbage));
+    wire_free(wire);
+    return told.hash;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    size_t piece = size > 0 ? 1 + data[0] % 64 : 1;
+
+    if (told_in_pieces(data, size, size + 1) != told_in_pieces(data, size, piece))
+        abort();
+    return 0;
+}

@@ -22,9 +22,6 @@ static const struct engine_ops *const engines[] = {
 };
 #define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
 
-/* Of a sentence that says why one cannot run. */
-#define WHY_SIZE 600
-
 static bool is_chosen(const struct engine_ops *ops, enum engine_choice choice)
 {
     static const char *const names[] = {
@@ -53,7 +50,7 @@ static int check(const struct options *options)
         if (!is_chosen(engines[i], options->engine))
             continue;
         printf("%s\n", engines[i]->name);
-        result = engines[i]->check(&config, stdout, NULL, 0);
+        result = engines[i]->check(&config, stdout, NULL);
         printf("  %s can %srun here\n", engines[i]->name, result == 0 ? "" : "not ");
         if (result == 0)
             status = EXIT_OK;
@@ -62,11 +59,12 @@ static int check(const struct options *options)
 }
 
 /* Why each of those that were tried cannot. */
-static void refuse(const struct options *options, char whys[N_ENGINES][WHY_SIZE])
+static void refuse(const struct options *options, const struct finding lacks[N_ENGINES])
 {
     for (size_t i = 0; i < N_ENGINES; i++)
         if (is_chosen(engines[i], options->engine))
-            diag(DIAG_ERROR, "engine %s cannot run here: %s", engines[i]->name, whys[i]);
+            diag(DIAG_ERROR, "engine %s cannot run here: %s: %s", engines[i]->name, lacks[i].what,
+                 lacks[i].mend);
     if (options->engine == CHOOSE_AUTO)
         diag(DIAG_ERROR, "no engine can run here; 'filemon --check' lists what each needs");
 }
@@ -75,18 +73,19 @@ static void refuse(const struct options *options, char whys[N_ENGINES][WHY_SIZE]
 static const struct engine_ops *choose(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    char whys[N_ENGINES][WHY_SIZE] = {{0}};
+    struct finding lacks[N_ENGINES] = {0};
 
     for (size_t i = 0; i < N_ENGINES; i++) {
         if (!is_chosen(engines[i], options->engine))
             continue;
-        if (engines[i]->check(&config, NULL, whys[i], WHY_SIZE) != 0)
+        if (engines[i]->check(&config, NULL, &lacks[i]) != 0)
             continue;
         if (options->engine == CHOOSE_AUTO && i > 0)
-            diag(DIAG_INFO, "engine %s (stap cannot run here: %s)", engines[i]->name, whys[0]);
+            diag(DIAG_INFO, "engine %s, since %s needs %s", engines[i]->name, engines[0]->name,
+                 lacks[0].what);
         return engines[i];
     }
-    refuse(options, whys);
+    refuse(options, lacks);
     return NULL;
 }
 

@@ -23,6 +23,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "engine/finding.h"
 #include "event/event.h"
 #include "event/pathfilter.h"
 
@@ -40,6 +41,7 @@ struct engine_config {
     bool all;                        /* every process but filemon and its own */
     int depth;              /* generations of descendants to follow; DEPTH_ALL: every one */
     bool failed;            /* opens that failed, too */
+    bool initial;           /* closes and copies of every descriptor are given, whatever opened it */
     bool prepare;           /* only do what makes later starts fast, then ENGINE_DONE */
     const char *kernel;     /* with prepare: for this kernel release; NULL: the running one */
     const char *kallsyms;   /* with prepare: its symbols; NULL: /proc/kallsyms */
@@ -64,9 +66,9 @@ struct engine_ops {
     /*
      * Can it run here?  Prints a list, a line for each thing it needs, to out (NULL: nothing),
      * with the command that would mend what is missing.  Returns 0 when it can, otherwise -errno;
-     * why (when not NULL) is then a sentence that says what is missing.
+     * *lack (when not NULL) is then the first thing that is missing.
      */
-    int (*check)(const struct engine_config *config, FILE *out, char *why, size_t why_size);
+    int (*check)(const struct engine_config *config, FILE *out, struct finding *lack);
 
     /* 0 and *engine, or -errno with a message already given. */
     int (*open)(struct engine **engine, const struct engine_config *config,
@@ -89,6 +91,10 @@ struct engine_ops {
      * filemon's own namespace.  0, -ESRCH, -errno.
      */
     int (*watch)(struct engine *engine, pid_t pid);
+
+    /* Asks for an EVENT_MARK, which comes when all that has happened until now was given.  Once at
+     * a time.  0, -errno. */
+    int (*mark)(struct engine *engine);
 
     /* From now on say ENGINE_IDLE when no watched process is left.  0, -errno. */
     int (*end_when_idle)(struct engine *engine);

@@ -11,7 +11,7 @@ static void print(FILE *out, const struct finding *finding)
         fprintf(out, "  missing  %s\n           %s\n", finding->what, finding->mend);
 }
 
-int findings_report(const struct finding *findings, size_t n, FILE *out, char *why, size_t why_size)
+int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *lack)
 {
     int result = 0;
 
@@ -23,8 +23,8 @@ int findings_report(const struct finding *findings, size_t n, FILE *out, char *w
         if (findings[i].mend[0] == '\0' || result != 0)
             continue;
         result = -ENOSYS;
-        if (why)
-            snprintf(why, why_size, "%s: %s", findings[i].what, findings[i].mend);
+        if (lack)
+            *lack = findings[i];
     }
     return result;
 }

@@ -13,9 +13,8 @@ struct finding {
 
 /*
  * Prints each finding that has a `what` to out (NULL: nothing).  0 when nothing is missing;
- * otherwise -ENOSYS, and why (may be NULL) says what is missing first.
+ * otherwise -ENOSYS, and *lack (may be NULL) is the first that is.
  */
-int findings_report(const struct finding *findings, size_t n, FILE *out, char *why,
-                    size_t why_size);
+int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *lack);
 
 #endif

@@ -97,7 +97,7 @@ static void check_tracepoints(struct finding *finding)
          are_there ? "" : "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as distributions' are");
 }
 
-int bpf_check(const struct engine_config *config, FILE *out, char *why, size_t why_size)
+int bpf_check(const struct engine_config *config, FILE *out, struct finding *lack)
 {
     struct finding findings[FINDINGS] = {0};
 
@@ -110,5 +110,5 @@ int bpf_check(const struct engine_config *config, FILE *out, char *why, size_t w
     /* Takes some time, and is there wherever the rest is: for the list alone. */
     if (out && findings[BTF].mend[0] == '\0')
         check_tracepoints(&findings[TRACEPOINTS]);
-    return findings_report(findings, FINDINGS, out, why, why_size);
+    return findings_report(findings, FINDINGS, out, lack);
 }

@@ -156,7 +156,7 @@ static void check_module(struct finding findings[FINDINGS], const struct engine_
             module.path);
 }
 
-int stap_check(const struct engine_config *config, FILE *out, char *why, size_t why_size)
+int stap_check(const struct engine_config *config, FILE *out, struct finding *lack)
 {
     struct finding findings[FINDINGS] = {0};
 
@@ -165,5 +165,5 @@ int stap_check(const struct engine_config *config, FILE *out, char *why, size_t 
     check_rights(&findings[RIGHTS]);
     check_staprun(&findings[STAPRUN]);
     check_module(findings, config);
-    return findings_report(findings, FINDINGS, out, why, why_size);
+    return findings_report(findings, FINDINGS, out, lack);
 }

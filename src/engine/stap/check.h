@@ -5,6 +5,6 @@
 
 #include "engine/engine.h"
 
-int stap_check(const struct engine_config *config, FILE *out, char *why, size_t why_size);
+int stap_check(const struct engine_config *config, FILE *out, struct finding *lack);
 
 #endif

@@ -44,7 +44,7 @@ static const struct row {
     {0, NULL, "PATH", "files at or below it; default: every file"},
     {'X', "exclude", "PATH", "not below this one; the longest match decides"},
     {'x', "failed", NULL, "opens that failed, too"},
-    {'i', "initial", NULL, NULL},
+    {'i', "initial", NULL, "files held open when the watch begins, too"},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed"},
     {0, NULL, NULL, "Output"},
     {'f', "format", "json|text|csv", "text is for people; default: json"},
@@ -273,19 +273,11 @@ static int refuse_missing(const struct row *row)
     return refuse("%s wants an argument: %s", label_of(row).text, row->argument);
 }
 
-/* What filemon does not do yet: each goes from here when it comes. */
-static bool is_to_come(const struct row *row)
-{
-    return row->code == 'i';
-}
-
 static int take_option(struct parser *parser, const struct row *row, char *argument)
 {
     struct options *options = parser->options;
     int status = 0, choice = 0;
 
-    if (is_to_come(row))
-        return refuse("not yet: %s is to come", label_of(row).text);
     if (argument != NULL && argument[0] == '\0')
         return refuse_missing(row);
 
@@ -305,6 +297,9 @@ static int take_option(struct parser *parser, const struct row *row, char *argum
         break;
     case 'x':
         options->failed = true;
+        break;
+    case 'i':
+        options->initial = true;
         break;
     case 'd':
         return take_duration(options, argument);

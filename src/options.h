@@ -35,6 +35,7 @@ struct options {
     enum summary_choice summary;
     const char *output; /* NULL: standard output */
     bool failed;
+    bool initial;
     int64_t duration_ms;           /* -1: no end */
     const char *kernel, *kallsyms; /* with ACTION_PREPARE: both or neither */
     const char *module_dir;        /* NULL: the default */

@@ -14,6 +14,7 @@
 #include "event/ledger.h"
 #include "output/summary.h"
 #include "spawn.h"
+#include "target/held.h"
 #include "target/names.h"
 #include "target/procfs.h"
 
@@ -31,6 +32,9 @@ struct run {
     struct output *output;
     struct summary *summary; /* NULL: none is wanted */
     struct procfs procfs;
+    struct held_files *held; /* until the engine has caught up with their reading; or NULL */
+    pid_t *targets;          /* whose they are */
+    size_t n_targets;
     struct spawned command; /* pid 0: none, or it has ended */
     enum state state;
     int signals;        /* the descriptor */
@@ -117,7 +121,7 @@ static void print_summary(struct run *run)
         output_failed(run, result);
 }
 
-static void take_event(void *ctx, const struct event *event)
+static void enter(void *ctx, const struct event *event)
 {
     struct run *run = ctx;
 
@@ -125,13 +129,46 @@ static void take_event(void *ctx, const struct event *event)
         run->lost++;
 }
 
+static void drop_held(struct run *run)
+{
+    held_free(run->held);
+    run->held = NULL;
+}
+
+static void take_event(void *ctx, const struct event *event)
+{
+    struct run *run = ctx;
+
+    if (event->code != EVENT_MARK) {
+        if (run->held)
+            held_forget(run->held, event);
+        enter(run, event);
+    } else if (run->held) {
+        held_give(run->held, enter, run);
+        drop_held(run);
+    }
+}
+
 /* ---- Targets ----------------------------------------------------------------------------------
  */
+
+static int add_target(struct run *run, pid_t pid)
+{
+    pid_t *more = reallocarray(run->targets, run->n_targets + 1, sizeof(*more));
+
+    if (!more)
+        return -ENOMEM;
+    more[run->n_targets++] = pid;
+    run->targets = more;
+    return 0;
+}
 
 static void watch_pid(struct run *run, pid_t pid)
 {
     int result = run->ops->watch(run->engine, pid);
 
+    if (result == 0 && run->options->initial)
+        result = add_target(run, pid);
     if (result == -ESRCH)
         diag(DIAG_WARNING, "process %d has ended", pid);
     else if (result < 0)
@@ -167,6 +204,19 @@ static void watch_name(struct run *run, const char *name)
     for (size_t i = 0; i < match.n_pids; i++)
         watch_pid(run, match.pids[i]);
     name_match_release(&match);
+}
+
+/* They are watched already, and so far every close of theirs is given. */
+static int read_held(struct run *run)
+{
+    struct held_scope scope = {.pids = run->targets,
+                               .n_pids = run->n_targets,
+                               .depth = run->options->depth,
+                               .all = run->options->all,
+                               .self = getpid()};
+    int result = held_read(&run->held, &run->procfs, &scope);
+
+    return result < 0 ? result : run->ops->mark(run->engine);
 }
 
 static bool ends_with_targets(const struct options *options)
@@ -211,7 +261,9 @@ static void begin(struct run *run)
         watch_pid(run, options->pids[i]);
     if (run->command.pid > 0)
         watch_pid(run, run->command.pid);
-    if (ends_with_targets(options))
+    if (options->initial)
+        result = read_held(run);
+    if (result == 0 && ends_with_targets(options))
         result = run->ops->end_when_idle(run->engine);
     if (result < 0)
         fail(run, result, "cannot watch");
@@ -311,6 +363,9 @@ static void take_signals(struct run *run)
 
 static void engine_over(struct run *run, int result)
 {
+    struct event mark = {.code = EVENT_MARK};
+
+    take_event(run, &mark); /* if it never came */
     if (result < 0)
         run->status = STATUS_FAILED;
     run->ops->close(run->engine);
@@ -405,6 +460,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .all = options->all,
         .depth = options->depth,
         .failed = options->failed || options->summary != SUMMARY_NONE,
+        .initial = options->initial,
         .prepare = options->action == ACTION_PREPARE,
         .kernel = options->kernel,
         .kallsyms = options->kallsyms,
@@ -531,6 +587,8 @@ static void close_parts(struct run *run)
             run->status = STATUS_FAILED;
         }
     }
+    drop_held(run);
+    free(run->targets);
     ledger_free(run->ledger);
     summary_free(run->summary);
     pathfilter_free(run->filter);

@@ -25,6 +25,7 @@ enum event_code {
     /* Notices: an engine gives them to the ledger, which turns them into closes. */
     EVENT_EXEC = EVENT_RECORDS, /* a program was executed: `ranges` are the descriptors it closed */
     EVENT_EXIT,                 /* the process ended, and every descriptor with it */
+    EVENT_MARK,                 /* engine_ops.mark(): not for the ledger */
 };
 
 /* Why a descriptor was closed. */
@@ -59,6 +60,7 @@ struct fd_range {
  *                 REASON_COUNT otherwise
  *   EXEC          ranges, and comm: the new one
  *   EXIT          nothing more
+ *   MARK          nothing at all
  *   LOST          lost, date_us
  * The ledger gives the rest: path, duration_ns of a CLOSE, path of a DUP, ERROR as a whole.
  */

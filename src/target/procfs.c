@@ -19,7 +19,7 @@
 
 /* PID/NAME, below the directory of procfs. */
 struct entry {
-    char path[32];
+    char path[40];
 };
 
 static struct entry entry_of(pid_t pid, const char *name)
@@ -284,5 +284,104 @@ int procfs_unit(const struct procfs *procfs, pid_t pid, char **unit)
         }
     }
     free(text);
+    return status;
+}
+
+/* What a link leads to; NUL-terminated. */
+static int read_link(const struct procfs *procfs, pid_t pid, const char *name,
+                     char target[static PATH_MAX + 1])
+{
+    ssize_t len = readlinkat(procfs->fd, entry_of(pid, name).path, target, PATH_MAX + 1);
+
+    if (len < 0)
+        return failure();
+    if (len > PATH_MAX)
+        return -ENAMETOOLONG;
+    target[len] = '\0';
+    return 0;
+}
+
+/* The line "flags:" of its fdinfo: O_* in octal. */
+static int read_flags(const struct procfs *procfs, pid_t pid, int fd, uint32_t *flags)
+{
+    static const char key[] = "flags:";
+    char name[24], *text, *found;
+    size_t size;
+    int status;
+
+    snprintf(name, sizeof name, "fdinfo/%d", fd);
+    status = read_entry(procfs, pid, name, &text, &size);
+    if (status != 0)
+        return status;
+    found = strstr(text, key);
+    if (found != NULL)
+        *flags = (uint32_t)strtoul(found + strlen(key), NULL, 8);
+    free(text);
+    return found != NULL ? 0 : -EBADMSG;
+}
+
+/* /proc names what lies in a chroot as the whole system sees it. */
+static const char *below_root(const char *path, const char *root)
+{
+    size_t len = strlen(root);
+
+    if (strcmp(root, "/") == 0 || strncmp(path, root, len) != 0)
+        return path;
+    return path[len] == '/' ? path + len : path[len] == '\0' ? "/" : path;
+}
+
+static int read_file(const struct procfs *procfs, pid_t pid, int fd, struct procfs_file *file,
+                     char path[static PATH_MAX + 1])
+{
+    char name[24];
+    int status;
+
+    snprintf(name, sizeof name, "fd/%d", fd);
+    status = read_link(procfs, pid, name, path);
+    if (status == 0 && path[0] != '/')
+        status = -ENOENT;
+    if (status == 0)
+        status = read_flags(procfs, pid, fd, &file->flags);
+    file->fd = fd;
+    return status;
+}
+
+/* Below 0: the name of no descriptor. */
+static int descriptor_of(const struct dirent *entry)
+{
+    int64_t fd;
+
+    if (text_number(entry->d_name, strlen(entry->d_name), 0, INT_MAX, &fd) != 0)
+        return -1;
+    return (int)fd;
+}
+
+static int is_descriptor(const struct dirent *entry)
+{
+    return descriptor_of(entry) >= 0;
+}
+
+int procfs_files(const struct procfs *procfs, pid_t pid,
+                 int (*each)(void *ctx, const struct procfs_file *file), void *ctx)
+{
+    char path[PATH_MAX + 1], root[PATH_MAX + 1];
+    struct dirent **entries;
+    int n, status = read_link(procfs, pid, "root", root);
+
+    if (status != 0)
+        return status;
+    n = scandirat(procfs->fd, entry_of(pid, "fd").path, &entries, is_descriptor, versionsort);
+    if (n < 0)
+        return failure();
+    for (int i = 0; i < n; i++) {
+        struct procfs_file file;
+
+        if (status == 0 && read_file(procfs, pid, descriptor_of(entries[i]), &file, path) == 0) {
+            file.path = below_root(path, root);
+            status = each(ctx, &file);
+        }
+        free(entries[i]);
+    }
+    free(entries);
     return status;
 }

@@ -46,6 +46,18 @@ int procfs_exe(const struct procfs *procfs, pid_t pid, char **path);
 /* The arguments: *args is an array ended by NULL, freed by one free().  Empty for a zombie. */
 int procfs_cmdline(const struct procfs *procfs, pid_t pid, char ***args);
 
+/* A descriptor whose file has an absolute path: no pipe, no socket. */
+struct procfs_file {
+    int fd;
+    const char *path; /* as the process's root sees it; " (deleted)" after one that has no name */
+    uint32_t flags;   /* O_*, O_CLOEXEC among them */
+};
+
+/* Calls each(ctx, file) for each of them, by rising descriptor, until it returns other than 0;
+ * returns that, 0 or -errno.  Those that are closed meanwhile are left out. */
+int procfs_files(const struct procfs *procfs, pid_t pid,
+                 int (*each)(void *ctx, const struct procfs_file *file), void *ctx);
+
 /*
  * The systemd unit of its cgroup ("postfix@-.service"): the last component of the path that ends in
  * ".service" or ".scope", from the line of cgroup v2 ("0::") or of v1's name=systemd, the innermost

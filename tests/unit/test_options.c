@@ -519,11 +519,6 @@ static void test_arguments_missing_or_unwanted(void **state)
     REFUSED("--check=|no argument", "--check=");
 }
 
-static void test_what_is_to_come(void **state)
-{
-    REFUSED("not yet: -i", "-n", "x", "--initial");
-}
-
 static void test_no_program_name(void **state)
 {
     char *argv[] = {NULL};
@@ -631,7 +626,6 @@ int main(void)
         TEST(test_help_after_the_dashes_is_the_commands),
         TEST(test_unknown_options),
         TEST(test_arguments_missing_or_unwanted),
-        TEST(test_what_is_to_come),
         TEST(test_no_program_name),
         TEST(test_help),
         TEST(test_version),

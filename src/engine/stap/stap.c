@@ -160,6 +160,8 @@ static int tell_all(struct engine *engine)
         result = command(engine, 'A', NULL);
     if (result == 0 && config->failed)
         result = command(engine, 'X', NULL);
+    if (result == 0 && config->initial)
+        result = command(engine, 'C', NULL);
     return result < 0 ? result : command(engine, 'G', NULL);
 }
 
@@ -390,10 +392,10 @@ static void take_lines(struct engine *engine, const char *bytes, size_t n)
 {
     wire_take(engine->wire, bytes, n);
     tell_lost(engine, wire_garbage(engine->wire));
-}
-
     if (engine->deadline != NO_DEADLINE) /* the reader of our output may be slow */
         engine->deadline = now_ms() + STOP_MS;
+}
+
 /* It has closed both: nothing more will come of it but its end. */
 static bool is_mute(const struct engine *engine)
 {
@@ -580,6 +582,11 @@ static int stap_watch(struct engine *engine, pid_t pid)
     return command(engine, 'P', number);
 }
 
+static int stap_mark(struct engine *engine)
+{
+    return command(engine, 'M', NULL);
+}
+
 static int stap_end_when_idle(struct engine *engine)
 {
     return command(engine, 'F', NULL);
@@ -647,6 +654,7 @@ const struct engine_ops engine_stap = {
     .timeout = stap_timeout,
     .dispatch = stap_dispatch,
     .watch = stap_watch,
+    .mark = stap_mark,
     .end_when_idle = stap_end_when_idle,
     .stop = stap_stop,
     .close = stap_close,

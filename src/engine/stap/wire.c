@@ -398,6 +398,7 @@ static const struct kind {
     {"lost", EVENT_LOST, HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
     {"listo", 0, HAS(version) | HAS(modulo), 0, take_loaded},
     {"mirando", 0, HAS(version) | HAS(modulo), 0, take_watching},
+    {"marca", EVENT_MARK, HAS(version) | HAS(modulo), 0, take_exit},
     {"fin", 0, HAS(version) | HAS(modulo), 0, take_idle},
 };
 

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "target/held.h"
+
+#include "proctree.h"
+
+/* A descriptor that leads there; its flags in octal. */
+static void add_descriptor(const struct proctree *tree, pid_t pid, int fd, const char *target,
+                           const char *flags)
+{
+    char path[128], name[24], text[64];
+    int size = snprintf(text, sizeof text, "pos:\t0\nflags:\t%s\nmnt_id:\t29\n", flags);
+
+    snprintf(path, sizeof path, "%s/%d/fd", tree->root, pid);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/%d/fd/%d", tree->root, pid, fd);
+    assert_int_equal(symlink(target, path), 0);
+    snprintf(path, sizeof path, "%s/%d/fdinfo", tree->root, pid);
+    mkdir(path, 0755);
+    snprintf(name, sizeof name, "fdinfo/%d", fd);
+    proctree_write(tree, pid, name, text, (size_t)size);
+}
+
+static void add_process(const struct proctree *tree, pid_t pid, pid_t ppid, const char *root)
+{
+    char path[128];
+
+    proctree_add(tree, (struct made){.pid = pid, .ppid = ppid, .comm = "holder"});
+    snprintf(path, sizeof path, "%s/%d/root", tree->root, pid);
+    assert_int_equal(symlink(root, path), 0);
+}
+
+static char given[4096];
+
+static void note(void *ctx, const struct event *event)
+{
+    size_t len = strlen(given);
+
+    (void)ctx;
+    assert_int_equal(event->code, EVENT_HELD);
+    assert_int_equal(event->mode, EVENT_NO_MODE);
+    assert_int_equal(event->tid, event->pid);
+    assert_string_equal(event->comm, "holder");
+    assert_int_equal(event->path_len, strlen(event->path));
+    snprintf(given + len, sizeof given - len, "%d/%d %d %s %o\n", event->pid, event->ppid,
+             event->fd, event->path, event->flags);
+}
+
+static void assert_given(const struct held_files *held, const char *expected)
+{
+    given[0] = '\0';
+    held_give(held, note, NULL);
+    assert_string_equal(given, expected);
+}
+
+static struct held_files *read_all(const struct proctree *tree, pid_t target, int depth)
+{
+    const struct held_scope scope = {.pids = &target, .n_pids = 1, .depth = depth, .self = 1};
+    struct held_files *held;
+
+    assert_int_equal(held_read(&held, &tree->procfs, &scope), 0);
+    return held;
+}
+
+static void test_files_and_nothing_else(void **state)
+{
+    struct proctree *tree = *state;
+
+    add_process(tree, 10, 1, "/");
+    add_descriptor(tree, 10, 12, "/etc/hosts", "02100002");
+    add_descriptor(tree, 10, 3, "/tmp/gone (deleted)", "0100000");
+    add_descriptor(tree, 10, 4, "pipe:[5]", "01");
+    add_descriptor(tree, 10, 5, "socket:[6]", "02");
+    add_process(tree, 11, 1, "/");
+    add_descriptor(tree, 11, 3, "/not/mine", "0");
+    struct held_files *held = read_all(tree, 10, -1);
+    assert_given(held, "10/1 3 /tmp/gone (deleted) 100000\n10/1 12 /etc/hosts 2100002\n");
+    held_free(held);
+}
+
+static void test_descendants(void **state)
+{
+    struct proctree *tree = *state;
+
+    for (pid_t pid = 10; pid < 14; pid++) {
+        add_process(tree, pid, pid - 1, "/");
+        add_descriptor(tree, pid, 3, "/f", "0");
+    }
+    struct held_files *held = read_all(tree, 11, -1);
+    assert_given(held, "11/10 3 /f 0\n12/11 3 /f 0\n13/12 3 /f 0\n");
+    held_free(held);
+    held = read_all(tree, 11, 1);
+    assert_given(held, "11/10 3 /f 0\n12/11 3 /f 0\n");
+    held_free(held);
+    held = read_all(tree, 11, 0);
+    assert_given(held, "11/10 3 /f 0\n");
+    held_free(held);
+}
+
+static void test_everything_but_itself(void **state)
+{
+    const struct held_scope scope = {.depth = -1, .all = true, .self = 11};
+    struct proctree *tree = *state;
+    struct held_files *held;
+
+    for (pid_t pid = 10; pid < 14; pid++) {
+        add_process(tree, pid, pid == 13 ? 11 : 1, "/");
+        add_descriptor(tree, pid, 3, "/f", "0");
+    }
+    assert_int_equal(held_read(&held, &tree->procfs, &scope), 0);
+    assert_given(held, "10/1 3 /f 0\n12/1 3 /f 0\n");
+    held_free(held);
+}
+
+static void test_as_its_root_sees_it(void **state)
+{
+    struct proctree *tree = *state;
+
+    add_process(tree, 10, 1, "/jail");
+    add_descriptor(tree, 10, 3, "/jail/etc/hosts", "0");
+    add_descriptor(tree, 10, 4, "/jail", "0");
+    add_descriptor(tree, 10, 5, "/jailhouse", "0");
+    struct held_files *held = read_all(tree, 10, -1);
+    assert_given(held, "10/1 3 /etc/hosts 0\n10/1 4 / 0\n10/1 5 /jailhouse 0\n");
+    held_free(held);
+}
+
+static void test_what_happened_meanwhile(void **state)
+{
+    const struct fd_range ranges[] = {{0, 3}, {6, 4000000000u}};
+    struct proctree *tree = *state;
+
+    for (pid_t pid = 10; pid < 13; pid++) {
+        add_process(tree, pid, pid - 1, "/");
+        for (int fd = 3; fd < 8; fd++)
+            add_descriptor(tree, pid, fd, "/f", "0");
+    }
+    struct held_files *held = read_all(tree, 10, -1);
+    held_forget(held, &(struct event){.code = EVENT_EXIT, .pid = 10});
+    held_forget(held, &(struct event){.code = EVENT_CLOSE, .pid = 11, .fd = 4});
+    held_forget(held, &(struct event){.code = EVENT_OPEN, .pid = 11, .fd = 7});
+    held_forget(held, &(struct event){.code = EVENT_DUP, .pid = 11, .fd = 5, .origin = 3});
+    held_forget(held, &(struct event){.code = EVENT_FAIL, .pid = 11, .fd = -2});
+    held_forget(
+        held,
+        &(struct event){.code = EVENT_EXEC, .pid = 12, .ranges = ranges, .n_ranges = 2, .fd = -1});
+    held_forget(held, &(struct event){.code = EVENT_EXIT, .pid = 9});
+    assert_given(held, "11/10 3 /f 0\n11/10 6 /f 0\n12/11 4 /f 0\n12/11 5 /f 0\n");
+    held_free(held);
+}
+
+static void test_vanished(void **state)
+{
+    struct proctree *tree = *state;
+
+    add_process(tree, 10, 1, "/");
+    add_descriptor(tree, 10, 3, "/f", "0");
+    add_descriptor(tree, 10, 5, "/f", "0");
+    proctree_remove(tree, "10/fdinfo/5");
+    add_process(tree, 11, 10, "/");
+    struct held_files *held = read_all(tree, 10, -1);
+    assert_given(held, "10/1 3 /f 0\n");
+    held_free(held);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, proctree_setup, proctree_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_files_and_nothing_else),  TEST(test_descendants),
+        TEST(test_everything_but_itself),   TEST(test_as_its_root_sees_it),
+        TEST(test_what_happened_meanwhile), TEST(test_vanished),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -46,8 +46,8 @@ struct engine {
     enum engine_state state;
     bool end_when_idle;
     bool marked; /* what the ring holds now comes before the mark */
-    bool more; /* the ring had more than a batch */
-    int batch; /* records left of this one */
+    bool more;   /* the ring had more than a batch */
+    int batch;   /* records left of this one */
     uint64_t lost;
     uint64_t *lost_counts; /* as each processor has counted */
     int processors;

@@ -58,6 +58,9 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
         return -EBADMSG;
     len -= record->walked;
     event->path = decoder->path;
+    decoder->path[0] = '\0';
+    if (record->marks & MARK_NONE)
+        return 0;
     if (record->marks & MARK_CUT)
         append(decoder, event, "...", 3);
     append_walked(decoder, event, payload, record->walked);

@@ -127,6 +127,9 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 
 #define AT_FDCWD -100
 
+/* A call that takes none: no address of user space. */
+#define NO_NAME ((const char *)-1)
+
 /* The directory that a name is relative to. */
 static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
 {
@@ -136,27 +139,8 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
         walk_file(task, s, directory);
     else
         walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
-    s->unlinked = false;
+    s->unlinked = is_unlinked(s);
     walk(s);
-}
-
-static __always_inline void open_failed(struct task_struct *task, struct scratch *s, int dirfd,
-                                        const char *name)
-{
-    char first = '\0';
-    __u64 at;
-    long size;
-
-    s->length = 0;
-    bpf_probe_read_user(&first, 1, name);
-    if (first != '/')
-        walk_directory(task, s, dirfd);
-    at = bounded(s->length, PATH_BYTES);
-    s->record.walked = at;
-    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
-    if (size > 0)
-        s->length = at + size - 1;
-    deliver_path(task->tgid, s);
 }
 
 /* What the call was asked for: the name, and where it starts from. */
@@ -165,6 +149,26 @@ struct request {
     const char *name;
     __u64 flags, mode;
 };
+
+static __always_inline void open_failed(struct task_struct *task, struct scratch *s,
+                                        const struct request *request)
+{
+    char first = '\0';
+    __u64 at;
+    long size;
+
+    s->length = 0;
+    if (bpf_probe_read_user(&first, 1, request->name) < 0 && request->name != NO_NAME)
+        s->record.marks |= MARK_NONE;
+    else if (first != '/')
+        walk_directory(task, s, request->dirfd);
+    at = bounded(s->length, PATH_BYTES);
+    s->record.walked = at;
+    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, request->name);
+    if (size > 0)
+        s->length = at + size - 1;
+    deliver_path(task->tgid, s);
+}
 
 #define O_CREAT_WRONLY_TRUNC 01101
 
@@ -185,7 +189,7 @@ static __always_inline void read_request(enum call call, const __u64 args[4],
         bpf_probe_read_user(&request->flags, 2 * sizeof(__u64), (void *)args[2]);
         break;
     case CALL_OPEN_BY_HANDLE_AT: /* has no name */
-        *request = (struct request){args[0], NULL, args[2], 0};
+        *request = (struct request){args[0], NO_NAME, args[2], 0};
         break;
     default:
         break;
@@ -206,7 +210,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     s->record.mode = request.mode;
     s->record.walked = 0;
     if (result < 0)
-        open_failed(task, s, request.dirfd, request.name);
+        open_failed(task, s, &request);
     else
         open_succeeded(task, s);
 }

@@ -33,6 +33,7 @@ enum record_kind {
 enum record_mark {
     MARK_CUT = 1,   /* it is longer than PATH_BYTES: only its end is there */
     MARK_INODE = 2, /* the name of something that has no path: NAME:[inode] */
+    MARK_NONE = 4,  /* the name that was given could not be read: the path is empty */
 };
 
 struct record {

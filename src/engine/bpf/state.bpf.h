@@ -7,7 +7,7 @@
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;
 const volatile bool every_close = false; /* and copy, though no record was made of its descriptor */
-const volatile bool filtering = false;        /* there are rules */
+const volatile bool filtering = false;   /* there are rules */
 const volatile bool wanted_below_root = true; /* what no other rule matches */
 const volatile bool naming = false;           /* there are names */
 const volatile __u32 generations = EVERY_GENERATION;
@@ -111,8 +111,8 @@ struct scratch {
     char dentry_bytes[192], mount_bytes[128]; /* of dentry and of mount */
     __u32 length;                             /* of what is in the payload */
     __u32 n_components;
-    __u32 taken;   /* the components before this byte are still to be taken */
-    bool unlinked; /* the file has lost its name */
+    __u32 taken;                     /* the components before this byte are still to be taken */
+    bool unlinked;                   /* the file has lost its name */
     __u16 component[MAX_COMPONENTS]; /* where each begins */
 
     /* The look-up of rules or names. */

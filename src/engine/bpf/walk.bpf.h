@@ -9,6 +9,9 @@
 
 #define PIPEFS_MAGIC 0x50495045 /* linux/magic.h */
 #define NSFS_MAGIC 0x6e736673
+#define PID_FS_MAGIC 0x50494446
+
+#define PIDFD "anon_inode:[pidfd]"
 
 /*
  * A call of a helper costs more than the bytes that it copies: so a dentry and a mount are read at
@@ -184,7 +187,7 @@ static __always_inline bool take_component(struct scratch *s, __u32 index, __u32
 
 /*
  * Files of the kernel's own, which lie in no directory, named as it names them: pipe:[5],
- * net:[4026531840], /memfd:name (deleted).  False: the file has a path.
+ * net:[4026531840], anon_inode:[pidfd], /memfd:name (deleted).  False: the file has a path.
  */
 static __always_inline bool name_pathless(struct scratch *s)
 {
@@ -207,6 +210,9 @@ static __always_inline bool name_pathless(struct scratch *s)
         s->record.marks |= MARK_INODE;
         size = bpf_probe_read_kernel_str(s->payload, 64, BPF_CORE_READ(ns, ops, name));
         s->length = size > 0 ? size - 1 : 0;
+    } else if (magic == PID_FS_MAGIC) {
+        s->length = sizeof(PIDFD) - 1;
+        __builtin_memcpy(s->payload, PIDFD, sizeof(PIDFD) - 1);
     } else {
         s->payload[0] = '/';
         size = bpf_probe_read_kernel_str(s->payload + 1, PATH_BYTES - 1,

@@ -176,7 +176,8 @@ static __always_inline bool deliver(void *record, __u64 size)
     return false;
 }
 
-/* As filemon's own namespace numbers it; 0: not in there. */
+/* As filemon's own namespace numbers it; 0: not in there.  pid: as read, for the verifier lets no
+ * number be added to a pointer whose type it knows. */
 static __always_inline __u32 pid_number(struct pid *pid)
 {
     struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
@@ -193,12 +194,12 @@ static __always_inline __u32 process_number(struct task_struct *task)
 {
     if (own_level == 0)
         return task->tgid;
-    return pid_number(task->signal->pids[PIDTYPE_TGID]);
+    return pid_number(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]));
 }
 
 static __always_inline __u32 thread_number(struct task_struct *task)
 {
-    return own_level == 0 ? (__u32)task->pid : pid_number(task->thread_pid);
+    return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
 /* What every record says, of the current task. */

@@ -176,7 +176,7 @@ static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth
 static __always_inline void find_self(void)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    struct pid *pid = task->thread_pid;
+    struct pid *pid = BPF_CORE_READ(task, thread_pid);
     struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
     __u32 level = BPF_CORE_READ(pid, level);
     struct upid *own = (void *)numbers + (__u64)level * bpf_core_type_size(struct upid);

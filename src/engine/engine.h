@@ -39,12 +39,12 @@ struct engine_config {
     const struct pathfilter *filter; /* the engine keeps other paths from leaving the kernel */
     char *const *names;              /* programs to be matched when they are executed; NULL-ended */
     bool all;                        /* every process but filemon and its own */
-    int depth;              /* generations of descendants to follow; DEPTH_ALL: every one */
-    bool failed;            /* opens that failed, too */
-    bool initial;           /* closes and copies of every descriptor are given, whatever opened it */
-    bool prepare;           /* only do what makes later starts fast, then ENGINE_DONE */
-    const char *kernel;     /* with prepare: for this kernel release; NULL: the running one */
-    const char *kallsyms;   /* with prepare: its symbols; NULL: /proc/kallsyms */
+    int depth;            /* generations of descendants to follow; DEPTH_ALL: every one */
+    bool failed;          /* opens that failed, too */
+    bool initial;         /* closes and copies of every descriptor are given, whatever opened it */
+    bool prepare;         /* only do what makes later starts fast, then ENGINE_DONE */
+    const char *kernel;   /* with prepare: for this kernel release; NULL: the running one */
+    const char *kallsyms; /* with prepare: its symbols; NULL: /proc/kallsyms */
     const char *module_dir; /* NULL: the default */
 };
 

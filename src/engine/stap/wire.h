@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The lines of monitorFicheros.stp: bytes in any pieces → events ("marca" is the EVENT_MARK).  The lines are trusted for what
- * they say (they come from our module) but not to be whole: output that was lost leaves torn ones.
+ * The lines of monitorFicheros.stp: bytes in any pieces → events ("marca" is the EVENT_MARK).  The
+ * lines are trusted for what they say (they come from our module) but not to be whole: output that
+ * was lost leaves torn ones.
  */
 #ifndef FILEMON_WIRE_H
 #define FILEMON_WIRE_H

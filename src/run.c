@@ -141,7 +141,7 @@ static void take_event(void *ctx, const struct event *event)
 
     if (event->code != EVENT_MARK) {
         if (run->held)
-            held_forget(run->held, event);
+            held_meet(run->held, event, enter, run);
         enter(run, event);
     } else if (run->held) {
         held_give(run->held, enter, run);

@@ -12,14 +12,14 @@ struct file {
     int fd;
     uint32_t flags;
     char comm[EVENT_COMM_SIZE];
-    char *path; /* NULL: forgotten */
+    char *path;     /* NULL: forgotten, or given */
+    uint64_t at_ns; /* they were read before this */
 };
 
 struct held_files {
     struct file *files; /* by rising pid and descriptor */
     size_t count, room;
-    int64_t date_us;
-    uint64_t mono_ns;
+    int64_t epoch_us; /* when the monotonic clock was 0 */
 };
 
 struct reading {
@@ -81,36 +81,44 @@ static int add_file(void *ctx, const struct procfs_file *file)
     return 0;
 }
 
+static int64_t clock_ns(clockid_t clock)
+{
+    struct timespec now;
+
+    clock_gettime(clock, &now);
+    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+
 static int add_process(void *ctx, pid_t pid)
 {
     struct reading *reading = ctx;
+    struct held_files *held = reading->held;
+    size_t before = held->count;
     int result;
 
     if (procfs_stat(reading->procfs, pid, &reading->stat) != 0 || !is_within(reading, pid))
         return 0;
     reading->pid = pid;
     result = procfs_files(reading->procfs, pid, add_file, reading);
+    for (size_t i = before; i < held->count; i++)
+        held->files[i].at_ns = (uint64_t)clock_ns(CLOCK_MONOTONIC);
     return result == -ENOMEM ? result : 0;
 }
 
 int held_read(struct held_files **held, const struct procfs *procfs, const struct held_scope *scope)
 {
     struct reading reading = {.procfs = procfs, .scope = scope};
-    struct timespec now;
     int result;
 
     reading.held = calloc(1, sizeof(*reading.held));
     if (reading.held == NULL)
         return -ENOMEM;
+    reading.held->epoch_us = (clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)) / 1000;
     result = procfs_each(procfs, add_process, &reading);
     if (result < 0) {
         held_free(reading.held);
         return result;
     }
-    clock_gettime(CLOCK_REALTIME, &now);
-    reading.held->date_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    reading.held->mono_ns = (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
     *held = reading.held;
     return 0;
 }
@@ -141,49 +149,76 @@ static size_t find(const struct held_files *held, pid_t pid)
     return low;
 }
 
-static void forget_range(struct held_files *held, pid_t pid, struct fd_range range)
+static void forget(struct file *file)
 {
-    for (size_t i = find(held, pid); i < held->count && held->files[i].pid == pid; i++) {
-        struct file *file = &held->files[i];
-
-        if ((unsigned int)file->fd < range.first || (unsigned int)file->fd > range.last)
-            continue;
-        free(file->path);
-        file->path = NULL;
-    }
+    free(file->path);
+    file->path = NULL;
 }
 
-void held_forget(struct held_files *held, const struct event *event)
+static void give(const struct held_files *held, struct file *file, held_take *take, void *ctx)
+{
+    struct event event = {.code = EVENT_HELD,
+                          .pid = file->pid,
+                          .ppid = file->ppid,
+                          .tid = file->pid,
+                          .comm = file->comm,
+                          .path = file->path,
+                          .fd = file->fd,
+                          .date_us = held->epoch_us + (int64_t)(file->at_ns / 1000),
+                          .mono_ns = file->at_ns,
+                          .flags = file->flags,
+                          .mode = EVENT_NO_MODE};
+
+    if (file->path == NULL)
+        return;
+    event.path_len = strlen(file->path);
+    take(ctx, &event);
+    forget(file);
+}
+
+static bool is_in(const struct fd_range *range, int fd)
+{
+    return (unsigned int)fd >= range->first && (unsigned int)fd <= range->last;
+}
+
+static bool concerns(const struct event *event, int fd)
 {
     if (event->code == EVENT_EXIT)
-        forget_range(held, event->pid, (struct fd_range){0, UINT_MAX});
-    else if (event->n_ranges == 0 && event->fd >= 0)
-        forget_range(held, event->pid,
-                     (struct fd_range){(unsigned int)event->fd, (unsigned int)event->fd});
+        return true;
     for (size_t i = 0; i < event->n_ranges; i++)
-        forget_range(held, event->pid, event->ranges[i]);
+        if (is_in(&event->ranges[i], fd))
+            return true;
+    return event->n_ranges == 0 && event->fd == fd;
 }
 
-void held_give(const struct held_files *held, void (*give)(void *ctx, const struct event *event),
-               void *ctx)
+/*
+ * A close comes with the time when it began.  What was read after that may be what was put in the
+ * place of the closed one; what was read before it was held.  An opening comes with the time when
+ * it ended: what was read before that may be what it opened.
+ */
+static bool is_doubtful(const struct file *file, const struct event *event)
 {
-    for (size_t i = 0; i < held->count; i++) {
-        const struct file *file = &held->files[i];
-        struct event event = {.code = EVENT_HELD,
-                              .pid = file->pid,
-                              .ppid = file->ppid,
-                              .tid = file->pid,
-                              .comm = file->comm,
-                              .path = file->path,
-                              .fd = file->fd,
-                              .date_us = held->date_us,
-                              .mono_ns = held->mono_ns,
-                              .flags = file->flags,
-                              .mode = EVENT_NO_MODE};
+    bool opens = event->code == EVENT_OPEN || event->code == EVENT_DUP;
 
-        if (file->path == NULL)
-            continue;
-        event.path_len = strlen(file->path);
-        give(ctx, &event);
+    return concerns(event, file->fd) && (opens || event->mono_ns < file->at_ns);
+}
+
+void held_meet(struct held_files *held, const struct event *event, held_take *take, void *ctx)
+{
+    for (size_t i = find(held, event->pid); i < held->count; i++) {
+        struct file *file = &held->files[i];
+
+        if (file->pid != event->pid)
+            break;
+        if (is_doubtful(file, event))
+            forget(file);
+        else if (event->mono_ns >= file->at_ns)
+            give(held, file, take, ctx);
     }
+}
+
+void held_give(struct held_files *held, held_take *take, void *ctx)
+{
+    for (size_t i = 0; i < held->count; i++)
+        give(held, &held->files[i], take, ctx);
 }

@@ -2,9 +2,10 @@
 /*
  * The files that targets hold open when the watch begins.
  *
- * They are read from /proc while the targets run on.  So the engine watches first and gives every
- * close from then on; then they are read; and what happened to a descriptor until the engine has
- * caught up with the reading takes it off the list again: nobody knows which of the two was first.
+ * They are read from /proc while the targets run on.  So the engine watches first, and gives every
+ * close from then on; then they are read.  Until the engine has caught up with the reading, its
+ * events are shown to the list: those of before the reading take off it what nobody can tell, and
+ * the first of after it lets the process's files go ahead.
  */
 #ifndef FILEMON_HELD_H
 #define FILEMON_HELD_H
@@ -31,11 +32,13 @@ int held_read(struct held_files **held, const struct procfs *procfs,
               const struct held_scope *scope);
 void held_free(struct held_files *held);
 
-/* This has happened since the watch began. */
-void held_forget(struct held_files *held, const struct event *event);
+typedef void held_take(void *ctx, const struct event *event);
 
-/* Gives an EVENT_HELD for each that is left. */
-void held_give(const struct held_files *held, void (*give)(void *ctx, const struct event *event),
-               void *ctx);
+/* An event that take() has not had yet: gives it an EVENT_HELD for each file that has to come
+ * before that event. */
+void held_meet(struct held_files *held, const struct event *event, held_take *take, void *ctx);
+
+/* Gives all that are left. */
+void held_give(struct held_files *held, held_take *take, void *ctx);
 
 #endif

@@ -45,7 +45,7 @@ static void note(void *ctx, const struct event *event)
              event->fd, event->path, event->flags);
 }
 
-static void assert_given(const struct held_files *held, const char *expected)
+static void assert_given(struct held_files *held, const char *expected)
 {
     given[0] = '\0';
     held_give(held, note, NULL);
@@ -124,27 +124,57 @@ static void test_as_its_root_sees_it(void **state)
     held_free(held);
 }
 
-static void test_what_happened_meanwhile(void **state)
+static struct held_files *read_three(const struct proctree *tree)
 {
-    const struct fd_range ranges[] = {{0, 3}, {6, 4000000000u}};
-    struct proctree *tree = *state;
-
     for (pid_t pid = 10; pid < 13; pid++) {
         add_process(tree, pid, pid - 1, "/");
         for (int fd = 3; fd < 8; fd++)
             add_descriptor(tree, pid, fd, "/f", "0");
     }
-    struct held_files *held = read_all(tree, 10, -1);
-    held_forget(held, &(struct event){.code = EVENT_EXIT, .pid = 10});
-    held_forget(held, &(struct event){.code = EVENT_CLOSE, .pid = 11, .fd = 4});
-    held_forget(held, &(struct event){.code = EVENT_OPEN, .pid = 11, .fd = 7});
-    held_forget(held, &(struct event){.code = EVENT_DUP, .pid = 11, .fd = 5, .origin = 3});
-    held_forget(held, &(struct event){.code = EVENT_FAIL, .pid = 11, .fd = -2});
-    held_forget(
-        held,
-        &(struct event){.code = EVENT_EXEC, .pid = 12, .ranges = ranges, .n_ranges = 2, .fd = -1});
-    held_forget(held, &(struct event){.code = EVENT_EXIT, .pid = 9});
+    return read_all(tree, 10, -1);
+}
+
+/* Shows it an event; what it gives then is in given. */
+static void meet(struct held_files *held, struct event event)
+{
+    given[0] = '\0';
+    held_meet(held, &event, note, NULL);
+}
+
+static void test_what_happened_before_the_reading(void **state)
+{
+    const struct fd_range ranges[] = {{0, 3}, {6, 4000000000u}};
+    struct held_files *held = read_three(*state);
+
+    meet(held, (struct event){.code = EVENT_EXIT, .pid = 10});
+    meet(held, (struct event){.code = EVENT_CLOSE, .pid = 11, .fd = 4});
+    meet(held, (struct event){.code = EVENT_OPEN, .pid = 11, .fd = 7});
+    meet(held, (struct event){.code = EVENT_DUP, .pid = 11, .fd = 5, .origin = 3});
+    meet(held, (struct event){.code = EVENT_FAIL, .pid = 11, .fd = -2});
+    meet(held,
+         (struct event){.code = EVENT_EXEC, .pid = 12, .ranges = ranges, .n_ranges = 2, .fd = -1});
+    meet(held, (struct event){.code = EVENT_EXIT, .pid = 9});
+    assert_string_equal(given, "");
     assert_given(held, "11/10 3 /f 0\n11/10 6 /f 0\n12/11 4 /f 0\n12/11 5 /f 0\n");
+    assert_given(held, "");
+    held_free(held);
+}
+
+static void test_what_happens_after_the_reading(void **state)
+{
+    struct held_files *held = read_three(*state);
+
+    meet(held, (struct event){.code = EVENT_CLOSE, .pid = 10, .fd = 7});
+    meet(held, (struct event){.code = EVENT_CLOSE, .pid = 10, .fd = 5, .mono_ns = UINT64_MAX});
+    assert_string_equal(given, "10/9 3 /f 0\n10/9 4 /f 0\n10/9 5 /f 0\n10/9 6 /f 0\n");
+    meet(held, (struct event){.code = EVENT_EXIT, .pid = 10, .mono_ns = UINT64_MAX});
+    assert_string_equal(given, "");
+    meet(held, (struct event){.code = EVENT_OPEN, .pid = 11, .fd = 4, .mono_ns = UINT64_MAX});
+    assert_string_equal(given, "11/10 3 /f 0\n11/10 5 /f 0\n11/10 6 /f 0\n11/10 7 /f 0\n");
+    meet(held, (struct event){.code = EVENT_EXIT, .pid = 12, .mono_ns = UINT64_MAX});
+    assert_string_equal(given,
+                        "12/11 3 /f 0\n12/11 4 /f 0\n12/11 5 /f 0\n12/11 6 /f 0\n12/11 7 /f 0\n");
+    assert_given(held, "");
     held_free(held);
 }
 
@@ -167,9 +197,13 @@ static void test_vanished(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_files_and_nothing_else),  TEST(test_descendants),
-        TEST(test_everything_but_itself),   TEST(test_as_its_root_sees_it),
-        TEST(test_what_happened_meanwhile), TEST(test_vanished),
+        TEST(test_files_and_nothing_else),
+        TEST(test_descendants),
+        TEST(test_everything_but_itself),
+        TEST(test_as_its_root_sees_it),
+        TEST(test_what_happened_before_the_reading),
+        TEST(test_what_happens_after_the_reading),
+        TEST(test_vanished),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

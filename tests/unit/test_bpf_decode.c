@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/bpf/decode.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+/* A record as it lies in the ring, of exactly its size, so that a sanitizer sees what is beyond. */
+struct sample {
+    struct record record;
+    char payload[PAYLOAD_BYTES + 8];
+};
+
+static struct decoder decoder = {.epoch_ns = 1000000000};
+static struct sample sample;
+static struct event event;
+
+static void begin(enum record_kind kind)
+{
+    memset(&sample, 0, sizeof(sample));
+    sample.record = (struct record){
+        .time = 5000, .pid = 10, .ppid = 9, .tid = 11, .fd = 3, .comm = "cat", .kind = kind};
+}
+
+static int decode(size_t size)
+{
+    void *exact = malloc(size);
+    int result;
+
+    memcpy(exact, &sample, size);
+    result = decode_record(&decoder, exact, size, &event);
+    if (result == 0)
+        assert_string_equal(event.comm, "cat");
+    event.comm = NULL;
+    free(exact);
+    return result;
+}
+
+/* walked: from its end to its beginning; rest: after it. */
+static const char *path_of(enum record_kind kind, int marks, const char *walked, const char *rest)
+{
+    begin(kind);
+    sample.record.marks = (__u8)marks;
+    sample.record.inode = 42;
+    sample.record.walked = (__u16)strlen(walked);
+    strcpy(sample.payload, walked);
+    strcat(sample.payload, rest);
+    assert_int_equal(decode(sizeof(struct record) + strlen(sample.payload)), 0);
+    assert_int_equal(event.path_len, strlen(event.path));
+    return event.path;
+}
+
+static void test_paths(void **state)
+{
+    (void)state;
+    assert_string_equal(path_of(RECORD_OPEN, 0, "hosts/etc/", ""), "/etc/hosts");
+    assert_string_equal(path_of(RECORD_OPEN, 0, "", ""), "/");
+    assert_string_equal(path_of(RECORD_OPEN, 0, "f (deleted)/tmp/", ""), "/tmp/f (deleted)");
+    assert_string_equal(path_of(RECORD_OPEN, MARK_CUT, "c/b/", ""), ".../b/c");
+    assert_string_equal(path_of(RECORD_OPEN, MARK_INODE, "", "pipe"), "pipe:[42]");
+    assert_string_equal(path_of(RECORD_OPEN, 0, "", "/memfd:m (deleted)"), "/memfd:m (deleted)");
+}
+
+static void test_names_as_they_were_given(void **state)
+{
+    (void)state;
+    assert_string_equal(path_of(RECORD_FAIL, 0, "", "/etc/none"), "/etc/none");
+    assert_string_equal(path_of(RECORD_FAIL, 0, "b/a/", "../none"), "/a/b/../none");
+    assert_string_equal(path_of(RECORD_FAIL, 0, "", "none"), "/none");
+    assert_string_equal(path_of(RECORD_FAIL, 0, "b/a/", ""), "/a/b");
+    assert_string_equal(path_of(RECORD_FAIL, MARK_NONE, "", ""), "");
+}
+
+static void test_longest_path(void **state)
+{
+    (void)state;
+    begin(RECORD_FAIL);
+    memset(sample.payload, 'x', PAYLOAD_BYTES);
+    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES), 0);
+    assert_int_equal(event.path_len, PAYLOAD_BYTES + 1);
+    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES + 1), -EBADMSG);
+}
+
+static void test_common_members(void **state)
+{
+    (void)state;
+    begin(RECORD_CLOSE);
+    assert_int_equal(decode(RECORD_UNTIL(kind)), 0);
+    assert_int_equal(event.code, EVENT_CLOSE);
+    assert_int_equal(event.reason, REASON_CLOSE);
+    assert_int_equal(event.pid, 10);
+    assert_int_equal(event.ppid, 9);
+    assert_int_equal(event.tid, 11);
+    assert_int_equal(event.fd, 3);
+    assert_int_equal(event.mono_ns, 5000);
+    assert_int_equal(event.date_us, 1000005);
+    begin(RECORD_DUP2);
+    sample.record.origin = 7;
+    assert_int_equal(decode(RECORD_UNTIL(origin)), 0);
+    assert_int_equal(event.reason, REASON_DUP2);
+    assert_int_equal(event.origin, 7);
+}
+
+static int mode_of(__u32 flags)
+{
+    begin(RECORD_OPEN);
+    sample.record.flags = flags;
+    sample.record.mode = 0100644;
+    assert_int_equal(decode(sizeof(struct record)), 0);
+    assert_int_equal(event.flags, flags);
+    return event.mode;
+}
+
+static void test_mode(void **state)
+{
+    (void)state;
+    assert_int_equal(mode_of(O_RDWR | O_CREAT), 0644);
+    assert_int_equal(mode_of(O_RDWR | O_TMPFILE), 0644);
+    assert_int_equal(mode_of(O_RDONLY | O_DIRECTORY), EVENT_NO_MODE);
+}
+
+static int error_of(int fd)
+{
+    begin(RECORD_FAIL);
+    sample.record.fd = fd;
+    assert_int_equal(decode(sizeof(struct record)), 0);
+    return event.fd;
+}
+
+static void test_an_interrupted_open_failed_with_eintr(void **state)
+{
+    (void)state;
+    assert_int_equal(error_of(-ENOENT), -ENOENT);
+    assert_int_equal(error_of(-511), -511);
+    assert_int_equal(error_of(-512), -EINTR);
+    assert_int_equal(error_of(-516), -EINTR);
+    assert_int_equal(error_of(-517), -517);
+}
+
+static void assert_range(size_t index, unsigned int first, unsigned int last)
+{
+    assert_true(index < event.n_ranges);
+    assert_int_equal(event.ranges[index].first, first);
+    assert_int_equal(event.ranges[index].last, last);
+}
+
+/* What is open are 0, 1, 2, 5 and 15. */
+static void test_exec_closes_what_is_not_open(void **state)
+{
+    (void)state;
+    begin(RECORD_EXEC);
+    sample.record.last = ~0u;
+    memcpy(sample.payload, "\x27\x80", 2);
+    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_int_equal(event.code, EVENT_EXEC);
+    assert_int_equal(event.n_ranges, 3);
+    assert_range(0, 3, 4);
+    assert_range(1, 6, 14);
+    assert_range(2, 16, ~0u);
+    memcpy(sample.payload, "\x27\x00", 2);
+    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_int_equal(event.n_ranges, 2);
+    assert_range(1, 6, ~0u);
+    sample.record.first = 65536;
+    sample.record.last = 65551;
+    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_range(0, 65539, 65540);
+    assert_range(1, 65542, 65551);
+}
+
+/* Every other one open: the most ranges there can be. */
+static void test_most_ranges(void **state)
+{
+    (void)state;
+    begin(RECORD_EXEC);
+    sample.record.last = ~0u;
+    memset(sample.payload, 0xaa, PAYLOAD_BYTES);
+    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES), 0);
+    assert_int_equal(event.n_ranges, BITMAP_FDS / 2 + 1);
+    assert_range(BITMAP_FDS / 2, BITMAP_FDS, ~0u);
+}
+
+static void test_close_range(void **state)
+{
+    (void)state;
+    begin(RECORD_CLOSE_RANGE);
+    sample.record.first = 3;
+    sample.record.last = ~0u;
+    assert_int_equal(decode(RECORD_UNTIL(last)), 0);
+    assert_int_equal(event.reason, REASON_CLOSE_RANGE);
+    assert_int_equal(event.n_ranges, 1);
+    assert_range(0, 3, ~0u);
+}
+
+static void test_what_is_no_record(void **state)
+{
+    (void)state;
+    begin(RECORD_OPEN);
+    assert_int_equal(decode(sizeof(struct record) - 1), -EBADMSG);
+    sample.record.walked = 1;
+    assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
+    begin(RECORD_CLOSE);
+    assert_int_equal(decode(RECORD_UNTIL(kind) - 1), -EBADMSG);
+    begin(RECORD_EXIT + 1);
+    assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_names_as_they_were_given),
+        cmocka_unit_test(test_longest_path),
+        cmocka_unit_test(test_common_members),
+        cmocka_unit_test(test_mode),
+        cmocka_unit_test(test_an_interrupted_open_failed_with_eintr),
+        cmocka_unit_test(test_exec_closes_what_is_not_open),
+        cmocka_unit_test(test_most_ranges),
+        cmocka_unit_test(test_close_range),
+        cmocka_unit_test(test_what_is_no_record),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

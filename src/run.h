@@ -6,12 +6,17 @@
  *   STARTING   engine watches                 targets are watched, the command let go; WATCHING
  *   WATCHING   engine idle, duration over,    the engine is asked to end; STOPPING
  *              signal, reader gone, error
- *   any        second signal                  what was started is ended at once; DONE
+ *   any        second signal                  the engine is ended at once; DONE
  *   STOPPING   engine done                    its last records are written; DRAINING
  *   DRAINING   nothing waits to be written    DONE
  *
- * With "-- COMMAND" the first signal is the command's (it is passed on where it came to filemon
- * alone), and the watch ends with the command.
+ * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon alone),
+ * and the watch ends with the command, whose status is waited for.  A command that is not ended by
+ * the first goes on without us after the second.
+ *
+ * Memory does not grow with what comes: while more than OUTPUT_HIGH_WATER waits for the reader of
+ * the output, the engine is not read.  Below 32 MB, the tests say; but the ledger holds a record of
+ * each descriptor that is open.
  */
 #ifndef FILEMON_RUN_H
 #define FILEMON_RUN_H

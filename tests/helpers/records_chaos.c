@@ -56,6 +56,7 @@ struct process {
     struct held held[FDS];
     struct queue queue[FDS], failures[QUEUES], afloat;
     uint64_t last;
+    bool executing; /* and nobody knows how far it came */
     size_t faults;
 };
 
@@ -163,6 +164,8 @@ static void lose(struct process *process, int fd, const struct chaos_entry *entr
         return;
     closing = demand(held->unsure ? NULL : entry, "close", fd, held->opening->path);
     closing->reasons = how | held->also;
+    if (process->executing && held->cloexec && entry == NULL)
+        closing->reasons |= BY_EXEC;
     closing->opening = held->opening;
     closing->maybe = held->opening->maybe;
     if (held->unsure || entry == NULL)
@@ -190,13 +193,19 @@ static void lose_or_doubt(struct process *process, int fd, const struct chaos_en
         doubt(process, fd, entry, how);
 }
 
+/* The number is free, then: whatever was to close it did. */
+static void vacate(struct process *process, int fd)
+{
+    if (process->held[fd].opening != NULL && !process->held[fd].unsure)
+        fault(process, "the journal itself makes no sense");
+    lose(process, fd, NULL, 0);
+}
+
 static void gain(struct process *process, struct demand *opening, bool cloexec)
 {
     struct held *held = &process->held[opening->fd];
 
-    if (held->opening != NULL && !held->unsure)
-        fault(process, "the journal itself makes no sense");
-    lose(process, opening->fd, NULL, 0);
+    vacate(process, opening->fd);
     push(&process->queue[opening->fd], opening);
     *held = (struct held){.opening = opening, .cloexec = cloexec};
 }
@@ -222,11 +231,13 @@ static struct demand *copy(const struct process *process, const struct chaos_ent
 
 static void take_dup(struct process *process, const struct chaos_entry *entry)
 {
-    if (process->held[entry->fd].opening == NULL)
-        return;
-    if (entry->end == 0)
+    bool known = process->held[entry->fd].opening != NULL;
+
+    if (known && entry->end == 0)
         push(&process->afloat, copy(process, entry, -1));
-    else if (entry->result >= 0)
+    else if (!known && entry->end != 0 && entry->result >= 0)
+        vacate(process, entry->result);
+    else if (known && entry->result >= 0)
         gain(process, copy(process, entry, entry->result), entry->flags & O_CLOEXEC);
 }
 
@@ -269,6 +280,7 @@ static void take_cloexec(struct process *process, const struct chaos_entry *entr
 
 static void take_executed(struct process *process, const struct chaos_entry *entry)
 {
+    process->executing = false;
     for (int fd = 0; fd < FDS; fd++) {
         struct held *held = &process->held[fd];
         if (!held->unsure)
@@ -277,15 +289,6 @@ static void take_executed(struct process *process, const struct chaos_entry *ent
             held->also |= BY_EXEC;
         else if (held->cloexec)
             lose(process, fd, entry, BY_EXEC);
-    }
-}
-
-/* If nothing comes after it, the process was ended in the middle of it. */
-static void take_exec(struct process *process, const struct chaos_entry *entry)
-{
-    for (int fd = 0; fd < FDS && entry->end == 0; fd++) {
-        if (process->held[fd].cloexec)
-            process->held[fd].also |= BY_EXEC;
     }
 }
 
@@ -311,9 +314,10 @@ static void take_begin(struct process *process, const struct chaos_entry *entry)
         break;
     case CHAOS_START:
         end_process(process);
+        process->executing = false;
         break;
-    case CHAOS_EXEC:
-        take_exec(process, entry);
+    case CHAOS_EXEC: /* if nothing comes after it, the process was ended in the middle of it */
+        process->executing = process->executing || entry->end == 0;
         break;
     case CHAOS_EXECUTED:
         take_executed(process, entry);
@@ -328,6 +332,10 @@ static void take_end(struct process *process, const struct chaos_entry *entry)
     switch (entry->kind) {
     case CHAOS_OPEN:
         take_open(process, entry);
+        break;
+    case CHAOS_GET:
+        if (entry->end != 0 && entry->result >= 0)
+            vacate(process, entry->result);
         break;
     case CHAOS_DUP:
         take_dup(process, entry);

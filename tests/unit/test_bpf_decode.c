@@ -167,6 +167,9 @@ static void test_exec_closes_what_is_not_open(void **state)
     assert_int_equal(decode(sizeof(struct record) + 2), 0);
     assert_int_equal(event.n_ranges, 2);
     assert_range(1, 6, ~0u);
+    sample.record.last = 16;
+    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_range(1, 6, 16);
     sample.record.first = 65536;
     sample.record.last = 65551;
     assert_int_equal(decode(sizeof(struct record) + 2), 0);

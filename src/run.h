@@ -10,9 +10,9 @@
  *   STOPPING   engine done                    its last records are written; DRAINING
  *   DRAINING   nothing waits to be written    DONE
  *
- * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon alone),
- * and the watch ends with the command, whose status is waited for.  A command that is not ended by
- * the first goes on without us after the second.
+ * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon
+ * alone), and the watch ends with the command, whose status is waited for.  A command that is not
+ * ended by the first goes on without us after the second.
  *
  * Memory does not grow with what comes: while more than OUTPUT_HIGH_WATER waits for the reader of
  * the output, the engine is not read.  Below 32 MB, the tests say; but the ledger holds a record of

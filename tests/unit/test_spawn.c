@@ -34,6 +34,8 @@ static void make_file(const char *name, const char *text, mode_t mode)
 static int begin(void **state)
 {
     (void)state;
+    for (int i = 1; i < 32; i++)
+        signal(i, SIG_DFL); /* as nohup(1) or a shell's background may not have left it */
     if (!mkdtemp(dir) || chdir(dir) != 0)
         return -1;
     make_file("program", "#!/bin/sh\necho \"$@\"\n", 0755);
@@ -171,7 +173,9 @@ static void directory(void **state)
     assert_output((struct spawn){.argv = ARGV("./program"), .dir = "sub"}, "of sub\n");
 }
 
-#define SHOW_SIGNALS "grep -E '^Sig(Blk|Ign)' /proc/self/status | cut -f 2 | tr '\\n' ' '"
+/* Of what is ignored the first 16 signals: make(1) leaves two of glibc's own, 32 and 33, so. */
+#define SHOW_SIGNALS                                                                               \
+    "sed -nE 's/^SigBlk:.(.*)/\\1/p; s/^SigIgn:.*(.{4})$/\\1/p' /proc/self/status | tr '\\n' ' '"
 
 /* Nothing is blocked; what is ignored stays so, but those that a group is asked to end by. */
 static void signals(void **state)
@@ -181,16 +185,14 @@ static void signals(void **state)
     (void)state;
     sigfillset(&all);
     sigprocmask(SIG_BLOCK, &all, &before);
-    assert_output((struct spawn){.argv = SHELL(SHOW_SIGNALS)},
-                  "0000000000000000 0000000000000000 ");
+    assert_output((struct spawn){.argv = SHELL(SHOW_SIGNALS)}, "0000000000000000 0000 ");
     signal(SIGHUP, SIG_IGN);
     signal(SIGINT, SIG_IGN);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGTERM, SIG_IGN);
-    assert_output((struct spawn){.argv = SHELL(SHOW_SIGNALS)},
-                  "0000000000000000 0000000000005003 ");
+    assert_output((struct spawn){.argv = SHELL(SHOW_SIGNALS)}, "0000000000000000 5003 ");
     assert_output((struct spawn){.argv = SHELL(SHOW_SIGNALS), .group = true},
-                  "0000000000000000 0000000000001001 ");
+                  "0000000000000000 1001 ");
     signal(SIGHUP, SIG_DFL);
     signal(SIGINT, SIG_DFL);
     signal(SIGPIPE, SIG_DFL);

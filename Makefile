@@ -16,6 +16,9 @@ PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man/man8
 DATADIR = $(PREFIX)/share/filemon
+BASHDIR = $(PREFIX)/share/bash-completion/completions
+ZSHDIR = $(PREFIX)/share/zsh/site-functions
+UNITDIR = $(PREFIX)/lib/systemd/system
 
 CC ?= cc
 CFLAGS ?= -O2 -g
@@ -41,7 +44,8 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
-packages_check := libcmocka-dev libjansson-dev jq
+packages_check := libcmocka-dev libjansson-dev jq logrotate zsh
+packages_live := strace systemd rsyslog iproute2
 packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
 
@@ -152,7 +156,7 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 
 # The parts that sanitizers have something to say about, or all.
 parts := unit cli $(if $(SANITIZE),,records docs lint live chaos vm)
-packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_vm))
+packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.
 .PHONY: deps check bench demo
@@ -194,9 +198,14 @@ install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
 	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/filemon.8
 	install -D -m 644 stap/monitorFicheros.stp $(DESTDIR)$(DATADIR)/monitorFicheros.stp
+	install -D -m 644 src/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
+	install -D -m 644 src/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
+	install -D -m 644 src/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service
+	sed -i 's#@BINDIR@#$(BINDIR)#' $(DESTDIR)$(UNITDIR)/filemon@.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/filemon $(DESTDIR)$(MANDIR)/filemon.8
+	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
 	rm -rf $(DESTDIR)$(DATADIR)
 
 .PHONY: clean

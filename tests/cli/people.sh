@@ -107,3 +107,39 @@ END
     finish
     [ "$status" -eq 0 ]
 }
+
+# logrotate takes the file away while records come, and tells filemon: each record is in one of the
+# two files, whole, and the new one is from after the rotation.
+test_logrotate_takes_the_file() {
+    for fd in $(seq 3 500); do open_line 7 "$fd" /etc/hosts; done > standin/lines
+    for fd in $(seq 501 1000); do open_line 7 "$fd" /etc/hosts; done > standin/more
+    prepared
+    watches <<'END'
+send lines
+await rotated
+send more
+wait
+END
+    start -n nothing-of-that-name -o log.json
+    wait_until grep -q '"descriptor":500,' log.json
+    cat > logrotate.conf <<END
+$PWD/log.json {
+    rotate 2
+    missingok
+    su $(id -un) $(id -gn)
+    postrotate
+        kill -HUP $pid
+    endscript
+}
+END
+    chmod 644 logrotate.conf
+    PATH=$PATH:/usr/sbin logrotate -f -s logrotate.state logrotate.conf
+    wait_until [ -e log.json ]
+    touch standin/rotated
+    wait_until grep -q '"descriptor":1000,' log.json
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    jq -s -e 'map(.descriptor) == [range(3; 501)]' log.json.1 > /dev/null
+    jq -s -e 'map(.descriptor) == [range(501; 1001)]' log.json > /dev/null
+}

@@ -1,0 +1,79 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion of filemon's arguments for bash.  Options, and the words that some take, are those of
+# "filemon --help".  Names of processes are whatever their owners chose: nothing here evaluates one.
+
+# Words, one a line, that begin with what stands there, quoted for the shell; before each a prefix.
+_filemon_offer() { # BEGINNING PREFIX
+    local word
+    while IFS= read -r word; do
+        [[ $word == "$1"* && $word != *[[:cntrl:]]* ]] && COMPREPLY+=("$2$(printf %q "$word")")
+    done
+}
+
+# Kernel threads have no arguments; nothing is reported of them.
+_filemon_processes() { # pid or comm
+    local dir word
+    for dir in /proc/[0-9]*; do
+        { IFS= read -r -d '' word <"$dir/cmdline"; } 2>/dev/null || continue
+        if [[ $1 == pid ]]; then
+            echo "${dir##*/}"
+        else
+            { IFS= read -r word <"$dir/comm" && printf '%s\n' "$word"; } 2>/dev/null
+        fi
+    done | sort -u
+}
+
+_filemon_files() { # f or d, BEGINNING
+    mapfile -t COMPREPLY < <(compgen "-$1" -- "$2")
+    compopt -o filenames 2>/dev/null # bash then quotes them
+}
+
+# After "--" stands a command, and then its own arguments.
+_filemon_command() { # WHERE BEGINNING
+    if declare -F _command_offset >/dev/null; then
+        _command_offset "$1"
+    elif ((COMP_CWORD == $1)); then
+        mapfile -t COMPREPLY < <(compgen -c -- "$2")
+    else
+        _filemon_files f "$2"
+    fi
+}
+
+# The words that an option takes: -f, --format json|text|csv.
+_filemon_choices() { # PROGRAM OPTION
+    "$1" --help 2>/dev/null | grep -E -e "^ .*$2[, ]" | grep -oE '[a-z]+(\|[a-z]+)+' | tr '|' '\n'
+}
+
+_filemon() {
+    local program=$1 current=$2 before=$3 i list
+    COMPREPLY=()
+    for ((i = 1; i < COMP_CWORD; i++)); do
+        if [[ ${COMP_WORDS[i]} == -- ]]; then
+            _filemon_command $((i + 1)) "$current"
+            return
+        fi
+    done
+    case $before in
+    -p | --pid)
+        list=${current%"${current##*,}"}
+        _filemon_offer "${current##*,}" "$list" < <(_filemon_processes pid)
+        ;;
+    -n | --name) _filemon_offer "$current" '' < <(_filemon_processes comm) ;;
+    -e | --engine | -f | --format)
+        _filemon_offer "$current" '' < <(_filemon_choices "$program" "$before")
+        ;;
+    -d | --duration | -D | --depth | --kernel) ;;
+    --module-dir) _filemon_files d "$current" ;;
+    *)
+        if [[ $current == -* ]]; then
+            _filemon_offer "$current" '' < <("$program" --help 2>/dev/null |
+                grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*')
+        else
+            _filemon_files f "$current"
+        fi
+        ;;
+    esac
+}
+
+complete -F _filemon filemon

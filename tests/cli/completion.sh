@@ -1,0 +1,138 @@
+# shellcheck shell=sh disable=SC2016,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Completion, by the shells themselves.
+
+completions=$(dirname "$CLI")/../src/completion
+
+# What bash offers for the last word, a line each.
+bash_offers() { # WORD...
+    PATH=${FILEMON%/*}:$PATH bash -c '. "$0/filemon.bash"
+        COMP_WORDS=(filemon "$@") COMP_CWORD=$#
+        _filemon filemon "${@: -1}" "${COMP_WORDS[COMP_CWORD - 1]}"
+        ((${#COMPREPLY[@]} == 0)) || printf "%s\n" "${COMPREPLY[@]}"' "$completions" "$@" > offers
+}
+
+offers_are() { # LINE...
+    printf '%s\n' "$@" | diff -u - offers
+}
+
+# All options that there are, sorted.
+options_of_help() {
+    "$FILEMON" --help | grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*' | sort
+}
+
+test_bash_offers_every_option() {
+    bash_offers -
+    sort offers > sorted
+    options_of_help | diff -u - sorted
+    [ "$(wc -l < offers)" -gt 35 ]
+    bash_offers --mod
+    offers_are --module-dir
+    bash_offers -n x --ver
+    offers_are --verbose --version
+}
+
+test_bash_offers_what_an_option_takes() {
+    bash_offers -f ''
+    offers_are json text csv
+    bash_offers --engine b
+    offers_are bpf
+    mkdir logs
+    touch logfile
+    bash_offers --module-dir lo
+    offers_are logs
+    bash_offers -o lo
+    sort offers > sorted && mv sorted offers
+    offers_are logfile logs
+    bash_offers -d ''
+    [ ! -s offers ]
+}
+
+# As many processes as there are names; their comms are these.
+sleepers() { # NAME...
+    children=
+    for name; do
+        ln -sf "$(command -v sleep)" "$name"
+        "./$name" 1000 & children="$children $!"
+        wait_until grep -qxF -e "$name" "/proc/$!/comm"
+    done
+}
+
+test_bash_offers_names_and_pids() {
+    sleepers fm-one fm-two 'fm-a b'
+    bash_offers -n fm-
+    offers_are 'fm-a\ b' fm-one fm-two
+    bash_offers --name fm-o
+    offers_are fm-one
+    one=${children# } one=${one%% *}
+    bash_offers -p "$one"
+    grep -qx "$one" offers
+    bash_offers -p "1,$one"
+    grep -qx "1,$one" offers
+    # shellcheck disable=SC2086 # several
+    kill $children
+}
+
+test_no_name_of_a_process_is_evaluated() {
+    sleepers 'evil$(touch x)' 'evil`touch y`' 'evil;touch z' "evil'\"*"
+    bash_offers -n evil
+    [ ! -e x ]
+    [ ! -e y ]
+    [ ! -e z ]
+    [ "$(wc -l < offers)" -eq 4 ]
+    # What is offered is what the shell takes for the name.
+    while read -r offer; do eval "printf '%s\n' $offer"; done < offers > taken
+    [ ! -e x ]
+    [ ! -e y ]
+    [ ! -e z ]
+    sort taken > sorted
+    printf '%s\n' 'evil$(touch x)' 'evil`touch y`' 'evil;touch z' "evil'\"*" | sort | diff -u - sorted
+    # shellcheck disable=SC2086 # several
+    kill $children
+}
+
+test_bash_offers_commands_after_the_dashes() {
+    bash_offers -x /etc -- getco
+    grep -qx getconf offers
+    touch argument
+    bash_offers -- ls --color arg
+    offers_are argument
+}
+
+# What zsh makes of a line and TAB; from a terminal, for there is no other way.
+zsh_completes() { # LINE
+    cat > driver <<'END'
+zmodload zsh/zpty
+zpty shell zsh -f -i
+zpty -w shell "PS1='prompt> '; fpath=($1 \$fpath); autoload -Uz compinit; compinit -D -u; zstyle ':completion:*' menu no; unsetopt zle_bracketed_paste; bindkey '^Q' accept-line; result() { print -r -- \"<\$BUFFER>\"; }; zle -N result; bindkey '^X' result; print rea''dy"
+zpty -r shell line '*ready*'
+zpty -w -n shell "$2"$'\t'
+zpty -w -n shell $'\x18'
+zpty -r shell line '*<*>*'
+print -r -- "${${line##*<}%%>*}"
+zpty -d shell
+END
+    PATH=${FILEMON%/*}:$PATH zsh -f driver "$completions" "$1" > completed
+    cat completed
+}
+
+test_zsh_knows_every_option() {
+    grep -oE -e "(^|[ {,'])--?[A-Za-z][a-z-]*" "$completions/_filemon" | grep -oE -e '--?[A-Za-z].*' |
+        sort -u > found
+    options_of_help > expected
+    # -- of its own functions are no options.
+    grep -vxE -e '-(a|s|r|d|aU|P)' found > without
+    grep -vxE -e '-(a|s|r|d|aU|P)' expected | diff -u - without
+}
+
+test_zsh_completes() {
+    [ "$(zsh_completes 'filemon --mod')" = 'filemon --module-dir=' ]
+    [ "$(zsh_completes 'filemon -f te')" = 'filemon -f text ' ]
+    sleepers 'fm-one' 'fq$(touch x)'
+    [ "$(zsh_completes 'filemon -n fm-o')" = 'filemon -n fm-one ' ]
+    [ "$(zsh_completes 'filemon -n fq')" = 'filemon -n fq\$\(touch\ x\) ' ]
+    [ ! -e x ]
+    # shellcheck disable=SC2086 # several
+    kill $children
+    [ "$(zsh_completes 'filemon /etc -- getcon')" = 'filemon /etc -- getconf ' ]
+}

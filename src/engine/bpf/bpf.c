@@ -44,7 +44,7 @@ struct engine {
     struct bpf_link *links[LINKS];
     struct ring_buffer *ring;
     int wakeups; /* epoll, edge-triggered: what is in the ring below the mark wakes nobody */
-    enum engine_state state;
+    bool asked;  /* dispatch() has been called: it is known that we watch */
     bool end_when_idle;
     bool marked; /* what the ring holds now comes before the mark */
     bool more;   /* the ring had more than a batch */
@@ -217,6 +217,11 @@ static int attach(struct engine *engine)
     return result < 0 ? fail(result, "attaching the eBPF program") : 0;
 }
 
+static bool is_attached(const struct engine *engine)
+{
+    return engine->links[LEAVE] != NULL;
+}
+
 static void detach(struct engine *engine)
 {
     for (int i = 0; i < LINKS; i++) {
@@ -269,12 +274,11 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->config = *config;
     engine->sink = *sink;
     engine->wakeups = -1;
-    engine->state = config->prepare ? ENGINE_DONE : ENGINE_WATCHING;
     libbpf_set_print(print_message);
     result = load(engine);
     if (result == 0)
         result = open_ring(engine);
-    if (result == 0 && engine->state == ENGINE_WATCHING)
+    if (result == 0 && !config->prepare)
         result = attach(engine);
     if (result < 0) {
         bpf_close(engine);
@@ -365,7 +369,7 @@ static int bpf_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FD
 
 static int bpf_timeout(struct engine *engine)
 {
-    return engine->more || engine->state == ENGINE_DONE ? 0 : TIMER_MS;
+    return engine->more || !engine->asked || !is_attached(engine) ? 0 : TIMER_MS;
 }
 
 static void give_mark(struct engine *engine)
@@ -390,13 +394,14 @@ static int bpf_dispatch(struct engine *engine)
     if (result < 0)
         return fail(result, "the ring buffer");
     report_lost(engine);
+    engine->asked = true;
     if (engine->more)
         return ENGINE_WATCHING;
     give_mark(engine);
     data->reader_asleep = 1;
-    if (!engine->links[LEAVE])
-        engine->state = ENGINE_DONE;
-    return engine->state == ENGINE_WATCHING && idle ? ENGINE_IDLE : (int)engine->state;
+    if (!is_attached(engine))
+        return ENGINE_DONE;
+    return idle ? ENGINE_IDLE : ENGINE_WATCHING;
 }
 
 /* ---- Targets ----------------------------------------------------------------------------------

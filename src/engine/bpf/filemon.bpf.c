@@ -41,7 +41,7 @@ static __always_inline void deliver_path(__u32 tgid, struct scratch *s)
 }
 
 /* Components looked at in one turn, and turns for the most there can be. */
-#define COMPONENTS 8
+#define COMPONENTS 16
 #define COMPONENT_TURNS (MAX_COMPONENTS / COMPONENTS)
 
 /*
@@ -119,7 +119,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
         return;
     }
     s->unlinked = is_unlinked(s);
-    walk(s);
+    walk();
     s->record.walked = s->length;
     if (filter(s))
         deliver_path(task->tgid, s);
@@ -140,31 +140,24 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     else
         walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
     s->unlinked = is_unlinked(s);
-    walk(s);
+    walk();
 }
 
-/* What the call was asked for: the name, and where it starts from. */
-struct request {
-    int dirfd;
-    const char *name;
-    __u64 flags, mode;
-};
-
-static __always_inline void open_failed(struct task_struct *task, struct scratch *s,
-                                        const struct request *request)
+static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
 {
+    const char *name = s->request.name;
     char first = '\0';
     __u64 at;
     long size;
 
     s->length = 0;
-    if (bpf_probe_read_user(&first, 1, request->name) < 0 && request->name != NO_NAME)
+    if (bpf_probe_read_user(&first, 1, name) < 0 && name != NO_NAME)
         s->record.marks |= MARK_NONE;
     else if (first != '/')
-        walk_directory(task, s, request->dirfd);
+        walk_directory(task, s, s->request.dirfd);
     at = bounded(s->length, PATH_BYTES);
     s->record.walked = at;
-    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, request->name);
+    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
     if (size > 0)
         s->length = at + size - 1;
     deliver_path(task->tgid, s);
@@ -175,21 +168,21 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
 static __always_inline void read_request(enum call call, const __u64 args[4],
                                          struct request *request)
 {
-    *request = (struct request){AT_FDCWD, (void *)args[0], args[1], args[2]};
+    *request = (struct request){(void *)args[0], AT_FDCWD, args[1], args[2]};
     switch (call) {
     case CALL_CREAT:
         request->flags = O_CREAT_WRONLY_TRUNC;
         request->mode = args[1];
         break;
     case CALL_OPENAT:
-        *request = (struct request){args[0], (void *)args[1], args[2], args[3]};
+        *request = (struct request){(void *)args[1], args[0], args[2], args[3]};
         break;
     case CALL_OPENAT2: /* struct open_how begins with flags and mode */
-        *request = (struct request){args[0], (void *)args[1], 0, 0};
+        *request = (struct request){(void *)args[1], args[0], 0, 0};
         bpf_probe_read_user(&request->flags, 2 * sizeof(__u64), (void *)args[2]);
         break;
     case CALL_OPEN_BY_HANDLE_AT: /* has no name */
-        *request = (struct request){args[0], NO_NAME, args[2], 0};
+        *request = (struct request){NO_NAME, args[0], args[2], 0};
         break;
     default:
         break;
@@ -200,17 +193,16 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
                                     int result)
 {
     struct scratch *s = get_scratch();
-    struct request request;
 
     if (!s || (result < 0 && !report_failed) || !is_watched(task->tgid))
         return;
-    read_request(call, args, &request);
+    read_request(call, args, &s->request);
     begin_record(task, &s->record, result < 0 ? RECORD_FAIL : RECORD_OPEN, result);
-    s->record.flags = request.flags;
-    s->record.mode = request.mode;
+    s->record.flags = s->request.flags;
+    s->record.mode = s->request.mode;
     s->record.walked = 0;
     if (result < 0)
-        open_failed(task, s, &request);
+        open_failed(task, s);
     else
         open_succeeded(task, s);
 }
@@ -456,7 +448,7 @@ static __always_inline bool is_executable(struct task_struct *task, struct scrat
 {
     walk_file(task, s, task->mm->exe_file);
     s->unlinked = false;
-    walk(s);
+    walk();
     s->taken = s->length;
     s->wanted = false;
     for (int i = 0; i < COMPONENT_TURNS; i++)

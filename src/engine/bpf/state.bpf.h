@@ -100,10 +100,19 @@ struct {
 /* More components than a path of PATH_BYTES can have. */
 #define MAX_COMPONENTS (PATH_BYTES / 2)
 
+/* What an open was asked for: the name, and where it starts from. */
+struct request {
+    const char *name;
+    int dirfd;
+    __u64 flags, mode;
+};
+
 /* The work on one path: too large for the stack. */
 struct scratch {
     struct record record;
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
+
+    struct request request;
 
     /* The walk, which writes its components into the payload, the last one first. */
     struct dentry *dentry, *root_dentry, *mount_root;

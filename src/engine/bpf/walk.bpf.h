@@ -162,12 +162,17 @@ TURN bool walk_on(void)
     return false;
 }
 
-static __always_inline void walk(struct scratch *s)
+/* All of them; what is still to be walked then has been cut off. */
+TURN int walk(void)
 {
+    struct scratch *s = get_scratch();
+
     for (int i = 0; i < WALK_TURNS; i++)
         if (walk_on())
-            return;
-    s->record.marks |= MARK_CUT;
+            return 0;
+    if (s)
+        s->record.marks |= MARK_CUT;
+    return 0;
 }
 
 /* A component, counted from the last, as the name in s->key; false: it is too long. */

@@ -17,6 +17,7 @@
 #include "diag.h"
 #include "engine/stap/script.h"
 #include "engine/stap/system.h"
+#include "text.h"
 
 /*
  * The flags that every module is built with.  No overload check: it would end the watch of a busy
@@ -127,6 +128,36 @@ static void find_version(struct module *module)
     if (readlink(link, module->version, sizeof(module->version) - 1) > 0)
         return;
     ask_version(module->version, sizeof(module->version));
+}
+
+/* Kept in the same way. */
+static int seconds_link(char link[static PATH_MAX], const struct module *module)
+{
+    return compose(link, PATH_MAX, "%s/seconds", module->top);
+}
+
+int module_last_seconds(const struct module *module)
+{
+    char link[PATH_MAX], text[16];
+    int64_t seconds;
+    ssize_t size;
+
+    if (seconds_link(link, module) < 0)
+        return -1;
+    size = readlink(link, text, sizeof(text));
+    if (size < 0 || text_number(text, (size_t)size, 0, INT_MAX, &seconds) < 0)
+        return -1;
+    return (int)seconds;
+}
+
+void module_remember_seconds(const struct module *module, int seconds)
+{
+    char link[PATH_MAX], text[16];
+
+    snprintf(text, sizeof(text), "%d", seconds);
+    if (seconds_link(link, module) < 0 || (unlink(link) < 0 && errno != ENOENT) ||
+        symlink(text, link) < 0)
+        diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno));
 }
 
 static int find_top(char *dir, size_t size, const char *given)

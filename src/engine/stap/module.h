@@ -41,6 +41,11 @@ int module_identify(struct module *module, const struct engine_config *config);
  */
 int module_find(struct module *module);
 
+/* How many seconds the last build in MODULE_DIR took, whatever it was for, so that people know how
+ * long to wait; -1: not known. */
+int module_last_seconds(const struct module *module);
+void module_remember_seconds(const struct module *module, int seconds);
+
 /* A build that is going on; everything it makes lies in one directory of its own. */
 struct module_build {
     const struct module *module;

@@ -425,11 +425,31 @@ static int dispatch_run(struct engine *engine)
 /* ---- Building it ------------------------------------------------------------------------------
  */
 
+#define LAST_TIME_SIZE 48
+
+/* " (last time it took 21 s)"; nothing the first time. */
+static const char *last_time(const struct engine *engine, char text[static LAST_TIME_SIZE])
+{
+    int seconds = module_last_seconds(&engine->module);
+
+    text[0] = '\0';
+    if (seconds >= 0)
+        snprintf(text, LAST_TIME_SIZE, " (last time it took %d s)", seconds);
+    return text;
+}
+
+static int seconds_gone(const struct engine *engine)
+{
+    return (int)((now_ms() - engine->started) / 1000);
+}
+
 static void show_progress(const struct engine *engine)
 {
-    diag_progress("building the probe module for kernel %s: pass %d of 4, %d s",
-                  engine->module.release, engine->build.pass,
-                  (int)((now_ms() - engine->started) / 1000));
+    char last[LAST_TIME_SIZE];
+
+    diag_progress("building the probe module for kernel %s: pass %d of 4, %d s%s",
+                  engine->module.release, engine->build.pass, seconds_gone(engine),
+                  last_time(engine, last));
 }
 
 static int built(struct engine *engine)
@@ -437,6 +457,7 @@ static int built(struct engine *engine)
     diag_progress(NULL);
     diag(DIAG_INFO, "the module is built (%.1f s) and kept: %s",
          (double)(now_ms() - engine->started) / 1000, engine->module.path);
+    module_remember_seconds(&engine->module, seconds_gone(engine));
     module_build_end(&engine->build);
     if (!engine->config->prepare)
         return start_run(engine);
@@ -463,13 +484,14 @@ static int dispatch_build(struct engine *engine)
 
 static int start_build(struct engine *engine)
 {
+    char last[LAST_TIME_SIZE];
     int result = module_build_start(&engine->build, &engine->module, engine->config);
 
     engine->phase = BUILDING;
     if (result < 0)
         return result;
-    diag(DIAG_INFO, "first run on kernel %s: building the probe module with stap %s, once",
-         engine->module.release, engine->module.version);
+    diag(DIAG_INFO, "first run on kernel %s: building the probe module with stap %s, once%s",
+         engine->module.release, engine->module.version, last_time(engine, last));
     show_progress(engine);
     return 0;
 }

@@ -1,0 +1,124 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is seen on a terminal, and what is not where there is none.
+
+# All that filemon writes to a terminal so many columns wide, in "typescript".
+on_terminal() { # COLUMNS ARG...
+    columns=$1; shift
+    cat > session <<END
+#!/bin/sh
+stty cols $columns -opost
+exec '$tested' -e stap --module-dir '$modules' $*
+END
+    chmod +x session
+    SHELL=/bin/sh TERM=xterm script -q -e -f -c 'exec ./session' typescript < /dev/null > /dev/null
+}
+
+seen() { # PATTERN
+    grep -q -e "$(printf '%b' "$1")" typescript
+}
+
+a_long_path_is_opened() {
+    {
+        open_line 7 3 /usr/share/javascript/very/deep/down/there/is/a/file.js
+        close_line 7 3
+    } > standin/lines
+    prepared
+    watches <<'END'
+send lines
+wait
+END
+}
+
+test_text_on_a_terminal_has_colour_and_fits() {
+    a_long_path_is_opened
+    on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
+    seen '\033\\[32mopen \033\\[m'
+    seen '7 .*close.*27.0ms  /usr/.*….*/file.js'
+    # Without its colours no line is wider.
+    sed 's/\x1b\[[0-9]*m//g' typescript | grep '/file.js' > lines
+    [ "$(wc -l < lines)" -eq 2 ]
+    while read -r line; do [ "${#line}" -le 82 ]; done < lines # … is three bytes
+}
+
+test_text_on_a_wide_terminal_is_whole() {
+    a_long_path_is_opened
+    on_terminal 200 -f text -d 0.3 -n nothing-of-that-name
+    seen ' /usr/share/javascript/very/deep/down/there/is/a/file.js'
+    not seen '…'
+}
+
+test_no_color_is_heard() {
+    a_long_path_is_opened
+    NO_COLOR=1 on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
+    seen '/file.js'
+    not seen '\033'
+}
+
+test_json_on_a_terminal_is_json() {
+    a_long_path_is_opened
+    on_terminal 80 -q -d 0.3 -n nothing-of-that-name
+    sed '/^Script /d' typescript | jq -e -s 'length == 2' > out
+}
+
+# stap at work on a module.
+passes_go_by() {
+    scenario stap <<'END'
+say Pass 1: parsed user script and 480 library scripts.
+say Pass 2: analyzed script: 9 probes.
+mark analyzed
+await seen
+build
+END
+}
+
+test_the_first_run_shows_its_passes_on_a_terminal() {
+    passes_go_by
+    on_terminal 200 --prepare & shown=$!
+    wait_until grep -q 'pass 3 of 4' typescript
+    touch standin/seen
+    wait $shown
+    seen '\r\033\\[Kfilemon: building the probe module for kernel .*: pass 1 of 4, [0-9]* s\r'
+    seen '\r\033\\[Kfilemon: the module is built'
+    not seen 'last time'
+}
+
+test_the_first_run_is_one_line_where_there_is_no_terminal() {
+    passes_go_by
+    touch standin/seen
+    "$tested" --prepare --module-dir "$modules" > out 2> err
+    [ "$(wc -l < err)" -eq 2 ]
+    said "^filemon: first run on kernel $release: .*, once$"
+    said '^filemon: the module is built'
+    not grep -q "$(printf '[\r\033]')" err
+}
+
+test_how_long_it_took_last_time() {
+    prepared
+    [ "$(readlink "$modules/seconds")" -lt 60 ]
+    rm "$modules/$release"/*.ko "$modules/seconds"
+    ln -s 1234 "$modules/seconds"
+    passes_go_by
+    on_terminal 200 --prepare & shown=$!
+    wait_until grep -q 'pass 3 of 4, [0-9]* s (last time it took 1234 s)' typescript
+    touch standin/seen
+    wait $shown
+    seen 'stap 9.9/0.999, once (last time it took 1234 s)'
+    [ "$(readlink "$modules/seconds")" -lt 60 ]
+}
+
+# Whatever stands there, it is a number or nothing.
+test_a_time_that_is_none_is_not_said() {
+    mkdir -p "$modules"
+    ln -s "$(printf 'x\033')" "$modules/seconds"
+    "$tested" --prepare --module-dir "$modules" > out 2> err
+    said 'once$'
+    [ "$(readlink "$modules/seconds")" -lt 60 ]
+}
+
+test_progress_is_not_for_the_quiet() {
+    passes_go_by
+    touch standin/seen
+    on_terminal 200 -q --prepare
+    not seen 'pass\|built'
+}

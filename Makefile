@@ -45,7 +45,7 @@ packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq logrotate zsh
-packages_live := strace systemd rsyslog iproute2
+packages_live := strace systemd rsyslog iproute2 procps
 packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
 

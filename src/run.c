@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -471,12 +472,13 @@ struct engine_config run_config(const struct options *options, const struct path
 static int add_prefixes(struct pathfilter *filter, char **paths, enum pathfilter_verdict verdict)
 {
     for (; *paths; paths++) {
+        struct stat st;
         char *resolved;
         int result = pathfilter_resolve(*paths, &resolved);
 
         if (result == 0) {
             result = pathfilter_add(filter, resolved, verdict);
-            if (access(resolved, F_OK) < 0)
+            if (stat(resolved, &st) < 0)
                 diag(DIAG_INFO, "%s: %s; it matches from when it is there", *paths,
                      strerror(errno));
             free(resolved);

@@ -35,7 +35,7 @@
 /* Less than this is no step of the wall clock. */
 #define CLOCK_STEP_NS 10000000
 
-enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, SEEK, LINKS };
+enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, RING, SEEK, LINKS };
 
 struct engine {
     struct engine_config config;
@@ -83,7 +83,7 @@ __attribute__((format(printf, 2, 0))) static int print_message(enum libbpf_print
 {
     char *text;
 
-    if (vasprintf(&text, format, args) < 0)
+    if (level == LIBBPF_DEBUG || vasprintf(&text, format, args) < 0)
         return 0;
     if (level == LIBBPF_WARN)
         keep_message(text);
@@ -195,6 +195,15 @@ static void go_before(void)
     setpriority(PRIO_PROCESS, 0, -20);
 }
 
+/* A kernel may have been built without io_uring; then there is nothing to be seen of it. */
+static void attach_ring(struct engine *engine)
+{
+    int result = attach_link(engine, RING, engine->program->progs.on_ring_complete);
+
+    if (result < 0)
+        diag(DIAG_VERBOSE, "io_uring is not seen: %s", strerror(-result));
+}
+
 /* Processes are followed before their files are: and first of all filemon has to know itself. */
 static int attach(struct engine *engine)
 {
@@ -214,6 +223,8 @@ static int attach(struct engine *engine)
         result = attach_link(engine, ENTER, engine->program->progs.on_enter);
     if (result == 0)
         result = attach_link(engine, LEAVE, engine->program->progs.on_leave);
+    if (result == 0)
+        attach_ring(engine);
     return result < 0 ? fail(result, "attaching the eBPF program") : 0;
 }
 

@@ -70,8 +70,8 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
         append(decoder, event, inode, strlen(inode));
         return 0;
     }
-    /* A name that was not absolute; and the root has no component. */
-    if (len > 0 ? rest[0] != '/' : event->path_len == 0)
+    /* A name that was given and is not absolute; and the root has no component. */
+    if (len > 0 ? rest[0] != '/' && record->kind == RECORD_FAIL : event->path_len == 0)
         append(decoder, event, "/", 1);
     append(decoder, event, rest, len);
     return 0;

@@ -149,7 +149,10 @@ struct signal_struct {
 
 struct task_struct {
     struct thread_info thread_info;
+    unsigned int flags;
     int pid, tgid;
+    char comm[16];
+    struct task_struct *group_leader;
     unsigned int in_execve : 1;
     struct task_struct *real_parent;
     struct pid *thread_pid;
@@ -161,6 +164,34 @@ struct task_struct {
 
 struct linux_binprm {
     const char *filename;
+};
+
+struct open_how {
+    __u64 flags, mode;
+};
+
+struct io_open {
+    __u32 file_slot;
+    struct open_how how;
+};
+
+struct io_close {
+    int fd;
+    __u32 file_slot;
+};
+
+struct io_cqe {
+    __s32 res;
+};
+
+struct io_cmd_data {
+    struct file *file;
+};
+
+struct io_kiocb {
+    struct io_cmd_data cmd;
+    __u8 opcode;
+    struct io_cqe cqe;
 };
 
 struct bpf_iter__task {
@@ -180,5 +211,10 @@ struct pt_regs {
 #endif
 
 #pragma clang attribute pop
+
+/* linux/bpf.h: not the kernel's, but this program's. */
+struct bpf_raw_tracepoint_args {
+    __u64 args[2];
+};
 
 #endif

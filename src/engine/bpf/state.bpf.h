@@ -211,7 +211,10 @@ static __always_inline __u32 thread_number(struct task_struct *task)
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
-/* What every record says, of the current task. */
+#define PF_IO_WORKER 0x10 /* linux/sched.h */
+
+/* What every record says, of the current task.  What a worker of io_uring does, its process does.
+ */
 static __always_inline void begin_record(struct task_struct *task, struct record *record,
                                          enum record_kind kind, __s32 fd)
 {
@@ -221,6 +224,10 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     record->tid = thread_number(task);
     record->fd = fd;
     bpf_get_current_comm(record->comm, sizeof(record->comm));
+    if (task->flags & PF_IO_WORKER) {
+        record->tid = record->pid;
+        BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
+    }
     record->kind = kind;
     record->marks = 0;
     record->unused = 0;

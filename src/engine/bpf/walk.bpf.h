@@ -42,10 +42,12 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
                                        struct dentry *dentry, struct vfsmount *mnt)
 {
+    struct fs_struct *fs = task->fs;
+
     s->dentry = dentry;
     s->mount = mount_of(mnt);
-    s->root_dentry = task->fs->root.dentry;
-    s->root_mount = mount_of(task->fs->root.mnt);
+    s->root_dentry = fs->root.dentry;
+    s->root_mount = mount_of(fs->root.mnt);
     s->length = 0;
     s->n_components = 0;
     read_mount(s);
@@ -174,6 +176,10 @@ TURN int walk(void)
         s->record.marks |= MARK_CUT;
     return 0;
 }
+
+/* Components looked at in one turn, and turns for the most there can be. */
+#define COMPONENTS 16
+#define COMPONENT_TURNS (MAX_COMPONENTS / COMPONENTS)
 
 /* A component, counted from the last, as the name in s->key; false: it is too long. */
 static __always_inline bool take_component(struct scratch *s, __u32 index, __u32 longest)

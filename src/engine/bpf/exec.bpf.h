@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The execution of a program: what it closes, and whether it is one of the names. */
+#ifndef FILEMON_BPF_EXEC_H
+#define FILEMON_BPF_EXEC_H
+
+/* Bitmaps enough for 262,144 descriptors. */
+#define EXEC_BITMAPS 4
+
+static __always_inline void report_exec(struct task_struct *task, struct scratch *s)
+{
+    struct fdtable *table = task->files->fdt;
+    __u64 max = table->max_fds;
+    void *bits = table->open_fds;
+
+    begin_record(task, &s->record, RECORD_EXEC, -1);
+    for (__u32 i = 0; i < EXEC_BITMAPS; i++) {
+        __u64 first = i * BITMAP_FDS, bytes = (max - first) / 8;
+
+        if (first >= max)
+            return;
+        if (bytes > PAYLOAD_BYTES)
+            bytes = PAYLOAD_BYTES;
+        barrier_var(bytes);
+        s->record.first = first;
+        s->record.last = first + 8 * bytes >= max ? ~0u : first + 8 * bytes - 1;
+        bpf_probe_read_kernel(s->payload, bytes, bits + first / 8);
+        deliver(s, sizeof(s->record) + bytes);
+    }
+    if (max > EXEC_BITMAPS * BITMAP_FDS)
+        count_lost();
+}
+
+static __always_inline bool is_name(struct scratch *s)
+{
+    return bpf_map_lookup_elem(&names, s->key.name) != NULL;
+}
+
+static __always_inline bool is_comm(struct scratch *s)
+{
+    __builtin_memset(s->key.name, 0, sizeof(s->key.name));
+    bpf_get_current_comm(s->key.name, COMM_BYTES);
+    return is_name(s);
+}
+
+/*
+ * The last component of the file that was executed: a script's, too, the executable of which is its
+ * interpreter.  What comm does not hold of it.
+ */
+static __always_inline bool is_file(struct scratch *s, const char *path)
+{
+    long size = bpf_probe_read_kernel_str(s->payload, PATH_BYTES, path);
+
+    s->length = s->taken = size - 1;
+    for (int i = 0; i < NAME_BYTES; i++) {
+        if (s->payload[bounded(s->taken - 1, PATH_BYTES)] == '/')
+            break;
+        s->taken--;
+        barrier();
+    }
+    __builtin_memset(s->key.name, 0, sizeof(s->key.name));
+    bpf_probe_read_kernel(s->key.name, bounded(s->length - s->taken, NAME_BYTES + 1),
+                          &s->payload[bounded(s->taken, PATH_BYTES)]);
+    return is_name(s);
+}
+
+/* Components of the executable.  True: one is a name, or none is. */
+TURN bool match_on(void)
+{
+    struct scratch *s = get_scratch();
+
+    for (int i = 0; s && i < COMPONENTS; i++) {
+        if (s->n_components == 0)
+            return true;
+        s->n_components--;
+        s->wanted = take_component(s, s->n_components, longest_name) && is_name(s);
+        if (s->wanted)
+            return true;
+        barrier();
+    }
+    return false;
+}
+
+static __always_inline bool is_executable(struct task_struct *task, struct scratch *s)
+{
+    walk_file(task, s, task->mm->exe_file);
+    s->unlinked = false;
+    walk();
+    s->taken = s->length;
+    s->wanted = false;
+    for (int i = 0; i < COMPONENT_TURNS; i++)
+        if (match_on())
+            break;
+    return s->wanted;
+}
+
+#endif

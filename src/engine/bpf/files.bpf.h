@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Opens, copies and closes: which of them leave the kernel, and as what. */
+#ifndef FILEMON_BPF_FILES_H
+#define FILEMON_BPF_FILES_H
+
+/* The record in s, with its payload. */
+static __always_inline void deliver_path(__u32 tgid, struct scratch *s)
+{
+    __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
+    __u32 fd = s->record.fd;
+
+    if (size > sizeof(s->record) + PAYLOAD_BYTES)
+        return;
+    if (s->record.kind == RECORD_FAIL) {
+        deliver(s, size);
+        return;
+    }
+    /* First, for from now on another thread may close it. */
+    set_recorded(tgid, fd);
+    if (!deliver(s, size))
+        clear_recorded(tgid, fd);
+}
+
+/*
+ * One component of the path, from the root on: the longest rule, which decides, comes last.
+ * True: no other can match.
+ */
+static __always_inline bool filter_component(struct scratch *s)
+{
+    struct rule_node *node;
+
+    if (s->n_components == 0 || !take_component(s, s->n_components - 1, longest_component))
+        return true;
+    node = bpf_map_lookup_elem(&rules, &s->key);
+    if (!node)
+        return true;
+    if (node->verdict != RULE_NONE)
+        s->wanted = node->verdict == RULE_INCLUDE;
+    s->key.parent = node->node;
+    s->n_components--;
+    return false;
+}
+
+TURN bool filter_on(void)
+{
+    struct scratch *s = get_scratch();
+
+    for (int i = 0; s && i < COMPONENTS; i++) {
+        if (filter_component(s))
+            return true;
+        barrier();
+    }
+    return false;
+}
+
+/* Is the path that was walked wanted? */
+static __always_inline bool filter(struct scratch *s)
+{
+    if (!filtering)
+        return true;
+    if (s->record.marks & MARK_CUT) {
+        /* Only its end is known: no rule can be asked, and it may be wanted. */
+        count_lost();
+        return false;
+    }
+    s->key.parent = 0;
+    s->taken = s->length;
+    s->wanted = wanted_below_root;
+    for (int i = 0; i < COMPONENT_TURNS; i++)
+        if (filter_on())
+            break;
+    return s->wanted;
+}
+
+static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
+{
+    struct fdtable *table = task->files->fdt;
+    struct file *file = NULL;
+
+    if (fd < table->max_fds)
+        bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+    return file;
+}
+
+static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
+{
+    struct file *file = file_of(task, s->record.fd);
+
+    if (!file) { /* another thread has closed it already */
+        count_lost();
+        return;
+    }
+    walk_file(task, s, file);
+    if (name_pathless(s)) {
+        deliver_path(task->tgid, s);
+        return;
+    }
+    s->unlinked = is_unlinked(s);
+    walk();
+    s->record.walked = s->length;
+    if (filter(s))
+        deliver_path(task->tgid, s);
+}
+
+#define AT_FDCWD -100
+
+/* A call that takes none: no address of user space. */
+#define NO_NAME ((const char *)-1)
+
+/* The directory that a name is relative to. */
+static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
+{
+    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
+
+    if (directory)
+        walk_file(task, s, directory);
+    else
+        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
+    s->unlinked = is_unlinked(s);
+    walk();
+}
+
+static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
+{
+    const char *name = s->request.name;
+    char first = '\0';
+    __u64 at;
+    long size;
+
+    s->length = 0;
+    if (bpf_probe_read_user(&first, 1, name) < 0 && name != NO_NAME)
+        s->record.marks |= MARK_NONE;
+    else if (first != '/')
+        walk_directory(task, s, s->request.dirfd);
+    at = bounded(s->length, PATH_BYTES);
+    s->record.walked = at;
+    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
+    if (size > 0)
+        s->length = at + size - 1;
+    deliver_path(task->tgid, s);
+}
+
+#define O_CREAT_WRONLY_TRUNC 01101
+
+static __always_inline void read_request(enum call call, const __u64 args[4],
+                                         struct request *request)
+{
+    *request = (struct request){(void *)args[0], AT_FDCWD, args[1], args[2]};
+    switch (call) {
+    case CALL_CREAT:
+        request->flags = O_CREAT_WRONLY_TRUNC;
+        request->mode = args[1];
+        break;
+    case CALL_OPENAT:
+        *request = (struct request){(void *)args[1], args[0], args[2], args[3]};
+        break;
+    case CALL_OPENAT2: /* struct open_how begins with flags and mode */
+        *request = (struct request){(void *)args[1], args[0], 0, 0};
+        bpf_probe_read_user(&request->flags, 2 * sizeof(__u64), (void *)args[2]);
+        break;
+    case CALL_OPEN_BY_HANDLE_AT: /* has no name */
+        *request = (struct request){NO_NAME, args[0], args[2], 0};
+        break;
+    default:
+        break;
+    }
+}
+
+static __always_inline void on_open(struct task_struct *task, enum call call, const __u64 args[4],
+                                    int result)
+{
+    struct scratch *s = get_scratch();
+
+    if (!s || (result < 0 && !report_failed) || !is_watched(task->tgid))
+        return;
+    read_request(call, args, &s->request);
+    begin_record(task, &s->record, result < 0 ? RECORD_FAIL : RECORD_OPEN, result);
+    s->record.flags = s->request.flags;
+    s->record.mode = s->request.mode;
+    s->record.walked = 0;
+    if (result < 0)
+        open_failed(task, s);
+    else
+        open_succeeded(task, s);
+}
+
+static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces)
+{
+    __u32 tgid = task->tgid;
+    struct record record;
+    bool known;
+
+    if (origin == fd)
+        return;
+    known = is_recorded(tgid, origin);
+    /* Of what it replaces a record was made: that one is closed. */
+    if (clear_recorded(tgid, fd) || known || gives_every_close(tgid)) {
+        if (known)
+            set_recorded(tgid, fd);
+        begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
+        record.origin = origin;
+        deliver(&record, RECORD_UNTIL(origin));
+    }
+}
+
+/* A record was made of it, so the process is watched. */
+static __always_inline void on_close(struct task_struct *task, __u32 fd)
+{
+    struct record record;
+
+    if (clear_recorded(task->tgid, fd) || gives_every_close(task->tgid)) {
+        begin_record(task, &record, RECORD_CLOSE, fd);
+        deliver(&record, RECORD_UNTIL(kind));
+    }
+}
+
+/* Those of one chunk.  True when a record had been made of any. */
+TURN bool clear_chunk(__u32 tgid, __u32 first, __u32 last)
+{
+    struct chunk *chunk = find_chunk(tgid, first);
+    bool any = false;
+
+    for (__u32 i = 0; chunk && i < CHUNK_FDS; i++) {
+        __u32 fd = first / CHUNK_FDS * CHUNK_FDS + i;
+
+        if (fd >= first && fd <= last && chunk->recorded[i]) {
+            chunk->recorded[i] = 0;
+            any = true;
+        }
+    }
+    return any;
+}
+
+/* Chunks gone through; a process that has more than 8,192 descriptors is rare. */
+#define RANGE_CHUNKS 128
+
+/* True when a record had been made of any, or when there are too many to look. */
+static __always_inline bool clear_range(__u32 tgid, __u32 first, __u32 last)
+{
+    bool any = false;
+
+    for (int i = 0; i < RANGE_CHUNKS; i++) {
+        any |= clear_chunk(tgid, first, last);
+        first = (first / CHUNK_FDS + 1) * CHUNK_FDS;
+        if (first > last)
+            return any;
+    }
+    return true;
+}
+
+/* linux/close_range.h */
+#define CLOSE_RANGE_UNSHARE 2
+
+static __always_inline void on_close_range(struct task_struct *task, __u32 first, __u32 last,
+                                           __u32 flags)
+{
+    __u32 end = task->files->fdt->max_fds - 1;
+    struct record record;
+
+    /* With CLOSE_RANGE_CLOEXEC nothing is closed, with unknown flags neither. */
+    if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE || !is_watched(task->tgid))
+        return;
+    /* Closes in a copy of its own; the other threads keep theirs, which are the process's. */
+    if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
+        return;
+    if (clear_range(task->tgid, first, last < end ? last : end) || every_close) {
+        begin_record(task, &record, RECORD_CLOSE_RANGE, -1);
+        record.first = first;
+        record.last = last;
+        deliver(&record, RECORD_UNTIL(last));
+    }
+}
+
+#endif

@@ -44,7 +44,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/t
 packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
-packages_check := libcmocka-dev libjansson-dev jq logrotate zsh
+packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh
 packages_live := strace systemd rsyslog iproute2 procps
 packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
@@ -155,7 +155,7 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
 
 # The parts that sanitizers have something to say about, or all.
-parts := unit cli $(if $(SANITIZE),,records docs lint live chaos vm)
+parts := unit cli $(if $(SANITIZE),,records docs lint live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.

@@ -286,7 +286,7 @@ static void made_absolute(const struct actor *actor, int dirfd, const char *name
         return;
     }
     read_fd(actor, dirfd, base, sizeof(base));
-    if (base[0] != '/' || strstr(base, " (deleted)") != NULL)
+    if (base[0] != '/' || strncmp(base, "/memfd:", 7) == 0)
         return;
     if (name[0] == '\0')
         snprintf(path, CHAOS_PATH, "%s", base);

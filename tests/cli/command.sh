@@ -208,6 +208,19 @@ test_a_signal_is_passed_on_to_it() {
     logged 3 SIGINT
 }
 
+# Though something that it started may go on.
+test_a_signal_ends_the_run_with_it() {
+    prepared
+    watches <<'END'
+wait
+END
+    start -- sh -c 'trap "exit 3" TERM; touch started; while :; do sleep 0.01; done'
+    wait_until [ -e started ]
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 3 ]
+}
+
 # A command that does not mind: it is left behind, and has no status yet.
 test_a_second_signal_does_not_wait_for_it() {
     prepared

@@ -132,7 +132,10 @@ test_a_slow_reader_loses_nothing() {
     many_lines
     prepared
     watches <<'END'
-flood 30 lines
+flood 300 lines
+mark sent
+await measured
+wait
 END
     mkfifo records
     sh -c 'until [ -e go ]; do sleep 0.01; done; exec wc -l' < records > count &
@@ -140,13 +143,17 @@ END
     output=records
     start -n nothing-of-that-name
     wait_said 'watching with'
+    # It has read as much as it shall while the reader sleeps.
+    wait_until sh -c "[ \$(sed -n 's/^rchar: //p' /proc/$pid/io) -gt 1000000 ]"
     kill -INT "$pid"
-    peak=$(peak_memory_kb)
     touch go
+    wait_until [ -e standin/sent ]
+    peak=$(peak_memory_kb)
+    touch standin/measured
     finish
     wait $reader
     [ "$status" -eq 0 ]
-    [ "$(cat count)" -eq 60000 ]
+    [ "$(cat count)" -eq 600000 ]
     unsaid lost
     [ "$peak" -lt "$(memory_limit_kb)" ]
 }

@@ -403,6 +403,8 @@ static void log_call(const char *name)
 
     place(path, "argv");
     argv = fopen(path, "ae");
+    if (!argv)
+        fail(path);
     for (char **word = arguments + 1; *word; word++) {
         len += (size_t)snprintf(text + len, sizeof(text) - len, " %s", *word);
         fwrite(*word, 1, strlen(*word) + 1, argv);

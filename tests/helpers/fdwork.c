@@ -20,8 +20,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -851,6 +853,120 @@ static void play_fail(void)
     touch_path("file");
 }
 
+/* --- errors: the other errors that an open can be made to give --- */
+
+static void set_errors(void)
+{
+    char program[PATH_MAX];
+
+    set_file();
+    make_directory("d");
+    make_directory("readonly");
+    make_directory("proc");
+    make_file("busy", 0644);
+    make_file("readonly/file", 0644);
+    expect(mkfifo(below("fifo"), 0600), "mkfifo");
+    expect(mknod(below("device"), S_IFCHR | 0600, 0), "mknod"); /* 0:0 is no device */
+    expect(unshare(CLONE_NEWNS), "unshare");
+    expect(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount private");
+    expect(mount("none", below("readonly"), "tmpfs", MS_RDONLY, NULL), "mount tmpfs");
+    expect(mount(realpath("/proc/self/exe", program), below("busy"), NULL, MS_BIND, NULL), "busy");
+    expect(mount("none", below("proc"), "proc", 0, NULL), "mount proc");
+    enter("d");
+}
+
+static int open_how(int dirfd, const char *name, const char *path, struct open_how how, size_t size)
+{
+    begin();
+    return opened(syscall(SYS_openat2, dirfd, name, &how, size), path, how.flags, (mode_t)how.mode);
+}
+
+static void fail_by_resolve(void)
+{
+    struct open_how beneath = {.resolve = RESOLVE_BENEATH}, how = {.flags = O_RDONLY};
+
+    open_how(AT_FDCWD, "../file", below("d/../file"), beneath, sizeof(beneath)); /* EXDEV */
+    how.resolve = 1 << 20;
+    open_how(AT_FDCWD, "../file", below("d/../file"), how, sizeof(how)); /* EINVAL */
+    how.resolve = 0;
+    open_how(AT_FDCWD, "../file", below("d/../file"), how, 8); /* EINVAL: too short */
+}
+
+/* A name of which the last byte before an unmapped page is the NUL, and one that has none. */
+static void fail_at_the_edge(void)
+{
+    char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char *edge = pages + 4096 - sizeof("nothing");
+
+    expect(pages == MAP_FAILED ? -1 : munmap(pages + 4096, 4096), "mmap");
+    memcpy(edge, "nothing", sizeof("nothing"));
+    open_as(AT_FDCWD, edge, "d/nothing", O_RDONLY, 0);
+    memcpy(edge + 1, "nothing", sizeof("nothing") - 1);
+    begin();
+    opened(syscall(SYS_openat, AT_FDCWD, edge + 1, O_RDONLY, 0), "", O_RDONLY, 0); /* EFAULT */
+    munmap(pages, 4096);
+}
+
+static void fail_by_limit(void)
+{
+    struct rlimit limit, none;
+
+    expect(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    none = (struct rlimit){3, limit.rlim_max};
+    expect(setrlimit(RLIMIT_NOFILE, &none), "setrlimit");
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY, 0); /* EMFILE */
+    expect(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+}
+
+static void fail_by_lease(void)
+{
+    int fd = open_path("file");
+
+    expect(fcntl(fd, F_SETSIG, SIGURG), "F_SETSIG"); /* which is ignored */
+    expect(fcntl(fd, F_SETLEASE, F_RDLCK), "F_SETLEASE");
+    open_as(AT_FDCWD, below("file"), "file", O_WRONLY | O_NONBLOCK, 0); /* EAGAIN */
+    shut(fd);
+}
+
+static void nothing_to_do(int number)
+{
+    (void)number;
+}
+
+/* A signal ends the wait for the other end of a FIFO. */
+static void fail_by_signal(void)
+{
+    struct sigaction action = {.sa_handler = nothing_to_do};
+    pid_t self = getpid(), child = fork_child();
+
+    if (child == 0) {
+        while (process_state(self) != 'S')
+            breathe();
+        kill(self, SIGUSR1);
+        _exit(0);
+    }
+    sigaction(SIGUSR1, &action, NULL);
+    open_as(AT_FDCWD, below("fifo"), "fifo", O_RDONLY, 0); /* EINTR */
+    join_child(child);
+}
+
+static void play_errors(void)
+{
+    fail_by_resolve();
+    fail_at_the_edge();
+    open_as(1000, below("nothing"), "nothing", O_RDONLY, 0);
+    open_as(AT_FDCWD, "", "d", O_RDONLY, 0);                            /* ENOENT */
+    open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY | O_NONBLOCK, 0); /* ENXIO */
+    open_as(AT_FDCWD, below("device"), "device", O_RDONLY, 0);          /* ENXIO */
+    open_as(AT_FDCWD, below("busy"), "busy", O_WRONLY, 0);              /* ETXTBSY */
+    open_as(AT_FDCWD, below("readonly/new"), "readonly/new", O_WRONLY | O_CREAT, 0600); /* EROFS */
+    open_as(AT_FDCWD, below("proc"), "proc", O_TMPFILE | O_RDWR, 0600);   /* EOPNOTSUPP */
+    open_as(AT_FDCWD, below("file"), "file", O_TMPFILE | O_RDONLY, 0600); /* EINVAL */
+    fail_by_limit();
+    fail_by_lease();
+    fail_by_signal();
+}
+
 /* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
 
 enum { MANY = 20000, AT_ONCE = 500 };
@@ -950,19 +1066,20 @@ static const struct scene {
     void (*set)(void);
     void (*play)(void);
 } scenes[] = {
-    {"plain", set_file, play_plain},     {"duration", set_file, play_duration},
-    {"paths", set_paths, play_paths},    {"mount", set_mount, play_mount},
-    {"chroot", set_chroot, play_chroot}, {"threads", set_file, play_threads},
-    {"hammer", set_hammer, play_hammer}, {"fork", set_fork, play_fork},
-    {"daemon", set_file, play_daemon},   {"dup", set_dup, play_dup},
-    {"others", set_file, play_others},   {"close_range", set_file, play_close_range},
-    {"exec", set_file, play_exec},       {"thread-exec", set_file, play_thread_exec},
-    {"exit", set_file, play_exit},       {"names", set_names, play_names},
-    {"deep", set_deep, play_deep},       {"stairs", set_stairs, play_deep},
-    {"fifo", set_fifo, play_fifo},       {"special", set_special, play_special},
-    {"fail", set_fail, play_fail},       {"many", set_file, play_many},
-    {"pidns", set_file, play_pidns},     {"children", set_fork, play_children},
-    {"tree", set_tree, play_tree},       {"after-exec", NULL, play_after_exec},
+    {"plain", set_file, play_plain},       {"duration", set_file, play_duration},
+    {"paths", set_paths, play_paths},      {"mount", set_mount, play_mount},
+    {"chroot", set_chroot, play_chroot},   {"threads", set_file, play_threads},
+    {"hammer", set_hammer, play_hammer},   {"fork", set_fork, play_fork},
+    {"daemon", set_file, play_daemon},     {"dup", set_dup, play_dup},
+    {"others", set_file, play_others},     {"close_range", set_file, play_close_range},
+    {"exec", set_file, play_exec},         {"thread-exec", set_file, play_thread_exec},
+    {"exit", set_file, play_exit},         {"names", set_names, play_names},
+    {"deep", set_deep, play_deep},         {"stairs", set_stairs, play_deep},
+    {"fifo", set_fifo, play_fifo},         {"special", set_special, play_special},
+    {"fail", set_fail, play_fail},         {"many", set_file, play_many},
+    {"pidns", set_file, play_pidns},       {"children", set_fork, play_children},
+    {"errors", set_errors, play_errors},   {"tree", set_tree, play_tree},
+    {"after-exec", NULL, play_after_exec},
 };
 
 static const struct scene *find_scene(const char *name)

@@ -128,15 +128,16 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     long size;
 
     s->length = 0;
-    if (bpf_probe_read_user(&first, 1, name) < 0 && name != NO_NAME)
-        s->record.marks |= MARK_NONE;
-    else if (first != '/')
+    bpf_probe_read_user(&first, 1, name);
+    if (first != '/')
         walk_directory(task, s, s->request.dirfd);
     at = bounded(s->length, PATH_BYTES);
     s->record.walked = at;
     size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
     if (size > 0)
         s->length = at + size - 1;
+    else if (name != NO_NAME) /* it runs into what is not mapped */
+        s->record.marks |= MARK_NONE;
     deliver_path(task->tgid, s);
 }
 
@@ -171,7 +172,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
 {
     struct scratch *s = get_scratch();
 
-    if (!s || (result < 0 && !report_failed) || !is_watched(task->tgid))
+    if (!s || (result < 0 && !report_failed))
         return;
     read_request(call, args, &s->request);
     begin_record(task, &s->record, result < 0 ? RECORD_FAIL : RECORD_OPEN, result);
@@ -194,7 +195,7 @@ static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32
         return;
     known = is_recorded(tgid, origin);
     /* Of what it replaces a record was made: that one is closed. */
-    if (clear_recorded(tgid, fd) || known || gives_every_close(tgid)) {
+    if (clear_recorded(tgid, fd) || known || every_close) {
         if (known)
             set_recorded(tgid, fd);
         begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
@@ -203,12 +204,11 @@ static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32
     }
 }
 
-/* A record was made of it, so the process is watched. */
 static __always_inline void on_close(struct task_struct *task, __u32 fd)
 {
     struct record record;
 
-    if (clear_recorded(task->tgid, fd) || gives_every_close(task->tgid)) {
+    if (clear_recorded(task->tgid, fd) || every_close) {
         begin_record(task, &record, RECORD_CLOSE, fd);
         deliver(&record, RECORD_UNTIL(kind));
     }
@@ -258,7 +258,7 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     struct record record;
 
     /* With CLOSE_RANGE_CLOEXEC nothing is closed, with unknown flags neither. */
-    if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE || !is_watched(task->tgid))
+    if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
         return;
     /* Closes in a copy of its own; the other threads keep theirs, which are the process's. */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)

@@ -25,7 +25,7 @@
 #include "exec.bpf.h"
 #include "files.bpf.h"
 
-/* What the call is, its arguments with it. */
+/* What the call of a watched process is, its arguments with it. */
 static __always_inline enum call take_call(struct task_struct *task,
                                            const __u16 table[CALL_NUMBERS], struct pt_regs *regs,
                                            __u64 args[4])
@@ -36,7 +36,7 @@ static __always_inline enum call take_call(struct task_struct *task,
     if (number >= CALL_NUMBERS)
         return CALL_NONE;
     call = table[number];
-    if (!call)
+    if (!call || !is_watched(task->tgid))
         return CALL_NONE;
     compat = call_is_compat(task);
     call_arguments(regs, compat, args);

@@ -6,8 +6,9 @@
 /* Set by the loader before it loads. */
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;
-const volatile bool every_close = false; /* and copy, though no record was made of its descriptor */
-const volatile bool filtering = false;   /* there are rules */
+/* And every copy, though no record was made of the descriptor: files are held from before. */
+const volatile bool every_close = false;
+const volatile bool filtering = false;        /* there are rules */
 const volatile bool wanted_below_root = true; /* what no other rule matches */
 const volatile bool naming = false;           /* there are names */
 const volatile __u32 generations = EVERY_GENERATION;
@@ -211,6 +212,15 @@ static __always_inline __u32 thread_number(struct task_struct *task)
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
+/* Read as two words: cheaper than the helper for it. */
+static __always_inline void copy_comm(struct task_struct *task, char comm[COMM_BYTES])
+{
+    const __u64 *words = (const void *)__builtin_preserve_access_index(&task->comm);
+
+    __builtin_memcpy(comm, &words[0], sizeof(*words));
+    __builtin_memcpy(comm + sizeof(*words), &words[1], sizeof(*words));
+}
+
 #define PF_IO_WORKER 0x10 /* linux/sched.h */
 
 /* What every record says, of the current task.  What a worker of io_uring does, its process does.
@@ -223,7 +233,7 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     record->ppid = process_number(task->real_parent);
     record->tid = thread_number(task);
     record->fd = fd;
-    bpf_get_current_comm(record->comm, sizeof(record->comm));
+    copy_comm(task, record->comm);
     if (task->flags & PF_IO_WORKER) {
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);

@@ -23,12 +23,6 @@ static __always_inline void set_watched(__u32 tgid, bool yes)
         pids[tgid % PIDS_PER_LINE] = yes;
 }
 
-/* Where files are held from before the watch: nobody here knows which. */
-static __always_inline bool gives_every_close(__u32 tgid)
-{
-    return every_close && is_watched(tgid);
-}
-
 /* True when that is more than was watched before. */
 static __always_inline bool watch_process(__u32 tgid, __u32 depth)
 {

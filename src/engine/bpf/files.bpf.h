@@ -136,7 +136,7 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
     if (size > 0)
         s->length = at + size - 1;
-    else if (name != NO_NAME) /* it runs into what is not mapped */
+    else if (size < 0 && name != NO_NAME) /* it runs into what is not mapped; 0: is empty */
         s->record.marks |= MARK_NONE;
     deliver_path(task->tgid, s);
 }

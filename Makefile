@@ -38,7 +38,8 @@ LDLIBS += -lbpf
 endif
 objects := $(sources:%.c=$(BUILD)/%.o)
 modules := $(filter-out $(BUILD)/src/main.o,$(objects))
-unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,$(wildcard tests/unit/test_*.c))
+unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,\
+    $(filter-out $(if $(filter 0,$(BPF)),tests/unit/test_bpf_%),$(wildcard tests/unit/test_*.c)))
 
 # Debian's names of what is needed beside make.
 packages_bpf := clang llvm libbpf-dev bpftool

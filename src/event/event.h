@@ -58,7 +58,7 @@ struct fd_range {
  *                 REASON_CLOSE_RANGE
  *   DUP           fd, origin, reason: REASON_DUP2 where fd was closed if it was open (dup2, dup3),
  *                 REASON_COUNT otherwise
- *   EXEC          ranges, and comm: the new one
+ *   EXEC          ranges, and comm: still the old one, as when the kernel closes them
  *   EXIT          nothing more
  *   MARK          nothing at all
  *   LOST          lost, date_us

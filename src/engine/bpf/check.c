@@ -83,7 +83,7 @@ static void check_ring(struct finding *finding)
         close(map);
     find(finding, "bpf(2) with ring buffers",
          error == 0        ? ""
-         : error == EINVAL ? "boot a kernel of 5.8 or later"
+         : error == EINVAL ? "boot a kernel of 5.11 or later"
          : error == EPERM  ? "the call is refused: be root outside of any container, or let the "
                              "container have the capabilities and the call (--privileged)"
                            : strerror(error));

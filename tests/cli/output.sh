@@ -163,7 +163,6 @@ test_a_second_signal_does_not_wait_for_the_reader() {
     many_lines
     prepared
     watches <<'END'
-mark sending
 flood 30 lines
 END
     mkfifo records
@@ -171,7 +170,7 @@ END
     reader=$!
     output=records
     start -n nothing-of-that-name
-    wait_until [ -e standin/sending ]
+    wait_said 'watching with' # the script is asked to end only once it watches; before, it is staprun
     kill -INT "$pid"
     wait_until grep -q S root/proc/systemtap/filemon_test_1/control
     kill -INT "$pid"

@@ -60,6 +60,7 @@ enum {
     CHILDREN = 8,
     OWN_NUMBERS = 100, /* of each thread */
     STACK = 256 << 10,
+    NEVER_OPEN = CHAOS_FDS + 7,
 };
 
 struct actor {
@@ -286,12 +287,10 @@ static void made_absolute(const struct actor *actor, int dirfd, const char *name
         return;
     }
     read_fd(actor, dirfd, base, sizeof(base));
-    if (base[0] != '/' || strncmp(base, "/memfd:", 7) == 0)
-        return;
-    if (name[0] == '\0')
-        snprintf(path, CHAOS_PATH, "%s", base);
+    if (name[0] == '\0' || base[0] == '\0') /* the directory itself, or none */
+        snprintf(path, CHAOS_PATH, "%s%s", base, name);
     else
-        snprintf(path, CHAOS_PATH, "%s/%s", base[1] == '\0' ? "" : base, name);
+        snprintf(path, CHAOS_PATH, "%s/%s", strcmp(base, "/") == 0 ? "" : base, name);
 }
 
 static void find_numbers(struct actor *actor)
@@ -406,6 +405,7 @@ static const char *const names[] = {
     "..",
     "../f0",
     "mnt/../f1",
+    "huge",
 };
 static const char *const absolute_names[] = {
     "/dev/null",
@@ -465,7 +465,7 @@ static void op_open(struct actor *actor)
     do_open(actor, &request);
 }
 
-/* From a directory, or what is none. */
+/* From a directory, or what is none, or is not even open. */
 static void op_open_at(struct actor *actor)
 {
     char room[CHAOS_PATH / 2];
@@ -475,7 +475,7 @@ static void op_open_at(struct actor *actor)
     if (at < 0)
         return;
     request.name = some_name(actor, roll(actor, 4), room, sizeof(room));
-    request.dirfd = at;
+    request.dirfd = roll(actor, 8) ? at : NEVER_OPEN;
     request.flags = some_flags(actor);
     request.mode = roll(actor, 01000);
     do_open(actor, &request);
@@ -549,12 +549,11 @@ static void op_close(struct actor *actor)
         do_close(actor, fd);
 }
 
-/* A number that is never open. */
 static void op_close_nothing(struct actor *actor)
 {
-    struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", CHAOS_FDS + 7, -1);
+    struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", NEVER_OPEN, -1);
 
-    commit(entry, end(actor, entry, syscall(SYS_close, CHAOS_FDS + 7)));
+    commit(entry, end(actor, entry, syscall(SYS_close, NEVER_OPEN)));
 }
 
 static void strike_range(struct actor *actor, unsigned int first, unsigned int last)
@@ -1186,6 +1185,8 @@ static void write_file(const char *path)
         fault(path);
 }
 
+#define HUGE ((off64_t)3 << 30)
+
 static void make_tree(void)
 {
     for (size_t i = 0; i < COUNT(directories); i++)
@@ -1200,6 +1201,10 @@ static void make_tree(void)
         symlink("loop", "loop") != 0 || symlink("..", "sub/up") != 0 || mkfifo("fifo", 0600) != 0 ||
         mknod("node", S_IFCHR | 0600, 0) != 0)
         fault("tree");
+    /* Too large for a 32-bit program that does not say O_LARGEFILE. */
+    write_file("huge");
+    if (truncate64("huge", HUGE) != 0)
+        fault("huge");
 }
 
 /* Out of the way. */

@@ -816,6 +816,7 @@ static void fail_as_nobody(void)
     expect(setresuid(65534, 65534, 65534), "setresuid");
     open_as(AT_FDCWD, below("secret"), "secret", O_RDWR, 0);
     open_as(AT_FDCWD, below("new"), "new", O_WRONLY | O_CREAT, 0640);
+    open_as(AT_FDCWD, "../file", "d/../file", O_RDONLY | O_NOATIME, 0); /* EPERM */
     leave();
 }
 
@@ -907,6 +908,52 @@ static void fail_at_the_edge(void)
     munmap(pages, 4096);
 }
 
+/* Of a name longer than PATH_MAX so much is told, after the directory that it is relative to. */
+static void fail_by_length(const char *start, const char *directory)
+{
+    char name[PATH_MAX + 100], told[2 * PATH_MAX];
+
+    for (size_t i = 0; i < sizeof(name); i++)
+        name[i] = i % NAME_MAX == NAME_MAX - 1 ? '/' : 'n';
+    memcpy(name, start, strlen(start));
+    name[sizeof(name) - 1] = '\0';
+    snprintf(told, sizeof(told), "%s%.*s", directory, PATH_MAX - 1, name);
+    begin();
+    opened(syscall(SYS_openat, AT_FDCWD, name, O_RDONLY, 0), told, O_RDONLY, 0);
+}
+
+/* What is given as a directory is none, or not even open. */
+static void fail_by_directory(void)
+{
+    int pair[2];
+
+    begin();
+    opened(syscall(SYS_openat, 900, "nothing", O_RDONLY, 0), "nothing", O_RDONLY, 0);
+    begin();
+    opened(syscall(SYS_openat, 900, "", O_RDONLY, 0), "", O_RDONLY, 0);
+    open_as(900, below("nothing"), "nothing", O_RDONLY, 0);
+    expect(pipe(pair), "pipe");
+    char *path = strdup(name_of(pair[0]));
+    char told[64];
+    snprintf(told, sizeof(told), "%s/nothing", path);
+    begin();
+    opened(syscall(SYS_openat, pair[0], "nothing", O_RDONLY, 0), told, O_RDONLY, 0);
+    begin();
+    opened(syscall(SYS_openat, pair[0], "", O_RDONLY, 0), path, O_RDONLY, 0);
+    free(path);
+    shut(pair[0]);
+    shut(pair[1]);
+}
+
+/* A handle is no name. */
+static void fail_by_handle(void)
+{
+    struct file_handle none = {.handle_bytes = 0};
+
+    begin();
+    opened(syscall(SYS_open_by_handle_at, AT_FDCWD, &none, O_RDONLY), "", O_RDONLY, 0);
+}
+
 static void fail_by_limit(void)
 {
     struct rlimit limit, none;
@@ -954,7 +1001,10 @@ static void play_errors(void)
 {
     fail_by_resolve();
     fail_at_the_edge();
-    open_as(1000, below("nothing"), "nothing", O_RDONLY, 0);
+    fail_by_length("n", below("d/"));
+    fail_by_length(below(""), "");
+    fail_by_directory();
+    fail_by_handle();
     open_as(AT_FDCWD, "", "d", O_RDONLY, 0);                            /* ENOENT */
     open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY | O_NONBLOCK, 0); /* ENXIO */
     open_as(AT_FDCWD, below("device"), "device", O_RDONLY, 0);          /* ENXIO */

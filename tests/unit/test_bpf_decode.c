@@ -63,8 +63,9 @@ static void test_paths(void **state)
     assert_string_equal(path_of(RECORD_OPEN, 0, "", ""), "/");
     assert_string_equal(path_of(RECORD_OPEN, 0, "f (deleted)/tmp/", ""), "/tmp/f (deleted)");
     assert_string_equal(path_of(RECORD_OPEN, MARK_CUT, "c/b/", ""), ".../b/c");
-    assert_string_equal(path_of(RECORD_OPEN, MARK_INODE, "", "pipe"), "pipe:[42]");
-    assert_string_equal(path_of(RECORD_OPEN, 0, "", "/memfd:m (deleted)"), "/memfd:m (deleted)");
+    assert_string_equal(path_of(RECORD_OPEN, MARK_TEXT | MARK_INODE, "pipe", ""), "pipe:[42]");
+    assert_string_equal(path_of(RECORD_OPEN, MARK_TEXT, "/memfd:m (deleted)", ""),
+                        "/memfd:m (deleted)");
 }
 
 static void test_names_as_they_were_given(void **state)
@@ -75,6 +76,13 @@ static void test_names_as_they_were_given(void **state)
     assert_string_equal(path_of(RECORD_FAIL, 0, "", "none"), "/none");
     assert_string_equal(path_of(RECORD_FAIL, 0, "b/a/", ""), "/a/b");
     assert_string_equal(path_of(RECORD_FAIL, MARK_NONE, "", ""), "");
+    assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT, "", "none"), "none");
+    assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT, "", ""), "");
+    assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT, "/memfd:m (deleted)", "none"),
+                        "/memfd:m (deleted)/none");
+    assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT | MARK_INODE, "pipe", "none"),
+                        "pipe:[42]/none");
+    assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT | MARK_INODE, "pipe", ""), "pipe:[42]");
 }
 
 static void test_longest_path(void **state)

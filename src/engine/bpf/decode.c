@@ -48,11 +48,19 @@ static void append_walked(struct decoder *decoder, struct event *event, const ch
     }
 }
 
+static void append_inode(struct decoder *decoder, struct event *event, __u64 inode)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), ":[%llu]", (unsigned long long)inode);
+    append(decoder, event, text, strlen(text));
+}
+
 static int decode_path(struct decoder *decoder, const struct record *record, const char *payload,
                        size_t len, struct event *event)
 {
-    const char *rest = payload + record->walked;
-    char inode[32];
+    const char *name = payload + record->walked;
+    bool nowhere = record->marks & MARK_TEXT && record->walked == 0;
 
     if (len > PAYLOAD_BYTES || record->walked > len)
         return -EBADMSG;
@@ -63,17 +71,16 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
         return 0;
     if (record->marks & MARK_CUT)
         append(decoder, event, "...", 3);
-    append_walked(decoder, event, payload, record->walked);
-    if (record->marks & MARK_INODE) {
-        append(decoder, event, rest, len);
-        snprintf(inode, sizeof(inode), ":[%llu]", (unsigned long long)record->inode);
-        append(decoder, event, inode, strlen(inode));
-        return 0;
-    }
-    /* A name that was given and is not absolute; and the root has no component. */
-    if (len > 0 ? rest[0] != '/' && record->kind == RECORD_FAIL : event->path_len == 0)
+    if (record->marks & MARK_TEXT)
+        append(decoder, event, payload, record->walked);
+    else
+        append_walked(decoder, event, payload, record->walked);
+    if (record->marks & MARK_INODE)
+        append_inode(decoder, event, record->inode);
+    /* The root has no component. */
+    if (!nowhere && (len > 0 ? name[0] != '/' : event->path_len == 0))
         append(decoder, event, "/", 1);
-    append(decoder, event, rest, len);
+    append(decoder, event, name, len);
     return 0;
 }
 

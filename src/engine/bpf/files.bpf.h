@@ -104,18 +104,21 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 
 #define AT_FDCWD -100
 
-/* A call that takes none: no address of user space. */
-#define NO_NAME ((const char *)-1)
-
-/* The directory that a name is relative to. */
+/* The directory that a name is relative to, or what was given as one; there may be none. */
 static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
 {
     struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
 
-    if (directory)
+    if (directory) {
         walk_file(task, s, directory);
-    else
+    } else if (dirfd == AT_FDCWD) {
         walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
+    } else {
+        s->record.marks |= MARK_TEXT;
+        return;
+    }
+    if (name_pathless(s))
+        return;
     s->unlinked = is_unlinked(s);
     walk();
 }
@@ -136,7 +139,7 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
     if (size > 0)
         s->length = at + size - 1;
-    else if (size < 0 && name != NO_NAME) /* it runs into what is not mapped; 0: is empty */
+    else if (size < 0) /* it runs into what is not mapped; 0: is empty */
         s->record.marks |= MARK_NONE;
     deliver_path(task->tgid, s);
 }
@@ -160,7 +163,7 @@ static __always_inline void read_request(enum call call, const __u64 args[4],
         bpf_probe_read_user(&request->flags, 2 * sizeof(__u64), (void *)args[2]);
         break;
     case CALL_OPEN_BY_HANDLE_AT: /* has no name */
-        *request = (struct request){NO_NAME, args[0], args[2], 0};
+        *request = (struct request){NULL, args[0], args[2], 0};
         break;
     default:
         break;

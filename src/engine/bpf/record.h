@@ -32,8 +32,9 @@ enum record_kind {
 /* What the text of a path is not by itself. */
 enum record_mark {
     MARK_CUT = 1,   /* it is longer than PATH_BYTES: only its end is there */
-    MARK_INODE = 2, /* the name of something that has no path: NAME:[inode] */
-    MARK_NONE = 4,  /* the name that was given could not be read: the path is empty */
+    MARK_TEXT = 2,  /* what was walked is no path, but a text as it is: of something without one */
+    MARK_INODE = 4, /* and :[inode] belongs after it */
+    MARK_NONE = 8,  /* the name that was given could not be read: the path is empty */
 };
 
 struct record {
@@ -46,7 +47,8 @@ struct record {
     union {
         /*
          * OPEN, FAIL.  The payload's first `walked` bytes are a path from its end to its beginning,
-         * as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows belongs after it.
+         * as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows is the name that was
+         * given, which belongs after it.
          */
         struct {
             __u32 flags;

@@ -10,8 +10,11 @@
 #define PIPEFS_MAGIC 0x50495045 /* linux/magic.h */
 #define NSFS_MAGIC 0x6e736673
 #define PID_FS_MAGIC 0x50494446
+#define SOCKFS_MAGIC 0x534f434b
+#define ANON_INODE_FS_MAGIC 0x09041934
 
-#define PIDFD "anon_inode:[pidfd]"
+#define ANON_INODE "anon_inode:"
+#define PIDFD ANON_INODE "[pidfd]"
 
 /*
  * A call of a helper costs more than the bytes that it copies: so a dentry and a mount are read at
@@ -196,6 +199,27 @@ static __always_inline bool take_component(struct scratch *s, __u32 index, __u32
     return true;
 }
 
+#define PUT(s, text)                                                                               \
+    (__builtin_memcpy((s)->payload, text, sizeof(text) - 1), (s)->length = sizeof(text) - 1)
+
+/* What the dentry itself is called, after what is in the payload. */
+static __always_inline void put_own_name(struct scratch *s)
+{
+    __u64 at = bounded(s->length, 64);
+    long size = bpf_probe_read_kernel_str(s->payload + at, PATH_BYTES - 64,
+                                          DENTRY(s, void *, d_name.name));
+
+    s->length = at + (size > 0 ? size - 1 : 0);
+}
+
+static __always_inline void put_kind_of_namespace(struct scratch *s, struct inode *inode)
+{
+    struct ns_common *ns = BPF_CORE_READ(inode, i_private);
+    long size = bpf_probe_read_kernel_str(s->payload, 64, BPF_CORE_READ(ns, ops, name));
+
+    s->length = size > 0 ? size - 1 : 0;
+}
+
 /*
  * Files of the kernel's own, which lie in no directory, named as it names them: pipe:[5],
  * net:[4026531840], anon_inode:[pidfd], /memfd:name (deleted).  False: the file has a path.
@@ -205,33 +229,32 @@ static __always_inline bool name_pathless(struct scratch *s)
     struct inode *inode = DENTRY(s, struct inode *, d_inode);
     struct super_block *super = DENTRY(s, struct super_block *, d_sb);
     unsigned long magic;
-    long size;
 
     if (DENTRY(s, struct dentry *, d_parent) != s->dentry || s->mount_root == s->dentry)
         return false;
     magic = BPF_CORE_READ(super, s_magic);
     s->record.inode = BPF_CORE_READ(inode, i_ino);
+    s->record.marks |= MARK_TEXT;
+    if (magic == PIPEFS_MAGIC || magic == SOCKFS_MAGIC || magic == NSFS_MAGIC)
+        s->record.marks |= MARK_INODE;
     if (magic == PIPEFS_MAGIC) {
-        s->record.marks |= MARK_INODE;
-        s->length = sizeof("pipe") - 1;
-        __builtin_memcpy(s->payload, "pipe", sizeof("pipe") - 1);
+        PUT(s, "pipe");
+    } else if (magic == SOCKFS_MAGIC) {
+        PUT(s, "socket");
     } else if (magic == NSFS_MAGIC) {
-        struct ns_common *ns = BPF_CORE_READ(inode, i_private);
-
-        s->record.marks |= MARK_INODE;
-        size = bpf_probe_read_kernel_str(s->payload, 64, BPF_CORE_READ(ns, ops, name));
-        s->length = size > 0 ? size - 1 : 0;
+        put_kind_of_namespace(s, inode);
     } else if (magic == PID_FS_MAGIC) {
-        s->length = sizeof(PIDFD) - 1;
-        __builtin_memcpy(s->payload, PIDFD, sizeof(PIDFD) - 1);
+        PUT(s, PIDFD);
+    } else if (magic == ANON_INODE_FS_MAGIC) {
+        PUT(s, ANON_INODE);
+        put_own_name(s);
     } else {
-        s->payload[0] = '/';
-        size = bpf_probe_read_kernel_str(s->payload + 1, PATH_BYTES - 1,
-                                         DENTRY(s, void *, d_name.name));
-        s->length = size > 0 ? size : 1;
+        PUT(s, "/");
+        put_own_name(s);
         __builtin_memcpy(&s->payload[bounded(s->length, PATH_BYTES)], DELETED, sizeof(DELETED) - 1);
         s->length += sizeof(DELETED) - 1;
     }
+    s->record.walked = s->length;
     return true;
 }
 

@@ -6,14 +6,14 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "text.h"
 
 #define PREFIX "filemon: "
-#define CUT "...\n"
-#define ROOM (DIAG_LINE_MAX - sizeof CUT + 1) /* what leaves place for CUT */
+#define CUT "..." /* for the middle of what is too long: the reason stands at the end */
 
 #define ERASE "\r\x1b[K" /* of a terminal: what stands on this line */
 
@@ -27,24 +27,58 @@ void diag_set_verbosity(int verbosity)
     shown = DIAG_INFO + verbosity;
 }
 
-/* Adds text to the size bytes of line, and the end of the line.  Returns the size then. */
-static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *text, size_t len)
+static size_t visible_size(const char *text, size_t len)
 {
-    size_t cut = size; /* the last place between characters where CUT still fits */
-    size_t taken;
+    char out[TEXT_VISIBLE_MAX];
+    size_t size = 0, taken;
+
+    for (; len > 0; text += taken, len -= taken)
+        size += text_visible(text, len, out, &taken);
+    return size;
+}
+
+/* Adds the beginning of text, as many characters as room has place for.  Returns what is left. */
+static const char *add(char *line, size_t *size, size_t room, const char *text)
+{
+    size_t len = strlen(text), taken;
 
     for (; len > 0; text += taken, len -= taken) {
         char out[TEXT_VISIBLE_MAX];
         size_t more = text_visible(text, len, out, &taken);
-        if (size <= ROOM)
-            cut = size;
-        if (size + more > DIAG_LINE_MAX - 1) {
-            memcpy(line + cut, CUT, sizeof CUT - 1);
-            return cut + sizeof CUT - 1;
-        }
-        memcpy(line + size, out, more);
-        size += more;
+        if (more > room)
+            break;
+        memcpy(line + *size, out, more);
+        *size += more;
+        room -= more;
     }
+    return text;
+}
+
+/* The longest end of text, from a character's beginning, that room has place for. */
+static const char *tail(const char *text, size_t room)
+{
+    size_t len = strlen(text), left = visible_size(text, len), taken;
+
+    for (; left > room; text += taken, len -= taken) {
+        char out[TEXT_VISIBLE_MAX];
+        left -= text_visible(text, len, out, &taken);
+    }
+    return text;
+}
+
+/* Adds text to the size bytes of line, and the end of the line.  Returns the size then. */
+static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *text)
+{
+    size_t room = DIAG_LINE_MAX - strlen("\n") - size;
+
+    if (visible_size(text, strlen(text)) > room) {
+        text = add(line, &size, (room - strlen(CUT)) / 2, text);
+        memcpy(line + size, CUT, strlen(CUT));
+        size += strlen(CUT);
+        room = DIAG_LINE_MAX - strlen("\n") - size;
+        text = tail(text, room);
+    }
+    add(line, &size, room, text);
     line[size] = '\n';
     return size + 1;
 }
@@ -53,12 +87,15 @@ static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *t
 static size_t build(char line[static DIAG_LINE_MAX], const char *begin, const char *format,
                     va_list arguments)
 {
-    char text[DIAG_LINE_MAX] = ""; /* what does not fit here does not fit the line either */
     size_t size = strlen(begin);
+    char *text;
 
     memcpy(line, begin, size);
-    vsnprintf(text, sizeof text, format, arguments);
-    return finish(line, size, text, strlen(text));
+    if (vasprintf(&text, format, arguments) < 0)
+        return finish(line, size, format); /* no memory: it says what there is to say */
+    size = finish(line, size, text);
+    free(text);
+    return size;
 }
 
 static void put(const char *line, size_t size)

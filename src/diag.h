@@ -22,7 +22,8 @@ void diag_set_verbosity(int verbosity);
 /* The most bytes of a line, newline included: PIPE_BUF, so that no pipe tears one. */
 #define DIAG_LINE_MAX 4096
 
-/* A longer line is cut, between two characters, with "..." as its end.  Leaves errno alone. */
+/* A longer line has "..." in place of its middle, cut between two characters: what was too long is
+ * a path, and the reason stands behind it.  Leaves errno alone. */
 void diag(enum diag_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*

@@ -33,6 +33,8 @@ struct run {
     struct output *output;
     struct summary *summary; /* NULL: none is wanted */
     struct procfs procfs;
+    pid_t *pids; /* those of -p that were there at the start */
+    size_t n_pids;
     struct held_files *held; /* until the engine has caught up with their reading; or NULL */
     pid_t *targets;          /* whose they are */
     size_t n_targets;
@@ -258,8 +260,8 @@ static void begin(struct run *run)
     run->state = WATCHING;
     for (char **name = options->names; *name; name++)
         watch_name(run, *name);
-    for (size_t i = 0; i < options->n_pids; i++)
-        watch_pid(run, options->pids[i]);
+    for (size_t i = 0; i < run->n_pids; i++)
+        watch_pid(run, run->pids[i]);
     if (run->command.pid > 0)
         watch_pid(run, run->command.pid);
     if (options->initial)
@@ -276,21 +278,42 @@ static void begin(struct run *run)
     release_command(run);
 }
 
-static int check_pids(struct run *run)
+/* Whether it can be watched; says why not. */
+static bool is_process(const struct run *run, pid_t pid)
 {
-    size_t alive = 0;
+    struct procfs_stat stat;
+    pid_t leader;
 
-    for (size_t i = 0; i < run->options->n_pids; i++) {
-        struct procfs_stat stat;
-
-        if (procfs_stat(&run->procfs, run->options->pids[i], &stat) == 0 && stat.state != 'Z')
-            alive++;
-        else
-            diag(DIAG_ERROR,
-                 "there is no process %d: it has ended, or never was; -n NAME waits for a program",
-                 run->options->pids[i]);
+    if (procfs_stat(&run->procfs, pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X') {
+        diag(DIAG_ERROR,
+             "there is no process %d: it has ended, or never was; -n NAME waits for a program",
+             pid);
+        return false;
     }
-    return run->options->n_pids > 0 && alive == 0 && !run->options->names[0] ? -ESRCH : 0;
+    leader = procfs_leader(&run->procfs, pid);
+    if (leader != pid)
+        diag(DIAG_ERROR,
+             "%d is a thread of process %d, and descriptors are the process's: -p %d watches them",
+             pid, leader, leader);
+    else if (stat.kernel_thread)
+        diag(DIAG_WARNING,
+             "process %d (%s) is a kernel thread: only programs that it starts open files", pid,
+             stat.comm);
+    return leader == pid;
+}
+
+/* Keeps those that are there. */
+static int find_pids(struct run *run)
+{
+    const struct options *options = run->options;
+
+    run->pids = calloc(options->n_pids + 1, sizeof(*run->pids));
+    if (!run->pids)
+        return -ENOMEM;
+    for (size_t i = 0; i < options->n_pids; i++)
+        if (is_process(run, options->pids[i]))
+            run->pids[run->n_pids++] = options->pids[i];
+    return options->n_pids > 0 && run->n_pids == 0 && !options->names[0] ? -ESRCH : 0;
 }
 
 /* ---- The loop ---------------------------------------------------------------------------------
@@ -558,7 +581,7 @@ static int open_parts(struct run *run)
         return -EIO;
     }
     if (add_prefixes(run->filter, options->paths, PATHFILTER_INCLUDE) < 0 ||
-        add_prefixes(run->filter, options->excludes, PATHFILTER_EXCLUDE) < 0 || check_pids(run) < 0)
+        add_prefixes(run->filter, options->excludes, PATHFILTER_EXCLUDE) < 0 || find_pids(run) < 0)
         return -EINVAL;
     result = output_open(&run->output, options->output, options->format);
     if (result < 0) {
@@ -591,6 +614,7 @@ static void close_parts(struct run *run)
     }
     drop_held(run);
     free(run->targets);
+    free(run->pids);
     ledger_free(run->ledger);
     summary_free(run->summary);
     pathfilter_free(run->filter);

@@ -181,6 +181,23 @@ int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat
     return status;
 }
 
+pid_t procfs_leader(const struct procfs *procfs, pid_t tid)
+{
+    static const char key[] = "\nTgid:\t";
+    int64_t leader = tid;
+    char *text;
+    size_t size;
+
+    if (read_entry(procfs, tid, "status", &text, &size) != 0)
+        return tid;
+    /* No comm in the line before can hold a newline: it is escaped there. */
+    const char *line = strstr(text, key), *number = line ? line + strlen(key) : "";
+    if (text_number(number, strcspn(number, "\n"), 1, INT_MAX, &leader) != 0)
+        leader = tid;
+    free(text);
+    return (pid_t)leader;
+}
+
 int procfs_exe(const struct procfs *procfs, pid_t pid, char **path)
 {
     static const char deleted[] = " (deleted)";

@@ -39,6 +39,10 @@ struct procfs_stat {
 /* 0, -ESRCH, -EBADMSG when the file makes no sense, -errno. */
 int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat);
 
+/* The process that a thread is of, "tgid" to the kernel: /proc has an entry for each thread that is
+ * not listed.  Its own pid if it is the leader, and also where nothing can be told; never fails. */
+pid_t procfs_leader(const struct procfs *procfs, pid_t tid);
+
 /* The path of the executable as the kernel gives it, " (deleted)" taken off.  *path is the caller's
  * to free. -ESRCH also for a process that has none (kernel threads, zombies), -EACCES. */
 int procfs_exe(const struct procfs *procfs, pid_t pid, char **path);

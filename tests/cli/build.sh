@@ -208,6 +208,62 @@ test_an_interrupted_prepare_leaves_nothing() {
     interrupted_build 1 --prepare
 }
 
+# One that a killed run left goes with the next build; nothing else does, whoever put it there.
+test_what_a_killed_build_left_is_removed() {
+    scenario stap <<'END'
+mark building
+caught
+END
+    start --prepare
+    wait_until [ -e standin/building ]
+    stale=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
+    [ -e "$stale/mend.h" ]
+    kill -KILL "$pid"
+    finish
+    # Another build at work keeps its own.
+    rm standin/building standin/argv
+    scenario stap <<'END'
+mark building
+await go
+build
+END
+    start --prepare
+    wait_until [ -e standin/building ]
+    [ ! -e "$stale" ]
+    at_work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
+
+    like=/tmp/filemon.$(printf %012x $$)
+    mkdir -p victim/dir
+    touch victim/dir/file
+    chmod 700 victim
+    ln -s "$PWD/victim" "${like}0001"       # a link
+    touch "${like}0002"                     # no directory
+    mkdir -m 755 "${like}0003"              # not ours alone
+    mkdir -m 700 "${like}000g" "${like}004" # of another name
+    if [ "$(id -u)" -eq 0 ]; then
+        mkdir -m 700 "${like}0005"          # another's
+        chown 65534 "${like}0005"
+    fi
+    mkdir -m 700 "${like}0006"              # as filemon leaves it, with a link in it
+    mkdir "${like}0006/sub"
+    ln -s "$PWD/victim" "${like}0006/sub/link"
+    rm -rf other standin/building standin/argv
+    scenario stap <<'END'
+build
+END
+    "$tested" -q --prepare --module-dir "$PWD/other"
+    [ -e "$at_work/mend.h" ]
+    touch standin/go
+    finish
+    [ "$status" -eq 0 ]
+    [ ! -e "$at_work" ]
+    [ -e victim/dir/file ]
+    set -- "$like"*
+    echo "$*" | sed "s#$like##g" > left
+    rm -r "$@"
+    [ "$(cat left)" = "0001 0002 0003$([ "$(id -u)" -ne 0 ] || echo ' 0005') 000g 004" ]
+}
+
 # The command was never run.
 test_an_interrupted_build_for_a_command() {
     interrupted_build 130 -- touch ran

@@ -243,6 +243,26 @@ END
     said 'removing the module filemon_0123456789ab_01234567_12'
 }
 
+# Neither the beginning nor the end waits for ever for a module to go.
+test_unloading_that_hangs_is_given_up() {
+    prepared
+    echo 'filemon_0123456789ab_01234567_14 1000 0 - Live 0x0' > root/proc/modules
+    scenario unload <<'END'
+hang
+END
+    watches <<'END'
+hang
+END
+    start -n nothing-of-that-name
+    wait_said 'watching with'
+    said "'staprun -d filemon_0123456789ab_01234567_14' does not end: killed; 'rmmod filemon_0"
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    said "'staprun -d filemon_test_1' does not end: killed; 'rmmod filemon_test_1' removes the"
+    logged 2 '^staprun -d'
+}
+
 test_duration_ends_it() {
     prepared
     watches <<'END'

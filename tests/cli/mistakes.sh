@@ -65,12 +65,22 @@ END
     ln -s "$(command -v sleep)" filemon-sleeper
     ./filemon-sleeper 1000 & sleeper=$!
     wait_until grep -q sleeper /proc/$sleeper/comm
+    ln -s "$HELPERS/standin" bin/threaded
+    scenario threaded <<'END'
+thread tid
+hang
+END
+    threaded & leader=$!
+    wait_until [ -e standin/tid ]
+    tid=$(cat standin/tid)
     mistakes <<END
+1|-p $tid|$tid is a thread of process $leader, and descriptors are the process's: -p $leader watches them
 1|-p $gone|there is no process $gone: it has ended, or never was; -n NAME waits for a program
+0|-p $gone,$sleeper|there is no process $gone: it has ended, or never was; -n NAME waits for a program
 0|-n filemon-slepeer|filemon-slepeer: no such process yet; waiting for one to start (is 'filemon-sleeper' meant, which runs?)
 0|-n xyzzy-of-nobody|xyzzy-of-nobody: no such process yet; waiting for one to start
 END
-    kill $sleeper
+    kill -KILL $sleeper $leader
 }
 
 without_root() { # COMMAND...

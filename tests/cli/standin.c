@@ -14,21 +14,29 @@
  *   mark FILE          creates FILE
  *   await FILE         waits until there is FILE
  *   wait               waits to be stopped as the script is: by 'S', which it answers with "fin",
- * and then by SIGINT; or by a signal at once caught             waits for SIGINT or SIGTERM hang
- * waits for ever: both are logged, and nothing else close              closes standard output and
- * standard error child              starts a process that lives on and writes to its directory
- * without end build              makes the module that -m names keep               copies the
- * script and the System.map that it was given die N              ends by that signal exit N
+ *                      and then by SIGINT; or by a signal at once
+ *   caught             waits for SIGINT or SIGTERM
+ *   hang               waits for ever: both are logged, and nothing else
+ *   close              closes standard output and standard error
+ *   thread FILE        starts a thread that writes its number to FILE, and lives on
+ *   child              starts a process that lives on and writes to its directory without end
+ *   build              makes the module that -m names
+ *   keep               copies the script and the System.map that it was given
+ *   die N              ends by that signal
+ *   exit N
  *
  * FILEs are in $STANDIN.  There, too: "log", with a line for each call and signal, and "argv" with
- * the arguments of all calls, a NUL after each.  "staprun -d" and "stap --version" need no file.
+ * the arguments of all calls, a NUL after each.  "stap --version" needs no file; "staprun -d" does
+ * what the file "unload" says, if there is one.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <stdnoreturn.h>
@@ -284,6 +292,32 @@ static void child(const char *unused)
     dprintf(log_fd, "child %d\n", pid);
 }
 
+static void *write_number(void *name)
+{
+    char path[PATH_MAX], beside[PATH_MAX];
+    FILE *file;
+
+    place(path, name);
+    place(beside, "number");
+    file = fopen(beside, "we");
+    if (!file)
+        fail(beside);
+    fprintf(file, "%d\n", gettid());
+    if (fclose(file) != 0 || rename(beside, path) < 0)
+        fail(path);
+    for (;;)
+        pause();
+}
+
+static void thread(const char *name)
+{
+    pthread_t unused;
+
+    errno = pthread_create(&unused, NULL, write_number, (void *)(uintptr_t)name);
+    if (errno != 0)
+        fail("thread");
+}
+
 /* The argument after that option; NULL: the last one. */
 static const char *argument(const char *option)
 {
@@ -350,13 +384,11 @@ static const struct {
     const char *name;
     void (*run)(const char *text);
 } commands[] = {
-    {"say", say},          {"warn", warn},          {"send", send_file},
-    {"bytes", send_bytes}, {"flood", flood},        {"ready", ready},
-    {"until", until},      {"watching", watching},  {"mark", mark},
-    {"await", await},      {"wait", wait_stopped},  {"caught", caught},
-    {"hang", hang},        {"close", close_output}, {"child", child},
-    {"build", build},      {"keep", keep},          {"die", die},
-    {"exit", leave},
+    {"say", say},     {"warn", warn},          {"send", send_file},    {"bytes", send_bytes},
+    {"flood", flood}, {"ready", ready},        {"until", until},       {"watching", watching},
+    {"mark", mark},   {"await", await},        {"wait", wait_stopped}, {"caught", caught},
+    {"hang", hang},   {"close", close_output}, {"thread", thread},     {"child", child},
+    {"build", build}, {"keep", keep},          {"die", die},           {"exit", leave},
 };
 
 static void run_command(char *line)
@@ -390,6 +422,15 @@ static void run_file(const char *name)
         run_command(at);
     }
     free(text);
+}
+
+static void run_unload(void)
+{
+    char path[PATH_MAX];
+
+    place(path, "unload");
+    if (access(path, F_OK) == 0)
+        run_file("unload");
 }
 
 /* ---- A call -----------------------------------------------------------------------------------
@@ -438,7 +479,7 @@ int main(int argc, char **argv)
     if (argc > 1 && !strcmp(argv[1], "--version"))
         puts("Systemtap translator/driver (version 9.9/0.999, release 9.9-1)");
     else if (argc > 1 && !strcmp(argv[1], "-d"))
-        return 0;
+        run_unload();
     else
         run_file(name);
     return 0;

@@ -193,6 +193,27 @@ static void assert_exe(const struct proctree *tree, const char *target, const ch
     proctree_remove(tree, "10");
 }
 
+static void test_whose_thread_it_is(void **state)
+{
+    const struct proctree *tree = *state;
+    static const struct {
+        const char *text;
+        pid_t leader;
+    } cases[] = {
+        {"Name:\ta\\nTgid:\t7\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t10\nNgid:\t0\n", 10},
+        {"Name:\tworker\nTgid:\t7\nNgid:\t0\nPid:\t10\n", 7},
+        {"Name:\tworker\nTgid:\t", 10},
+        {"Name:\tworker\n", 10},
+        {"", 10},
+    };
+
+    assert_int_equal(procfs_leader(&tree->procfs, 10), 10);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        proctree_write(tree, 10, "status", cases[i].text, strlen(cases[i].text));
+        assert_int_equal(procfs_leader(&tree->procfs, 10), cases[i].leader);
+    }
+}
+
 static void test_exe(void **state)
 {
     const struct proctree *tree = *state;
@@ -527,6 +548,7 @@ int main(void)
         cmocka_unit_test(test_no_such_root),
         TEST(test_each_process_by_rising_pid),
         TEST(test_each_stops_when_told),
+        TEST(test_whose_thread_it_is),
         TEST(test_stat),
         TEST(test_stat_of_zombies_and_kernel_threads),
         TEST(test_stat_with_hostile_comms),

@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -276,26 +275,11 @@ static int make_directories(const char *path)
     return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-/* stap 5 takes no TMPDIR with capital letters or '+' in it, and kernel releases have both: so
- * neither mkdtemp(3) nor the directory of the modules will do. */
-static int make_work(struct module_build *build)
-{
-    unsigned long long random;
-
-    if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-        return -errno;
-    compose(build->work, sizeof(build->work), "/tmp/filemon.%016llx", random);
-    if (mkdir(build->work, 0700) == 0)
-        return 0;
-    build->work[0] = '\0';
-    return -errno;
-}
-
 static FILE *create(const struct module_build *build, const char *name)
 {
     char path[PATH_MAX + 64];
 
-    snprintf(path, sizeof(path), "%s/%s", build->work, name);
+    snprintf(path, sizeof(path), "%s/%s", build->work.path, name);
     return fopen(path, "wxe");
 }
 
@@ -388,7 +372,7 @@ static int link_tree(const struct module_build *build, const char *headers)
 
     if (!dir)
         return -errno;
-    snprintf(to, sizeof(to), "%s/tree", build->work);
+    snprintf(to, sizeof(to), "%s/tree", build->work.path);
     if (mkdir(to, 0755) < 0)
         result = -errno;
     while (result == 0 && (entry = readdir(dir))) {
@@ -396,12 +380,12 @@ static int link_tree(const struct module_build *build, const char *headers)
             !strcmp(entry->d_name, "System.map"))
             continue;
         snprintf(from, sizeof(from), "%s/%s", headers, entry->d_name);
-        snprintf(to, sizeof(to), "%s/tree/%s", build->work, entry->d_name);
+        snprintf(to, sizeof(to), "%s/tree/%s", build->work.path, entry->d_name);
         if (symlink(from, to) < 0)
             result = -errno;
     }
     closedir(dir);
-    snprintf(to, sizeof(to), "%s/tree/System.map", build->work);
+    snprintf(to, sizeof(to), "%s/tree/System.map", build->work.path);
     if (result == 0 && symlink("../System.map", to) < 0)
         result = -errno;
     return result;
@@ -450,13 +434,13 @@ static int spawn_stap(struct module_build *build, bool mend_cancel, bool mend_un
     struct stat st;
     size_t n = 0;
 
-    snprintf(script, sizeof(script), "%s/monitorFicheros.stp", build->work);
-    snprintf(tree, sizeof(tree), "%s/tree", build->work);
-    snprintf(include, sizeof(include), "KCFLAGS=-include %s/mend.h", build->work);
-    snprintf(map, sizeof(map), "%s/System.map", build->work);
+    snprintf(script, sizeof(script), "%s/monitorFicheros.stp", build->work.path);
+    snprintf(tree, sizeof(tree), "%s/tree", build->work.path);
+    snprintf(include, sizeof(include), "KCFLAGS=-include %s/mend.h", build->work.path);
+    snprintf(map, sizeof(map), "%s/System.map", build->work.path);
     snprintf(boot, sizeof(boot), SYSTEM_BOOT_MAP, build->module->release);
-    snprintf(home, sizeof(home), "SYSTEMTAP_DIR=%s/home", build->work);
-    snprintf(tmp, sizeof(tmp), "TMPDIR=%s", build->work);
+    snprintf(home, sizeof(home), "SYSTEMTAP_DIR=%s/home", build->work.path);
+    snprintf(tmp, sizeof(tmp), "TMPDIR=%s", build->work.path);
 
     argv[n++] = "stap";
     argv[n++] = "-p4";
@@ -482,7 +466,7 @@ static int spawn_stap(struct module_build *build, bool mend_cancel, bool mend_un
     struct spawn spawn = {
         .argv = (char *const *)(void *)argv,
         .env = env,
-        .dir = build->work,
+        .dir = build->work.path,
         .in = -1,
         .out = err,
         .err = err,
@@ -510,7 +494,7 @@ static int prepare_work(struct module_build *build, const struct module *module,
     }
     remember_version(module);
     module_headers(headers, module->release);
-    result = make_work(build);
+    result = work_make(&build->work);
     if (result < 0) {
         diag(DIAG_ERROR, "cannot build below /tmp: %s", strerror(-result));
         return result;
@@ -532,7 +516,7 @@ static int prepare_work(struct module_build *build, const struct module *module,
     if (result == 0)
         result = write_mend(build);
     if (result < 0)
-        diag(DIAG_ERROR, "cannot write below %s: %s", build->work, strerror(-result));
+        diag(DIAG_ERROR, "cannot write below %s: %s", build->work.path, strerror(-result));
     return result;
 }
 
@@ -637,7 +621,7 @@ static int install(struct module_build *build)
     char built[PATH_MAX + 80], beside[PATH_MAX + 32];
     int from, to, result;
 
-    snprintf(built, sizeof(built), "%s/%s.ko", build->work, build->module->name);
+    snprintf(built, sizeof(built), "%s/%s.ko", build->work.path, build->module->name);
     snprintf(beside, sizeof(beside), "%s.%d", build->module->path, getpid());
     from = open(built, O_RDONLY | O_CLOEXEC);
     to = open(beside, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
@@ -676,25 +660,6 @@ int module_build_read(struct module_build *build)
     return install(build);
 }
 
-static void remove_tree(int at, const char *name)
-{
-    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-    struct dirent *entry;
-
-    while (dir && (entry = readdir(dir))) {
-        if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
-            continue;
-        if (unlinkat(dirfd(dir), entry->d_name, 0) < 0)
-            remove_tree(dirfd(dir), entry->d_name);
-    }
-    if (dir)
-        closedir(dir);
-    else if (fd >= 0)
-        close(fd);
-    unlinkat(at, name, AT_REMOVEDIR);
-}
-
 /* stap and its compilers, which could still write to the directory: their end is that of the pipe.
  */
 static void kill_stap(const struct module_build *build)
@@ -716,8 +681,7 @@ void module_build_end(struct module_build *build)
         close(build->output);
     if (build->log_fd >= 0)
         close(build->log_fd);
-    if (build->work[0])
-        remove_tree(AT_FDCWD, build->work);
+    work_remove(&build->work);
     memset(build, 0, sizeof(*build));
     build->output = build->log_fd = -1;
 }

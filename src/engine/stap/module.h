@@ -17,6 +17,7 @@
 #include <sys/utsname.h>
 
 #include "engine/engine.h"
+#include "engine/stap/work.h"
 #include "spawn.h"
 
 struct module {
@@ -49,7 +50,7 @@ void module_remember_seconds(const struct module *module, int seconds);
 /* A build that is going on; everything it makes lies in one directory of its own. */
 struct module_build {
     const struct module *module;
-    char work[PATH_MAX];
+    struct work work;
     char log[PATH_MAX]; /* all that stap says; kept where the build failed */
     struct spawned stap;
     int output; /* stap's standard output and error, to be read by module_build_read() */

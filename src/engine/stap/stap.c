@@ -67,17 +67,47 @@ static int64_t now_ms(void)
 /* ---- Modules that a killed run left -----------------------------------------------------------
  */
 
+/* Whether what has the other end open ends in time. */
+static bool has_closed(int fd, int timeout_ms)
+{
+    struct pollfd pollfd = {.fd = fd, .events = POLLIN};
+
+    return TEMP_FAILURE_RETRY(poll(&pollfd, 1, timeout_ms)) > 0;
+}
+
+/* One that even SIGKILL does not end is left to itself. */
+static void wait_unloaded(const char *name, pid_t staprun, int end)
+{
+    bool ended = has_closed(end, STOP_MS);
+
+    if (!ended) {
+        diag(DIAG_WARNING, "'staprun -d %s' does not end: killed; 'rmmod %s' removes the module",
+             name, name);
+        kill(-staprun, SIGKILL);
+        ended = has_closed(end, STOP_MS);
+    }
+    waitpid(staprun, NULL, ended ? 0 : WNOHANG);
+}
+
 static void unload(const char *name)
 {
     char *argv[] = {"staprun", "-d", (char *)name, NULL};
-    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    struct spawn spawn = {.argv = argv, .in = null, .out = null, .err = null};
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC), end[2];
+    struct spawn spawn = {.argv = argv, .in = null, .err = null, .group = true};
     struct spawned staprun;
 
-    if (spawn_start(&spawn, &staprun) == 0)
-        waitpid(staprun.pid, NULL, 0);
-    if (null >= 0)
+    if (pipe2(end, O_CLOEXEC) < 0) {
+        diag(DIAG_ERROR, "cannot remove the module %s: %s", name, strerror(errno));
         close(null);
+        return;
+    }
+    spawn.out = end[1];
+    int result = spawn_start(&spawn, &staprun);
+    close(end[1]);
+    if (result == 0)
+        wait_unloaded(name, staprun.pid, end[0]);
+    close(end[0]);
+    close(null);
 }
 
 /* staprun -R names a module after its own process id, which stays stapio's. */

@@ -187,6 +187,8 @@ static int add_name(struct parser *parser, char *name)
 {
     const char *slash = strrchr(name, '/');
 
+    if (slash != NULL && slash[1] == '\0')
+        return refuse("-n %s: a NAME is that of a program, not a path", name);
     if (slash != NULL)
         return refuse("-n %s: a NAME is no path: give its last component, '%s'", name, slash + 1);
     if (strlen(name) > NAME_MAX)
@@ -273,13 +275,21 @@ static int refuse_missing(const struct row *row)
     return refuse("%s wants an argument: %s", label_of(row).text, row->argument);
 }
 
+static int refuse_empty(const struct row *row)
+{
+    if (row->code == 'p')
+        return refuse_pid("");
+    return refuse("%s: its %s is empty: a variable or command substitution gave nothing",
+                  label_of(row).text, row->argument);
+}
+
 static int take_option(struct parser *parser, const struct row *row, char *argument)
 {
     struct options *options = parser->options;
     int status = 0, choice = 0;
 
     if (argument != NULL && argument[0] == '\0')
-        return refuse_missing(row);
+        return refuse_empty(row);
 
     switch (row->code) {
     case 'p':
@@ -357,11 +367,33 @@ static int add_path(struct parser *parser, char *path)
     return 0;
 }
 
+/* The long option that word, which is none, was meant to be; NULL: none is like it. */
+static const char *nearest_option(const char *word)
+{
+    char name[TEXT_ERRORS_LEN + 1];
+    size_t len = strcspn(word, "="), least;
+    const char *nearest = NULL;
+
+    if (len > TEXT_ERRORS_LEN)
+        return NULL;
+    memcpy(name, word, len);
+    name[len] = '\0';
+    least = text_errors_allowed(name) + 1;
+    for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
+        size_t errors = row->name != NULL ? text_errors(name, row->name) : least;
+
+        if (errors < least) {
+            least = errors;
+            nearest = row->name;
+        }
+    }
+    return nearest;
+}
+
 /* code: the letter, of a long option that takes no argument its code, otherwise 0. */
 static int refuse_unknown(const struct parser *parser, int code, const char *word)
 {
     const char *hint = parser->n_paths > 0 ? ", or -- before a COMMAND and its options" : "";
-
     const struct row *row = find_row(code);
 
     if (row != NULL)
@@ -371,6 +403,10 @@ static int refuse_unknown(const struct parser *parser, int code, const char *wor
     for (size_t i = 0; i < LENGTH(rows); i++)
         if (rows[i].name != NULL && strncmp(rows[i].name, word + 2, strcspn(word + 2, "=")) == 0)
             return refuse("%s could be more than one option; try 'filemon --help'", word);
+    const char *nearest = nearest_option(word + 2);
+
+    if (nearest != NULL)
+        return refuse("unknown option %s; is --%s meant?", word, nearest);
     return refuse("unknown option %s; try 'filemon --help'%s", word, hint);
 }
 
@@ -411,6 +447,8 @@ static int parse_words(struct parser *parser, int argc, char **argv)
         return 0; /* no "--" but perhaps as some option's argument */
     if (optind == argc)
         return refuse("no COMMAND after --");
+    if (argv[optind][0] == '\0')
+        return refuse("an empty COMMAND: a variable or command substitution gave nothing");
     parser->options->command = argv + optind;
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "text.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -116,4 +117,47 @@ size_t text_visible(const char *text, size_t len, char out[static TEXT_VISIBLE_M
     for (size_t i = 0; i < *taken; i++)
         size += escape((unsigned char)text[i], out + size);
     return size;
+}
+
+static bool is_same(char a, char b)
+{
+    return tolower((unsigned char)a) == tolower((unsigned char)b);
+}
+
+static size_t least(size_t a, size_t b, size_t c)
+{
+    size_t less = a < b ? a : b;
+
+    return less < c ? less : c;
+}
+
+size_t text_errors(const char *a, const char *b)
+{
+    /* The optimal string alignment distance, with three rows of its table. */
+    size_t rows[3][TEXT_ERRORS_LEN + 1] = {0}, len = strlen(b);
+    size_t *before = rows[0], *above = rows[1], *row = rows[2];
+
+    for (size_t j = 0; j <= len; j++)
+        row[j] = j;
+    for (size_t i = 1; a[i - 1] != '\0'; i++) {
+        size_t *oldest = before;
+        before = above;
+        above = row;
+        row = oldest;
+        row[0] = i;
+        for (size_t j = 1; j <= len; j++) {
+            row[j] = least(row[j - 1] + 1, above[j] + 1,
+                           above[j - 1] + !is_same(a[i - 1], b[j - 1]));
+            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1]))
+                row[j] = least(row[j], before[j - 2] + 1, row[j]);
+        }
+    }
+    return row[len];
+}
+
+size_t text_errors_allowed(const char *text)
+{
+    size_t third = strlen(text) / 3;
+
+    return third < 3 ? third : 3;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Bytes that others chose, read strictly: numbers and UTF-8. */
+/* Bytes that others chose, read strictly: numbers, UTF-8, and what is nearly a
+ * word. */
 #ifndef FILEMON_TEXT_H
 #define FILEMON_TEXT_H
 
@@ -37,5 +38,16 @@ bool text_is_utf8(const char *text, size_t len);
  * Returns how many bytes of out it became.
  */
 size_t text_visible(const char *text, size_t len, char out[static TEXT_VISIBLE_MAX], size_t *taken);
+
+/*
+ * How many bytes must be changed, left out, put in, or change places with the next one, to make b
+ * of a; upper and lower case are the same.  Neither is longer than TEXT_ERRORS_LEN.
+ */
+#define TEXT_ERRORS_LEN 255
+size_t text_errors(const char *a, const char *b);
+
+/* The most errors with which another word is still like this one: one in three bytes, never more
+ * than three. */
+size_t text_errors_allowed(const char *text);
 
 #endif

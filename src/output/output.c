@@ -68,8 +68,12 @@ static const struct writer writers[] = {
 static int open_stdout(void)
 {
     struct stat status;
-    int fd = -1;
+    int fd = -1, flags = fcntl(STDOUT_FILENO, F_GETFL);
 
+    if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
+        errno = EBADF; /* it was closed, and /dev/null stands in its place: see main.c */
+        return -1;
+    }
     if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)))
         fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
     return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);

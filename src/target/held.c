@@ -2,6 +2,7 @@
 #include "target/held.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +62,9 @@ static int add_file(void *ctx, const struct procfs_file *file)
     struct held_files *held = reading->held;
     struct file *files;
 
+    /* A command that is still to be executed: these are ours, and it will not have them. */
+    if (reading->stat.ppid == reading->scope->self && (file->flags & O_CLOEXEC))
+        return 0;
     if (held->count == held->room) {
         files = reallocarray(held->files, held->room ? 2 * held->room : 64, sizeof(*files));
         if (files == NULL)

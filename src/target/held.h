@@ -24,7 +24,7 @@ struct held_scope {
     size_t n_pids;
     int depth;  /* generations of descendants, below 0: every one */
     bool all;   /* every process */
-    pid_t self; /* but for this one */
+    pid_t self; /* but for this one; of its child only what outlives exec */
 };
 
 /* Reads them.  0, or -errno; processes that end meanwhile are none.  Free with held_free(). */

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "target/names.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <fnmatch.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "text.h"
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
@@ -244,49 +245,6 @@ void name_match_release(struct name_match *match)
 /* ---- Names that are alike ---------------------------------------------------------------------
  */
 
-/* The most errors that a name is still alike with. */
-#define ERRORS_MAX 3
-
-static bool is_same(char a, char b)
-{
-    return tolower((unsigned char)a) == tolower((unsigned char)b);
-}
-
-static size_t least(size_t a, size_t b, size_t c)
-{
-    size_t less = a < b ? a : b;
-
-    return less < c ? less : c;
-}
-
-/*
- * How many bytes must be changed, left out, put in, or change places with the next one, to make b
- * of a: the optimal string alignment distance, with three rows of its table.  Neither is longer
- * than NAME_MAX.
- */
-static size_t distance(const char *a, const char *b)
-{
-    size_t rows[3][NAME_MAX + 1] = {0}, len = strlen(b);
-    size_t *before = rows[0], *above = rows[1], *row = rows[2];
-
-    for (size_t j = 0; j <= len; j++)
-        row[j] = j;
-    for (size_t i = 1; a[i - 1] != '\0'; i++) {
-        size_t *oldest = before;
-        before = above;
-        above = row;
-        row = oldest;
-        row[0] = i;
-        for (size_t j = 1; j <= len; j++) {
-            row[j] = least(row[j - 1] + 1, above[j] + 1,
-                           above[j - 1] + !is_same(a[i - 1], b[j - 1]));
-            if (i > 1 && j > 1 && is_same(a[i - 1], b[j - 2]) && is_same(a[i - 2], b[j - 1]))
-                row[j] = least(row[j], before[j - 2] + 1, row[j]);
-        }
-    }
-    return row[len];
-}
-
 struct likeness {
     const struct procfs *procfs;
     const char *name;
@@ -300,9 +258,9 @@ static int try_name(struct likeness *likeness, const char *other)
     size_t errors;
     char *copy;
 
-    if (other[0] == '\0' || strlen(other) > NAME_MAX)
+    if (other[0] == '\0' || strlen(other) > TEXT_ERRORS_LEN)
         return 0;
-    errors = distance(likeness->name, other);
+    errors = text_errors(likeness->name, other);
     if (errors >= likeness->errors)
         return 0;
     copy = strdup(other);
@@ -334,9 +292,7 @@ static int compare_with(void *ctx, pid_t pid)
 
 int name_nearest(const struct procfs *procfs, const char *name, pid_t self, char **nearest)
 {
-    size_t third = strlen(name) / 3;
-    struct likeness likeness = {procfs, name, self, (third < ERRORS_MAX ? third : ERRORS_MAX) + 1,
-                                NULL};
+    struct likeness likeness = {procfs, name, self, text_errors_allowed(name) + 1, NULL};
     int status = procfs_each(procfs, compare_with, &likeness);
 
     if (status != 0) {

@@ -27,6 +27,13 @@ test_mistakes_of_a_command_line() {
 2|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n or -a
 2|-a|-a needs a PATH: which file do you ask about?
 2|-n /usr/sbin/nginx|-n /usr/sbin/nginx: a NAME is no path: give its last component, 'nginx'
+2|-n x/|-n x/: a NAME is that of a program, not a path
+2|-n ""|-n: its NAME is empty: a variable or command substitution gave nothing
+2|-- ""|an empty COMMAND: a variable or command substitution gave nothing
+2|--sumary -n x|unknown option --sumary; is --summary meant?
+2|-p 1, -n x|-p: '1,' is no list of process ids, like 1,2,3
+2|-p 0|0 is no process id: they go from 1 to 4194304
+2|-n x -d 1m|-d wants seconds from 0.001 to 316224000, not '1m'
 2|-n x ""|an empty PATH: a variable or command substitution gave nothing
 2|-n x -d soon|-d wants seconds from 0.001 to 316224000, not 'soon'
 2|-n x -f xml|-f wants one of json|text|csv, not 'xml'
@@ -50,6 +57,7 @@ END
 1|-a loop|loop: Too many levels of symbolic links; a PATH must lead to a file or directory
 0|-a dir/nothing|dir/nothing: No such file or directory; it matches from when it is there
 0|-a file/below|file/below: Not a directory; it matches from when it is there
+1|-a dir >&-|standard output: Bad file descriptor; -o FILE writes elsewhere
 127|-- ./nothing|./nothing: No such file or directory; COMMAND is a program in PATH or the path of one
 126|-- ./file|./file: Permission denied; COMMAND must be a file that may be executed
 END

@@ -62,7 +62,8 @@ END
     status=0
     "$tested" -e stap --module-dir "$modules" -n nothing-of-that-name >&- 2> err || status=$?
     [ $status -eq 1 ]
-    said 'standard output: Bad file descriptor'
+    said 'standard output: Bad file descriptor; -o FILE writes elsewhere'
+    logged 0 ^staprun
     # None of the three is needed otherwise.
     status=0
     "$tested" -e stap --module-dir "$modules" -n nothing-of-that-name -o file -d 0.1 \

@@ -52,9 +52,11 @@ static void assert_given(struct held_files *held, const char *expected)
     assert_string_equal(given, expected);
 }
 
+#define SELF 9
+
 static struct held_files *read_all(const struct proctree *tree, pid_t target, int depth)
 {
-    const struct held_scope scope = {.pids = &target, .n_pids = 1, .depth = depth, .self = 1};
+    const struct held_scope scope = {.pids = &target, .n_pids = 1, .depth = depth, .self = SELF};
     struct held_files *held;
 
     assert_int_equal(held_read(&held, &tree->procfs, &scope), 0);
@@ -192,6 +194,19 @@ static void test_vanished(void **state)
     held_free(held);
 }
 
+/* What filemon has open itself is no news of the command, which will not have it. */
+static void test_a_command_that_is_not_executed_yet(void **state)
+{
+    const struct proctree *tree = *state;
+
+    add_process(tree, 10, SELF, "/");
+    add_descriptor(tree, 10, 0, "/dev/null", "0100000");
+    add_descriptor(tree, 10, 4, "/proc", "02300000");
+    struct held_files *held = read_all(tree, 10, 0);
+    assert_given(held, "10/9 0 /dev/null 100000\n");
+    held_free(held);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, proctree_setup, proctree_teardown)
 
 int main(void)
@@ -204,6 +219,7 @@ int main(void)
         TEST(test_what_happened_before_the_reading),
         TEST(test_what_happens_after_the_reading),
         TEST(test_vanished),
+        TEST(test_a_command_that_is_not_executed_yet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -313,7 +313,7 @@ static void test_names(void **state)
     REFUSED("-n|NAME", "-n", "");
     REFUSED("-n|NAME", "-n");
     REFUSED("-n /usr/sbin/nginx|last component|'nginx'", "-n", "/usr/sbin/nginx");
-    REFUSED("-n a/|last component", "-n", "a/");
+    REFUSED("-n a/|not a path", "-n", "a/");
 }
 
 static void test_paths(void **state)
@@ -335,6 +335,7 @@ static void test_commands(void **state)
     assert_string_equal(joined(options.command), "true|");
     options_release(&options);
     REFUSED("no COMMAND", "--");
+    REFUSED("empty COMMAND", "--", "", "x");
     REFUSED("no COMMAND", "/etc", "--");
 }
 
@@ -499,6 +500,9 @@ static void test_unknown_options(void **state)
     REFUSED("unknown option -Z", "-xZq");
     REFUSED("unknown option -l|--help|COMMAND", "ls", "-l");
     REFUSED("unknown option --long|--help|COMMAND", "ls", "--long");
+    REFUSED("unknown option --fromat=csv|is --format meant", "--fromat=csv");
+    REFUSED("unknown option --modul_dir|is --module-dir meant", "--modul_dir", "x");
+    REFUSED("unknown option --xyzzy|--help", "--xyzzy");
     REFUSED("unknown option -\\x1b", "-\x1b[2J");
     REFUSED("unknown option -\\xff", "-\xff");
     REFUSED("unknown option --nonsense=1|--help", "-n", "x", "--nonsense=1");

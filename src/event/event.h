@@ -50,7 +50,7 @@ struct fd_range {
  * Pointers are borrowed: they last as long as the call that was given the event.
  *
  * What an engine fills in:
- *   all but LOST  pid ppid tid comm date_us mono_ns
+ *   all but LOST  pid ppid tid comm table date_us mono_ns
  *   OPEN          path fd flags mode (EVENT_NO_MODE unless O_CREAT or O_TMPFILE)
  *   FAIL          the same, fd being the negative errno and path the name as it was given, absolute
  *   HELD          path fd flags
@@ -71,6 +71,7 @@ struct event {
     const char *path; /* bytes, NUL-terminated; NULL where there is none */
     size_t path_len;
     int fd;
+    uint32_t table;   /* of descriptors, that fd is in: see the ledger */
     int64_t date_us;  /* µs since the epoch */
     uint64_t mono_ns; /* CLOCK_MONOTONIC or BOOTTIME ns, always the same one of an engine */
     uint32_t flags;   /* O_* of the call, as the kernel's ABI numbers them */

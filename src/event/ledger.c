@@ -31,17 +31,18 @@ struct held {
     bool closing;
     uint64_t since_ns;
     struct path *path;
+    pid_t pid, ppid; /* of the process that opened it */
 };
 
-struct process {
-    uint32_t pid;
+struct table {
+    uint32_t number;
     struct map held;
 };
 
 struct ledger {
     ledger_emit *emit;
     void *ctx;
-    struct map processes; /* those that hold something */
+    struct map tables; /* those that hold something */
     size_t held;
 };
 
@@ -194,61 +195,74 @@ static void path_unref(struct path *path)
         free(path);
 }
 
-static struct held *find(const struct ledger *ledger, pid_t pid, int fd)
+static uint32_t table_number(const struct event *event)
 {
-    struct process *process = map_get(&ledger->processes, (uint32_t)pid);
-
-    return process != NULL ? map_get(&process->held, (uint32_t)fd) : NULL;
+    return event->table != 0 ? event->table : (uint32_t)event->pid;
 }
 
-static struct process *find_or_add_process(struct ledger *ledger, pid_t pid)
+static struct table *find_table(const struct ledger *ledger, const struct event *event)
 {
-    struct process *process = map_get(&ledger->processes, (uint32_t)pid);
-
-    if (process != NULL)
-        return process;
-    process = map_put(&ledger->processes, (uint32_t)pid);
-    if (process != NULL)
-        process->held = (struct map){.item_size = sizeof(struct held),
-                                     .secret = ledger->processes.secret};
-    return process;
+    return map_get(&ledger->tables, table_number(event));
 }
 
-static void forget_if_empty(struct ledger *ledger, struct process *process)
+/* In the event's table. */
+static struct held *find(const struct ledger *ledger, const struct event *event, int fd)
 {
-    if (process->held.count != 0)
+    struct table *table = find_table(ledger, event);
+
+    return table != NULL ? map_get(&table->held, (uint32_t)fd) : NULL;
+}
+
+static struct table *find_or_add_table(struct ledger *ledger, const struct event *event)
+{
+    struct table *table = find_table(ledger, event);
+
+    if (table != NULL)
+        return table;
+    table = map_put(&ledger->tables, table_number(event));
+    if (table != NULL)
+        table->held = (struct map){.item_size = sizeof(struct held),
+                                   .secret = ledger->tables.secret};
+    return table;
+}
+
+static void forget_if_empty(struct ledger *ledger, struct table *table)
+{
+    if (table->held.count != 0)
         return;
-    map_release(&process->held);
-    map_remove(&ledger->processes, process->pid);
+    map_release(&table->held);
+    map_remove(&ledger->tables, table->number);
 }
 
 /* Takes over the reference to path, which may be NULL: no memory. */
 static int hold(struct ledger *ledger, const struct event *event, struct path *path)
 {
-    struct process *process = path != NULL ? find_or_add_process(ledger, event->pid) : NULL;
-    struct held *held = process != NULL ? map_put(&process->held, (uint32_t)event->fd) : NULL;
+    struct table *table = path != NULL ? find_or_add_table(ledger, event) : NULL;
+    struct held *held = table != NULL ? map_put(&table->held, (uint32_t)event->fd) : NULL;
 
     if (held == NULL) {
-        if (process != NULL)
-            forget_if_empty(ledger, process);
+        if (table != NULL)
+            forget_if_empty(ledger, table);
         path_unref(path);
         return -ENOMEM;
     }
     held->since_ns = event->mono_ns;
     held->path = path;
+    held->pid = event->pid;
+    held->ppid = event->ppid;
     ledger->held++;
     return 0;
 }
 
-static void drop(struct ledger *ledger, pid_t pid, int fd)
+static void drop(struct ledger *ledger, const struct event *event, int fd)
 {
-    struct process *process = map_get(&ledger->processes, (uint32_t)pid);
-    struct held *held = map_get(&process->held, (uint32_t)fd);
+    struct table *table = find_table(ledger, event);
+    struct held *held = map_get(&table->held, (uint32_t)fd);
 
     path_unref(held->path);
-    map_remove(&process->held, (uint32_t)fd);
+    map_remove(&table->held, (uint32_t)fd);
     ledger->held--;
-    forget_if_empty(ledger, process);
+    forget_if_empty(ledger, table);
 }
 
 /* A record of the cause's process and time about a held descriptor. */
@@ -264,10 +278,22 @@ static struct event record_of(const struct event *cause, enum event_code code,
     return record;
 }
 
+/* The end of what was held: whoever does it, the record is of the process that opened it. */
+static struct event end_of(const struct event *cause, enum event_code code, const struct held *held)
+{
+    struct event record = record_of(cause, code, held);
+
+    if (held->pid != cause->pid) {
+        record.pid = held->pid;
+        record.ppid = held->ppid;
+    }
+    return record;
+}
+
 static void emit_close(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                        const struct held *held)
 {
-    struct event record = record_of(cause, EVENT_CLOSE, held);
+    struct event record = end_of(cause, EVENT_CLOSE, held);
 
     record.reason = reason;
     record.duration_ns = cause->mono_ns > held->since_ns ? cause->mono_ns - held->since_ns : 0;
@@ -277,25 +303,25 @@ static void emit_close(struct ledger *ledger, const struct event *cause, enum ev
 static void close_one(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                       int fd)
 {
-    const struct held *held = find(ledger, cause->pid, fd);
+    const struct held *held = find(ledger, cause, fd);
 
     if (held == NULL)
         return;
     emit_close(ledger, cause, reason, held);
-    drop(ledger, cause->pid, fd);
+    drop(ledger, cause, fd);
 }
 
 /* The number is about to be taken by another file, though its close was not seen. */
 static void close_missed(struct ledger *ledger, const struct event *event)
 {
-    const struct held *held = find(ledger, event->pid, event->fd);
+    const struct held *held = find(ledger, event, event->fd);
     struct event record;
 
     if (held == NULL)
         return;
-    record = record_of(event, EVENT_ERROR, held);
+    record = end_of(event, EVENT_ERROR, held);
     ledger->emit(ledger->ctx, &record);
-    drop(ledger, event->pid, event->fd);
+    drop(ledger, event, event->fd);
 }
 
 static void mark_range(struct map *map, const struct fd_range *range)
@@ -346,19 +372,19 @@ static void close_each(struct ledger *ledger, const struct event *cause, enum ev
 static void close_ranges(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                          const struct fd_range *ranges, size_t n_ranges)
 {
-    struct process *process = map_get(&ledger->processes, (uint32_t)cause->pid);
+    struct table *table = find_table(ledger, cause);
 
-    if (process == NULL)
+    if (table == NULL)
         return;
-    if (n_ranges == 1 && ranges->last - ranges->first < process->held.count) {
+    if (n_ranges == 1 && ranges->last - ranges->first < table->held.count) {
         close_each(ledger, cause, reason, ranges);
         return;
     }
-    qsort(process->held.items, process->held.count, sizeof(struct held), compare_keys);
+    qsort(table->held.items, table->held.count, sizeof(struct held), compare_keys);
     for (size_t i = 0; i < n_ranges; i++)
-        mark_range(&process->held, &ranges[i]);
-    close_marked(ledger, cause, reason, &process->held);
-    forget_if_empty(ledger, process);
+        mark_range(&table->held, &ranges[i]);
+    close_marked(ledger, cause, reason, &table->held);
+    forget_if_empty(ledger, table);
 }
 
 static int take_open(struct ledger *ledger, const struct event *event)
@@ -380,7 +406,7 @@ static int take_dup(struct ledger *ledger, const struct event *event)
         close_one(ledger, event, REASON_DUP2, event->fd);
     else
         close_missed(ledger, event);
-    origin = find(ledger, event->pid, event->origin);
+    origin = find(ledger, event, event->origin);
     if (origin == NULL)
         return 0;
     path = origin->path;
@@ -435,26 +461,26 @@ struct ledger *ledger_new(ledger_emit *emit, void *ctx)
         secret = 0; /* so early in the boot there is no adversary yet */
     ledger->emit = emit;
     ledger->ctx = ctx;
-    ledger->processes.item_size = sizeof(struct process);
-    ledger->processes.secret = secret;
+    ledger->tables.item_size = sizeof(struct table);
+    ledger->tables.secret = secret;
     return ledger;
 }
 
 void ledger_free(struct ledger *ledger)
 {
-    struct process *processes;
+    struct table *tables;
 
     if (ledger == NULL)
         return;
-    processes = (struct process *)ledger->processes.items;
-    for (size_t i = 0; i < ledger->processes.count; i++) {
-        struct map *map = &processes[i].held;
+    tables = (struct table *)ledger->tables.items;
+    for (size_t i = 0; i < ledger->tables.count; i++) {
+        struct map *map = &tables[i].held;
 
         for (size_t j = 0; j < map->count; j++)
             path_unref(((struct held *)map->items)[j].path);
         map_release(map);
     }
-    map_release(&ledger->processes);
+    map_release(&ledger->tables);
     free(ledger);
 }
 

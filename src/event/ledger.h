@@ -5,7 +5,13 @@
  * that an exec or the end of a process took away, and an error record where a close was missed.
  * It knows neither kernel nor engine.
  *
- * Rules (descriptors belong to the process, so tid plays no part in pairing):
+ * Descriptors belong to a table, event.table: that of the process is named by its pid, or by 0 for
+ * short.  Others have numbers that are no pid's: a thread may have a table of its own, and
+ * processes may share one.  Of what one process opened and another closes, CLOSE and ERROR have pid
+ * and ppid of the opener, so that the two records are seen to be a pair; all else in it is the
+ * closer's.
+ *
+ * Rules (tid plays no part in pairing):
  *   OPEN, HELD  on a held descriptor: first an ERROR that names the older file (its close was
  *               missed), then the record; the descriptor is held from mono_ns on.
  *   DUP         REASON_DUP2 and fd held: first its CLOSE, reason dup2.  Otherwise, fd held: ERROR.
@@ -14,7 +20,7 @@
  *   CLOSE       not held: nothing.  Held: a CLOSE with path and duration_ns; with ranges, one for
  *               each held descriptor in them, by rising number.
  *   EXEC        one CLOSE, reason exec, for each held descriptor in ranges, by rising number.
- *   EXIT        one CLOSE, reason exit, for each held descriptor, by rising number; the process is
+ *   EXIT        one CLOSE, reason exit, for each held descriptor, by rising number; the table is
  *               forgotten.
  *   FAIL, LOST  pass.
  * A duration is never negative: clocks of two processors may differ by a little, then it is 0.

@@ -457,6 +457,10 @@ static noreturn void go_on(void)
 
 static void play_after_exec(void)
 {
+    if (*given.args == NULL) {
+        touch_path("file");
+        return;
+    }
     for (char **pair = given.args; *pair != NULL; pair += 2)
         hold((int)strtol(pair[0], NULL, 10), pair[1]);
     touch_path("file");
@@ -532,6 +536,183 @@ static void play_thread_exec(void)
     open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
     start_thread(&other, wait_for_end, NULL);
     in_thread(exec_in_thread, NULL);
+}
+
+/* --- shared-table: processes that have one table of descriptors.  Each waits for the other. --- */
+
+enum { STACK = 256 << 10 };
+
+/* Runs it in a process that shares memory and descriptors. */
+static pid_t start_sharer(int (*run)(void *), void *arg)
+{
+    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    expect(stack == MAP_FAILED ? -1 : 0, "mmap");
+    journal_flush();
+    pid_t pid = clone(run, stack + STACK, CLONE_VM | CLONE_FILES | SIGCHLD, arg);
+    expect(pid, "clone");
+    return pid;
+}
+
+static int use_and_end(void *given_fd)
+{
+    int *fd = given_fd, more = open_path("file");
+
+    copy(*fd, 40, 0);
+    shut(*fd);
+    *fd = open_path("file"); /* the number that has just become free */
+    copy(*fd, more, O_CLOEXEC);
+    open_path("file");
+    _exit(0);
+}
+
+/* Its parent is gone, and left it what was open. */
+static struct {
+    int fd;
+    pid_t by;
+} left;
+
+static int outlive(void *arg)
+{
+    (void)arg;
+    while (getppid() == left.by)
+        breathe();
+    shut(left.fd);
+    open_path("file");
+    leave();
+}
+
+static int unshare_and_end(void *arg)
+{
+    int *fd = arg, other = open_path("file");
+
+    shut(other);
+    journal_flush();
+    expect(unshare(CLONE_FILES), "unshare");
+    expect(close(*fd), "close"); /* a copy */
+    _exit(0);
+}
+
+static int exec_in_sharer(void *arg)
+{
+    char *args[] = {"fdwork", "after-exec", (char *)(uintptr_t)given.directory,
+                    (char *)(uintptr_t)given.journal, arg};
+
+    journal_flush();
+    execv("/proc/self/exe", args);
+    die("exec");
+}
+
+static void play_shared_table(void)
+{
+    int fd = open_path("file");
+
+    join_child(start_sharer(use_and_end, &fd));
+    shut(40);
+    join_child(start_sharer(unshare_and_end, &fd));
+    shut(fd);
+    fd = open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    join_child(start_sharer(exec_in_sharer, NULL));
+    shut(fd);
+    pid_t child = fork_child();
+    if (child == 0) {
+        left.by = getpid();
+        left.fd = open_path("file");
+        open_path("file");
+        start_sharer(outlive, NULL);
+        _exit(0);
+    }
+    join_child(child);
+}
+
+/* --- own-table: threads that leave the table of their process --- */
+
+/* Until the kernel has done with it, too: pthread_join() returns before. */
+static void join_wholly(pthread_t thread, const pid_t *tid)
+{
+    pthread_join(thread, NULL);
+    while (syscall(SYS_tgkill, getpid(), *tid, 0) == 0)
+        breathe();
+}
+
+static struct {
+    pthread_barrier_t turn;
+    int before; /* what was open before the thread began */
+    pid_t tid;
+} own;
+
+static void next_turn(void)
+{
+    pthread_barrier_wait(&own.turn);
+}
+
+/* The numbers are the same as those that the first thread is given meanwhile. */
+static void *work_in_own_table(void *how)
+{
+    own.tid = gettid();
+    if (how == NULL)
+        expect(unshare(CLONE_FILES), "unshare");
+    else
+        expect(syscall(SYS_close_range, own.before, own.before, CLOSE_RANGE_UNSHARE), "unshare");
+    own_descriptors();
+    next_turn();
+    if (how == NULL)
+        expect(close(own.before), "close"); /* a copy */
+    int fd = open_path("file");
+    copy(fd, 50, 0);
+    next_turn();
+    next_turn();
+    shut(fd);
+    open_path("file");
+    next_turn();
+    next_turn();
+    state_exit();
+    return NULL;
+}
+
+static void work_beside(void *how)
+{
+    pthread_t thread;
+
+    own.before = open_path("other");
+    start_thread(&thread, work_in_own_table, how);
+    next_turn();
+    next_turn();
+    int fd = open_path("other");
+    shut(own.before);
+    next_turn();
+    next_turn();
+    shut(fd);
+    fd = open_path("other");
+    next_turn();
+    join_wholly(thread, &own.tid);
+    shut(fd);
+}
+
+static void *exec_from_own_table(void *arg)
+{
+    (void)arg;
+    expect(unshare(CLONE_FILES), "unshare");
+    own_descriptors();
+    open_path("file");
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    state_exit_of_process();
+    go_on();
+}
+
+static void set_own_table(void)
+{
+    set_file();
+    make_file("other", 0644);
+}
+
+static void play_own_table(void)
+{
+    pthread_barrier_init(&own.turn, NULL, 2);
+    work_beside(NULL);
+    work_beside("close_range");
+    open_path("other");
+    in_thread(exec_from_own_table, NULL);
 }
 
 /* --- exit: files are open when the process ends, by itself or killed --- */
@@ -1116,19 +1297,34 @@ static const struct scene {
     void (*set)(void);
     void (*play)(void);
 } scenes[] = {
-    {"plain", set_file, play_plain},       {"duration", set_file, play_duration},
-    {"paths", set_paths, play_paths},      {"mount", set_mount, play_mount},
-    {"chroot", set_chroot, play_chroot},   {"threads", set_file, play_threads},
-    {"hammer", set_hammer, play_hammer},   {"fork", set_fork, play_fork},
-    {"daemon", set_file, play_daemon},     {"dup", set_dup, play_dup},
-    {"others", set_file, play_others},     {"close_range", set_file, play_close_range},
-    {"exec", set_file, play_exec},         {"thread-exec", set_file, play_thread_exec},
-    {"exit", set_file, play_exit},         {"names", set_names, play_names},
-    {"deep", set_deep, play_deep},         {"stairs", set_stairs, play_deep},
-    {"fifo", set_fifo, play_fifo},         {"special", set_special, play_special},
-    {"fail", set_fail, play_fail},         {"many", set_file, play_many},
-    {"pidns", set_file, play_pidns},       {"children", set_fork, play_children},
-    {"errors", set_errors, play_errors},   {"tree", set_tree, play_tree},
+    {"plain", set_file, play_plain},
+    {"duration", set_file, play_duration},
+    {"paths", set_paths, play_paths},
+    {"mount", set_mount, play_mount},
+    {"chroot", set_chroot, play_chroot},
+    {"threads", set_file, play_threads},
+    {"hammer", set_hammer, play_hammer},
+    {"fork", set_fork, play_fork},
+    {"daemon", set_file, play_daemon},
+    {"dup", set_dup, play_dup},
+    {"others", set_file, play_others},
+    {"close_range", set_file, play_close_range},
+    {"exec", set_file, play_exec},
+    {"thread-exec", set_file, play_thread_exec},
+    {"shared-table", set_file, play_shared_table},
+    {"own-table", set_own_table, play_own_table},
+    {"exit", set_file, play_exit},
+    {"names", set_names, play_names},
+    {"deep", set_deep, play_deep},
+    {"stairs", set_stairs, play_deep},
+    {"fifo", set_fifo, play_fifo},
+    {"special", set_special, play_special},
+    {"fail", set_fail, play_fail},
+    {"many", set_file, play_many},
+    {"pidns", set_file, play_pidns},
+    {"children", set_fork, play_children},
+    {"errors", set_errors, play_errors},
+    {"tree", set_tree, play_tree},
     {"after-exec", NULL, play_after_exec},
 };
 

@@ -21,6 +21,7 @@ enum { BUFFER = 32 << 20 };
 struct held {
     char *path;                       /* NULL: not held */
     uint64_t open_after, open_before; /* ns: the open happened between */
+    pid_t pid, ppid;                  /* who opened it */
 };
 
 static struct {
@@ -32,6 +33,9 @@ static struct {
     bool no_comm;
     struct held held[MAX_HELD];
 } journal = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* The table of this thread alone; NULL: it has that of the process. */
+static _Thread_local struct held *own_table;
 
 /* Clocks read before the call that is being stated. */
 static _Thread_local uint64_t began_us, began_ns;
@@ -109,6 +113,21 @@ const char *below(const char *relative)
     return path;
 }
 
+static struct held *table(void)
+{
+    return own_table != NULL ? own_table : journal.held;
+}
+
+static pid_t process(void)
+{
+    return journal.pid != 0 ? journal.pid : getpid();
+}
+
+static pid_t parent(void)
+{
+    return journal.pid != 0 ? journal.ppid : getppid();
+}
+
 static void put_string(const char *string)
 {
     putc('"', journal.stream);
@@ -150,16 +169,20 @@ static void put_comm(void)
 }
 
 /* Begins a line; end_line() ends it.  The lock is held between the two. */
-static void begin_line(const char *code, const char *path, int fd)
+static void begin_line_of(pid_t pid, pid_t ppid, const char *code, const char *path, int fd)
 {
     pthread_mutex_lock(&journal.lock);
     fprintf(journal.stream, "{\"codigo\":\"%s\"", code);
     put_comm();
-    fprintf(journal.stream, ",\"pid\":%d,\"ppid\":%d", journal.pid ? journal.pid : getpid(),
-            journal.pid ? journal.ppid : getppid());
+    fprintf(journal.stream, ",\"pid\":%d,\"ppid\":%d", pid, ppid);
     put_path(path);
     fprintf(journal.stream, ",\"descriptor\":%d,\"after_us\":%llu", fd,
             (unsigned long long)began_us);
+}
+
+static void begin_line(const char *code, const char *path, int fd)
+{
+    begin_line_of(process(), parent(), code, path, fd);
 }
 
 static void end_line(void)
@@ -190,7 +213,8 @@ static void hold_since(int fd, const char *path, uint64_t after)
 {
     if (fd < 0 || fd >= MAX_HELD)
         die("descriptor out of range");
-    journal.held[fd] = (struct held){strdup(path), after, clock_ns(CLOCK_MONOTONIC)};
+    table()[fd] = (struct held){strdup(path), after, clock_ns(CLOCK_MONOTONIC), process(),
+                                parent()};
 }
 
 void hold(int fd, const char *path)
@@ -205,8 +229,8 @@ static struct held release(int fd)
     struct held held = {0};
 
     if (fd >= 0 && fd < MAX_HELD) {
-        held = journal.held[fd];
-        journal.held[fd] = (struct held){0};
+        held = table()[fd];
+        table()[fd] = (struct held){0};
     }
     return held;
 }
@@ -249,7 +273,7 @@ int open_path(const char *path)
 
 const char *held_path(int fd)
 {
-    return journal.held[fd].path;
+    return table()[fd].path;
 }
 
 /* A close that has happened, or that will when the process ends: then its time has no upper bound.
@@ -257,8 +281,9 @@ const char *held_path(int fd)
 static void state_close(int fd, struct held held, const char *reason, bool over)
 {
     uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    bool mine = held.pid == process();
 
-    begin_line("close", held.path, fd);
+    begin_line_of(held.pid, mine ? parent() : held.ppid, "close", held.path, fd);
     if (over) {
         put_tid();
         put_before();
@@ -294,7 +319,7 @@ void shut_range(unsigned int first, unsigned int last, unsigned int flags)
     if (flags & CLOSE_RANGE_CLOEXEC)
         return;
     for (unsigned int fd = first; fd <= last && fd < MAX_HELD; fd++) {
-        if (journal.held[fd].path != NULL)
+        if (held_path((int)fd) != NULL)
             state_close((int)fd, release((int)fd), "close_range", true);
     }
 }
@@ -302,9 +327,9 @@ void shut_range(unsigned int first, unsigned int last, unsigned int flags)
 /* States a copy that the kernel made, if filemon can know what it is a copy of. */
 static int copied(int origin, int fd)
 {
-    if (fd < 0 || journal.held[origin].path == NULL)
+    if (fd < 0 || held_path(origin) == NULL)
         return fd;
-    hold_since(fd, journal.held[origin].path, began_ns);
+    hold_since(fd, held_path(origin), began_ns);
     begin_line("dup", held_path(fd), fd);
     put_tid();
     put_before();
@@ -326,7 +351,7 @@ int copy(int origin, int fd, int flags)
         result = dup2(origin, fd);
     if (result < 0 || origin == fd)
         return result;
-    if (journal.held[fd].path != NULL)
+    if (held_path(fd) != NULL)
         state_close(fd, release(fd), "dup2", true);
     return copied(origin, fd);
 }
@@ -348,6 +373,13 @@ pid_t fork_child(void)
     return pid;
 }
 
+void own_descriptors(void)
+{
+    own_table = calloc(MAX_HELD, sizeof(*own_table));
+    if (own_table == NULL)
+        die("calloc");
+}
+
 void join_child(pid_t pid)
 {
     int status;
@@ -360,7 +392,7 @@ static void state_all(const char *reason, bool (*goes)(int fd))
 {
     begin();
     for (int fd = 0; fd < MAX_HELD; fd++) {
-        if (journal.held[fd].path != NULL && goes(fd))
+        if (held_path(fd) != NULL && goes(fd))
             state_close(fd, release(fd), reason, false);
     }
     journal_flush();
@@ -384,6 +416,15 @@ void state_exit(void)
 void state_exec(void)
 {
     state_all("exec", close_on_exec);
+}
+
+void state_exit_of_process(void)
+{
+    struct held *own = own_table;
+
+    own_table = NULL;
+    state_exit();
+    own_table = own;
 }
 
 void leave(void)

@@ -77,11 +77,22 @@ int copy_above(int origin, int command, int least);
 /* A child holds nothing; 0 in the child. */
 pid_t fork_child(void);
 
+/*
+ * Of processes that share their memory and their descriptors (CLONE_VM, CLONE_FILES) all this is
+ * one: what one opens another may shut, and the line is the opener's.
+ */
+
+/* This thread has a table of descriptors of its own from now on, and holds nothing in it. */
+void own_descriptors(void);
+
 /* Waits for a child that must end with status 0. */
 void join_child(pid_t pid);
 
 /* States a close, reason exit, for all that is held, and flushes: the process is about to end. */
 void state_exit(void);
+
+/* The same for the table that this thread has left. */
+void state_exit_of_process(void);
 
 /* The same for what an exec closes. */
 void state_exec(void);

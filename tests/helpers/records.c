@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * records check [-e] [-c] FILE
+ * records check [-e] [-c] [-t] FILE
  * records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... FILE
  * records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE
  * records chaos JOURNAL FILE
@@ -155,13 +155,16 @@ static void parse(int argc, char **argv, struct check_options *check,
 {
     int option;
 
-    while ((option = getopt(argc, argv, "ecpub:i:s:")) != -1) {
+    while ((option = getopt(argc, argv, "ectpub:i:s:")) != -1) {
         switch (option) {
         case 'e':
             check->ended = true;
             break;
         case 'c':
             check->complete = true;
+            break;
+        case 't':
+            check->own_tables = true;
             break;
         case 'p':
             compare->pids = true;

@@ -35,8 +35,9 @@ char *record_path(const json_t *record);
 /* --- the commands: true when all is well --- */
 
 struct check_options {
-    bool ended;    /* every process ended before the watch did: what was opened is closed */
-    bool complete; /* no error and no lost records */
+    bool ended;      /* every process ended before the watch did: what was opened is closed */
+    bool complete;   /* no error and no lost records */
+    bool own_tables; /* threads may have tables of their own: a number may be open more than once */
 };
 
 bool records_check(const struct records *records, const struct check_options *options);

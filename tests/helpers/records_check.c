@@ -16,7 +16,7 @@ struct check {
     const struct records *records;
     const struct check_options *options;
     size_t at, faults;
-    json_t *held; /* "pid/descriptor": the record that opened it */
+    json_t *held; /* "pid/descriptor": the records that opened it, one if there are no own tables */
     json_t *last; /* "pid/tid": date_us of its last record */
     bool lossy;   /* a lost record was seen */
 };
@@ -250,30 +250,51 @@ static void check_duration(struct check *check, const json_t *record, const json
         fault(check, "duracion_ns is far from what the dates say");
 }
 
+/* Which of the records that opened it is the one of this path; none: how many there are. */
+static size_t find_opener(const json_t *openers, const json_t *record)
+{
+    size_t i = 0;
+
+    while (i < json_array_size(openers) && !same_path(record, json_array_get(openers, i)))
+        i++;
+    return i;
+}
+
 static void check_release(struct check *check, const json_t *record, const char *slot)
 {
-    json_t *opener = json_object_get(check->held, slot);
+    json_t *openers = json_object_get(check->held, slot);
+    size_t i = find_opener(openers, record);
 
-    if (opener == NULL) {
+    if (openers == NULL) {
         fault(check, "pid/descriptor %s is not open", slot);
         return;
     }
-    if (!same_path(record, opener))
+    if (i == json_array_size(openers)) {
         fault(check, "pid/descriptor %s was opened on another path", slot);
+        i = 0;
+    }
     if (record_is(record, "close"))
-        check_duration(check, record, opener);
-    json_object_del(check->held, slot);
+        check_duration(check, record, json_array_get(openers, i));
+    json_array_remove(openers, i);
+    if (json_array_size(openers) == 0)
+        json_object_del(check->held, slot);
 }
 
+/* Another process may have opened it, if it shares its table with this one. */
 static void check_origin(struct check *check, const json_t *record)
 {
-    char slot[64];
+    char end[32];
+    const char *slot;
+    json_t *openers;
 
-    snprintf(slot, sizeof(slot), "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
-             record_integer(record, "pid"), record_integer(record, "origen"));
-    json_t *opener = json_object_get(check->held, slot);
-    if (opener == NULL || !same_path(record, opener))
-        fault(check, "origen is not open on this path");
+    snprintf(end, sizeof(end), "/%" JSON_INTEGER_FORMAT, record_integer(record, "origen"));
+    json_object_foreach(check->held, slot, openers)
+    {
+        if (strcmp(strchr(slot, '/'), end) == 0 &&
+            find_opener(openers, record) < json_array_size(openers))
+            return;
+    }
+    fault(check, "origen is not open on this path");
 }
 
 static void check_pairing(struct check *check, json_t *record)
@@ -287,9 +308,12 @@ static void check_pairing(struct check *check, json_t *record)
     if (record_is(record, "dup"))
         check_origin(check, record);
     if (record_is(record, "open") || record_is(record, "dup") || record_is(record, "held")) {
-        if (json_object_get(check->held, slot) != NULL)
+        json_t *openers = json_object_get(check->held, slot);
+        if (openers == NULL)
+            json_object_set_new(check->held, slot, openers = json_array());
+        else if (!check->options->own_tables)
             fault(check, "pid/descriptor %s is open already", slot);
-        json_object_set(check->held, slot, record);
+        json_array_append(openers, record);
     }
 }
 
@@ -338,15 +362,15 @@ bool records_check(const struct records *records, const struct check_options *op
 {
     struct check check = {records, options, 0, 0, json_object(), json_object(), false};
     const char *slot;
-    json_t *opener;
+    json_t *openers;
 
     for (; check.at < records->n; check.at++)
         check_record(&check, records->line[check.at]);
-    json_object_foreach(check.held, slot, opener)
+    json_object_foreach(check.held, slot, openers)
     {
         if (options->ended && !check.lossy)
             fault(&check, "pid/descriptor %s was never closed: %s", slot,
-                  record_string(opener, "fichero"));
+                  record_string(json_array_get(openers, 0), "fichero"));
     }
     json_decref(check.held);
     json_decref(check.last);

@@ -501,6 +501,50 @@ static void any_history_is_as_the_rules_say(void **state)
     free(expected);
 }
 
+static void take_in_table(struct ledger *ledger, enum event_code code, int pid, int fd,
+                          uint32_t table)
+{
+    struct event event = event_of(code, pid, fd);
+
+    event.table = table;
+    event.path = "/f";
+    event.path_len = 2;
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+/* Two processes share the table of one of them: what ends is the opener's. */
+static void a_shared_table_is_one(void **state)
+{
+    struct ledger *ledger = *state;
+
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 0);
+    take_in_table(ledger, EVENT_CLOSE, 2, 3, 1);
+    assert_int_equal(last.code, EVENT_CLOSE);
+    assert_int_equal(last.pid, 1);
+    take_in_table(ledger, EVENT_OPEN, 2, 3, 1);
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 1);
+    assert_int_equal(last.code, EVENT_OPEN);
+    assert_int_equal(counted_ledger_held(ledger), 1);
+    take_in_table(ledger, EVENT_EXIT, 2, -1, 2);
+    assert_int_equal(counted_ledger_held(ledger), 1);
+    take_in_table(ledger, EVENT_EXIT, 2, -1, 1);
+    assert_int_equal(counted_ledger_held(ledger), 0);
+    assert_int_equal(last.pid, 1);
+}
+
+/* A thread has a table of its own: the same numbers are other descriptors. */
+static void tables_of_one_process_are_two(void **state)
+{
+    struct ledger *ledger = *state;
+
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 0);
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 0x80000001);
+    assert_int_equal(last.code, EVENT_OPEN);
+    take_in_table(ledger, EVENT_EXIT, 1, -1, 0x80000001);
+    assert_int_equal(last.code, EVENT_CLOSE);
+    assert_int_equal(counted_ledger_held(ledger), 1);
+}
+
 /* A ledger without memory says so, and never holds what it did not hold before. */
 static void it_survives_without_memory(void **state)
 {
@@ -511,7 +555,7 @@ static void it_survives_without_memory(void **state)
     for (int i = 0; i < 100000; i++) {
         struct event event = event_of(EVENT_OPEN, (int)random_below(20), (int)random_below(50));
         size_t before = counted_ledger_held(ledger);
-        const struct process *process;
+        const struct table *table;
         int result;
 
         event.path = "/some/path";
@@ -530,15 +574,15 @@ static void it_survives_without_memory(void **state)
             continue;
         refused++;
         assert_true(counted_ledger_held(ledger) <= before);
-        process = map_get(&ledger->processes, (uint32_t)event.pid);
-        assert_true(process == NULL || process->held.count != 0);
-        assert_null(find(ledger, event.pid, event.fd));
+        table = find_table(ledger, &event);
+        assert_true(table == NULL || table->held.count != 0);
+        assert_null(find(ledger, &event, event.fd));
     }
     assert_in_range(refused, 1, 100000);
     for (int pid = 0; pid < 20; pid++)
         end(ledger, pid);
     assert_int_equal(counted_ledger_held(ledger), 0);
-    assert_int_equal(ledger->processes.count, 0);
+    assert_int_equal(ledger->tables.count, 0);
 }
 
 static void memory_is_for_what_is_held(void **state)
@@ -621,6 +665,8 @@ int main(void)
         test_of(durations_are_not_negative),
         test_of(fail_and_lost_pass),
         test_of(any_history_is_as_the_rules_say),
+        test_of(a_shared_table_is_one),
+        test_of(tables_of_one_process_are_two),
         test_of(it_survives_without_memory),
         test_of(memory_is_for_what_is_held),
         test_of(memory_of_one_process_shrinks),

@@ -166,6 +166,7 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         .pid = (pid_t)record->pid,
         .ppid = (pid_t)record->ppid,
         .tid = (pid_t)record->tid,
+        .table = record->table,
         .comm = record->comm,
         .fd = record->fd,
         .mono_ns = record->time,

@@ -19,6 +19,7 @@
 #include "calls.bpf.h"
 #include "record.h"
 #include "state.bpf.h"
+#include "tables.bpf.h"
 #include "track.bpf.h"
 #include "walk.bpf.h"
 /* These need the above. */
@@ -58,6 +59,8 @@ int BPF_PROG(on_leave, struct pt_regs *regs, long result)
         return 0;
     if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result);
+    } else if (call >= CALL_CLOSE_RANGE) {
+        after_unshare(task);
     } else if (result >= 0) {
         bool copies = call != CALL_FCNTL || args[1] == F_DUPFD || args[1] == F_DUPFD_CLOEXEC;
 
@@ -78,6 +81,8 @@ int BPF_PROG(on_enter, struct pt_regs *regs)
         on_close(task, args[0]);
     else if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
+    if (call >= CALL_CLOSE_RANGE)
+        before_unshare(task);
     return 0;
 }
 
@@ -145,6 +150,7 @@ int BPF_PROG(on_rename, struct task_struct *task)
     if (!s || !BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) ||
         task->pid != (int)bpf_get_current_pid_tgid() || !is_watched(task->tgid))
         return 0;
+    after_unshare(task);
     report_exec(task, s);
     return 0;
 }
@@ -159,58 +165,27 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
     return 0;
 }
 
-/* Together they are enough for 524,288 descriptors. */
-#define SWEEP_CHUNKS 16
-#define SWEEP_TURNS 512
-
-/* Forgets some chunks of the process's descriptors.  True: all are forgotten. */
-TURN bool sweep_on(__u32 tgid, __u32 max)
-{
-    struct scratch *s = get_scratch();
-
-    for (int i = 0; s && i < SWEEP_CHUNKS; i++) {
-        __u64 key = chunk_key(tgid, s->sweep);
-
-        if (s->sweep * CHUNK_FDS >= max)
-            return true;
-        if (bpf_map_delete_elem(&descriptors, &key) == 0)
-            s->wanted = true;
-        s->sweep++;
-        barrier();
-    }
-    return false;
-}
-
-/* True when a record had been made of any. */
-static __always_inline bool sweep(struct task_struct *task, struct scratch *s)
-{
-    __u32 tgid = task->tgid, max = task->files->fdt->max_fds;
-
-    s->sweep = 0;
-    s->wanted = false;
-    for (int i = 0; i < SWEEP_TURNS; i++)
-        if (sweep_on(tgid, max))
-            break;
-    return s->wanted;
-}
-
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-    struct scratch *s = get_scratch();
+    /* If not, other threads live on, or are just now coming by here themselves. */
+    bool last = task->signal->live.counter <= 0;
+    struct table *table = find_table(task);
     __u32 tgid = task->tgid;
 
-    /* Other threads live on, or are just now coming by here themselves. */
-    if (!s || task->signal->live.counter > 0)
+    if (!last && !table)
         return 0;
     if (!is_watched(tgid)) {
-        note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
+        if (last)
+            note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;
     }
-    if (sweep(task, s) || every_close) {
-        begin_record(task, &s->record, RECORD_EXIT, -1);
-        deliver(s, RECORD_UNTIL(kind));
-    }
+    if (table && !(task->flags & PF_IO_WORKER)) /* those begin unseen */
+        leave_table(files_of(task), table);
+    if (!last)
+        return 0;
+    if (!table && !is_counted(tgid))
+        end_table(tgid, process_number(task));
     unwatch_process(tgid);
     return 0;
 }

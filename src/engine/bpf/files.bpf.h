@@ -4,10 +4,10 @@
 #define FILEMON_BPF_FILES_H
 
 /* The record in s, with its payload. */
-static __always_inline void deliver_path(__u32 tgid, struct scratch *s)
+static __always_inline void deliver_path(struct task_struct *task, struct scratch *s)
 {
     __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
-    __u32 fd = s->record.fd;
+    __u32 fd = s->record.fd, table = table_of(task);
 
     if (size > sizeof(s->record) + PAYLOAD_BYTES)
         return;
@@ -16,9 +16,9 @@ static __always_inline void deliver_path(__u32 tgid, struct scratch *s)
         return;
     }
     /* First, for from now on another thread may close it. */
-    set_recorded(tgid, fd);
+    set_recorded(table, fd);
     if (!deliver(s, size))
-        clear_recorded(tgid, fd);
+        clear_recorded(table, fd);
 }
 
 /*
@@ -92,14 +92,14 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
     }
     walk_file(task, s, file);
     if (name_pathless(s)) {
-        deliver_path(task->tgid, s);
+        deliver_path(task, s);
         return;
     }
     s->unlinked = is_unlinked(s);
     walk();
     s->record.walked = s->length;
     if (filter(s))
-        deliver_path(task->tgid, s);
+        deliver_path(task, s);
 }
 
 #define AT_FDCWD -100
@@ -141,7 +141,7 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
         s->length = at + size - 1;
     else if (size < 0) /* it runs into what is not mapped; 0: is empty */
         s->record.marks |= MARK_NONE;
-    deliver_path(task->tgid, s);
+    deliver_path(task, s);
 }
 
 #define O_CREAT_WRONLY_TRUNC 01101
@@ -190,17 +190,17 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
 
 static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces)
 {
-    __u32 tgid = task->tgid;
+    __u32 table = table_of(task);
     struct record record;
     bool known;
 
     if (origin == fd)
         return;
-    known = is_recorded(tgid, origin);
+    known = is_recorded(table, origin);
     /* Of what it replaces a record was made: that one is closed. */
-    if (clear_recorded(tgid, fd) || known || every_close) {
+    if (clear_recorded(table, fd) || known || every_close) {
         if (known)
-            set_recorded(tgid, fd);
+            set_recorded(table, fd);
         begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
         record.origin = origin;
         deliver(&record, RECORD_UNTIL(origin));
@@ -211,16 +211,16 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd)
 {
     struct record record;
 
-    if (clear_recorded(task->tgid, fd) || every_close) {
+    if (clear_recorded(table_of(task), fd) || every_close) {
         begin_record(task, &record, RECORD_CLOSE, fd);
         deliver(&record, RECORD_UNTIL(kind));
     }
 }
 
 /* Those of one chunk.  True when a record had been made of any. */
-TURN bool clear_chunk(__u32 tgid, __u32 first, __u32 last)
+TURN bool clear_chunk(__u32 table, __u32 first, __u32 last)
 {
-    struct chunk *chunk = find_chunk(tgid, first);
+    struct chunk *chunk = find_chunk(table, first);
     bool any = false;
 
     for (__u32 i = 0; chunk && i < CHUNK_FDS; i++) {
@@ -238,12 +238,12 @@ TURN bool clear_chunk(__u32 tgid, __u32 first, __u32 last)
 #define RANGE_CHUNKS 128
 
 /* True when a record had been made of any, or when there are too many to look. */
-static __always_inline bool clear_range(__u32 tgid, __u32 first, __u32 last)
+static __always_inline bool clear_range(__u32 table, __u32 first, __u32 last)
 {
     bool any = false;
 
     for (int i = 0; i < RANGE_CHUNKS; i++) {
-        any |= clear_chunk(tgid, first, last);
+        any |= clear_chunk(table, first, last);
         first = (first / CHUNK_FDS + 1) * CHUNK_FDS;
         if (first > last)
             return any;
@@ -263,10 +263,10 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     /* With CLOSE_RANGE_CLOEXEC nothing is closed, with unknown flags neither. */
     if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
         return;
-    /* Closes in a copy of its own; the other threads keep theirs, which are the process's. */
+    /* Closes in a copy of its own, of which there are no records (after_unshare). */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
-    if (clear_range(task->tgid, first, last < end ? last : end) || every_close) {
+    if (clear_range(table_of(task), first, last < end ? last : end) || every_close) {
         begin_record(task, &record, RECORD_CLOSE_RANGE, -1);
         record.first = first;
         record.last = last;

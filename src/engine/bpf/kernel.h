@@ -23,6 +23,7 @@ enum {
     BPF_MAP_TYPE_HASH = 1,
     BPF_MAP_TYPE_ARRAY = 2,
     BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+    BPF_MAP_TYPE_LRU_HASH = 9,
     BPF_MAP_TYPE_RINGBUF = 27,
 };
 
@@ -144,6 +145,7 @@ struct pid {
 
 struct signal_struct {
     atomic_t live;
+    int nr_threads;
     struct pid *pids[4];
 };
 

@@ -42,6 +42,7 @@ struct record {
     __u32 pid, ppid, tid;
     __s32 fd; /* FAIL: the negative errno */
     char comm[COMM_BYTES];
+    __u32 table; /* of descriptors: the pid of its process, or what is no pid */
     __u8 kind, marks;
     __u16 unused;
     union {

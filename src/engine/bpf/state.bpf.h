@@ -70,9 +70,9 @@ struct chunk {
     __u8 recorded[CHUNK_FDS];
 };
 
-static __always_inline __u64 chunk_key(__u32 tgid, __u32 chunk)
+static __always_inline __u64 chunk_key(__u32 table, __u32 chunk)
 {
-    return (__u64)tgid << 32 | chunk;
+    return (__u64)table << 32 | chunk;
 }
 
 struct {
@@ -221,6 +221,56 @@ static __always_inline void copy_comm(struct task_struct *task, char comm[COMM_B
     __builtin_memcpy(comm + sizeof(*words), &words[1], sizeof(*words));
 }
 
+/*
+ * Tables of descriptors.  A process has one, which is known by its tgid, and nothing is kept of it.
+ * Only where that is not so, tables are kept here: one that processes share (CLONE_FILES), and
+ * those of a process whose threads have tables of their own (unshare, close_range with UNSHARE). Of
+ * these the threads that use them are counted; with the last of them a table and what is open in it
+ * goes.
+ *
+ * A copy of a table is like the one that a new process has: of what was open in it there is no
+ * record.
+ */
+struct table {
+    __u32 id;     /* a tgid, or a number that no process has */
+    __u32 number; /* the same as filemon's own namespace numbers it */
+    __s32 users;  /* threads */
+};
+
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __type(key, __u64); /* the kernel's files_struct */
+    __type(value, struct table);
+} tables SEC(".maps");
+
+/* Tgids that are the id of one of them. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __type(key, __u32);
+    __type(value, __u8);
+} counted SEC(".maps");
+
+/* How many there are.  As long as it is none, nobody has to look. */
+volatile __s64 n_tables = 0;
+
+static __always_inline __u64 files_of(struct task_struct *task)
+{
+    return (__u64)BPF_CORE_READ(task, files);
+}
+
+/* NULL: the table of the process, as usual. */
+static __always_inline struct table *find_table(struct task_struct *task)
+{
+    __u64 files;
+
+    if (!n_tables)
+        return NULL;
+    files = files_of(task);
+    return bpf_map_lookup_elem(&tables, &files);
+}
+
 #define PF_IO_WORKER 0x10 /* linux/sched.h */
 
 /* What every record says, of the current task.  What a worker of io_uring does, its process does.
@@ -228,6 +278,8 @@ static __always_inline void copy_comm(struct task_struct *task, char comm[COMM_B
 static __always_inline void begin_record(struct task_struct *task, struct record *record,
                                          enum record_kind kind, __s32 fd)
 {
+    struct table *table;
+
     record->time = bpf_ktime_get_ns();
     record->pid = process_number(task);
     record->ppid = process_number(task->real_parent);
@@ -238,6 +290,8 @@ static __always_inline void begin_record(struct task_struct *task, struct record
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
     }
+    table = find_table(task);
+    record->table = table ? table->number : record->pid;
     record->kind = kind;
     record->marks = 0;
     record->unused = 0;

@@ -54,30 +54,31 @@ static __always_inline void unwatch_process(__u32 tgid)
     __sync_fetch_and_add(&n_watched, -1);
 }
 
-/* The chunk that this descriptor is in; NULL: there is no record of it or any near it. */
-static __always_inline struct chunk *find_chunk(__u32 tgid, __u32 fd)
+/* The chunk that this descriptor of a table is in; NULL: there is no record of it or any near it.
+ */
+static __always_inline struct chunk *find_chunk(__u32 table, __u32 fd)
 {
-    __u64 key = chunk_key(tgid, fd / CHUNK_FDS);
+    __u64 key = chunk_key(table, fd / CHUNK_FDS);
 
     return bpf_map_lookup_elem(&descriptors, &key);
 }
 
-static __always_inline bool is_recorded(__u32 tgid, __u32 fd)
+static __always_inline bool is_recorded(__u32 table, __u32 fd)
 {
-    struct chunk *chunk = find_chunk(tgid, fd);
+    struct chunk *chunk = find_chunk(table, fd);
 
     return chunk && chunk->recorded[fd % CHUNK_FDS];
 }
 
-static __always_inline void set_recorded(__u32 tgid, __u32 fd)
+static __always_inline void set_recorded(__u32 table, __u32 fd)
 {
-    __u64 key = chunk_key(tgid, fd / CHUNK_FDS);
-    struct chunk *chunk = find_chunk(tgid, fd);
+    __u64 key = chunk_key(table, fd / CHUNK_FDS);
+    struct chunk *chunk = find_chunk(table, fd);
     struct chunk none = {};
 
     if (!chunk) {
         bpf_map_update_elem(&descriptors, &key, &none, BPF_NOEXIST);
-        chunk = find_chunk(tgid, fd);
+        chunk = find_chunk(table, fd);
     }
     if (chunk)
         chunk->recorded[fd % CHUNK_FDS] = 1;
@@ -86,9 +87,9 @@ static __always_inline void set_recorded(__u32 tgid, __u32 fd)
 }
 
 /* True when a record had been made of it. */
-static __always_inline bool clear_recorded(__u32 tgid, __u32 fd)
+static __always_inline bool clear_recorded(__u32 table, __u32 fd)
 {
-    struct chunk *chunk = find_chunk(tgid, fd);
+    struct chunk *chunk = find_chunk(table, fd);
 
     if (!chunk || !chunk->recorded[fd % CHUNK_FDS])
         return false;
@@ -123,13 +124,15 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     __u32 tgid = child->tgid, from = parent->tgid;
     __u32 *depth;
 
-    if (tgid == from)
-        return 0;
-    depth = bpf_map_lookup_elem(&watched, &from);
-    if (!depth)
-        note_kin(tgid, from, BPF_ANY);
-    else if (*depth > 0)
-        watch_process(tgid, *depth == EVERY_GENERATION ? EVERY_GENERATION : *depth - 1);
+    if (tgid != from) {
+        depth = bpf_map_lookup_elem(&watched, &from);
+        if (!depth)
+            note_kin(tgid, from, BPF_ANY);
+        else if (*depth > 0)
+            watch_process(tgid, *depth == EVERY_GENERATION ? EVERY_GENERATION : *depth - 1);
+    }
+    if (is_watched(from) && is_watched(tgid))
+        begin_with_table(parent, child);
     return 0;
 }
 
@@ -201,8 +204,10 @@ int seek(struct bpf_iter__task *ctx)
     } else if (!is_descendant(task, &depth)) {
         return 0;
     }
-    if (watch_process(tgid, depth))
+    if (watch_process(tgid, depth)) {
         seek_news = true;
+        find_shared_table(task);
+    }
     /* It may have ended between, before it could be taken off. */
     if (task->signal->live.counter == 0)
         unwatch_process(tgid);

@@ -38,7 +38,8 @@ struct fields {
     unsigned int seen; /* bit 1u << the key's place in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t pid, ppid, tid, descriptor, date, us, ns, flags, modo, origen, perdidos, version, parte;
+    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos, version,
+        parte;
 };
 
 /* The one list of what a line can hold: texts, numbers of an int and greater ones. */
@@ -52,6 +53,7 @@ struct fields {
     INT(pid)                                                                                       \
     INT(ppid)                                                                                      \
     INT(tid)                                                                                       \
+    INT(tabla)                                                                                     \
     INT(descriptor)                                                                                \
     INT(origen)                                                                                    \
     INT(version)                                                                                   \
@@ -389,11 +391,11 @@ static const struct kind {
     unsigned int must, may;
     int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
 } kinds[] = {
-    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
-    {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
-    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(motivo), take_dup},
-    {"fail", EVENT_FAIL, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
-    {"exit", EVENT_EXIT, HAS_EVENT, 0, take_exit},
+    {"open", EVENT_OPEN, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
+    {"close", EVENT_CLOSE, HAS_FD, HAS(tabla) | HAS(motivo) | HAS(cierra), take_close},
+    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(tabla) | HAS(motivo), take_dup},
+    {"fail", EVENT_FAIL, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
+    {"exit", EVENT_EXIT, HAS_EVENT, HAS(tabla), take_exit},
     {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"lost", EVENT_LOST, HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
     {"listo", 0, HAS(version) | HAS(modulo), 0, take_loaded},
@@ -419,6 +421,7 @@ static int take_fields(struct wire *wire, const struct fields *fields)
         .pid = (pid_t)fields->pid,
         .ppid = (pid_t)fields->ppid,
         .tid = (pid_t)fields->tid,
+        .table = fields->seen & HAS(tabla) ? (uint32_t)fields->tabla : 0,
         .comm = fields->proceso,
         .fd = (int)fields->descriptor,
         .date_us = fields->us,

@@ -22,8 +22,8 @@
  * The flags that every module is built with.  No overload check: it would end the watch of a busy
  * machine.  KRETACTIVE: calls that can be waiting at once in one probed function (opens of a FIFO).
  * MAXSKIPPED: a probe that had to be skipped is counted and told, it does not end the watch.
- * INTERRUPTIBLE stays as it is: 0 would have stap count, as a skipped probe, each tick of the script's
- * timers that finds stap's own timer at work, though such a tick loses nothing.
+ * INTERRUPTIBLE stays as it is: 0 would have stap count, as a skipped probe, each tick of the
+ * script's timers that finds stap's own timer at work, though such a tick loses nothing.
  */
 static const char *const flags[] = {
     "-g", "-v",

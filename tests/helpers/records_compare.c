@@ -243,11 +243,11 @@ bool records_compare(const struct records *journal, const struct records *output
 
 /* --- parity: every process as one text, without what differs from run to run --- */
 
-/* "#123 (deleted)": the name of a file that never had one is its inode's number. */
-static void blur_numbers(char *path)
+/* Names that are an inode's number: "/#123 (deleted)" of a file that never had one, "pipe:[123]". */
+static void blur_numbers(char *path, const char *mark)
 {
-    for (char *at = path; (at = strstr(at, "/#")) != NULL;) {
-        size_t digits = strspn(at += 2, "0123456789");
+    for (char *at = path; (at = strstr(at, mark)) != NULL;) {
+        size_t digits = strspn(at += strlen(mark), "0123456789");
         memmove(at, at + digits, strlen(at + digits) + 1);
     }
 }
@@ -261,7 +261,8 @@ static void put_blurred(FILE *text, json_t *record)
     for (size_t i = 0; i < sizeof(varying) / sizeof(*varying); i++)
         json_object_del(copy, varying[i]);
     if (path != NULL && json_object_get(record, "fichero_hex") == NULL) {
-        blur_numbers(path);
+        blur_numbers(path, "/#");
+        blur_numbers(path, ":[");
         json_object_set_new(copy, "fichero", json_string(path));
     }
     fputs("    ", text);

@@ -9,10 +9,12 @@
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <malloc.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -133,6 +135,27 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
     return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
 }
 
+/* Of on_leave there are two: the quicker one calls a function that not every kernel has. */
+static struct bpf_program *leave_program(struct engine *engine)
+{
+    return bpf_program__autoload(engine->program->progs.on_leave_direct)
+               ? engine->program->progs.on_leave_direct
+               : engine->program->progs.on_leave;
+}
+
+static int choose_leave(struct filemon_bpf *program)
+{
+    unsigned int major = 0, minor = 0;
+    struct utsname kernel;
+    bool direct;
+
+    uname(&kernel);
+    sscanf(kernel.release, "%u.%u", &major, &minor);
+    direct = major > 6 || (major == 6 && minor >= 2); /* bpf_rdonly_cast() */
+    return bpf_program__set_autoload(
+        direct ? program->progs.on_leave : program->progs.on_leave_direct, false);
+}
+
 /* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
 #define PIDS (4 << 20)
 
@@ -154,6 +177,8 @@ static int load(struct engine *engine)
         result = size_map(program->maps.names, size.names, size.longest_name + 1);
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
+    if (result == 0)
+        result = choose_leave(program);
     if (result == 0)
         result = filemon_bpf__load(program);
     if (result == 0)
@@ -222,7 +247,7 @@ static int attach(struct engine *engine)
     if (result == 0)
         result = attach_link(engine, ENTER, engine->program->progs.on_enter);
     if (result == 0)
-        result = attach_link(engine, LEAVE, engine->program->progs.on_leave);
+        result = attach_link(engine, LEAVE, leave_program(engine));
     if (result == 0)
         attach_ring(engine);
     return result < 0 ? fail(result, "attaching the eBPF program") : 0;

@@ -82,7 +82,7 @@ TURN bool match_on(void)
 
 static __always_inline bool is_executable(struct task_struct *task, struct scratch *s)
 {
-    walk_file(task, s, task->mm->exe_file);
+    walk_file(task, s, task->mm->exe_file, false);
     s->unlinked = false;
     walk();
     s->taken = s->length;

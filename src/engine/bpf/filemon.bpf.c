@@ -48,8 +48,7 @@ static __always_inline enum call take_call(struct task_struct *task,
 #define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
 
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_leave, struct pt_regs *regs, long result)
+static __always_inline int leave_call(struct pt_regs *regs, long result, bool direct)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     __u64 args[4];
@@ -58,7 +57,7 @@ int BPF_PROG(on_leave, struct pt_regs *regs, long result)
     if (call == CALL_NONE)
         return 0;
     if (call <= CALL_OPEN_BY_HANDLE_AT) {
-        on_open(task, call, args, result);
+        on_open(task, call, args, result, direct);
     } else if (call >= CALL_CLOSE_RANGE) {
         after_unshare(task);
     } else if (result >= 0) {
@@ -68,6 +67,19 @@ int BPF_PROG(on_leave, struct pt_regs *regs, long result)
             on_dup(task, args[0], result, call == CALL_DUP2);
     }
     return 0;
+}
+
+/* One of these two, see bpf_rdonly_cast(). */
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_leave, struct pt_regs *regs, long result)
+{
+    return leave_call(regs, result, false);
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_leave_direct, struct pt_regs *regs, long result)
+{
+    return leave_call(regs, result, true);
 }
 
 SEC("tp_btf/sys_enter")
@@ -101,7 +113,7 @@ static __always_inline void on_ring_open(struct task_struct *task, struct io_ope
     s->record.flags = BPF_CORE_READ(open, how.flags);
     s->record.mode = BPF_CORE_READ(open, how.mode);
     s->record.walked = 0;
-    open_succeeded(task, s);
+    open_succeeded(task, s, false);
 }
 
 static __always_inline void on_ring_close(struct task_struct *task, struct io_close *close)

@@ -82,7 +82,7 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
     return file;
 }
 
-static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
+static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s, bool direct)
 {
     struct file *file = file_of(task, s->record.fd);
 
@@ -90,13 +90,13 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
         count_lost();
         return;
     }
-    walk_file(task, s, file);
+    walk_file(task, s, file, direct);
     if (name_pathless(s)) {
         deliver_path(task, s);
         return;
     }
     s->unlinked = is_unlinked(s);
-    walk();
+    direct ? walk_direct() : walk();
     s->record.walked = s->length;
     if (filter(s))
         deliver_path(task, s);
@@ -110,9 +110,9 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
 
     if (directory) {
-        walk_file(task, s, directory);
+        walk_file(task, s, directory, false);
     } else if (dirfd == AT_FDCWD) {
-        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
+        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt, false);
     } else {
         s->record.marks |= MARK_TEXT;
         return;
@@ -171,7 +171,7 @@ static __always_inline void read_request(enum call call, const __u64 args[4],
 }
 
 static __always_inline void on_open(struct task_struct *task, enum call call, const __u64 args[4],
-                                    int result)
+                                    int result, bool direct)
 {
     struct scratch *s = get_scratch();
 
@@ -185,7 +185,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     if (result < 0)
         open_failed(task, s);
     else
-        open_succeeded(task, s);
+        open_succeeded(task, s, direct);
 }
 
 static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces)

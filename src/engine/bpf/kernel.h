@@ -91,7 +91,17 @@ struct dentry {
     struct dentry *d_parent;
     struct qstr d_name;
     struct inode *d_inode;
+    unsigned char d_iname[32]; /* before 6.14 */
     struct super_block *d_sb;
+};
+
+union shortname_store {
+    unsigned char string[40];
+};
+
+/* From 6.14 on. */
+struct dentry___shortname {
+    union shortname_store d_shortname;
 };
 
 struct vfsmount {

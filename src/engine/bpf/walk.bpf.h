@@ -26,15 +26,55 @@
 #define DENTRY(s, as, member) MEMBER((s)->dentry_bytes, as, struct dentry, member)
 #define MOUNT(s, as, member) MEMBER((s)->mount_bytes, as, struct mount, member)
 
-static __always_inline void read_mount(struct scratch *s)
+/*
+ * Where the kernel has it (6.2), what a pointer leads to can be read without a helper at all: this
+ * makes of it one whose type the verifier knows, and whose reads may fail.  A program with a call
+ * that the kernel lacks cannot be loaded: so what is worth it is built twice, and `direct` says
+ * which of the two it is.
+ */
+extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
+#define CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
+
+static __always_inline void read_mount(struct scratch *s, bool direct)
 {
-    bpf_probe_read_kernel(s->mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root), s->mount);
-    s->mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
+    if (direct) {
+        struct mount *mount = CAST(struct mount, s->mount);
+
+        MOUNT(s, struct mount *, mnt_parent) = mount->mnt_parent;
+        MOUNT(s, struct dentry *, mnt_mountpoint) = mount->mnt_mountpoint;
+        s->mount_root = mount->mnt.mnt_root;
+    } else {
+        bpf_probe_read_kernel(s->mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root), s->mount);
+        s->mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
+    }
 }
 
-static __always_inline void read_dentry(struct scratch *s)
+/* What a step needs of it. */
+static __always_inline void read_dentry(struct scratch *s, bool direct)
 {
-    bpf_probe_read_kernel(s->dentry_bytes, BYTES_UNTIL(struct dentry, d_sb), s->dentry);
+    if (direct) {
+        struct dentry *dentry = CAST(struct dentry, s->dentry);
+
+        DENTRY(s, __u32, d_seq.seqcount.sequence) = dentry->d_seq.seqcount.sequence;
+        DENTRY(s, struct dentry *, d_parent) = dentry->d_parent;
+        DENTRY(s, __u32, d_name.len) = dentry->d_name.len;
+        DENTRY(s, const void *, d_name.name) = dentry->d_name.name;
+    } else {
+        bpf_probe_read_kernel(s->dentry_bytes, BYTES_UNTIL(struct dentry, d_sb), s->dentry);
+    }
+}
+
+/* What there is to know of the file's own, beside that. */
+static __always_inline void read_first_dentry(struct scratch *s, bool direct)
+{
+    read_dentry(s, direct);
+    if (direct) {
+        struct dentry *dentry = CAST(struct dentry, s->dentry);
+
+        DENTRY(s, void *, d_hash.pprev) = dentry->d_hash.pprev;
+        DENTRY(s, struct inode *, d_inode) = dentry->d_inode;
+        DENTRY(s, struct super_block *, d_sb) = dentry->d_sb;
+    }
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
@@ -43,7 +83,7 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 }
 
 static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
-                                       struct dentry *dentry, struct vfsmount *mnt)
+                                       struct dentry *dentry, struct vfsmount *mnt, bool direct)
 {
     struct fs_struct *fs = task->fs;
 
@@ -53,23 +93,29 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
     s->root_mount = mount_of(fs->root.mnt);
     s->length = 0;
     s->n_components = 0;
-    read_mount(s);
-    read_dentry(s);
+    read_mount(s, direct);
+    read_first_dentry(s, direct);
 }
 
 static __always_inline void walk_file(struct task_struct *task, struct scratch *s,
-                                      struct file *file)
+                                      struct file *file, bool direct)
 {
     char path[32];
 
+    if (direct) {
+        struct file *known = CAST(struct file, file);
+
+        walk_begin(task, s, known->f_path.dentry, known->f_path.mnt, true);
+        return;
+    }
     bpf_probe_read_kernel(path, bpf_core_type_size(struct path),
                           (void *)file + bpf_core_field_offset(struct file, f_path));
     walk_begin(task, s, MEMBER(path, struct dentry *, struct path, dentry),
-               MEMBER(path, struct vfsmount *, struct path, mnt));
+               MEMBER(path, struct vfsmount *, struct path, mnt), false);
 }
 
 /* From the root of a mount to the place where it is mounted; false: there is none. */
-static __always_inline bool walk_over_mount(struct scratch *s)
+static __always_inline bool walk_over_mount(struct scratch *s, bool direct)
 {
     struct mount *parent = MOUNT(s, struct mount *, mnt_parent);
 
@@ -77,33 +123,56 @@ static __always_inline bool walk_over_mount(struct scratch *s)
         return false;
     s->dentry = MOUNT(s, struct dentry *, mnt_mountpoint);
     s->mount = parent;
-    read_mount(s);
-    read_dentry(s);
+    read_mount(s, direct);
+    read_dentry(s, direct);
     return true;
 }
 
 /* Of a name that lies in its dentry so much is copied, how long it may be. */
-#define SHORT_NAME 40
+#define SHORT_NAME 32
+
+static __always_inline void copy_short_name(struct scratch *s, char *to, bool direct)
+{
+    const char *name = DENTRY(s, const char *, d_name.name);
+    __u64 inside = name - (const char *)s->dentry;
+    struct dentry___shortname *newer;
+    struct dentry *dentry;
+
+    if (!direct) {
+        __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, 128)], SHORT_NAME);
+        return;
+    }
+    dentry = CAST(struct dentry, s->dentry);
+    newer = (void *)dentry;
+    if (bpf_core_field_exists(newer->d_shortname))
+        copy_words(to, newer->d_shortname.string, SHORT_NAME);
+    else
+        copy_words(to, dentry->d_iname, SHORT_NAME);
+}
 
 /* The name to this place of the payload.  What is copied beyond its end is written over. */
-static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
+static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length, bool direct)
 {
     const char *name = DENTRY(s, const char *, d_name.name);
     __u64 inside = name - (const char *)s->dentry;
     char *to = &s->payload[bounded(at, PATH_BYTES)];
 
     if (length <= SHORT_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - SHORT_NAME)
-        __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, 128)], SHORT_NAME);
+        copy_short_name(s, to, direct);
     else
         bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), name);
 }
 
-static __always_inline bool was_renamed(struct scratch *s)
+static __always_inline bool was_renamed(struct scratch *s, bool direct)
 {
-    __u32 sequence = DENTRY(s, __u32, d_seq.seqcount.sequence);
+    __u32 sequence = DENTRY(s, __u32, d_seq.seqcount.sequence), now;
     struct dentry *dentry = s->dentry;
 
-    return sequence & 1 || BPF_CORE_READ(dentry, d_seq.seqcount.sequence) != sequence;
+    if (direct)
+        now = CAST(struct dentry, dentry)->d_seq.seqcount.sequence;
+    else
+        now = BPF_CORE_READ(dentry, d_seq.seqcount.sequence);
+    return sequence & 1 || now != sequence;
 }
 
 static __always_inline bool is_unlinked(struct scratch *s)
@@ -128,7 +197,7 @@ static __always_inline void put_component(struct scratch *s, __u32 length)
 }
 
 /* One component or one mount; true: the path is whole, or it cannot be. */
-static __always_inline bool walk_step(struct scratch *s)
+static __always_inline bool walk_step(struct scratch *s, bool direct)
 {
     struct dentry *parent = DENTRY(s, struct dentry *, d_parent);
     __u32 length = DENTRY(s, __u32, d_name.len);
@@ -136,48 +205,68 @@ static __always_inline bool walk_step(struct scratch *s)
     if (s->dentry == s->root_dentry && s->mount == s->root_mount)
         return true;
     if (s->dentry == s->mount_root)
-        return !walk_over_mount(s);
+        return !walk_over_mount(s, direct);
     if (parent == s->dentry)
         return true;
     if (s->length + length >= PATH_BYTES - 1) {
         s->record.marks |= MARK_CUT;
         return true;
     }
-    copy_name(s, s->length, length);
+    copy_name(s, s->length, length, direct);
     /* Old name and new parent must not be mixed: take this step again. */
-    if (!was_renamed(s)) {
+    if (!was_renamed(s, direct)) {
         put_component(s, length);
         s->dentry = parent;
     }
     if (s->dentry != s->mount_root)
-        read_dentry(s);
+        read_dentry(s, direct);
     return false;
 }
 
 /* Some steps; true: there is nothing more to walk. */
-TURN bool walk_on(void)
+static __always_inline bool walk_some(bool direct)
 {
     struct scratch *s = get_scratch();
 
     for (int i = 0; s && i < WALK_STEPS; i++) {
-        if (walk_step(s))
+        if (walk_step(s, direct))
             return true;
         barrier();
     }
     return false;
 }
 
+TURN bool walk_on(void)
+{
+    return walk_some(false);
+}
+
+TURN bool walk_on_direct(void)
+{
+    return walk_some(true);
+}
+
 /* All of them; what is still to be walked then has been cut off. */
-TURN int walk(void)
+static __always_inline int walk_all(bool direct)
 {
     struct scratch *s = get_scratch();
 
     for (int i = 0; i < WALK_TURNS; i++)
-        if (walk_on())
+        if (direct ? walk_on_direct() : walk_on())
             return 0;
     if (s)
         s->record.marks |= MARK_CUT;
     return 0;
+}
+
+TURN int walk(void)
+{
+    return walk_all(false);
+}
+
+TURN int walk_direct(void)
+{
+    return walk_all(true);
 }
 
 /* Components looked at in one turn, and turns for the most there can be. */

@@ -12,10 +12,12 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,19 +340,29 @@ static void play_fork(void)
     play_generation(0);
 }
 
+/* What /proc/PID/stat says after the name; "": there is no such process. */
+static const char *stat_of(const char *pid, char line[static 512])
+{
+    char path[32];
+
+    *line = '\0';
+    snprintf(path, sizeof(path), "/proc/%s/stat", pid);
+    FILE *stat = fopen(path, "re");
+    if (stat == NULL)
+        return line;
+    char *got = fgets(line, 512, stat);
+    fclose(stat);
+    char *end = strrchr(line, ')');
+    return got != NULL && end != NULL ? end + 2 : "";
+}
+
 /* The letter that proc(5) gives; 0: there is no such process. */
 static char process_state(pid_t pid)
 {
-    char path[32], line[512] = "";
+    char number[16], line[512];
 
-    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
-    FILE *stat = fopen(path, "re");
-    if (stat == NULL)
-        return 0;
-    char *got = fgets(line, sizeof(line), stat);
-    fclose(stat);
-    char *end = strrchr(line, ')');
-    return got != NULL && end != NULL ? end[2] : 0;
+    snprintf(number, sizeof(number), "%d", pid);
+    return *stat_of(number, line);
 }
 
 static bool is_gone(pid_t pid)
@@ -713,6 +725,53 @@ static void play_own_table(void)
     work_beside("close_range");
     open_path("other");
     in_thread(exec_from_own_table, NULL);
+}
+
+/* --- vfork: children that have the memory of their parent, which waits, but a table of their own
+ * --- */
+
+static int exec_nothing(void *arg)
+{
+    own_descriptors();
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    open_path("file");
+    execl(below("nothing"), "nothing", NULL);
+    state_exit();
+    _exit(arg != NULL);
+}
+
+static int exec_after_opens(void *inherited)
+{
+    own_descriptors();
+    expect(close(*(int *)inherited), "close"); /* a copy */
+    open_path("file");
+    open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+    copy(open_path("file"), 50, O_CLOEXEC);
+    go_on();
+}
+
+static void vfork_and_join(int (*run)(void *), void *arg)
+{
+    char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    expect(stack == MAP_FAILED ? -1 : 0, "mmap");
+    pid_t pid = clone(run, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, arg);
+    expect(pid, "clone");
+    descriptors_of_process();
+    join_child(pid);
+    munmap(stack, STACK);
+}
+
+static void play_vfork(void)
+{
+    int fd = open_path("file");
+    int marked = open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
+
+    vfork_and_join(exec_nothing, NULL);
+    vfork_and_join(exec_after_opens, &fd);
+    shut(fd);
+    touch_path("file");
+    shut(marked);
 }
 
 /* --- exit: files are open when the process ends, by itself or killed --- */
@@ -1224,44 +1283,50 @@ static void play_many(void)
     join_child(child);
 }
 
-/* --- pidns: filemon names processes as its own pid namespace does --- */
-
-static void play_pidns(void)
+/* From now on lines name this process as the namespace does that /proc belongs to. */
+static void name_as_outside(void)
 {
-    int number[2];
-    pid_t outer;
+    char line[512];
+    const char *rest = stat_of("self", line);
 
-    expect(pipe(number), "pipe");
-    expect(unshare(CLONE_NEWPID), "unshare");
-    pid_t parent = getpid(), child = fork_child();
-    if (child == 0) {
-        expect(read(number[0], &outer, sizeof(outer)), "read");
-        journal_pids(outer, parent);
-        touch_path("file");
-        open_path("file");
-        leave();
+    expect(*rest == '\0' ? -1 : 0, "/proc/self/stat");
+    journal_pids((pid_t)strtol(line, NULL, 10), (pid_t)strtol(rest + 2, NULL, 10));
+}
+
+/* Each generation waits for the next. */
+static void play_descent(bool in_namespace)
+{
+    pid_t child = 0;
+
+    for (int generation = 0; child == 0 && generation < 3; generation++) {
+        char name[32];
+        snprintf(name, sizeof(name), "generation%d", generation);
+        if (in_namespace)
+            name_as_outside();
+        touch_path(name);
+        if (generation == 2)
+            break;
+        if (in_namespace && generation == 0)
+            expect(unshare(CLONE_NEWPID), "unshare");
+        child = fork_child();
     }
-    expect(write(number[1], &child, sizeof(child)), "write");
-    join_child(child);
+    if (child != 0)
+        join_child(child);
+    leave();
 }
 
 /* --- children: one child and one grandchild, for filemon --depth --- */
 
 static void play_children(void)
 {
-    touch_path("generation0");
-    pid_t child = fork_child();
-    if (child == 0) {
-        touch_path("generation1");
-        pid_t grandchild = fork_child();
-        if (grandchild == 0) {
-            touch_path("generation2");
-            leave();
-        }
-        join_child(grandchild);
-        leave();
-    }
-    join_child(child);
+    play_descent(false);
+}
+
+/* --- pidns: the same in a pid namespace.  filemon names processes as its own does --- */
+
+static void play_pidns(void)
+{
+    play_descent(true);
 }
 
 /* --- tree: files in directories, for path filters --- */
@@ -1292,40 +1357,474 @@ static void play_tree(void)
     copy(fd, open_path("var/file"), 0);
 }
 
+/* --- dup-race: a thread copies onto a descriptor that another closes meanwhile.  Whose turn it was
+ * they do not know: the journal has the numbers of copies and of closes --- */
+
+enum { RACED = 40, RACE_ROUNDS = 2000, RACE_CLOSES = 200 };
+
+static atomic_int race_closes;
+static atomic_bool race_over;
+
+static void *close_raced(void *arg)
+{
+    while (!race_over) {
+        race_closes += close(RACED) == 0;
+        sched_yield();
+    }
+    return arg;
+}
+
+static FILE *open_journal(void)
+{
+    FILE *journal = fopen(given.journal, "ae");
+
+    if (journal == NULL)
+        die(given.journal);
+    return journal;
+}
+
+static void play_dup_race(void)
+{
+    pthread_t other;
+    int fd = open(below("file"), O_RDONLY), copies = 0;
+
+    expect(fd, "open");
+    start_thread(&other, close_raced, NULL);
+    while (copies < RACE_ROUNDS || race_closes < RACE_CLOSES) {
+        expect(dup2(fd, RACED), "dup2");
+        copies++;
+        sched_yield();
+    }
+    race_over = true;
+    pthread_join(other, NULL);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d %d\n", copies, race_closes);
+    fclose(journal);
+}
+
+/* --- uring: opens and closes by io_uring --- */
+
+struct ring {
+    int fd;
+    unsigned int flags;                     /* of io_uring_enter(2) */
+    unsigned char how;                      /* of each request */
+    unsigned int *tail, mask, *array;       /* submissions */
+    unsigned int *head, *end, results_mask; /* completions */
+    struct io_uring_sqe *requests;
+    struct io_uring_cqe *results;
+};
+
+static void *map_ring(int fd, size_t size, off_t what)
+{
+    void *at = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, what);
+
+    expect(at == MAP_FAILED ? -1 : 0, "mmap");
+    return at;
+}
+
+static struct ring make_ring(unsigned int flags, unsigned char how)
+{
+    struct io_uring_params given_by = {.flags = flags, .sq_thread_idle = 1000};
+    struct ring ring = {.flags = IORING_ENTER_GETEVENTS, .how = how};
+
+    ring.fd = (int)syscall(SYS_io_uring_setup, 4, &given_by);
+    expect(ring.fd, "io_uring_setup");
+    if (flags & IORING_SETUP_SQPOLL)
+        ring.flags |= IORING_ENTER_SQ_WAKEUP;
+    const struct io_sqring_offsets *in = &given_by.sq_off;
+    const struct io_cqring_offsets *out = &given_by.cq_off;
+    char *at = map_ring(ring.fd, in->array + given_by.sq_entries * sizeof(unsigned int),
+                        IORING_OFF_SQ_RING);
+    ring.tail = (unsigned int *)(void *)(at + in->tail);
+    ring.mask = *(unsigned int *)(void *)(at + in->ring_mask);
+    ring.array = (unsigned int *)(void *)(at + in->array);
+    at = map_ring(ring.fd, out->cqes + given_by.cq_entries * sizeof(struct io_uring_cqe),
+                  IORING_OFF_CQ_RING);
+    ring.head = (unsigned int *)(void *)(at + out->head);
+    ring.end = (unsigned int *)(void *)(at + out->tail);
+    ring.results_mask = *(unsigned int *)(void *)(at + out->ring_mask);
+    ring.results = (struct io_uring_cqe *)(void *)(at + out->cqes);
+    ring.requests = map_ring(ring.fd, given_by.sq_entries * sizeof(struct io_uring_sqe),
+                             IORING_OFF_SQES);
+    return ring;
+}
+
+/* Its result, or -1 and errno. */
+static int ask(struct ring *ring, struct io_uring_sqe request)
+{
+    unsigned int tail = *ring->tail, head = *ring->head;
+
+    request.flags = ring->how;
+    ring->requests[tail & ring->mask] = request;
+    ring->array[tail & ring->mask] = tail & ring->mask;
+    __atomic_store_n(ring->tail, tail + 1, __ATOMIC_RELEASE);
+    expect(syscall(SYS_io_uring_enter, ring->fd, 1, 1, ring->flags, NULL, 0), "io_uring_enter");
+    while (__atomic_load_n(ring->end, __ATOMIC_ACQUIRE) == head)
+        breathe();
+    int result = ring->results[head & ring->results_mask].res;
+    __atomic_store_n(ring->head, head + 1, __ATOMIC_RELEASE);
+    errno = result < 0 ? -result : 0;
+    return result < 0 ? -1 : result;
+}
+
+/* slot: in the ring's own table, counted from 1; 0: a descriptor. */
+static int ask_open(struct ring *ring, const char *path, uint32_t flags, mode_t mode, uint32_t slot)
+{
+    return ask(ring, (struct io_uring_sqe){.opcode = IORING_OP_OPENAT,
+                                           .fd = AT_FDCWD,
+                                           .addr = (uintptr_t)below(path),
+                                           .len = mode,
+                                           .open_flags = flags,
+                                           .file_index = slot});
+}
+
+static int ask_close(struct ring *ring, int fd, uint32_t slot)
+{
+    return ask(ring,
+               (struct io_uring_sqe){.opcode = IORING_OP_CLOSE, .fd = fd, .file_index = slot});
+}
+
+static int ring_open(struct ring *ring, const char *path, uint32_t flags, mode_t mode)
+{
+    begin();
+    int fd = ask_open(ring, path, flags, mode, 0);
+    expect(fd, path);
+    return opened(fd, below(path), flags, mode);
+}
+
+static int ring_open_how(struct ring *ring, const char *path, struct open_how how)
+{
+    begin();
+    int fd = ask(ring, (struct io_uring_sqe){.opcode = IORING_OP_OPENAT2,
+                                             .fd = AT_FDCWD,
+                                             .addr = (uintptr_t)below(path),
+                                             .len = sizeof(how),
+                                             .off = (uintptr_t)&how});
+    expect(fd, path);
+    return opened(fd, below(path), how.flags, (mode_t)how.mode);
+}
+
+static void ring_shut(struct ring *ring, int fd)
+{
+    begin();
+    expect(ask_close(ring, fd, 0), "close");
+    closed(fd);
+}
+
+/* What is in the ring's own table is no descriptor, and has no record; nor has what failed. */
+static void play_unseen(struct ring *ring)
+{
+    const int none[] = {-1, -1};
+
+    expect(syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_FILES, none, 2), "register");
+    expect(ask_open(ring, "file", O_RDONLY, 0, 2), "direct open");
+    expect(ask_open(ring, "new", O_RDWR | O_CREAT, 0600, 1), "direct open");
+    expect(ask_close(ring, 0, 2), "direct close");
+    expect(ask_open(ring, "nothing", O_RDONLY, 0, 0) == -1 && errno == ENOENT ? 0 : -1, "nothing");
+    expect(ask_close(ring, 900, 0) == -1 && errno == EBADF ? 0 : -1, "closed");
+}
+
+static void play_ring(unsigned int flags, unsigned char how)
+{
+    struct ring ring = make_ring(flags, how);
+    int fd = ring_open(&ring, "file", O_RDONLY, 0);
+    int other = ring_open(&ring, "new", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+
+    play_unseen(&ring);
+    ring_shut(&ring, fd);
+    fd = ring_open_how(&ring, "new", (struct open_how){.flags = O_WRONLY | O_CREAT, .mode = 0600});
+    copy(fd, 50, 0);
+    shut(fd);
+    ring_shut(&ring, 50);
+    fd = open_path("file");
+    ring_shut(&ring, fd);
+    touch_path("file");
+    shut(other);
+    ring_open(&ring, "file", O_RDONLY, 0);
+    expect(close(ring.fd), "close");
+}
+
+static void play_uring(void)
+{
+    play_ring(0, 0);
+    play_ring(0, IOSQE_ASYNC); /* by its workers */
+    play_ring(IORING_SETUP_SQPOLL, 0);
+}
+
+/* --- pid-reuse: a process that nobody watches gets the number of one that was watched, and one
+ * that is watched gets it after that.  The file PIDS has the two targets --- */
+
+static struct {
+    pid_t short_lived, long_lived;
+    int for_short[2], for_long[2], pids[2]; /* pipes */
+} reuse;
+
+static void give_turn(const int turn[2])
+{
+    expect(write(turn[1], "", 1), "write");
+}
+
+static void await_turn(const int turn[2])
+{
+    char byte;
+
+    expect(read(turn[0], &byte, 1) == 1 ? 0 : -1, "read");
+}
+
+static noreturn void live_short(void)
+{
+    await_turn(reuse.for_short);
+    copy(open_path("file"), 30, 0);
+    touch_path("file");
+    leave();
+}
+
+static noreturn void live_long(void)
+{
+    await_turn(reuse.for_long);
+    pid_t child = fork_child();
+    if (child == 0) {
+        copy(open_path("file"), 30, 0);
+        leave();
+    }
+    join_child(child);
+    expect(write(reuse.pids[1], &child, sizeof(child)), "write");
+    await_turn(reuse.for_long);
+    touch_path("file");
+    child = fork_child_as(reuse.short_lived);
+    if (child == 0) {
+        touch_path("file");
+        open_path("file");
+        leave();
+    }
+    join_child(child);
+    leave();
+}
+
+/* The same descriptors as those who had its number; nothing of it is stated. */
+static void play_stranger(pid_t pid)
+{
+    pid_t self = fork_child_as(pid);
+
+    if (self == 0) {
+        pid_t child = fork();
+        int fd = open(below("stranger"), O_RDONLY);
+        if (child > 0)
+            join_child(child);
+        expect(dup2(fd, 30), "dup2");
+        expect(close(fd), "close");
+        expect(open(below("stranger"), O_RDONLY), "open");
+        _exit(0);
+    }
+    join_child(self);
+}
+
+static void set_pid_reuse(void)
+{
+    set_file();
+    make_file("stranger", 0644);
+    expect(pipe(reuse.for_short), "pipe");
+    expect(pipe(reuse.for_long), "pipe");
+    expect(pipe(reuse.pids), "pipe");
+    reuse.short_lived = fork_child();
+    if (reuse.short_lived == 0)
+        live_short();
+    reuse.long_lived = fork_child();
+    if (reuse.long_lived == 0)
+        live_long();
+    FILE *pids = fopen(below("pids"), "we");
+    if (pids == NULL)
+        die("pids");
+    fprintf(pids, "%d %d\n", reuse.short_lived, reuse.long_lived);
+    fclose(pids);
+}
+
+static void play_pid_reuse(void)
+{
+    pid_t child;
+
+    give_turn(reuse.for_short);
+    join_child(reuse.short_lived);
+    play_stranger(reuse.short_lived);
+    give_turn(reuse.for_long);
+    expect(read(reuse.pids[0], &child, sizeof(child)), "read");
+    play_stranger(child);
+    give_turn(reuse.for_long);
+    join_child(reuse.long_lived);
+}
+
+/* --- attach: threads and children that open and close, and fork, when filemon comes.  The journal
+ * has the files that must have records, since all was watched before they were opened, and those
+ * that may have --- */
+
+enum { STORM_FILES = 1 << 18, STORM_WATCHED = 3000, STORM_AT_ONCE = 8, STORM_LIVE_LONG = 3 };
+
+/* All of its processes have it. */
+static struct storm {
+    atomic_int next;     /* the name of the next file */
+    atomic_int alive;    /* processes beside the first */
+    atomic_bool watched; /* from now on */
+    atomic_bool over;
+    struct {
+        pid_t pid;
+        bool sure;
+    } files[STORM_FILES];
+} * storm;
+
+static pthread_t storm_threads[2];
+
+static const char *storm_path(int file)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "%d", file);
+    return below(name);
+}
+
+/* known: whatever filemon finds, it finds this process. */
+static void open_next(bool known)
+{
+    int file = storm->next++;
+    bool sure = known && storm->watched;
+
+    if (file >= STORM_FILES)
+        die("too many files");
+    int fd = open(storm_path(file), O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    expect(fd, "open");
+    storm->files[file].pid = getpid();
+    storm->files[file].sure = sure;
+    close(fd);
+    unlink(storm_path(file));
+}
+
+static void *open_on(void *arg)
+{
+    while (!storm->over) {
+        open_next(true);
+        breathe();
+    }
+    return arg;
+}
+
+static bool fork_in_storm(void)
+{
+    storm->alive++;
+    pid_t pid = fork();
+    expect(pid, "fork");
+    return pid == 0;
+}
+
+static noreturn void leave_storm(void)
+{
+    storm->alive--;
+    _exit(0);
+}
+
+/* Of those that have lost their parent nobody can know, at the beginning, whose children they are.
+ */
+static void leave_orphan(void)
+{
+    bool known = storm->watched;
+
+    if (!fork_in_storm())
+        return;
+    open_next(known);
+    open_next(known);
+    leave_storm();
+}
+
+static noreturn void live_in_storm(int number, pid_t parent)
+{
+    open_next(true);
+    if (number % 3 == 0)
+        leave_orphan();
+    while (number < STORM_LIVE_LONG && !storm->over && getppid() == parent) {
+        open_next(true);
+        breathe();
+    }
+    open_next(true);
+    leave_storm();
+}
+
+static void *fork_on(void *arg)
+{
+    pid_t self = getpid();
+
+    for (int number = 0; !storm->over; number++) {
+        if (fork_in_storm())
+            live_in_storm(number, self);
+        while (storm->alive > STORM_AT_ONCE)
+            sched_yield();
+    }
+    return arg;
+}
+
+static void set_attach(void)
+{
+    storm = mmap(NULL, sizeof(*storm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    expect(storm == MAP_FAILED ? -1 : 0, "mmap");
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
+    start_thread(&storm_threads[0], open_on, NULL);
+    start_thread(&storm_threads[1], fork_on, NULL);
+}
+
+static void play_attach(void)
+{
+    storm->watched = true;
+    for (int first = storm->next; storm->next < first + STORM_WATCHED;)
+        breathe();
+    storm->over = true;
+    pthread_join(storm_threads[0], NULL);
+    pthread_join(storm_threads[1], NULL);
+    while (storm->alive > 0)
+        breathe();
+    FILE *journal = open_journal();
+    for (int i = 0; i < storm->next; i++)
+        fprintf(journal, "%s %d %s\n", storm->files[i].sure ? "sure" : "perhaps",
+                storm->files[i].pid, storm_path(i));
+    fclose(journal);
+}
+
 static const struct scene {
     const char *name;
     void (*set)(void);
     void (*play)(void);
+    bool alone; /* only where it is asked for: it needs more than a directory */
 } scenes[] = {
-    {"plain", set_file, play_plain},
-    {"duration", set_file, play_duration},
-    {"paths", set_paths, play_paths},
-    {"mount", set_mount, play_mount},
-    {"chroot", set_chroot, play_chroot},
-    {"threads", set_file, play_threads},
-    {"hammer", set_hammer, play_hammer},
-    {"fork", set_fork, play_fork},
-    {"daemon", set_file, play_daemon},
-    {"dup", set_dup, play_dup},
-    {"others", set_file, play_others},
-    {"close_range", set_file, play_close_range},
-    {"exec", set_file, play_exec},
-    {"thread-exec", set_file, play_thread_exec},
-    {"shared-table", set_file, play_shared_table},
-    {"own-table", set_own_table, play_own_table},
-    {"exit", set_file, play_exit},
-    {"names", set_names, play_names},
-    {"deep", set_deep, play_deep},
-    {"stairs", set_stairs, play_deep},
-    {"fifo", set_fifo, play_fifo},
-    {"special", set_special, play_special},
-    {"fail", set_fail, play_fail},
-    {"many", set_file, play_many},
-    {"pidns", set_file, play_pidns},
-    {"children", set_fork, play_children},
-    {"errors", set_errors, play_errors},
-    {"tree", set_tree, play_tree},
-    {"after-exec", NULL, play_after_exec},
+    {"plain", set_file, play_plain, false},
+    {"duration", set_file, play_duration, false},
+    {"paths", set_paths, play_paths, false},
+    {"mount", set_mount, play_mount, false},
+    {"chroot", set_chroot, play_chroot, false},
+    {"threads", set_file, play_threads, false},
+    {"hammer", set_hammer, play_hammer, false},
+    {"fork", set_fork, play_fork, false},
+    {"daemon", set_file, play_daemon, false},
+    {"dup", set_dup, play_dup, false},
+    {"others", set_file, play_others, false},
+    {"close_range", set_file, play_close_range, false},
+    {"exec", set_file, play_exec, false},
+    {"thread-exec", set_file, play_thread_exec, false},
+    {"shared-table", set_file, play_shared_table, false},
+    {"own-table", set_own_table, play_own_table, false},
+    {"vfork", set_file, play_vfork, false},
+    {"exit", set_file, play_exit, false},
+    {"names", set_names, play_names, false},
+    {"deep", set_deep, play_deep, false},
+    {"stairs", set_stairs, play_deep, false},
+    {"fifo", set_fifo, play_fifo, false},
+    {"special", set_special, play_special, false},
+    {"fail", set_fail, play_fail, false},
+    {"many", set_file, play_many, false},
+    {"pidns", set_fork, play_pidns, false},
+    {"children", set_fork, play_children, false},
+    {"errors", set_errors, play_errors, false},
+    {"tree", set_tree, play_tree, false},
+    {"dup-race", set_file, play_dup_race, true},
+    {"uring", set_file, play_uring, true},
+    {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
+    {"attach", set_attach, play_attach, true},
+    {"after-exec", NULL, play_after_exec, true},
 };
 
 static const struct scene *find_scene(const char *name)
@@ -1341,7 +1840,7 @@ static const struct scene *find_scene(const char *name)
 static void list_scenes(void)
 {
     for (size_t i = 0; i < sizeof(scenes) / sizeof(*scenes); i++) {
-        if (scenes[i].set != NULL)
+        if (!scenes[i].alone)
             puts(scenes[i].name);
     }
 }

@@ -4,7 +4,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/sched.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -308,6 +310,14 @@ void shut(int fd)
         state_close(fd, held, "close", true);
 }
 
+void closed(int fd)
+{
+    struct held held = release(fd);
+
+    if (held.path != NULL)
+        state_close(fd, held, "close", true);
+}
+
 void shut_range(unsigned int first, unsigned int last, unsigned int flags)
 {
     journal_flush();
@@ -362,10 +372,8 @@ int copy_above(int origin, int command, int least)
     return copied(origin, fcntl(origin, command, least));
 }
 
-pid_t fork_child(void)
+static pid_t forked(pid_t pid)
 {
-    journal_flush();
-    pid_t pid = fork();
     if (pid < 0)
         die("fork");
     for (int fd = 0; pid == 0 && fd < MAX_HELD; fd++)
@@ -373,11 +381,32 @@ pid_t fork_child(void)
     return pid;
 }
 
+pid_t fork_child(void)
+{
+    journal_flush();
+    return forked(fork());
+}
+
+pid_t fork_child_as(pid_t pid)
+{
+    struct clone_args args = {
+        .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+
+    journal_flush();
+    return forked((pid_t)syscall(SYS_clone3, &args, sizeof(args)));
+}
+
 void own_descriptors(void)
 {
     own_table = calloc(MAX_HELD, sizeof(*own_table));
     if (own_table == NULL)
         die("calloc");
+}
+
+void descriptors_of_process(void)
+{
+    free(own_table);
+    own_table = NULL;
 }
 
 void join_child(pid_t pid)

@@ -66,6 +66,10 @@ const char *held_path(int fd);
 void hold(int fd, const char *path);
 
 void shut(int fd);
+
+/* States that it was closed, by another way than shut(); begin() was called before. */
+void closed(int fd);
+
 void shut_range(unsigned int first, unsigned int last, unsigned int flags);
 
 /* dup(2) for fd -1, dup3(2) with flags, else dup2(2). */
@@ -77,6 +81,9 @@ int copy_above(int origin, int command, int least);
 /* A child holds nothing; 0 in the child. */
 pid_t fork_child(void);
 
+/* The same with a process id that nobody has. */
+pid_t fork_child_as(pid_t pid);
+
 /*
  * Of processes that share their memory and their descriptors (CLONE_VM, CLONE_FILES) all this is
  * one: what one opens another may shut, and the line is the opener's.
@@ -84,6 +91,9 @@ pid_t fork_child(void);
 
 /* This thread has a table of descriptors of its own from now on, and holds nothing in it. */
 void own_descriptors(void);
+
+/* It has that of its process again: a child that had the memory of this thread had its own. */
+void descriptors_of_process(void);
 
 /* Waits for a child that must end with status 0. */
 void join_child(pid_t pid);

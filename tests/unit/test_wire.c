@@ -56,6 +56,8 @@ static void on_event(void *ctx, const struct event *event)
     }
     tell(told, " %s %d/%d/%d at %jd %ju", event->comm, event->pid, event->ppid, event->tid,
          (intmax_t)event->date_us, (uintmax_t)event->mono_ns);
+    if (event->table != 0)
+        tell(told, " table %u", event->table);
     if (event->code != EVENT_EXIT)
         tell(told, " fd %d", event->fd);
     if (event->path)
@@ -210,6 +212,38 @@ static void every_kind(void **state)
     assert_tells(state, "{codigo: \"mirando\", version: 1, modulo: \"m\"}\n", "WATCHING\n");
     assert_tells(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
     assert_tells(state, "\n\n", ""); /* an empty line is no line */
+}
+
+/* Every line of a process may name its table of descriptors; no other does. */
+static void tables(void **state)
+{
+    assert_tells(state,
+                 "{codigo: \"open\", " WHO
+                 ", tabla: 7, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 0}\n",
+                 "OPEN " AT " table 7 fd 3 path /a flags 0\n");
+    assert_tells(state,
+                 "{codigo: \"fail\", " WHO
+                 ", tabla: 7, fichero: \"/a\", descriptor: -2, date: 1, " TIMES ", flags: 0}\n",
+                 "FAIL " AT " table 7 fd -2 path /a flags 0\n");
+    assert_tells(state,
+                 "{codigo: \"close\", " WHO ", tabla: 7, descriptor: 3, date: 0, " TIMES "}\n",
+                 "CLOSE " AT " table 7 fd 3 close\n");
+    assert_tells(state,
+                 "{codigo: \"close\", " WHO ", tabla: 7, descriptor: -1, date: 0, " TIMES
+                 ", motivo: \"exec\", cierra: \"4\"}\n",
+                 "EXEC " AT " table 7 fd -1 [4,4]\n");
+    assert_tells(state,
+                 "{codigo: \"dup\", " WHO ", tabla: 7, descriptor: 4, date: 1, " TIMES
+                 ", origen: 3}\n",
+                 "DUP " AT " table 7 fd 4 origin 3\n");
+    /* One that a thread has for itself: its number is above every pid. */
+    assert_tells(state, "{codigo: \"exit\", " WHO ", tabla: 1073741825, " TIMES "}\n",
+                 "EXIT " AT " table 1073741825\n");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 2147483648, " TIMES "}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: \"7\", " TIMES "}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 7, tabla: 7, " TIMES "}");
+    assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 7, us: 5, ns: 6}");
+    assert_garbage(state, "{codigo: \"mirando\", version: 1, modulo: \"m\", tabla: 7}");
 }
 
 static void escapes(void **state)
@@ -584,6 +618,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind, begin, end),
+        cmocka_unit_test_setup_teardown(tables, begin, end),
         cmocka_unit_test_setup_teardown(escapes, begin, end),
         cmocka_unit_test_setup_teardown(numbers, begin, end),
         cmocka_unit_test_setup_teardown(ranges, begin, end),

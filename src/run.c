@@ -44,6 +44,7 @@ struct run {
     int status;         /* of the exit */
     int command_status; /* -1: it has not ended */
     int interrupted;    /* by this signal; 0: not */
+    bool summary_asked; /* and a mark, at which it is printed */
     bool output_over;   /* it takes no more: what waits is not waited for */
     int64_t end_ms;     /* -1: none */
     uint64_t lost;
@@ -146,10 +147,28 @@ static void take_event(void *ctx, const struct event *event)
         if (run->held)
             held_meet(run->held, event, enter, run);
         enter(run, event);
-    } else if (run->held) {
+        return;
+    }
+    if (run->held) {
         held_give(run->held, enter, run);
         drop_held(run);
     }
+    if (run->summary_asked) {
+        run->summary_asked = false;
+        print_summary(run);
+    }
+}
+
+/* The totals shall have all that has happened by now, and not only what has come from the kernel.
+ */
+static void ask_summary(struct run *run)
+{
+    bool on_its_way = run->held || run->summary_asked; /* a mark */
+
+    if (!run->summary || run->state != WATCHING)
+        print_summary(run);
+    else if (on_its_way || run->ops->mark(run->engine) == 0)
+        run->summary_asked = true;
 }
 
 /* ---- Targets ----------------------------------------------------------------------------------
@@ -379,7 +398,7 @@ static void take_signals(struct run *run)
         else if (info.ssi_signo == SIGHUP)
             hung_up(run, &info);
         else if (info.ssi_signo == SIGUSR1)
-            print_summary(run);
+            ask_summary(run);
         else
             interrupted(run, &info);
     }

@@ -241,8 +241,9 @@ END
     mkdir -m 755 "${like}0003"              # not ours alone
     mkdir -m 700 "${like}000g" "${like}004" # of another name
     if [ "$(id -u)" -eq 0 ]; then
-        mkdir -m 700 "${like}0005"          # another's
+        mkdir "${like}0005"                 # another's
         chown 65534 "${like}0005"
+        chmod 700 "${like}0005"
     fi
     mkdir -m 700 "${like}0006"              # as filemon leaves it, with a link in it
     mkdir "${like}0006/sub"

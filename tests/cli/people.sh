@@ -75,11 +75,15 @@ test_a_summary_can_follow_the_records() {
     records 'map(.codigo) == ["open", "close", "open", "resumen"]'
 }
 
+# It has what was on its way when it was asked for, too.
 test_a_summary_can_be_asked_for_at_any_time() {
     some_lines
+    { open_line 7 9 /etc/group; echo '{codigo: "marca", version: 1, modulo: "filemon_test_1"}'; } > standin/late
     prepared
     watches <<'END'
 send lines
+until M
+send late
 wait
 END
     start -n nothing-of-that-name -C
@@ -89,8 +93,8 @@ END
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
-    records 'map(.codigo) == ["open", "close", "open", "resumen", "resumen"]
-             and .[3].ficheros == .[4].ficheros'
+    records 'map(.codigo) == ["open", "close", "open", "open", "resumen", "resumen"]
+             and .[4].ficheros == .[5].ficheros'
 }
 
 test_without_a_summary_asking_for_it_does_no_harm() {

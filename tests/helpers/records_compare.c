@@ -243,7 +243,8 @@ bool records_compare(const struct records *journal, const struct records *output
 
 /* --- parity: every process as one text, without what differs from run to run --- */
 
-/* Names that are an inode's number: "/#123 (deleted)" of a file that never had one, "pipe:[123]". */
+/* Names that are an inode's number: "/#123 (deleted)" of a file that never had one, "pipe:[123]".
+ */
 static void blur_numbers(char *path, const char *mark)
 {
     for (char *at = path; (at = strstr(at, mark)) != NULL;) {

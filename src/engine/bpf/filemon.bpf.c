@@ -90,7 +90,7 @@ int BPF_PROG(on_enter, struct pt_regs *regs)
     enum call call = take_call(task, entered, regs, args);
 
     if (call == CALL_CLOSE)
-        on_close(task, args[0]);
+        on_close(task, args[0], true);
     else if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
     if (call >= CALL_CLOSE_RANGE)
@@ -119,7 +119,7 @@ static __always_inline void on_ring_open(struct task_struct *task, struct io_ope
 static __always_inline void on_ring_close(struct task_struct *task, struct io_close *close)
 {
     if (BPF_CORE_READ(close, file_slot) == 0)
-        on_close(task, BPF_CORE_READ(close, fd));
+        on_close(task, BPF_CORE_READ(close, fd), false);
 }
 
 /*

@@ -207,14 +207,26 @@ static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32
     }
 }
 
-static __always_inline void on_close(struct task_struct *task, __u32 fd)
+/*
+ * begins: before close(2) closes.  The record of a copy is made when the call that copies ends:
+ * another thread may have closed it by then, and this call is going to fail.  It stays for whoever
+ * comes next.
+ */
+static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
 {
+    __u32 table = table_of(task);
+    bool known = clear_recorded(table, fd);
     struct record record;
 
-    if (clear_recorded(table_of(task), fd) || every_close) {
-        begin_record(task, &record, RECORD_CLOSE, fd);
-        deliver(&record, RECORD_UNTIL(kind));
+    if (!known && !every_close)
+        return;
+    if (begins && !file_of(task, fd)) {
+        if (known)
+            set_recorded(table, fd);
+        return;
     }
+    begin_record(task, &record, RECORD_CLOSE, fd);
+    deliver(&record, RECORD_UNTIL(kind));
 }
 
 /* Those of one chunk.  True when a record had been made of any. */

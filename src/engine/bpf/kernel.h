@@ -91,7 +91,7 @@ struct dentry {
     struct dentry *d_parent;
     struct qstr d_name;
     struct inode *d_inode;
-    unsigned char d_iname[32]; /* before 6.14 */
+    unsigned char d_iname[1]; /* before 6.14; longer */
     struct super_block *d_sb;
 };
 

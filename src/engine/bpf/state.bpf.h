@@ -212,13 +212,18 @@ static __always_inline __u32 thread_number(struct task_struct *task)
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
-/* As words, and as an address: cheaper than the helper for it, and all of it one load each. */
-#define copy_words(to, from, size)                                                                 \
-    ({                                                                                             \
-        const __u64 *words = (const void *)__builtin_preserve_access_index(&(from));               \
-        for (__u32 i = 0; i < (size) / sizeof(*words); i++)                                        \
-            __builtin_memcpy((to) + i * sizeof(*words), &words[i], sizeof(*words));                \
-    })
+/*
+ * As words: cheaper than the helper for it.  From an address and not from the member, whose size is
+ * not the same on every kernel; libbpf takes no load of another size than the member's.
+ */
+static __always_inline void copy_words(void *to, const void *from, __u64 offset, __u32 size)
+{
+    const __u64 *words = from + offset;
+
+    barrier_var(words); /* or the first load would be of the member */
+    for (__u32 i = 0; i < size / sizeof(*words); i++)
+        __builtin_memcpy(to + i * sizeof(*words), &words[i], sizeof(*words));
+}
 
 /*
  * Tables of descriptors.  A process has one, which is known by its tgid, and nothing is kept of it.
@@ -284,7 +289,7 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     record->ppid = process_number(task->real_parent);
     record->tid = thread_number(task);
     record->fd = fd;
-    copy_words(record->comm, task->comm, COMM_BYTES);
+    copy_words(record->comm, task, bpf_core_field_offset(struct task_struct, comm), COMM_BYTES);
     if (task->flags & PF_IO_WORKER) {
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);

@@ -136,18 +136,15 @@ static __always_inline void copy_short_name(struct scratch *s, char *to, bool di
     const char *name = DENTRY(s, const char *, d_name.name);
     __u64 inside = name - (const char *)s->dentry;
     struct dentry___shortname *newer;
-    struct dentry *dentry;
 
-    if (!direct) {
+    if (!direct)
         __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, 128)], SHORT_NAME);
-        return;
-    }
-    dentry = CAST(struct dentry, s->dentry);
-    newer = (void *)dentry;
-    if (bpf_core_field_exists(newer->d_shortname))
-        copy_words(to, newer->d_shortname.string, SHORT_NAME);
+    else if (bpf_core_field_exists(newer->d_shortname))
+        copy_words(to, CAST(struct dentry, s->dentry),
+                   bpf_core_field_offset(struct dentry___shortname, d_shortname), SHORT_NAME);
     else
-        copy_words(to, dentry->d_iname, SHORT_NAME);
+        copy_words(to, CAST(struct dentry, s->dentry),
+                   bpf_core_field_offset(struct dentry, d_iname), SHORT_NAME);
 }
 
 /* The name to this place of the payload.  What is copied beyond its end is written over. */

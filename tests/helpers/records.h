@@ -37,7 +37,8 @@ char *record_path(const json_t *record);
 struct check_options {
     bool ended;      /* every process ended before the watch did: what was opened is closed */
     bool complete;   /* no error and no lost records */
-    bool own_tables; /* threads may have tables of their own: a number may be open more than once */
+    bool own_tables; /* threads have tables of descriptors of their own, or processes share one: a
+                      * number may be open more than once, and another process may have opened it */
 };
 
 bool records_check(const struct records *records, const struct check_options *options);

@@ -281,16 +281,24 @@ static void check_release(struct check *check, const json_t *record, const char 
 }
 
 /* Another process may have opened it, if it shares its table with this one. */
+static bool may_be_origin(const struct check *check, const json_t *record, const char *slot)
+{
+    char own[64];
+
+    snprintf(own, sizeof(own), "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT,
+             record_integer(record, "pid"), record_integer(record, "origen"));
+    return strcmp(slot, own) == 0 ||
+           (check->options->own_tables && strcmp(strchr(slot, '/'), strchr(own, '/')) == 0);
+}
+
 static void check_origin(struct check *check, const json_t *record)
 {
-    char end[32];
     const char *slot;
     json_t *openers;
 
-    snprintf(end, sizeof(end), "/%" JSON_INTEGER_FORMAT, record_integer(record, "origen"));
     json_object_foreach(check->held, slot, openers)
     {
-        if (strcmp(strchr(slot, '/'), end) == 0 &&
+        if (may_be_origin(check, record, slot) &&
             find_opener(openers, record) < json_array_size(openers))
             return;
     }

@@ -38,7 +38,9 @@ enum {
     BPF_RB_AVAIL_DATA = 0,
 };
 
-#define E2BIG 7 /* asm-generic/errno-base.h */
+/* asm-generic/errno-base.h */
+#define E2BIG 7
+#define EEXIST 17
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -24,8 +24,11 @@ static __always_inline void count_table(__u64 files, __u32 id, __u32 number, __s
     struct table table = {id, number, users};
     __u8 yes = 1;
 
-    if (bpf_map_update_elem(&tables, &files, &table, BPF_NOEXIST)) {
-        count_lost();
+    long result = bpf_map_update_elem(&tables, &files, &table, BPF_NOEXIST);
+
+    if (result != 0) {
+        if (result != -EEXIST) /* another thread was first */
+            count_lost();
         return;
     }
     bpf_map_update_elem(&counted, &id, &yes, BPF_ANY);

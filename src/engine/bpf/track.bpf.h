@@ -23,26 +23,27 @@ static __always_inline void set_watched(__u32 tgid, bool yes)
         pids[tgid % PIDS_PER_LINE] = yes;
 }
 
-/* True when that is more than was watched before. */
+/* True when that is more than was watched before.  on_fork() and seek() may come upon one at once.
+ */
 static __always_inline bool watch_process(__u32 tgid, __u32 depth)
 {
-    __u32 *known = bpf_map_lookup_elem(&watched, &tgid);
+    __u32 *known;
+    long result;
 
-    if (known) {
-        bool more = depth > *known;
-
-        if (more)
-            *known = depth;
-        return more;
-    }
     if (tgid == own_tgid)
         return false;
-    if (bpf_map_update_elem(&watched, &tgid, &depth, BPF_NOEXIST)) {
-        count_lost();
-        return false;
+    result = bpf_map_update_elem(&watched, &tgid, &depth, BPF_NOEXIST);
+    if (result == 0) {
+        set_watched(tgid, true);
+        __sync_fetch_and_add(&n_watched, 1);
+        return true;
     }
-    set_watched(tgid, true);
-    __sync_fetch_and_add(&n_watched, 1);
+    known = bpf_map_lookup_elem(&watched, &tgid);
+    if (!known && result != -EEXIST)
+        count_lost();
+    if (!known || depth <= *known)
+        return false;
+    *known = depth;
     return true;
 }
 

@@ -135,25 +135,28 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
     return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
 }
 
-/* Of on_leave there are two: the quicker one calls a function that not every kernel has. */
-static struct bpf_program *leave_program(struct engine *engine)
+/* Of some programs there are two: the quicker one calls a function that not every kernel has. */
+static struct bpf_program *either(struct bpf_program *direct, struct bpf_program *other)
 {
-    return bpf_program__autoload(engine->program->progs.on_leave_direct)
-               ? engine->program->progs.on_leave_direct
-               : engine->program->progs.on_leave;
+    return bpf_program__autoload(direct) ? direct : other;
 }
 
-static int choose_leave(struct filemon_bpf *program)
+static int choose_programs(struct filemon_bpf *program)
 {
     unsigned int major = 0, minor = 0;
     struct utsname kernel;
     bool direct;
+    int result;
 
     uname(&kernel);
     sscanf(kernel.release, "%u.%u", &major, &minor);
     direct = major > 6 || (major == 6 && minor >= 2); /* bpf_rdonly_cast() */
-    return bpf_program__set_autoload(
-        direct ? program->progs.on_leave : program->progs.on_leave_direct, false);
+    result = bpf_program__set_autoload(
+        direct ? program->progs.on_enter : program->progs.on_enter_direct, false);
+    if (result == 0)
+        result = bpf_program__set_autoload(
+            direct ? program->progs.on_leave : program->progs.on_leave_direct, false);
+    return result;
 }
 
 /* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
@@ -178,7 +181,7 @@ static int load(struct engine *engine)
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
-        result = choose_leave(program);
+        result = choose_programs(program);
     if (result == 0)
         result = filemon_bpf__load(program);
     if (result == 0)
@@ -232,22 +235,25 @@ static void attach_ring(struct engine *engine)
 /* Processes are followed before their files are: and first of all filemon has to know itself. */
 static int attach(struct engine *engine)
 {
-    int result = attach_link(engine, SEEK, engine->program->progs.seek);
+    struct filemon_bpf *program = engine->program;
+    int result = attach_link(engine, SEEK, program->progs.seek);
 
     if (result == 0)
         result = run_seek(engine);
     if (result == 0)
-        result = attach_link(engine, EXIT, engine->program->progs.on_exit);
+        result = attach_link(engine, EXIT, program->progs.on_exit);
     if (result == 0)
-        result = attach_link(engine, FORK, engine->program->progs.on_fork);
+        result = attach_link(engine, FORK, program->progs.on_fork);
     if (result == 0)
-        result = attach_link(engine, EXEC, engine->program->progs.on_exec);
+        result = attach_link(engine, EXEC, program->progs.on_exec);
     if (result == 0)
-        result = attach_link(engine, RENAME, engine->program->progs.on_rename);
+        result = attach_link(engine, RENAME, program->progs.on_rename);
     if (result == 0)
-        result = attach_link(engine, ENTER, engine->program->progs.on_enter);
+        result = attach_link(engine, ENTER,
+                             either(program->progs.on_enter_direct, program->progs.on_enter));
     if (result == 0)
-        result = attach_link(engine, LEAVE, leave_program(engine));
+        result = attach_link(engine, LEAVE,
+                             either(program->progs.on_leave_direct, program->progs.on_leave));
     if (result == 0)
         attach_ring(engine);
     return result < 0 ? fail(result, "attaching the eBPF program") : 0;

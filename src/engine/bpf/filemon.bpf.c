@@ -26,10 +26,12 @@
 #include "exec.bpf.h"
 #include "files.bpf.h"
 
-/* What the call of a watched process is, its arguments with it. */
-static __always_inline enum call take_call(struct task_struct *task,
-                                           const __u16 table[CALL_NUMBERS], struct pt_regs *regs,
-                                           __u64 args[4])
+/*
+ * What the call of a watched process is, its arguments with it.  The task is asked for only when
+ * the number is one of ours: nearly all calls go no further than that.
+ */
+static __always_inline enum call take_call(const __u16 table[CALL_NUMBERS], struct pt_regs *regs,
+                                           struct task_struct **task, __u64 args[4])
 {
     __u32 number = call_number(regs), call;
     bool compat;
@@ -37,9 +39,12 @@ static __always_inline enum call take_call(struct task_struct *task,
     if (number >= CALL_NUMBERS)
         return CALL_NONE;
     call = table[number];
-    if (!call || !is_watched(task->tgid))
+    if (!call)
         return CALL_NONE;
-    compat = call_is_compat(task);
+    *task = bpf_get_current_task_btf();
+    if (!is_watched((*task)->tgid))
+        return CALL_NONE;
+    compat = call_is_compat(*task);
     call_arguments(regs, compat, args);
     return compat ? call >> 8 : call & 0xff;
 }
@@ -50,9 +55,9 @@ static __always_inline enum call take_call(struct task_struct *task,
 
 static __always_inline int leave_call(struct pt_regs *regs, long result, bool direct)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = NULL;
     __u64 args[4];
-    enum call call = take_call(task, left, regs, args);
+    enum call call = take_call(left, regs, &task, args);
 
     if (call == CALL_NONE)
         return 0;
@@ -69,7 +74,36 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     return 0;
 }
 
-/* One of these two, see bpf_rdonly_cast(). */
+static __always_inline int enter_call(struct pt_regs *regs, bool direct)
+{
+    struct task_struct *task = NULL;
+    __u64 args[4];
+    enum call call = take_call(entered, regs, &task, args);
+
+    if (call == CALL_NONE)
+        return 0;
+    if (call == CALL_CLOSE)
+        on_close(task, args[0], true, direct);
+    else if (call == CALL_CLOSE_RANGE)
+        on_close_range(task, args[0], args[1], args[2]);
+    if (call >= CALL_CLOSE_RANGE)
+        before_unshare(task);
+    return 0;
+}
+
+/* Of each two of these one is loaded, see bpf_rdonly_cast(). */
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_enter, struct pt_regs *regs)
+{
+    return enter_call(regs, false);
+}
+
+SEC("tp_btf/sys_enter")
+int BPF_PROG(on_enter_direct, struct pt_regs *regs)
+{
+    return enter_call(regs, true);
+}
+
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_leave, struct pt_regs *regs, long result)
 {
@@ -80,22 +114,6 @@ SEC("tp_btf/sys_exit")
 int BPF_PROG(on_leave_direct, struct pt_regs *regs, long result)
 {
     return leave_call(regs, result, true);
-}
-
-SEC("tp_btf/sys_enter")
-int BPF_PROG(on_enter, struct pt_regs *regs)
-{
-    struct task_struct *task = bpf_get_current_task_btf();
-    __u64 args[4];
-    enum call call = take_call(task, entered, regs, args);
-
-    if (call == CALL_CLOSE)
-        on_close(task, args[0], true);
-    else if (call == CALL_CLOSE_RANGE)
-        on_close_range(task, args[0], args[1], args[2]);
-    if (call >= CALL_CLOSE_RANGE)
-        before_unshare(task);
-    return 0;
 }
 
 /* enum io_uring_op of linux/io_uring.h */
@@ -119,7 +137,7 @@ static __always_inline void on_ring_open(struct task_struct *task, struct io_ope
 static __always_inline void on_ring_close(struct task_struct *task, struct io_close *close)
 {
     if (BPF_CORE_READ(close, file_slot) == 0)
-        on_close(task, BPF_CORE_READ(close, fd), false);
+        on_close(task, BPF_CORE_READ(close, fd), false, false);
 }
 
 /*

@@ -72,19 +72,22 @@ static __always_inline bool filter(struct scratch *s)
     return s->wanted;
 }
 
-static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
+static __always_inline struct file *file_of(struct task_struct *task, __u32 fd, bool direct)
 {
     struct fdtable *table = task->files->fdt;
     struct file *file = NULL;
 
-    if (fd < table->max_fds)
-        bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+    if (fd >= table->max_fds)
+        return NULL;
+    if (direct) /* a struct that is a pointer and nothing else, for the type must be a struct */
+        return (void *)CAST(struct llist_head, table->fd + fd)->first;
+    bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
     return file;
 }
 
 static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s, bool direct)
 {
-    struct file *file = file_of(task, s->record.fd);
+    struct file *file = file_of(task, s->record.fd, direct);
 
     if (!file) { /* another thread has closed it already */
         count_lost();
@@ -107,7 +110,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 /* The directory that a name is relative to, or what was given as one; there may be none. */
 static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
 {
-    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
+    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd, false);
 
     if (directory) {
         walk_file(task, s, directory, false);
@@ -212,7 +215,7 @@ static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32
  * another thread may have closed it by then, and this call is going to fail.  It stays for whoever
  * comes next.
  */
-static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
+static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins, bool direct)
 {
     __u32 table = table_of(task);
     bool known = clear_recorded(table, fd);
@@ -220,7 +223,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
 
     if (!known && !every_close)
         return;
-    if (begins && !file_of(task, fd)) {
+    if (begins && !file_of(task, fd, direct)) {
         if (known)
             set_recorded(table, fd);
         return;

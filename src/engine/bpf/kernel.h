@@ -126,6 +126,10 @@ struct file {
     unsigned int f_flags;
 };
 
+struct llist_head {
+    void *first;
+};
+
 struct fdtable {
     unsigned int max_fds;
     struct file **fd;

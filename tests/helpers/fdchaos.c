@@ -10,8 +10,9 @@
  * it would have started: KEEP has the numbers, which journals tell, of those that are done, one a
  * line; nothing: all are.
  *
- * All is done by raw system calls, since the C library may do others than it is asked for.  The
- * program is linked statically: what a dynamic linker opens is no part of the journal.
+ * All is done by raw system calls, since the C library may do others than it is asked for, and
+ * processes that share memory share its errno.  The program is linked statically: what a dynamic
+ * linker opens is no part of the journal.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -19,6 +20,7 @@
 #include <linux/close_range.h>
 #include <linux/memfd.h>
 #include <linux/openat2.h>
+#include <linux/sched.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -48,7 +50,8 @@ enum limit {
     NEW_NAMESPACE = 16, /* of pids, for its children */
     NO_PROC = 2,        /* PROC_FD and its like were closed, so no exec either */
     IN_CHROOT = 4,
-    IN_VFORK = 8, /* the memory is the parent's */
+    IN_VFORK = 8,    /* the memory is the parent's */
+    NO_THREADS = 32, /* the C library's locks may be held by who is not there */
 };
 
 enum {
@@ -58,31 +61,78 @@ enum {
     OPEN_AT_MOST = 50,
     THREADS = 3,
     CHILDREN = 8,
-    OWN_NUMBERS = 100, /* of each thread */
+    PART = 100, /* so many numbers has each user of a table to itself; so many have all together */
+    PARTS = CHAOS_FDS / PART - 1,
     STACK = 256 << 10,
     NEVER_OPEN = CHAOS_FDS + 7,
 };
 
+struct child {
+    pid_t pid;
+    struct chaos_process *process;
+};
+
 struct actor {
     struct chaos_process *process;
+    struct chaos_table *table;
+    int part;           /* of the table's numbers */
     uint32_t seed, key; /* key: which list */
     uint32_t place;     /* in the list */
     uint32_t op, dice;
     pid_t pid, tid; /* as the first process numbers them */
     int number;     /* of the thread in its process */
     int generation;
-    pid_t child[CHILDREN];
+    struct child child[CHILDREN];
     int children;
     pthread_t thread[THREADS];
+    struct actor *in_thread[THREADS];
     int threads;
 };
 
 static struct chaos_journal *journal;
 
+/* The result or -errno. */
+static long enter(long number, long a, long b, long c, long d, long e)
+{
+    long result;
+#if defined(__x86_64__)
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8)
+                     : "rcx", "r11", "memory");
+#elif defined(__i386__)
+    __asm__ volatile("int $0x80"
+                     : "=a"(result)
+                     : "a"(number), "b"(a), "c"(b), "d"(c), "S"(d), "D"(e)
+                     : "memory");
+#elif defined(__aarch64__)
+    register long x8 __asm__("x8") = number;
+    register long x0 __asm__("x0") = a;
+    register long x1 __asm__("x1") = b;
+    register long x2 __asm__("x2") = c;
+    register long x3 __asm__("x3") = d;
+    register long x4 __asm__("x4") = e;
+
+    __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
+    result = x0;
+#else /* with the errno that some of them share */
+    result = syscall(number, a, b, c, d, e);
+    result = result < 0 ? -errno : result;
+#endif
+    return result;
+}
+
+#define ENTER(number, a, b, c, d, e, ...)                                                          \
+    enter((long)(number), (long)(a), (long)(b), (long)(c), (long)(d), (long)(e))
+#define CALL(...) ENTER(__VA_ARGS__, 0, 0, 0, 0, 0, 0)
+
 static void fault(const char *what)
 {
     snprintf(journal->fault, sizeof(journal->fault), "%s: %s", what, strerror(errno));
-    syscall(SYS_exit_group, 1);
+    CALL(SYS_exit_group, 1);
 }
 
 /* --- chance --- */
@@ -129,7 +179,12 @@ static uint64_t in_sequence(void)
 
 static int32_t parent(const struct actor *actor)
 {
-    return actor->process->limits & NO_PARENT ? 0 : (int32_t)syscall(SYS_getppid);
+    return actor->process->limits & NO_PARENT ? 0 : (int32_t)CALL(SYS_getppid);
+}
+
+static uint32_t number_of(const struct chaos_table *table)
+{
+    return (uint32_t)(table - journal->table);
 }
 
 static struct chaos_entry *begin(struct actor *actor, enum chaos_kind kind, const char *call,
@@ -143,12 +198,13 @@ static struct chaos_entry *begin(struct actor *actor, enum chaos_kind kind, cons
     entry->kind = kind;
     entry->seed = actor->seed;
     entry->op = actor->op;
+    entry->table = entry->now = number_of(actor->table);
     entry->pid = actor->pid;
     entry->tid = actor->tid;
     entry->ppid = parent(actor);
     entry->fd = fd;
     entry->other = other;
-    prctl(PR_GET_NAME, entry->comm);
+    CALL(SYS_prctl, PR_GET_NAME, entry->comm);
     strncpy(entry->call, call, sizeof(entry->call) - 1);
     entry->begin_us = clock_ns(CLOCK_REALTIME) / 1000;
     entry->begin_ns = clock_ns(CLOCK_MONOTONIC);
@@ -156,10 +212,10 @@ static struct chaos_entry *begin(struct actor *actor, enum chaos_kind kind, cons
     return entry;
 }
 
-/* The result of syscall(2).  To be followed by commit() with what this returns. */
+/* To be followed by commit() with what this returns. */
 static uint64_t end(const struct actor *actor, struct chaos_entry *entry, long result)
 {
-    entry->result = result < 0 ? -errno : (int32_t)result;
+    entry->result = (int32_t)result;
     entry->end_ns = clock_ns(CLOCK_MONOTONIC);
     entry->end_us = clock_ns(CLOCK_REALTIME) / 1000 + 1;
     uint64_t number = in_sequence();
@@ -179,21 +235,27 @@ static void note(struct actor *actor, const char *call, long result)
     commit(entry, end(actor, entry, result));
 }
 
-/* --- descriptors of the process --- */
+/* --- descriptors of the table --- */
 
+static bool has_table_alone(const struct actor *actor)
+{
+    return atomic_load(&actor->table->parts) == 1u << actor->part;
+}
+
+/* And its process. */
 static bool alone(const struct actor *actor)
 {
-    return atomic_load(&actor->process->threads) == 0;
+    return atomic_load(&actor->process->threads) == 0 && has_table_alone(actor);
 }
 
 static int own_first(const struct actor *actor)
 {
-    return 100 + actor->number * OWN_NUMBERS;
+    return (1 + actor->part) * PART;
 }
 
 static int own_last(const struct actor *actor)
 {
-    return own_first(actor) + OWN_NUMBERS - 1;
+    return own_first(actor) + PART - 1;
 }
 
 static bool is_own(const struct actor *actor, int fd)
@@ -205,17 +267,17 @@ static bool take(struct actor *actor, int fd)
 {
     uint8_t expected = FD_OPEN;
 
-    return atomic_compare_exchange_strong(&actor->process->fd[fd], &expected, FD_TAKEN);
+    return atomic_compare_exchange_strong(&actor->table->fd[fd], &expected, FD_TAKEN);
 }
 
 static void put(struct actor *actor, int fd)
 {
-    atomic_store(&actor->process->fd[fd], FD_OPEN);
+    atomic_store(&actor->table->fd[fd], FD_OPEN);
 }
 
 static void strike(struct actor *actor, int fd)
 {
-    atomic_store(&actor->process->fd[fd], FD_FREE);
+    atomic_store(&actor->table->fd[fd], FD_FREE);
 }
 
 /* One that this thread may use; -1: there is none. */
@@ -227,7 +289,7 @@ static int take_any(struct actor *actor)
         from = own_first(actor);
     for (int i = 0; i < CHAOS_FDS; i++) {
         int fd = (from + i) % CHAOS_FDS;
-        if ((alone(actor) || fd < 100 || is_own(actor, fd)) && take(actor, fd))
+        if ((has_table_alone(actor) || fd < PART || is_own(actor, fd)) && take(actor, fd))
             return fd;
     }
     return -1;
@@ -238,13 +300,13 @@ static bool is_crowded(const struct actor *actor)
     int open = 0;
 
     for (int fd = 0; fd < CHAOS_FDS; fd++)
-        open += atomic_load(&actor->process->fd[fd]) != FD_FREE;
+        open += atomic_load(&actor->table->fd[fd]) != FD_FREE;
     return open >= OPEN_AT_MOST;
 }
 
 static bool is_open(int fd)
 {
-    return syscall(SYS_fcntl, fd, F_GETFD) >= 0;
+    return CALL(SYS_fcntl, fd, F_GETFD) >= 0;
 }
 
 /* --- paths --- */
@@ -256,9 +318,9 @@ static long read_proc(const struct actor *actor, const char *link, char *path, s
 
     snprintf(name, sizeof(name), "/proc/%s", link);
     if (actor->process->limits & IN_CHROOT)
-        length = syscall(SYS_readlinkat, PROC_FD, link, path, size - 1);
+        length = CALL(SYS_readlinkat, PROC_FD, link, path, size - 1);
     else
-        length = syscall(SYS_readlinkat, AT_FDCWD, name, path, size - 1);
+        length = CALL(SYS_readlinkat, AT_FDCWD, name, path, size - 1);
     path[length > 0 ? length : 0] = '\0';
     return length;
 }
@@ -317,7 +379,7 @@ static long call_openat2(const struct request *request)
 
     if (request->flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))
         how.mode = request->mode;
-    return syscall(SYS_openat2, request->dirfd, request->name, &how, sizeof(how));
+    return CALL(SYS_openat2, request->dirfd, request->name, &how, sizeof(how));
 }
 
 static long call_by_handle(const struct request *request)
@@ -328,8 +390,8 @@ static long call_by_handle(const struct request *request)
     } name = {.handle.handle_bytes = MAX_HANDLE_SZ};
     int mount;
 
-    syscall(SYS_name_to_handle_at, request->dirfd, request->name, &name.handle, &mount, 0);
-    return syscall(SYS_open_by_handle_at, request->dirfd, &name.handle, (int)request->flags);
+    CALL(SYS_name_to_handle_at, request->dirfd, request->name, &name.handle, &mount, 0);
+    return CALL(SYS_open_by_handle_at, request->dirfd, &name.handle, (int)request->flags);
 }
 
 static long call_open(const struct request *request)
@@ -339,9 +401,9 @@ static long call_open(const struct request *request)
     case 'o': /* open */
         if (request->call[4] != '\0')
             break;
-        return syscall(SYS_open, request->name, (int)request->flags, request->mode);
+        return CALL(SYS_open, request->name, (int)request->flags, request->mode);
     case 'c': /* creat */
-        return syscall(SYS_creat, request->name, request->mode);
+        return CALL(SYS_creat, request->name, request->mode);
 #endif
     case 'b':
         return call_by_handle(request);
@@ -350,7 +412,7 @@ static long call_open(const struct request *request)
     default:
         break;
     }
-    return syscall(SYS_openat, request->dirfd, request->name, (int)request->flags, request->mode);
+    return CALL(SYS_openat, request->dirfd, request->name, (int)request->flags, request->mode);
 }
 
 static int do_open(struct actor *actor, const struct request *request)
@@ -525,9 +587,9 @@ static void op_lose_name(struct actor *actor)
     snprintf(other, sizeof(other), "sub/old-%08x", actor->op);
     open_new(actor, name);
     if (roll(actor, 2))
-        note(actor, "rename", syscall(SYS_renameat2, AT_FDCWD, name, AT_FDCWD, other, 0));
+        note(actor, "rename", CALL(SYS_renameat2, AT_FDCWD, name, AT_FDCWD, other, 0));
     else
-        note(actor, "unlink", syscall(SYS_unlinkat, AT_FDCWD, name, 0));
+        note(actor, "unlink", CALL(SYS_unlinkat, AT_FDCWD, name, 0));
     op_open_anew(actor);
 }
 
@@ -538,7 +600,7 @@ static void do_close(struct actor *actor, int fd)
     struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", fd, -1);
 
     strike(actor, fd);
-    commit(entry, end(actor, entry, syscall(SYS_close, fd)));
+    commit(entry, end(actor, entry, CALL(SYS_close, fd)));
 }
 
 static void op_close(struct actor *actor)
@@ -553,7 +615,7 @@ static void op_close_nothing(struct actor *actor)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", NEVER_OPEN, -1);
 
-    commit(entry, end(actor, entry, syscall(SYS_close, NEVER_OPEN)));
+    commit(entry, end(actor, entry, CALL(SYS_close, NEVER_OPEN)));
 }
 
 static void strike_range(struct actor *actor, unsigned int first, unsigned int last)
@@ -562,28 +624,49 @@ static void strike_range(struct actor *actor, unsigned int first, unsigned int l
         strike(actor, (int)fd);
 }
 
+static void look_at_table(struct actor *actor);
+
+/* With CLOSE_RANGE_UNSHARE this one is its only user when it closes. */
 static void do_range(struct actor *actor, unsigned int first, unsigned int last, unsigned int flags)
 {
-    bool closes = !(flags & CLOSE_RANGE_CLOEXEC);
-    struct chaos_entry *entry = begin(actor, closes ? CHAOS_RANGE : CHAOS_CLOSER, "close_range",
-                                      (int)first, (int)last);
+    bool closes = !(flags & CLOSE_RANGE_CLOEXEC), shared = !(flags & CLOSE_RANGE_UNSHARE);
+    struct chaos_table *table = actor->table;
+    struct chaos_entry *entry = begin(actor, closes ? CHAOS_RANGE : CHAOS_CLOSER,
+                                      shared ? "close_range" : "close_range own", (int)first,
+                                      (int)last);
+    uint64_t number;
 
-    if (closes)
+    if (closes && shared)
         strike_range(actor, first, last);
-    commit(entry, end(actor, entry, syscall(SYS_close_range, first, last, flags)));
+    number = end(actor, entry, CALL(SYS_close_range, first, last, flags));
+    if (!shared)
+        look_at_table(actor);
+    if (closes && actor->table == table)
+        strike_range(actor, first, last);
+    entry->now = number_of(actor->table);
+    commit(entry, number);
 }
 
 static void op_range(struct actor *actor)
 {
-    static const unsigned int flags[] = {0, 0, CLOSE_RANGE_CLOEXEC, CLOSE_RANGE_UNSHARE};
+    static const unsigned int flags[] = {0, 0, CLOSE_RANGE_CLOEXEC};
     unsigned int first = roll(actor, 60), last = first + roll(actor, 20);
-    unsigned int how = flags[roll(actor, alone(actor) ? 4 : 3)];
 
-    if (!alone(actor) || roll(actor, 2)) {
-        first = (unsigned int)own_first(actor) + roll(actor, OWN_NUMBERS);
+    if (!has_table_alone(actor) || roll(actor, 2)) {
+        first = (unsigned int)own_first(actor) + roll(actor, PART);
         last = first + roll(actor, (unsigned int)own_last(actor) + 1 - first);
     }
-    do_range(actor, first, last, how);
+    do_range(actor, first, last, flags[roll(actor, COUNT(flags))]);
+}
+
+static void op_range_own(struct actor *actor)
+{
+    unsigned int first = roll(actor, 2) ? roll(actor, CHAOS_FDS) : roll(actor, 30);
+    unsigned int last = first + roll(actor, CHAOS_FDS - first);
+
+    if (!(actor->process->limits & NO_PROC))
+        do_range(actor, first, last,
+                 CLOSE_RANGE_UNSHARE | (roll(actor, 2) ? CLOSE_RANGE_CLOEXEC : 0));
 }
 
 /* As daemons and those who start other programs do. */
@@ -604,7 +687,7 @@ static void do_copy(struct actor *actor, const char *call, int fd, long number, 
     long result;
 
     entry->flags = command == F_DUPFD_CLOEXEC ? O_CLOEXEC : 0;
-    result = number == SYS_dup ? syscall(SYS_dup, fd) : syscall(number, fd, command, least);
+    result = number == SYS_dup ? CALL(SYS_dup, fd) : CALL(number, fd, command, least);
     commit(entry, end(actor, entry, result));
     put(actor, fd);
     if (result >= 0)
@@ -643,9 +726,9 @@ static void do_dup2(struct actor *actor, int fd, int onto, int flags)
 
     entry->flags = flags > 0 ? O_CLOEXEC : 0;
 #ifdef SYS_dup2
-    result = flags < 0 ? syscall(SYS_dup2, fd, onto) : syscall(SYS_dup3, fd, onto, flags);
+    result = flags < 0 ? CALL(SYS_dup2, fd, onto) : CALL(SYS_dup3, fd, onto, flags);
 #else
-    result = syscall(SYS_dup3, fd, onto, flags < 0 ? 0 : flags);
+    result = CALL(SYS_dup3, fd, onto, flags < 0 ? 0 : flags);
 #endif
     commit(entry, end(actor, entry, result));
     put(actor, fd);
@@ -665,8 +748,8 @@ static void op_dup2(struct actor *actor)
     case 0:
         break;
     case 1:
-        onto = own_first(actor) + (int)roll(actor, OWN_NUMBERS);
-        if (onto != fd && !take(actor, onto) && atomic_load(&actor->process->fd[onto]) != FD_FREE)
+        onto = own_first(actor) + (int)roll(actor, PART);
+        if (onto != fd && !take(actor, onto) && atomic_load(&actor->table->fd[onto]) != FD_FREE)
             onto = fd;
         break;
     default:
@@ -684,7 +767,7 @@ static void op_cloexec(struct actor *actor)
     if (fd < 0)
         return;
     entry = begin(actor, CHAOS_CLOEXEC, on ? "cloexec" : "no cloexec", fd, on);
-    commit(entry, end(actor, entry, syscall(SYS_FCNTL, fd, F_SETFD, on ? FD_CLOEXEC : 0)));
+    commit(entry, end(actor, entry, CALL(SYS_FCNTL, fd, F_SETFD, on ? FD_CLOEXEC : 0)));
     put(actor, fd);
 }
 
@@ -717,16 +800,16 @@ static void op_make(struct actor *actor)
         return;
     switch (roll(actor, 4)) {
     case 0:
-        got_pair(actor, "pipe2", syscall(SYS_pipe2, pair, roll(actor, 2) ? O_CLOEXEC : 0), pair);
+        got_pair(actor, "pipe2", CALL(SYS_pipe2, pair, roll(actor, 2) ? O_CLOEXEC : 0), pair);
         break;
     case 1:
-        got(actor, begin_get(actor, "memfd_create"), syscall(SYS_memfd_create, "chaos", 0));
+        got(actor, begin_get(actor, "memfd_create"), CALL(SYS_memfd_create, "chaos", 0));
         break;
     case 2:
-        got(actor, begin_get(actor, "eventfd2"), syscall(SYS_eventfd2, 0, EFD_CLOEXEC));
+        got(actor, begin_get(actor, "eventfd2"), CALL(SYS_eventfd2, 0, EFD_CLOEXEC));
         break;
     default:
-        got(actor, begin_get(actor, "socket"), socket(AF_UNIX, SOCK_DGRAM, 0));
+        got(actor, begin_get(actor, "socket"), CALL(SYS_socket, AF_UNIX, SOCK_DGRAM, 0));
     }
 }
 
@@ -757,7 +840,7 @@ static long send_descriptor(int socket, int fd)
     *header = (struct cmsghdr){
         .cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
     memcpy(CMSG_DATA(header), &fd, sizeof(fd));
-    return sendmsg(socket, &message, 0);
+    return CALL(SYS_sendmsg, socket, &message, 0);
 }
 
 static long receive_descriptor(int socket)
@@ -769,7 +852,7 @@ static long receive_descriptor(int socket)
     int fd = -1;
 
     message_of(&message, &byte, &control);
-    if (recvmsg(socket, &message, 0) > 0 && CMSG_FIRSTHDR(&message) != NULL)
+    if (CALL(SYS_recvmsg, socket, &message, 0) > 0 && CMSG_FIRSTHDR(&message) != NULL)
         memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
     return fd;
 }
@@ -782,11 +865,11 @@ static void op_pass(struct actor *actor)
 
     if (fd < 0)
         return;
-    result = socketpair(AF_UNIX, SOCK_DGRAM, 0, pair);
+    result = CALL(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, pair);
     if (result == 0 && send_descriptor(pair[0], fd) > 0)
         got(actor, begin_get(actor, "recvmsg"), receive_descriptor(pair[1]));
     for (int i = 0; i < 2 && result == 0; i++) {
-        atomic_store(&actor->process->fd[pair[i]], FD_TAKEN);
+        atomic_store(&actor->table->fd[pair[i]], FD_TAKEN);
         do_close(actor, pair[i]);
     }
     put(actor, fd);
@@ -799,30 +882,145 @@ static void op_fetch(struct actor *actor)
 
     if (fd < 0)
         return;
-    pidfd = syscall(SYS_pidfd_open, getpid(), 0);
+    pidfd = CALL(SYS_pidfd_open, CALL(SYS_getpid), 0);
     if (pidfd >= 0) {
-        got(actor, begin_get(actor, "pidfd_getfd"), syscall(SYS_pidfd_getfd, pidfd, fd, 0));
-        atomic_store(&actor->process->fd[pidfd], FD_TAKEN);
+        got(actor, begin_get(actor, "pidfd_getfd"), CALL(SYS_pidfd_getfd, pidfd, fd, 0));
+        atomic_store(&actor->table->fd[pidfd], FD_TAKEN);
         do_close(actor, (int)pidfd);
     }
     put(actor, fd);
 }
 
-/* --- processes and threads --- */
-
 static void play(struct actor *actor);
+
+/* --- tables --- */
+
+static struct chaos_table *new_table(const struct chaos_table *from)
+{
+    uint32_t at = atomic_fetch_add(&journal->tables, 1);
+    struct chaos_table *table = &journal->table[at];
+
+    if (at >= CHAOS_TABLES)
+        fault("too many tables");
+    atomic_store(&table->parts, 1);
+    table->used = from->used | 1;
+    return table;
+}
+
+/* -1: there is none left. */
+static int take_part(struct chaos_table *table)
+{
+    for (int part = 0; part < PARTS; part++) {
+        if (atomic_fetch_or(&table->parts, 1u << part) >> part & 1)
+            continue;
+        table->used |= 1u << part;
+        return part;
+    }
+    return -1;
+}
+
+/* Nothing is open beyond. */
+static bool may_be_open(const struct chaos_table *table, int fd)
+{
+    return fd < PART || table->used >> (fd / PART - 1) & 1;
+}
+
+/* What a copy has: what the other table had, unless its users were at work on it. */
+static void look_around(struct actor *actor)
+{
+    for (int fd = 0; fd < CHAOS_FDS; fd++) {
+        bool open = may_be_open(actor->table, fd) && is_open(fd);
+        atomic_store(&actor->table->fd[fd], open ? FD_OPEN : FD_FREE);
+    }
+}
+
+/*
+ * Whether two threads have the same table is nothing that the kernel says.  But locks of fcntl(2)
+ * belong to the table: each has one of its own, on the byte of its number.
+ */
+static long lock_table(const struct chaos_table *table, int command)
+{
+    struct flock64 lock = {.l_type = F_WRLCK, .l_start = number_of(table), .l_len = 1};
+    long result = CALL(SYS_FCNTL, JOURNAL_FD, command, &lock);
+
+    return result < 0 ? result : lock.l_type;
+}
+
+static void own_table(struct actor *actor)
+{
+    look_around(actor);
+    if (!(actor->process->limits & NO_PROC) && lock_table(actor->table, F_SETLK64) < 0)
+        fault("a table cannot be locked");
+}
+
+/* Another table has the lock, or none: that one had no other users any more. */
+static bool has_table(const struct chaos_table *table)
+{
+    return lock_table(table, F_GETLK64) == F_UNLCK && lock_table(table, F_OFD_GETLK) != F_UNLCK;
+}
+
+static void leave_table(const struct actor *actor)
+{
+    uint32_t others = ~(1u << actor->part);
+
+    atomic_fetch_and(&actor->table->parts, others);
+    if (number_of(actor->table) == atomic_load(&actor->process->table))
+        atomic_fetch_and(&actor->process->parts, others);
+}
+
+static void leave_with_all(struct chaos_process *process)
+{
+    struct chaos_table *table = &journal->table[atomic_load(&process->table)];
+
+    atomic_fetch_and(&table->parts, ~atomic_exchange(&process->parts, 0));
+}
+
+/* If no thread has the table of the process, this is it. */
+static void adopt_table(const struct actor *actor)
+{
+    uint32_t none = 0;
+
+    if (atomic_compare_exchange_strong(&actor->process->parts, &none, 1u << actor->part))
+        atomic_store(&actor->process->table, number_of(actor->table));
+}
+
+static void take_copy(struct actor *actor)
+{
+    actor->table = new_table(actor->table);
+    actor->part = 0;
+    adopt_table(actor);
+    own_table(actor);
+}
+
+/* After a call that may have given it a copy. */
+static void look_at_table(struct actor *actor)
+{
+    if (has_table(actor->table))
+        return;
+    leave_table(actor);
+    take_copy(actor);
+}
+
+static void op_unshare(struct actor *actor)
+{
+    struct chaos_entry *entry;
+    uint64_t number;
+
+    if (actor->process->limits & NO_PROC)
+        return;
+    entry = begin(actor, CHAOS_UNSHARE, "unshare files", -1, -1);
+    number = end(actor, entry, CALL(SYS_unshare, CLONE_FILES));
+    look_at_table(actor);
+    entry->now = number_of(actor->table);
+    commit(entry, number);
+}
+
+/* --- processes and threads --- */
 
 static bool may_spawn(const struct actor *actor)
 {
     return actor->generation > 0 && actor->children < CHILDREN &&
            !(actor->process->limits & IN_VFORK) && atomic_load(&journal->spawned) < SPAWNED;
-}
-
-/* What a new process has: its parent's, unless threads were at work on it. */
-static void look_around(struct actor *actor)
-{
-    for (int fd = 0; fd < CHAOS_FDS; fd++)
-        atomic_store(&actor->process->fd[fd], is_open(fd) ? FD_OPEN : FD_FREE);
 }
 
 static void start(struct actor *actor, const char *call)
@@ -849,77 +1047,165 @@ static struct chaos_process *new_process(const struct chaos_process *parent)
     return process;
 }
 
-/* The child's whole life. */
-static void live(const struct actor *parent, uint32_t limits, const char *call)
+/* The first thread of a new process, with a table of its own or its parent's. */
+static bool conceive(struct actor *child, const struct actor *parent, bool shares, uint32_t limits)
 {
-    struct actor child = {.process = new_process(parent->process),
-                          .seed = parent->seed,
-                          .key = mix(parent->op, 2),
-                          .op = parent->op,
-                          .generation = parent->generation - 1};
+    int part = shares ? take_part(parent->table) : 0;
 
-    child.process->limits |= limits;
-    look_around(&child);
-    start(&child, call);
-    play(&child);
+    if (part < 0)
+        return false;
+    *child = (struct actor){.process = new_process(parent->process),
+                            .table = shares ? parent->table : new_table(parent->table),
+                            .part = part,
+                            .seed = parent->seed,
+                            .key = mix(parent->op, 2),
+                            .op = parent->op,
+                            .generation = parent->generation - 1};
+    child->process->limits |= limits;
+    atomic_store(&child->process->table, number_of(child->table));
+    atomic_store(&child->process->parts, 1u << part);
+    return true;
 }
 
-static void spawn(struct actor *actor, uint32_t limits, const char *call)
+/* The child's whole life. */
+static void live(struct actor *child, const char *call)
 {
-    pid_t pid;
+    start(child, call);
+    play(child);
+}
 
-    if (!may_spawn(actor))
-        return;
-    pid = fork();
-    if (pid == 0)
-        live(actor, limits, call);
+static void live_with_copy(struct actor *child, const char *call)
+{
+    own_table(child);
+    live(child, call);
+}
+
+static void bear(struct actor *actor, const struct actor *child, const char *call, long pid)
+{
     note(actor, call, pid);
     if (pid > 0)
-        actor->child[actor->children++] = pid;
+        actor->child[actor->children++] = (struct child){(pid_t)pid, child->process};
+    else
+        leave_with_all(child->process);
+}
+
+static void spawn(struct actor *actor, const char *call)
+{
+    struct actor child;
+    long pid;
+
+    if (!may_spawn(actor) || !conceive(&child, actor, false, 0))
+        return;
+    pid = actor->process->limits & NO_THREADS ? CALL(SYS_clone, SIGCHLD) : fork();
+    if (pid == 0)
+        live_with_copy(&child, call);
+    bear(actor, &child, call, pid);
 }
 
 static void op_fork(struct actor *actor)
 {
-    spawn(actor, 0, "fork");
+    spawn(actor, "fork");
 }
 
-static int live_in_vfork(void *parent)
+/* It lies at the bottom of the stack of a process that runs in its parent's memory. */
+static struct actor *new_stack(void)
 {
-    live(parent, IN_VFORK, "vfork");
+    void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (stack == MAP_FAILED)
+        fault("mmap");
+    return stack;
+}
+
+static long clone_in_memory(int (*run)(void *), struct actor *child, int flags)
+{
+    return clone(run, (char *)child + STACK, CLONE_VM | flags | SIGCHLD, child);
+}
+
+static int live_in_vfork(void *child)
+{
+    live_with_copy(child, "vfork");
     return 0;
 }
 
 static void op_vfork(struct actor *actor)
 {
-    char *stack;
-    int pid;
+    struct actor *child;
 
     if (!may_spawn(actor))
         return;
-    stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (stack == MAP_FAILED)
-        fault("mmap");
-    pid = clone(live_in_vfork, stack + STACK, CLONE_VM | CLONE_VFORK | SIGCHLD, actor);
-    munmap(stack, STACK);
-    note(actor, "vfork", pid);
-    if (pid > 0)
-        actor->child[actor->children++] = pid;
+    child = new_stack();
+    if (conceive(child, actor, false, IN_VFORK))
+        bear(actor, child, "vfork", clone_in_memory(live_in_vfork, child, CLONE_VFORK));
+    munmap(child, STACK);
+}
+
+/* --- processes that share their parent's table --- */
+
+static int live_in_memory(void *child)
+{
+    live(child, "share vm");
+    return 0;
+}
+
+/* Its stack is left to it. */
+static void share_memory(struct actor *actor, int flags)
+{
+    struct actor *child = new_stack();
+    uint32_t limits = flags & CLONE_VFORK ? IN_VFORK : NO_THREADS;
+
+    if (conceive(child, actor, true, limits))
+        bear(actor, child, "share vm", clone_in_memory(live_in_memory, child, CLONE_FILES | flags));
+    else
+        munmap(child, STACK);
+}
+
+static long clone_files(unsigned int flags, bool newer)
+{
+    struct clone_args args = {.flags = CLONE_FILES | flags, .exit_signal = SIGCHLD};
+
+    if (newer)
+        return CALL(SYS_clone3, &args, sizeof(args));
+    return CALL(SYS_clone, CLONE_FILES | flags | SIGCHLD);
+}
+
+static void share_files(struct actor *actor, unsigned int flags)
+{
+    uint32_t threads = (uint32_t)atomic_load(&actor->process->threads);
+    struct actor child;
+    long pid;
+
+    if (!conceive(&child, actor, true, threads > 0 ? NO_THREADS : 0))
+        return;
+    pid = clone_files(flags, roll(actor, 2));
+    if (pid == 0)
+        live(&child, "share");
+    bear(actor, &child, "share", pid);
+}
+
+static void op_share(struct actor *actor)
+{
+    int flags = roll(actor, 3) == 0 ? CLONE_VFORK : 0;
+
+    if (!may_spawn(actor))
+        return;
+    if (roll(actor, 2))
+        share_memory(actor, flags);
+    else
+        share_files(actor, (unsigned int)flags);
 }
 
 static void op_pid_namespace(struct actor *actor)
 {
-    if (!alone(actor) || !may_spawn(actor) || syscall(SYS_unshare, CLONE_NEWPID) != 0)
+    if (!alone(actor) || !may_spawn(actor) || CALL(SYS_unshare, CLONE_NEWPID) != 0)
         return;
     actor->process->limits |= NEW_NAMESPACE;
-    spawn(actor, 0, "fork pidns");
+    spawn(actor, "fork pidns");
 }
 
 static void *live_in_thread(void *given)
 {
-    struct actor *actor = given;
-
-    find_numbers(actor);
-    play(actor);
+    live(given, "thread");
     return NULL;
 }
 
@@ -928,19 +1214,30 @@ static void start_thread(struct actor *actor, int number)
     static struct actor room[CHAOS_PROCESSES / 64]; /* malloc(3) could wait for a dead thread */
     static _Atomic uint32_t used;
     struct actor *thread = &room[atomic_fetch_add(&used, 1) % COUNT(room)];
+    int part = take_part(actor->table);
 
+    if (part < 0)
+        return;
     *thread = (struct actor){.process = actor->process,
+                             .table = actor->table,
+                             .part = part,
                              .seed = actor->seed,
                              .key = mix(actor->op, 2 + (uint32_t)number),
+                             .op = actor->op,
                              .number = number,
                              .generation = actor->generation};
+    if (number_of(actor->table) == atomic_load(&actor->process->table))
+        atomic_fetch_or(&actor->process->parts, 1u << part);
     if (pthread_create(&actor->thread[actor->threads], NULL, live_in_thread, thread) == 0)
-        actor->threads++;
+        actor->in_thread[actor->threads++] = thread;
+    else
+        leave_table(thread);
 }
 
 static void op_threads(struct actor *actor)
 {
-    if (!alone(actor) || actor->process->limits & IN_VFORK)
+    if (actor->number > 0 || atomic_load(&actor->process->threads) > 0 ||
+        actor->process->limits & (IN_VFORK | NO_THREADS))
         return;
     atomic_store(&actor->process->threads, THREADS);
     for (int number = 1; number <= THREADS; number++)
@@ -953,31 +1250,40 @@ static void op_join(struct actor *actor)
 {
     if (actor->threads == 0)
         return;
-    while (actor->threads > 0)
+    while (actor->threads > 0) {
         pthread_join(actor->thread[--actor->threads], NULL);
+        leave_table(actor->in_thread[actor->threads]);
+    }
     atomic_store(&actor->process->threads, 0);
     note(actor, "join", 0);
 }
 
-static void wait_for(pid_t pid)
+static void wait_for(const struct child *child)
 {
-    while (waitpid(pid, NULL, __WALL) < 0 && errno == EINTR)
-        continue;
+    long result;
+
+    do {
+        result = CALL(SYS_wait4, child->pid, NULL, __WALL, NULL);
+    } while (result == -EINTR);
+    if (result == child->pid)
+        leave_with_all(child->process);
 }
 
 static void op_kill(struct actor *actor)
 {
+    const struct child *child;
+
     if (actor->children == 0)
         return;
-    pid_t pid = actor->child[--actor->children];
-    note(actor, "kill", kill(pid, SIGKILL));
-    wait_for(pid);
+    child = &actor->child[--actor->children];
+    note(actor, "kill", CALL(SYS_kill, child->pid, SIGKILL));
+    wait_for(child);
 }
 
 static void op_wait(struct actor *actor)
 {
     while (actor->children > 0)
-        wait_for(actor->child[--actor->children]);
+        wait_for(&actor->child[--actor->children]);
 }
 
 /* --- exec --- */
@@ -987,27 +1293,38 @@ static void op_exec_nothing(struct actor *actor)
     char *argv[] = {"nothing", NULL};
     struct chaos_entry *entry = begin(actor, CHAOS_EXEC, "execve", -1, -1);
 
-    commit(entry, end(actor, entry, syscall(SYS_execve, "/dev/null/nothing", argv, argv + 1)));
+    commit(entry, end(actor, entry, CALL(SYS_execve, "/dev/null/nothing", argv, argv + 1)));
 }
+
+/* The words that go before what is for people. */
+enum { RESUME_WORDS = 7 };
 
 static void op_exec(struct actor *actor)
 {
-    char text[5][16];
-    char *argv[] = {"fdchaos", text[0], text[1], text[2], text[3], text[4], NULL};
-    const uint32_t values[] = {(uint32_t)(actor->process - journal->process), actor->seed,
-                               actor->key, actor->place + 1, (uint32_t)actor->generation};
+    char text[RESUME_WORDS][16];
+    char *argv[RESUME_WORDS + 2] = {"fdchaos"};
+    char *none[] = {NULL};
+    const uint32_t values[RESUME_WORDS] = {(uint32_t)(actor->process - journal->process),
+                                           number_of(actor->table),
+                                           (uint32_t)actor->part,
+                                           actor->seed,
+                                           actor->key,
+                                           actor->place + 1,
+                                           (uint32_t)actor->generation};
     struct chaos_entry *entry;
     long result;
 
     if (actor->process->limits & NO_PROC)
         return;
-    for (int i = 0; i < 5; i++)
+    for (int i = 0; i < RESUME_WORDS; i++) {
         snprintf(text[i], sizeof(text[i]), "%u", values[i]);
+        argv[i + 1] = text[i];
+    }
     entry = begin(actor, CHAOS_EXEC, "execve", -1, -1);
     if (actor->process->limits & IN_CHROOT || roll(actor, 2))
-        result = syscall(SYS_execveat, PROGRAM_FD, "", argv, argv + 6, AT_EMPTY_PATH);
+        result = CALL(SYS_execveat, PROGRAM_FD, "", argv, none, AT_EMPTY_PATH);
     else
-        result = syscall(SYS_execve, journal->program, argv, argv + 6);
+        result = CALL(SYS_execve, journal->program, argv, none);
     commit(entry, end(actor, entry, result));
 }
 
@@ -1015,10 +1332,23 @@ static void op_exec(struct actor *actor)
 static void look_again(struct actor *actor)
 {
     for (int fd = 0; fd < CHAOS_FDS; fd++) {
-        bool known = atomic_load(&actor->process->fd[fd]) == FD_OPEN;
-        atomic_store(&actor->process->fd[fd], !is_open(fd) ? FD_FREE
-                                              : known      ? FD_OPEN
-                                                           : FD_UNKNOWN);
+        bool known = atomic_load(&actor->table->fd[fd]) == FD_OPEN;
+        bool open = may_be_open(actor->table, fd) && is_open(fd);
+        atomic_store(&actor->table->fd[fd], !open ? FD_FREE : known ? FD_OPEN : FD_UNKNOWN);
+    }
+}
+
+/* The other threads are gone, and a table that other processes have has been left to them. */
+static void keep_table_or_leave(struct actor *actor)
+{
+    if (has_table(actor->table)) {
+        leave_with_all(actor->process);
+        atomic_fetch_or(&actor->table->parts, 1u << actor->part);
+        adopt_table(actor);
+    } else {
+        leave_table(actor);
+        leave_with_all(actor->process);
+        take_copy(actor);
     }
 }
 
@@ -1027,20 +1357,28 @@ static void map_journal(void);
 static void resume(char **argv)
 {
     struct actor actor = {0};
+    struct chaos_table *before;
     struct chaos_entry *entry;
+    uint32_t value[RESUME_WORDS];
 
+    for (int i = 0; i < RESUME_WORDS; i++)
+        value[i] = (uint32_t)strtoul(argv[i + 1], NULL, 10);
     map_journal();
-    actor.process = &journal->process[strtoul(argv[1], NULL, 10)];
-    actor.process->limits &= ~(uint32_t)IN_VFORK;
+    actor.process = &journal->process[value[0]];
+    actor.process->limits &= ~(uint32_t)(IN_VFORK | NO_THREADS);
     atomic_store(&actor.process->threads, 0);
-    actor.seed = (uint32_t)strtoul(argv[2], NULL, 10);
-    actor.key = (uint32_t)strtoul(argv[3], NULL, 10);
-    actor.place = (uint32_t)strtoul(argv[4], NULL, 10);
-    actor.generation = (int)strtoul(argv[5], NULL, 10);
+    actor.table = before = &journal->table[value[1]];
+    actor.part = (int)value[2];
+    actor.seed = value[3];
+    actor.key = value[4];
+    actor.place = value[5];
+    actor.generation = (int)value[6];
     actor.op = mix(actor.key, actor.place - 1);
     find_numbers(&actor);
+    keep_table_or_leave(&actor);
     entry = begin(&actor, CHAOS_EXECUTED, "executed", -1, -1);
-    look_again(&actor);
+    if (actor.table == before)
+        look_again(&actor);
     commit(entry, end(&actor, entry, 0));
     play(&actor);
 }
@@ -1051,7 +1389,7 @@ static void op_chroot(struct actor *actor)
 {
     if (!alone(actor) || actor->process->limits & (IN_CHROOT | NO_PROC | IN_VFORK))
         return;
-    if (syscall(SYS_chroot, "root") != 0 || syscall(SYS_chdir, "/") != 0)
+    if (CALL(SYS_chroot, "root") != 0 || CALL(SYS_chdir, "/") != 0)
         return;
     actor->process->limits |= IN_CHROOT;
     actor->process->base[0] = '\0';
@@ -1062,37 +1400,34 @@ static void op_mount(struct actor *actor)
 {
     long result;
 
-    if (!alone(actor) || actor->process->limits & IN_VFORK ||
-        syscall(SYS_unshare, CLONE_NEWNS) != 0)
+    if (!alone(actor) || actor->process->limits & IN_VFORK || CALL(SYS_unshare, CLONE_NEWNS) != 0)
         return;
-    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    CALL(SYS_mount, NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     switch (roll(actor, 4)) {
     case 0:
-        result = mount("sub", "mnt", NULL, MS_BIND, NULL);
+        result = CALL(SYS_mount, "sub", "mnt", NULL, MS_BIND, NULL);
         break;
     case 1:
-        result = mount("none", "mnt", "tmpfs", 0, NULL);
+        result = CALL(SYS_mount, "none", "mnt", "tmpfs", 0, NULL);
         break;
     case 2:
-        result = mount("f0", "f1", NULL, MS_BIND, NULL);
+        result = CALL(SYS_mount, "f0", "f1", NULL, MS_BIND, NULL);
         break;
     default:
-        result = mount("none", "mnt", "overlay", MS_RDONLY, "lowerdir=sub:root");
+        result = CALL(SYS_mount, "none", "mnt", "overlay", MS_RDONLY, "lowerdir=sub:root");
     }
     note(actor, "mount", result);
-}
-
-static void op_unshare(struct actor *actor)
-{
-    if (alone(actor))
-        note(actor, "unshare files", syscall(SYS_unshare, CLONE_FILES));
 }
 
 static void op_rename(struct actor *actor)
 {
     static const char *const comms[] = {"a", "b) S 1", "c\"\\\n", "fifteen bytes.."};
+    const char *comm = comms[roll(actor, COUNT(comms))];
+    struct chaos_entry *entry = begin(actor, CHAOS_NOTE, "comm", -1, -1);
+    uint64_t number = end(actor, entry, CALL(SYS_prctl, PR_SET_NAME, comm));
 
-    note(actor, "comm", prctl(PR_SET_NAME, comms[roll(actor, COUNT(comms))]));
+    snprintf(entry->comm, sizeof(entry->comm), "%s", comm);
+    commit(entry, number);
 }
 
 /* --- ends --- */
@@ -1100,14 +1435,14 @@ static void op_rename(struct actor *actor)
 static void op_exit(struct actor *actor)
 {
     note(actor, "exit_group", 0);
-    syscall(SYS_exit_group, 0);
+    CALL(SYS_exit_group, 0);
 }
 
 /* This thread alone: the last one to do so ends the process. */
 static void op_exit_thread(struct actor *actor)
 {
     note(actor, "exit", 0);
-    syscall(SYS_exit, 0);
+    CALL(SYS_exit, 0);
 }
 
 static void op_die(struct actor *actor)
@@ -1115,26 +1450,26 @@ static void op_die(struct actor *actor)
     static const int signals[] = {SIGKILL, SIGSEGV, SIGTERM};
 
     note(actor, "killed", 0);
-    kill(getpid(), signals[roll(actor, COUNT(signals))]);
-    if (getpid() != 1)
-        syscall(SYS_exit_group, 0);
+    CALL(SYS_kill, CALL(SYS_getpid), signals[roll(actor, COUNT(signals))]);
+    if (CALL(SYS_getpid) != 1)
+        CALL(SYS_exit_group, 0);
 }
 
 static const struct {
     void (*run)(struct actor *actor);
     uint32_t weight;
 } operations[] = {
-    {op_open, 22},         {op_open_at, 6},   {op_open_directory, 4},
-    {op_open_anew, 4},     {op_lose_name, 3}, {op_close, 20},
-    {op_close_nothing, 1}, {op_range, 4},     {op_range_all, 1},
-    {op_dup, 8},           {op_dup2, 9},      {op_cloexec, 3},
-    {op_make, 3},          {op_pass, 2},      {op_fetch, 2},
-    {op_fork, 5},          {op_vfork, 2},     {op_pid_namespace, 1},
-    {op_threads, 3},       {op_join, 2},      {op_kill, 2},
-    {op_wait, 1},          {op_exec, 3},      {op_exec_nothing, 1},
-    {op_chroot, 1},        {op_mount, 2},     {op_unshare, 1},
-    {op_rename, 2},        {op_exit, 1},      {op_exit_thread, 1},
-    {op_die, 1},
+    {op_open, 22},         {op_open_at, 6},       {op_open_directory, 4},
+    {op_open_anew, 4},     {op_lose_name, 3},     {op_close, 20},
+    {op_close_nothing, 1}, {op_range, 4},         {op_range_own, 2},
+    {op_range_all, 1},     {op_dup, 8},           {op_dup2, 9},
+    {op_cloexec, 3},       {op_make, 3},          {op_pass, 2},
+    {op_fetch, 2},         {op_fork, 5},          {op_vfork, 2},
+    {op_share, 3},         {op_pid_namespace, 1}, {op_threads, 3},
+    {op_join, 2},          {op_kill, 2},          {op_wait, 1},
+    {op_exec, 3},          {op_exec_nothing, 1},  {op_chroot, 1},
+    {op_mount, 2},         {op_unshare, 3},       {op_rename, 2},
+    {op_exit, 1},          {op_exit_thread, 1},   {op_die, 1},
 };
 
 static void operate(struct actor *actor)
@@ -1166,8 +1501,8 @@ static void play(struct actor *actor)
         op_wait(actor);
     }
     if (mix(actor->key, 4) % 4 == 0)
-        syscall(SYS_exit, 0);
-    syscall(SYS_exit_group, 0);
+        CALL(SYS_exit, 0);
+    CALL(SYS_exit_group, 0);
 }
 
 /* --- the first process --- */
@@ -1212,7 +1547,7 @@ static void keep(struct actor *actor, int fd, int number)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_DUP2, "dup2", fd, number);
 
-    commit(entry, end(actor, entry, syscall(SYS_dup3, fd, number, 0)));
+    commit(entry, end(actor, entry, CALL(SYS_dup3, fd, number, 0)));
     do_close(actor, fd);
 }
 
@@ -1228,7 +1563,7 @@ static void open_journal(struct actor *actor, const char *path)
 {
     uint64_t us = clock_ns(CLOCK_REALTIME) / 1000, ns = clock_ns(CLOCK_MONOTONIC);
     int flags = O_RDWR | O_CREAT | O_TRUNC;
-    long fd = syscall(SYS_openat, AT_FDCWD, path, flags, 0600);
+    long fd = CALL(SYS_openat, AT_FDCWD, path, flags, 0600);
     struct chaos_entry *entry;
     uint64_t number;
 
@@ -1238,7 +1573,10 @@ static void open_journal(struct actor *actor, const char *path)
     if (journal == MAP_FAILED)
         _exit(1);
     actor->process = journal->process;
+    actor->table = journal->table;
     atomic_store(&journal->processes, 1);
+    atomic_store(&journal->tables, 1);
+    atomic_store(&actor->table->parts, 1);
     start(actor, "main");
     entry = begin(actor, CHAOS_OPEN, "openat", AT_FDCWD, -1);
     entry->begin_us = us;
@@ -1266,7 +1604,7 @@ static void play_seed(struct actor *actor, uint32_t seed)
     actor->children = 0;
     actor->generation = GENERATIONS + 1;
     atomic_store(&journal->spawned, 0);
-    spawn(actor, 0, "seed");
+    spawn(actor, "seed");
     op_wait(actor);
 }
 
@@ -1274,7 +1612,7 @@ int main(int argc, char **argv)
 {
     struct actor actor = {0};
 
-    if (argc == 6) {
+    if (argc == RESUME_WORDS + 1) {
         resume(argv);
     } else if (argc != 5) {
         fputs("usage: fdchaos FIRST LAST DIRECTORY JOURNAL\n", stderr);
@@ -1293,5 +1631,5 @@ int main(int argc, char **argv)
     for (uint32_t seed = (uint32_t)strtoul(argv[1], NULL, 10);
          seed <= (uint32_t)strtoul(argv[2], NULL, 10); seed++)
         play_seed(&actor, seed);
-    syscall(SYS_exit_group, journal->fault[0] != '\0');
+    CALL(SYS_exit_group, journal->fault[0] != '\0');
 }

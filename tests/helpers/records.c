@@ -134,7 +134,8 @@ static int usage(void)
         "FILE\n"
         "       records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE\n"
         "       records chaos JOURNAL FILE\n"
-        "       records operations JOURNAL\n",
+        "       records operations JOURNAL\n"
+        "       records sharers JOURNAL\n",
         stderr);
     return 2;
 }
@@ -216,6 +217,8 @@ int main(int argc, char **argv)
     argv++, argc--;
     if (strcmp(command, "operations") == 0 && argc == 2)
         return records_chaos_operations(argv[1]) ? 0 : 1;
+    if (strcmp(command, "sharers") == 0 && argc == 2)
+        return records_chaos_sharers(argv[1]) ? 0 : 1;
     parse(argc, argv, &check, &compare);
     int files = argc - optind;
     good = files > 0 && records_load(&last, argv[argc - 1]);

@@ -66,6 +66,10 @@ bool records_chaos(const char *journal, const struct records *output);
 /* Prints the numbers of the operations that such a journal tells of, for fdchaos to leave out. */
 bool records_chaos_operations(const char *journal);
 
+/* Prints the processes of such a journal that shared a table of descriptors with another one, or of
+ * which a thread had one of its own: check_options.own_tables. */
+bool records_chaos_sharers(const char *journal);
+
 /* For all: is the record among those that are compared? */
 bool record_counts(const json_t *record, const struct compare_options *options);
 

@@ -64,7 +64,11 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result, direct);
     } else if (call >= CALL_CLOSE_RANGE) {
-        after_unshare(task);
+        bool kept = may_unshare(call, args) && after_unshare(task);
+
+        /* The others who had the table when it began are gone: it has not closed in a copy. */
+        if (kept && result == 0 && call == CALL_CLOSE_RANGE)
+            on_close_range(task, args[0], args[1], args[2]);
     } else if (result >= 0) {
         bool copies = call != CALL_FCNTL || args[1] == F_DUPFD || args[1] == F_DUPFD_CLOEXEC;
 
@@ -86,8 +90,8 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
         on_close(task, args[0], true, direct);
     else if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
-    if (call >= CALL_CLOSE_RANGE)
-        before_unshare(task);
+    if (may_unshare(call, args))
+        before_unshare(task, call);
     return 0;
 }
 
@@ -181,6 +185,7 @@ int BPF_PROG(on_rename, struct task_struct *task)
         task->pid != (int)bpf_get_current_pid_tgid() || !is_watched(task->tgid))
         return 0;
     after_unshare(task);
+    check_home(task);
     report_exec(task, s);
     return 0;
 }
@@ -210,12 +215,13 @@ int BPF_PROG(on_exit, struct task_struct *task)
             note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;
     }
-    if (table && !(task->flags & PF_IO_WORKER)) /* those begin unseen */
-        leave_table(files_of(task), table);
+    if (table)
+        end_with_table(task, table);
     if (!last)
         return 0;
+    leave_home(task);
     if (!table && !is_counted(tgid))
-        end_table(tgid, process_number(task));
+        end_table(tgid, process_number(task), max_fds_of(task));
     unwatch_process(tgid);
     return 0;
 }

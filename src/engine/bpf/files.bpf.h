@@ -266,9 +266,6 @@ static __always_inline bool clear_range(__u32 table, __u32 first, __u32 last)
     return true;
 }
 
-/* linux/close_range.h */
-#define CLOSE_RANGE_UNSHARE 2
-
 static __always_inline void on_close_range(struct task_struct *task, __u32 first, __u32 last,
                                            __u32 flags)
 {

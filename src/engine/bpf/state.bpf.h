@@ -228,8 +228,13 @@ static __always_inline void copy_words(void *to, const void *from, __u64 offset,
 /*
  * Tables of descriptors.  A process has one, which is known by its tgid, and nothing is kept of it.
  * Only where that is not so, tables are kept here: one that processes share (CLONE_FILES), and
- * those of a process whose threads have tables of their own (unshare, close_range with UNSHARE). Of
- * these the threads that use them are counted; with the last of them a table and what is open in it
+ * those of a process whose threads have tables of their own (unshare, close_range with UNSHARE).
+ *
+ * Users are counted from the moment on that a table is kept.  One that a thread was given is kept
+ * from its beginning: there it is each thread that counts.  Of others nobody knows how many threads
+ * of a process have it just now, when some begin and end at this very moment: there the process
+ * counts, once, until it ends or has left as a whole; if all its threads left it one by one, the
+ * kernel's own count tells that before.  With the last of its users a table and what is open in it
  * goes.
  *
  * A copy of a table is like the one that a new process has: of what was open in it there is no
@@ -238,13 +243,13 @@ static __always_inline void copy_words(void *to, const void *from, __u64 offset,
 struct table {
     __u32 id;     /* a tgid, or a number that no process has */
     __u32 number; /* the same as filemon's own namespace numbers it */
-    __s32 users;  /* threads */
+    __s32 users;
 };
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
-    __type(key, __u64); /* the kernel's files_struct */
+    __type(key, __u64); /* the kernel's files_struct, but see make_way() */
     __type(value, struct table);
 } tables SEC(".maps");
 

@@ -19,20 +19,21 @@ static __always_inline bool is_counted(__u32 tgid)
     return n_tables && bpf_map_lookup_elem(&counted, &tgid);
 }
 
-static __always_inline void count_table(__u64 files, __u32 id, __u32 number, __s32 users)
+/* False: it was counted already, or there is no room. */
+static __always_inline bool count_table(__u64 files, __u32 id, __u32 number, __s32 users)
 {
     struct table table = {id, number, users};
-    __u8 yes = 1;
-
     long result = bpf_map_update_elem(&tables, &files, &table, BPF_NOEXIST);
+    __u8 yes = 1;
 
     if (result != 0) {
         if (result != -EEXIST) /* another thread was first */
             count_lost();
-        return;
+        return false;
     }
     bpf_map_update_elem(&counted, &id, &yes, BPF_ANY);
     __sync_fetch_and_add(&n_tables, 1);
+    return true;
 }
 
 /* Above every tgid (PID_MAX_LIMIT). */
@@ -68,12 +69,12 @@ TURN bool sweep_on(__u32 id, __u32 max)
     return false;
 }
 
-/* A table is gone: tells so, when a record had been made of anything that was open in it. */
-TURN int end_table(__u32 id, __u32 number)
+/* A table is gone, which had no more descriptors than these: tells so, when a record had been made
+ * of anything that was open in it. */
+TURN int end_table(__u32 id, __u32 number, __u32 max)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct scratch *s = get_scratch();
-    __u32 max = task->files->fdt->max_fds;
 
     if (!s)
         return 0;
@@ -90,37 +91,133 @@ TURN int end_table(__u32 id, __u32 number)
     return 0;
 }
 
-/* A thread uses this table no more.  Of two at once both may find it left; the second has nothing
- * to tell. */
-static __always_inline void leave_table(__u64 files, struct table *table)
+static __always_inline __u32 max_fds_of(struct task_struct *task)
+{
+    return BPF_CORE_READ(task, files, fdt, max_fds);
+}
+
+/* Of two at once that find it left the second has nothing to tell. */
+static __always_inline void drop_table(struct task_struct *task, __u64 key, struct table *table)
 {
     __u32 id = table->id, number = table->number;
 
-    __sync_fetch_and_add(&table->users, -1);
-    if (table->users > 0)
-        return;
-    end_table(id, number);
+    end_table(id, number, key == files_of(task) ? max_fds_of(task) : ~0u);
     bpf_map_delete_elem(&counted, &id);
-    if (bpf_map_delete_elem(&tables, &files) == 0)
+    if (bpf_map_delete_elem(&tables, &key) == 0)
         __sync_fetch_and_add(&n_tables, -1);
 }
 
-/* The threads that a process has left. */
-static __always_inline __s32 threads_of(struct task_struct *task)
+/* One of its users is gone; it is kept by that key. */
+static __always_inline void leave_table(struct task_struct *task, __u64 key, struct table *table)
 {
-    return BPF_CORE_READ(task, signal, live.counter);
+    __sync_fetch_and_add(&table->users, -1);
+    if (table->users <= 0)
+        drop_table(task, key, table);
 }
 
-/* The table of this process is counted from now on, if it was not: it has these users. */
-static __always_inline struct table *count_table_of(struct task_struct *task, __u64 files,
-                                                    __s32 users)
+/*
+ * The kernel has given this address to a new table.  The one that it was of is gone, but not told
+ * yet if a thread has left it in a call that has not ended (after_unshare): for this it is kept by
+ * its id, which is no address.
+ */
+static __always_inline void make_way(__u64 files)
+{
+    struct table *table = n_tables ? bpf_map_lookup_elem(&tables, &files) : NULL;
+    struct table gone;
+    __u64 id;
+
+    if (!table)
+        return;
+    gone = *table;
+    id = gone.id;
+    bpf_map_update_elem(&tables, &id, &gone, BPF_ANY);
+    bpf_map_delete_elem(&tables, &files);
+}
+
+/* A table that is kept, to be found again. */
+struct reference {
+    __u64 files;
+    __u32 id;
+};
+
+static __always_inline struct table *seek_table(const struct reference *to, __u64 *key)
+{
+    struct table *table;
+
+    *key = to->files;
+    table = bpf_map_lookup_elem(&tables, key);
+    if (table && table->id == to->id)
+        return table;
+    *key = to->id; /* make_way() */
+    return bpf_map_lookup_elem(&tables, key);
+}
+
+/* The tables in which processes count, by tgid. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __type(key, __u32);
+    __type(value, struct reference);
+} homes SEC(".maps");
+
+static __always_inline bool counts_processes(const struct table *table)
+{
+    return table->id < FIRST_OWN_TABLE;
+}
+
+/* One more process has it. */
+static __always_inline void add_process(struct table *table, __u64 files, __u32 tgid)
+{
+    struct reference home = {.files = files};
+
+    home.id = table->id;
+    __sync_fetch_and_add(&table->users, 1);
+    if (counts_processes(table) && bpf_map_update_elem(&homes, &tgid, &home, BPF_ANY))
+        count_lost();
+}
+
+/* The table of this process is kept from now on, if it was not. */
+static __always_inline struct table *keep_table_of(struct task_struct *task, __u64 files)
 {
     struct table *table = bpf_map_lookup_elem(&tables, &files);
 
     if (table)
         return table;
-    count_table(files, task->tgid, process_number(task), users);
-    return bpf_map_lookup_elem(&tables, &files);
+    if (!count_table(files, task->tgid, process_number(task), 0))
+        return bpf_map_lookup_elem(&tables, &files);
+    table = bpf_map_lookup_elem(&tables, &files);
+    if (table)
+        add_process(table, files, task->tgid);
+    return table;
+}
+
+/* The process has ended, or left its table as a whole. */
+static __always_inline void leave_home(struct task_struct *task)
+{
+    __u32 tgid = task->tgid;
+    struct reference *found = n_tables ? bpf_map_lookup_elem(&homes, &tgid) : NULL;
+    struct reference home;
+    struct table *table;
+    __u64 key;
+
+    if (!found)
+        return;
+    home = *found;
+    if (bpf_map_delete_elem(&homes, &tgid) != 0) /* another thread was first */
+        return;
+    table = seek_table(&home, &key);
+    if (table)
+        leave_table(task, key, table);
+}
+
+/* Its threads are gone but for one, which may have another table. */
+static __always_inline void check_home(struct task_struct *task)
+{
+    __u32 tgid = task->tgid;
+    struct reference *home = n_tables ? bpf_map_lookup_elem(&homes, &tgid) : NULL;
+
+    if (home && home->id != table_of(task))
+        leave_home(task);
 }
 
 /* A thread of this process, or a process that is watched, begins. */
@@ -130,15 +227,18 @@ static __always_inline void begin_with_table(struct task_struct *parent, struct 
     bool thread = parent->tgid == child->tgid;
     struct table *table;
 
-    if (files == own && (!thread || n_tables)) {
-        table = thread ? bpf_map_lookup_elem(&tables, &files)
-                       : count_table_of(parent, files, threads_of(parent));
-        if (table)
+    if (files == own && thread) {
+        table = n_tables ? bpf_map_lookup_elem(&tables, &files) : NULL;
+        if (table && !counts_processes(table))
             __sync_fetch_and_add(&table->users, 1);
-    } else if (files != own && thread) {
-        count_table_of(parent, files, threads_of(parent) - 1);
+    } else if (files == own) {
+        table = keep_table_of(parent, files);
+        if (table)
+            add_process(table, files, child->tgid);
+    } else if (thread) {
+        keep_table_of(parent, files);
         count_own_table(own);
-    } else if (!thread && is_counted(child->tgid)) {
+    } else if (is_counted(child->tgid)) {
         /* Others have the table of a process that had this number before. */
         count_own_table(own);
     }
@@ -151,9 +251,28 @@ static __always_inline void find_shared_table(struct task_struct *task)
     struct table *table = bpf_map_lookup_elem(&tables, &files);
 
     if (table)
-        __sync_fetch_and_add(&table->users, threads_of(task));
+        add_process(table, files, task->tgid);
     else if (BPF_CORE_READ(task, files, count.counter) > BPF_CORE_READ(task, signal, nr_threads))
-        count_table_of(task, files, threads_of(task));
+        keep_table_of(task, files);
+}
+
+/* A thread ends. */
+static __always_inline void end_with_table(struct task_struct *task, struct table *table)
+{
+    __u64 files = files_of(task);
+
+    if (counts_processes(table)) {
+        if (task->files->count.counter == 1)
+            drop_table(task, files, table);
+    } else if (!(task->flags & PF_IO_WORKER)) { /* those begin unseen */
+        leave_table(task, files, table);
+    }
+}
+
+/* The threads that a process has left. */
+static __always_inline __s32 threads_of(struct task_struct *task)
+{
+    return BPF_CORE_READ(task, signal, live.counter);
 }
 
 /* The table that a thread has when a call begins which may give it one of its own. */
@@ -161,39 +280,68 @@ struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 4096);
     __type(key, __u64); /* the kernel's task_struct */
-    __type(value, __u64);
+    __type(value, struct reference);
 } tables_before SEC(".maps");
 
-static __always_inline void before_unshare(struct task_struct *task)
-{
-    __u64 key = (__u64)task, files = files_of(task);
+#define CLONE_FILES 0x400     /* linux/sched.h */
+#define CLOSE_RANGE_UNSHARE 2 /* linux/close_range.h */
 
-    if (task->files->count.counter > 1)
-        bpf_map_update_elem(&tables_before, &key, &files, BPF_ANY);
-    else
-        bpf_map_delete_elem(&tables_before, &key);
+static __always_inline bool may_unshare(enum call call, const __u64 args[4])
+{
+    return call == CALL_CLOSE_RANGE ? args[2] & CLOSE_RANGE_UNSHARE
+           : call == CALL_UNSHARE   ? args[0] & CLONE_FILES
+                                    : call == CALL_EXEC;
 }
 
-static __always_inline void after_unshare(struct task_struct *task)
+/* An exec comes to it when no other threads are left. */
+static __always_inline void before_unshare(struct task_struct *task, enum call call)
 {
-    __u64 key = (__u64)task, files = files_of(task), old;
-    __u64 *before = bpf_map_lookup_elem(&tables_before, &key);
-    struct table *table;
+    struct reference before = {.files = files_of(task)};
+    __u64 key = (__u64)task;
 
-    if (!before)
+    if (task->files->count.counter <= 1) {
+        bpf_map_delete_elem(&tables_before, &key);
         return;
-    old = *before;
-    bpf_map_delete_elem(&tables_before, &key);
-    if (old == files)
+    }
+    if (call != CALL_EXEC && threads_of(task) > 1)
+        keep_table_of(task, before.files);
+    before.id = table_of(task);
+    bpf_map_update_elem(&tables_before, &key, &before, BPF_ANY);
+}
+
+/* It has a copy now, of which there are no records. */
+static __always_inline void move_on(struct task_struct *task, const struct reference *before)
+{
+    __u64 files = files_of(task), key;
+    struct table *table = seek_table(before, &key);
+
+    bool alone = threads_of(task) == 1;
+
+    make_way(files);
+    if (!table && alone) /* only such have it as are not watched, or it has ended just now */
         return;
-    table = bpf_map_lookup_elem(&tables, &old);
-    if (!table && threads_of(task) == 1) /* only such share it as are not watched */
-        return;
-    if (table)
-        leave_table(old, table);
-    else
-        count_table_of(task, old, threads_of(task) - 1);
+    if (table && !counts_processes(table))
+        leave_table(task, key, table);
+    else if (table && alone)
+        leave_home(task);
     count_own_table(files);
+}
+
+/* True: the call might have given it one, but it has the one that it had. */
+static __always_inline bool after_unshare(struct task_struct *task)
+{
+    __u64 key = (__u64)task;
+    struct reference *found = bpf_map_lookup_elem(&tables_before, &key);
+    struct reference before;
+
+    if (!found)
+        return false;
+    before = *found;
+    bpf_map_delete_elem(&tables_before, &key);
+    if (before.files == files_of(task))
+        return true;
+    move_on(task, &before);
+    return false;
 }
 
 #endif

@@ -132,6 +132,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         else if (*depth > 0)
             watch_process(tgid, *depth == EVERY_GENERATION ? EVERY_GENERATION : *depth - 1);
     }
+    if (files_of(parent) != files_of(child))
+        make_way(files_of(child));
     if (is_watched(from) && is_watched(tgid))
         begin_with_table(parent, child);
     return 0;

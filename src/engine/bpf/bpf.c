@@ -141,18 +141,11 @@ static struct bpf_program *either(struct bpf_program *direct, struct bpf_program
     return bpf_program__autoload(direct) ? direct : other;
 }
 
-static int choose_programs(struct filemon_bpf *program)
+static int choose_programs(struct filemon_bpf *program, bool direct)
 {
-    unsigned int major = 0, minor = 0;
-    struct utsname kernel;
-    bool direct;
-    int result;
-
-    uname(&kernel);
-    sscanf(kernel.release, "%u.%u", &major, &minor);
-    direct = major > 6 || (major == 6 && minor >= 2); /* bpf_rdonly_cast() */
-    result = bpf_program__set_autoload(
+    int result = bpf_program__set_autoload(
         direct ? program->progs.on_enter : program->progs.on_enter_direct, false);
+
     if (result == 0)
         result = bpf_program__set_autoload(
             direct ? program->progs.on_leave : program->progs.on_leave_direct, false);
@@ -162,32 +155,58 @@ static int choose_programs(struct filemon_bpf *program)
 /* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
 #define PIDS (4 << 20)
 
-static int load(struct engine *engine)
+/* direct: with the quicker programs. */
+static int load_programs(struct engine *engine, const struct rules_size *size, bool direct)
 {
-    struct rules_size size;
-    struct filemon_bpf *program;
-    int result = rules_measure(&engine->config, &size);
+    struct filemon_bpf *program = engine->program = filemon_bpf__open();
+    int result;
 
-    if (result < 0)
-        return result;
-    program = engine->program = filemon_bpf__open();
     if (!program)
-        return fail(-errno, "the eBPF program");
-    set_parameters(engine, &size);
-    result = size_map(program->maps.rules, size.components,
-                      offsetof(struct rule_key, name) + size.longest + 1);
+        return -errno;
+    set_parameters(engine, size);
+    result = size_map(program->maps.rules, size->components,
+                      offsetof(struct rule_key, name) + size->longest + 1);
     if (result == 0) /* the NUL, too: no name is the beginning of another */
-        result = size_map(program->maps.names, size.names, size.longest_name + 1);
+        result = size_map(program->maps.names, size->names, size->longest_name + 1);
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
-        result = choose_programs(program);
+        result = choose_programs(program, direct);
     if (result == 0)
         result = filemon_bpf__load(program);
+    return result;
+}
+
+/* bpf_rdonly_cast() is there from 6.2 on. */
+static bool kernel_is_direct(void)
+{
+    unsigned int major = 0, minor = 0;
+    struct utsname kernel;
+
+    uname(&kernel);
+    sscanf(kernel.release, "%u.%u", &major, &minor);
+    return major > 6 || (major == 6 && minor >= 2);
+}
+
+static int load(struct engine *engine)
+{
+    struct rules_size size;
+    int result = rules_measure(&engine->config, &size);
+    bool direct = kernel_is_direct();
+
+    if (result < 0)
+        return result;
+    result = load_programs(engine, &size, direct);
+    if (result < 0 && direct) { /* whatever it has against them: the others do all that they do */
+        diag(DIAG_VERBOSE, "the quicker eBPF programs were refused: %s", strerror(-result));
+        messages[0] = '\0';
+        filemon_bpf__destroy(engine->program);
+        result = load_programs(engine, &size, false);
+    }
     if (result == 0)
-        result = rules_fill(engine->config.filter, bpf_map__fd(program->maps.rules));
+        result = rules_fill(engine->config.filter, bpf_map__fd(engine->program->maps.rules));
     if (result == 0)
-        result = names_fill(engine->config.names, bpf_map__fd(program->maps.names));
+        result = names_fill(engine->config.names, bpf_map__fd(engine->program->maps.names));
     malloc_trim(0); /* libbpf has had all of the kernel's type information in memory */
     return result < 0 ? fail(result, "loading the eBPF program") : 0;
 }

@@ -207,21 +207,23 @@ int BPF_PROG(on_exit, struct task_struct *task)
     bool last = task->signal->live.counter <= 0;
     struct table *table = find_table(task);
     __u32 tgid = task->tgid;
+    bool watched;
 
     if (!last && !table)
         return 0;
-    if (!is_watched(tgid)) {
-        if (last)
-            note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
-        return 0;
-    }
-    if (table)
+    watched = is_watched(tgid);
+    if (table && (watched || (last && has_just_ended(tgid))))
         end_with_table(task, table);
     if (!last)
         return 0;
+    if (!watched) {
+        note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
+        return 0;
+    }
     leave_home(task);
     if (!table && !is_counted(tgid))
         end_table(tgid, process_number(task), max_fds_of(task));
+    note_ended(tgid);
     unwatch_process(tgid);
     return 0;
 }

@@ -269,6 +269,27 @@ static __always_inline void end_with_table(struct task_struct *task, struct tabl
     }
 }
 
+/* Processes whose end was seen last: threads of theirs may still be on their way to it. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u32);
+    __type(value, __u8);
+} ended SEC(".maps");
+
+static __always_inline void note_ended(__u32 tgid)
+{
+    __u8 yes = 1;
+
+    if (n_tables)
+        bpf_map_update_elem(&ended, &tgid, &yes, BPF_ANY);
+}
+
+static __always_inline bool has_just_ended(__u32 tgid)
+{
+    return bpf_map_lookup_elem(&ended, &tgid) != NULL;
+}
+
 /* The threads that a process has left. */
 static __always_inline __s32 threads_of(struct task_struct *task)
 {

@@ -1402,6 +1402,152 @@ static void play_dup_race(void)
     fclose(journal);
 }
 
+/* --- table-race: of those that have a table of descriptors one ends while another one may get a
+ * copy of it.  Who was first they do not know: the journal has the number of opens --- */
+
+enum { TABLE_ROUNDS = 100 };
+
+static atomic_int at_the_line;
+
+/* All of them go on at once. */
+static void line_up(int of)
+{
+    at_the_line++;
+    while (at_the_line < of)
+        sched_yield();
+}
+
+static int open_raced(int flags)
+{
+    int fd = open(below("file"), O_RDONLY | flags);
+
+    expect(fd, "open");
+    return fd;
+}
+
+/* Each opens one file, whichever table it has by then. */
+static void leave_by_range(void)
+{
+    expect(syscall(SYS_close_range, 3, 100, CLOSE_RANGE_UNSHARE), "close_range");
+    open_raced(0);
+}
+
+static void leave_by_unshare(void)
+{
+    expect(unshare(CLONE_FILES), "unshare");
+    open_raced(0);
+}
+
+static void leave_by_exec(void)
+{
+    open_raced(0);
+    execl("/bin/true", "true", (char *)NULL);
+    die("exec");
+}
+
+static void (*const leaving[])(void) = {leave_by_range, leave_by_unshare, leave_by_exec};
+enum { WAYS_TO_LEAVE = 3 };
+
+static int leave_in_sharer(void *given_way)
+{
+    int way = *(int *)given_way; /* which is gone when the other one ends */
+
+    line_up(2);
+    leaving[way]();
+    _exit(0);
+}
+
+static int end_in_sharer(void *arg)
+{
+    (void)arg;
+    line_up(2);
+    _exit(0);
+}
+
+static void race_to_leave(int way)
+{
+    start_sharer(end_in_sharer, NULL);
+    line_up(2);
+    leaving[way]();
+}
+
+static void race_to_end(int way)
+{
+    start_sharer(leave_in_sharer, &way);
+    line_up(2);
+}
+
+static void *open_in_own_table(void *arg)
+{
+    leave_by_unshare();
+    line_up(2);
+    syscall(SYS_exit, 0);
+    return arg;
+}
+
+static void race_of_tables(int way)
+{
+    pthread_t thread;
+
+    (void)way;
+    start_thread(&thread, open_in_own_table, NULL);
+    line_up(2);
+    syscall(SYS_exit, 0);
+}
+
+static void *end_in_thread(void *arg)
+{
+    line_up(3);
+    syscall(SYS_exit, 0);
+    return arg;
+}
+
+/* Two threads end while the third leaves their table. */
+static void race_of_threads(int way)
+{
+    pthread_t threads[2];
+
+    for (int i = 0; i < 2; i++)
+        start_thread(&threads[i], end_in_thread, NULL);
+    line_up(3);
+    leaving[way]();
+}
+
+static void (*const table_races[])(int way) = {race_to_leave, race_to_end, race_of_tables,
+                                               race_of_threads};
+enum { TABLE_RACES = 4, TABLE_OPENS = 2 * TABLE_RACES * WAYS_TO_LEAVE * TABLE_ROUNDS * 3 };
+
+/* Three opens in each round. */
+static void race_with_tables(void)
+{
+    for (int round = 0; round < TABLE_RACES * WAYS_TO_LEAVE * TABLE_ROUNDS; round++) {
+        pid_t child = fork();
+        expect(child, "fork");
+        if (child == 0) {
+            open_raced(0);
+            open_raced(O_CLOEXEC);
+            table_races[round % TABLE_RACES](round % WAYS_TO_LEAVE);
+            _exit(0);
+        }
+        join_child(child);
+    }
+}
+
+/* Two at once, so that one is given the addresses of what the other one has just freed. */
+static void play_table_race(void)
+{
+    pid_t other = fork();
+
+    expect(other, "fork");
+    race_with_tables();
+    if (other == 0)
+        _exit(0);
+    join_child(other);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d\n", TABLE_OPENS);
+    fclose(journal);
+}
+
 /* --- uring: opens and closes by io_uring --- */
 
 struct ring {
@@ -1821,6 +1967,7 @@ static const struct scene {
     {"errors", set_errors, play_errors, false},
     {"tree", set_tree, play_tree, false},
     {"dup-race", set_file, play_dup_race, true},
+    {"table-race", set_file, play_table_race, true},
     {"uring", set_file, play_uring, true},
     {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
     {"attach", set_attach, play_attach, true},

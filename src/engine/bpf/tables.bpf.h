@@ -96,15 +96,16 @@ static __always_inline __u32 max_fds_of(struct task_struct *task)
     return BPF_CORE_READ(task, files, fdt, max_fds);
 }
 
-/* Of two at once that find it left the second has nothing to tell. */
+/* Of two at once that find it left one takes it off. */
 static __always_inline void drop_table(struct task_struct *task, __u64 key, struct table *table)
 {
     __u32 id = table->id, number = table->number;
 
+    if (bpf_map_delete_elem(&tables, &key) != 0)
+        return;
     end_table(id, number, key == files_of(task) ? max_fds_of(task) : ~0u);
     bpf_map_delete_elem(&counted, &id);
-    if (bpf_map_delete_elem(&tables, &key) == 0)
-        __sync_fetch_and_add(&n_tables, -1);
+    __sync_fetch_and_add(&n_tables, -1);
 }
 
 /* One of its users is gone; it is kept by that key. */
@@ -134,10 +135,11 @@ static __always_inline void make_way(__u64 files)
     bpf_map_delete_elem(&tables, &files);
 }
 
-/* A table that is kept, to be found again. */
+/* A table, to be found again. */
 struct reference {
     __u64 files;
     __u32 id;
+    __u32 kept;
 };
 
 static __always_inline struct table *seek_table(const struct reference *to, __u64 *key)
@@ -319,6 +321,7 @@ static __always_inline void before_unshare(struct task_struct *task, enum call c
 {
     struct reference before = {.files = files_of(task)};
     __u64 key = (__u64)task;
+    struct table *table;
 
     if (task->files->count.counter <= 1) {
         bpf_map_delete_elem(&tables_before, &key);
@@ -326,7 +329,12 @@ static __always_inline void before_unshare(struct task_struct *task, enum call c
     }
     if (call != CALL_EXEC && threads_of(task) > 1)
         keep_table_of(task, before.files);
-    before.id = table_of(task);
+    before.id = task->tgid;
+    table = find_table(task);
+    if (table) {
+        before.id = table->id;
+        before.kept = 1;
+    }
     bpf_map_update_elem(&tables_before, &key, &before, BPF_ANY);
 }
 
@@ -339,7 +347,7 @@ static __always_inline void move_on(struct task_struct *task, const struct refer
     bool alone = threads_of(task) == 1;
 
     make_way(files);
-    if (!table && alone) /* only such have it as are not watched, or it has ended just now */
+    if (!before->kept && !table && alone) /* only such have it as are not watched */
         return;
     if (table && !counts_processes(table))
         leave_table(task, key, table);

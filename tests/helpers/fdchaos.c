@@ -1236,13 +1236,16 @@ static void start_thread(struct actor *actor, int number)
 
 static void op_threads(struct actor *actor)
 {
+    struct chaos_entry *entry;
+
     if (actor->number > 0 || atomic_load(&actor->process->threads) > 0 ||
         actor->process->limits & (IN_VFORK | NO_THREADS))
         return;
     atomic_store(&actor->process->threads, THREADS);
+    entry = begin(actor, CHAOS_THREADS, "threads", -1, -1);
     for (int number = 1; number <= THREADS; number++)
         start_thread(actor, number);
-    note(actor, "threads", actor->threads);
+    commit(entry, end(actor, entry, actor->threads));
 }
 
 /* For the first thread alone: the others never started any. */

@@ -23,7 +23,7 @@
 #include "flags.h"
 #include "records.h"
 
-enum { FDS = 1024, SAID_AT_MOST = 4, STORY = 30, SLACK_US = 5000 };
+enum { FDS = 1024, SAID_AT_MOST = 4, STORY = 30, SLACK_US = 5000, THREADS_AT_MOST = 3 };
 
 enum reason { BY_CLOSE = 1, BY_RANGE = 2, BY_DUP2 = 4, BY_EXEC = 8, BY_EXIT = 16 };
 static const char *const reasons[] = {"close", "close_range", "dup2", "exec", "exit"};
@@ -698,6 +698,8 @@ static bool is_last(const struct table *table, const struct user *user)
 /* When all threads of a process end at once, one that has another table may come last. */
 static bool is_process_last(const struct table *table, int pid)
 {
+    if (table->untold > 0)
+        return true;
     for (size_t i = 0; i < table->users; i++) {
         if (table->user[i].last->pid == pid && is_last(table, &table->user[i]))
             return true;
@@ -1002,11 +1004,21 @@ static struct table *add_table(uint32_t number, uint32_t seed)
     return table;
 }
 
+/* Threads begin with the table of the one that starts them. */
+static void note_threads(struct table *table, const struct chaos_entry *entry)
+{
+    if (entry->kind == CHAOS_THREADS)
+        table->untold += entry->end != 0 ? entry->result : THREADS_AT_MOST;
+    else if (entry->kind == CHAOS_START && entry->tid != entry->pid)
+        table->untold--;
+}
+
 static void find_tables(void)
 {
     for (size_t i = 0; i < check.entries; i++) {
         const struct chaos_entry *entry = check.entry[i];
         struct table *table = add_table(entry->table, entry->seed);
+        note_threads(table, entry);
         note_user(table, entry, left_by(entry));
         note_time(table, entry);
         if (entry->now != entry->table)

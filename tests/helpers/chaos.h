@@ -36,7 +36,7 @@ enum chaos_kind {
     CHAOS_CLOEXEC, /* fd gets (other: 1) or loses (0) close-on-exec */
     CHAOS_CLOSER,  /* close_range with CLOSE_RANGE_CLOEXEC: fd to other */
     CHAOS_START,   /* a process or thread begins */
-    CHAOS_THREADS,  /* so many are started (result), each of which tells when it begins */
+    CHAOS_THREADS, /* so many are started (result), each of which tells when it begins */
     CHAOS_UNSHARE,
     CHAOS_EXEC,     /* ends only where it fails */
     CHAOS_EXECUTED, /* the new program begins */

@@ -72,6 +72,7 @@ struct table {
     size_t users;
     const struct chaos_entry *latest; /* the last one that began */
     uint64_t last, last_us, last_ns;  /* by then there were still users */
+    int untold;                       /* threads that were ended before they could tell anything */
     bool executing;                   /* one of them, and nobody knows how far it came */
 };
 

@@ -371,6 +371,7 @@ struct request {
     int dirfd;
     uint64_t flags;
     uint32_t mode;
+    int again; /* the descriptor whose file this is, by /proc; 0: none */
 };
 
 static long call_openat2(const struct request *request)
@@ -415,20 +416,34 @@ static long call_open(const struct request *request)
     return CALL(SYS_openat, request->dirfd, request->name, (int)request->flags, request->mode);
 }
 
+/* When the last process of a mount namespace ends, what is open there has other names at once. */
+static bool has_moved(const struct actor *actor, int fd, const char *before)
+{
+    char now[CHAOS_PATH];
+
+    read_fd(actor, fd, now, sizeof(now));
+    return strcmp(now, before) != 0;
+}
+
 static int do_open(struct actor *actor, const struct request *request)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_OPEN, request->call, request->dirfd, -1);
+    int at = request->again > 0 ? request->again : request->dirfd;
+    char before[CHAOS_PATH];
     uint64_t number;
     long result;
 
     entry->flags = request->flags;
     entry->mode = request->call[0] == 'b' ? 0 : request->mode; /* by handle it is no argument */
+    read_fd(actor, at, before, sizeof(before));
     result = call_open(request);
     number = end(actor, entry, result);
     if (result >= 0)
         read_fd(actor, (int)result, entry->path, CHAOS_PATH);
     else if (request->call[0] != 'b') /* has no name */
         made_absolute(actor, request->dirfd, request->name, entry->path);
+    if (has_moved(actor, at, before))
+        entry->path[0] = '\0';
     commit(entry, number);
     if (result >= 0)
         put(actor, (int)result);
@@ -547,7 +562,7 @@ static void op_open_at(struct actor *actor)
 static void op_open_directory(struct actor *actor)
 {
     const char *name = directories[roll(actor, COUNT(directories))];
-    struct request request = {"openat", name, AT_FDCWD, O_DIRECTORY, 0};
+    struct request request = {"openat", name, AT_FDCWD, O_DIRECTORY, 0, 0};
 
     request.flags |= roll(actor, 2) ? O_CLOEXEC : 0;
     if (!is_crowded(actor))
@@ -558,19 +573,20 @@ static void op_open_directory(struct actor *actor)
 static void op_open_anew(struct actor *actor)
 {
     char name[64];
-    struct request request = {"openat", name, PROC_FD, O_RDONLY | O_NONBLOCK, 0};
+    struct request request = {"openat", name, PROC_FD, O_RDONLY | O_NONBLOCK, 0, 0};
     int fd = is_crowded(actor) || actor->process->limits & NO_PROC ? -1 : take_any(actor);
 
     if (fd < 0)
         return;
     snprintf(name, sizeof(name), "thread-self/fd/%d", fd);
+    request.again = fd;
     do_open(actor, &request);
     put(actor, fd);
 }
 
 static void open_new(struct actor *actor, const char *name)
 {
-    struct request request = {"openat", name, AT_FDCWD, O_RDWR | O_CREAT, 0600};
+    struct request request = {"openat", name, AT_FDCWD, O_RDWR | O_CREAT, 0600, 0};
 
     request.flags |= roll(actor, 2) ? O_CLOEXEC : O_EXCL;
     do_open(actor, &request);
@@ -1556,7 +1572,7 @@ static void keep(struct actor *actor, int fd, int number)
 
 static void keep_open(struct actor *actor, const char *path, int flags, int number)
 {
-    struct request request = {"openat", path, AT_FDCWD, (uint64_t)(unsigned int)flags, 0};
+    struct request request = {"openat", path, AT_FDCWD, (uint64_t)(unsigned int)flags, 0, 0};
 
     keep(actor, do_open(actor, &request), number);
 }

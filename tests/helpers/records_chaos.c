@@ -23,7 +23,14 @@
 #include "flags.h"
 #include "records.h"
 
-enum { FDS = 1024, SAID_AT_MOST = 4, STORY = 30, SLACK_US = 5000, THREADS_AT_MOST = 3 };
+enum {
+    FDS = 1024,
+    SAID_AT_MOST = 4,
+    STORY = 30,
+    SLACK_US = 5000,
+    AT_ONCE_US = 20,
+    THREADS_AT_MOST = 3
+};
 
 enum reason { BY_CLOSE = 1, BY_RANGE = 2, BY_DUP2 = 4, BY_EXEC = 8, BY_EXIT = 16 };
 static const char *const reasons[] = {"close", "close_range", "dup2", "exec", "exit"};
@@ -815,7 +822,7 @@ static uint64_t distance(const struct demand *wanted, const json_t *record)
 }
 
 /* In the tables of its process. */
-static struct demand *meet(struct process *process, const json_t *record, const char **key)
+static struct demand *find_demand(struct process *process, const json_t *record, const char **key)
 {
     struct demand *best = NULL;
 
@@ -824,8 +831,6 @@ static struct demand *meet(struct process *process, const json_t *record, const 
         if (wanted != NULL && (best == NULL || distance(wanted, record) < distance(best, record)))
             best = wanted;
     }
-    if (best != NULL)
-        queue_of(best->table, record)->first = best->next;
     return best;
 }
 
@@ -842,25 +847,69 @@ static struct demand *meet_failure(struct process *process, const json_t *record
 }
 
 /* One that was under way when its process was ended, and was done. */
-static struct demand *meet_afloat(struct process *process, const json_t *record)
+static struct demand *find_afloat(struct process *process, const json_t *record)
 {
     for (struct demand *wanted = process->afloat.first; wanted != NULL; wanted = wanted->next) {
-        if (!wanted->met && wanted->code[0] == 'o' && record_is(record, "fail") &&
+        if (wanted->met)
+            continue;
+        if (wanted->code[0] == 'o' && record_is(record, "fail") &&
             record_integer(record, "tid") == wanted->entry->tid &&
             path_is(record, wanted->path, false))
             return wanted;
-        if (wanted->met || disagreement(wanted, record) != NULL)
-            continue;
-        struct queue *queue = queue_of(wanted->table, record);
-        struct demand *closing = demand(wanted->table, process->pid, NULL, "close",
-                                        (int)record_integer(record, "descriptor"), wanted->path);
-        closing->reasons = BY_EXEC | BY_EXIT | BY_RANGE | BY_DUP2;
-        closing->opening = wanted;
-        closing->next = queue->first;
-        queue->first = closing;
-        return wanted;
+        if (disagreement(wanted, record) == NULL)
+            return wanted;
     }
     return NULL;
+}
+
+/* Its close is the next thing that the descriptor is to see. */
+static void meet_afloat(struct demand *wanted, const json_t *record)
+{
+    struct queue *queue = queue_of(wanted->table, record);
+    struct demand *closing;
+
+    if (record_is(record, "fail"))
+        return;
+    closing = demand(wanted->table, wanted->pid, NULL, "close",
+                     (int)record_integer(record, "descriptor"), wanted->path);
+    closing->reasons = BY_EXEC | BY_EXIT | BY_RANGE | BY_DUP2;
+    closing->opening = wanted;
+    closing->next = queue->first;
+    queue->first = closing;
+}
+
+/* By how much the record is from another time. */
+static uint64_t off_by(const struct demand *wanted, const json_t *record)
+{
+    const struct chaos_entry *entry = wanted->entry;
+    uint64_t at = (uint64_t)record_integer(record, "date_us");
+
+    if (at < entry->begin_us)
+        return entry->begin_us - at;
+    return entry->end != 0 && at > entry->end_us ? at - entry->end_us : 0;
+}
+
+/* Both may be the one: the same was opened anew, after it had been under way in a thread that
+ * ended. */
+static bool is_nearer(const struct demand *afloat, const struct demand *wanted,
+                      const json_t *record)
+{
+    return afloat != NULL && wanted->entry != NULL && wanted->opening == NULL &&
+           off_by(afloat, record) + AT_ONCE_US < off_by(wanted, record);
+}
+
+static struct demand *meet(struct process *process, const json_t *record, const char **key)
+{
+    struct demand *wanted = find_demand(process, record, key);
+    struct demand *afloat = find_afloat(process, record);
+
+    if (wanted != NULL && !is_nearer(afloat, wanted, record)) {
+        queue_of(wanted->table, record)->first = wanted->next;
+        return wanted;
+    }
+    if (afloat != NULL)
+        meet_afloat(afloat, record);
+    return afloat;
 }
 
 static void tell_undemanded(const struct process *process, const json_t *record, const char *key)
@@ -881,11 +930,10 @@ static void tell_undemanded(const struct process *process, const json_t *record,
 static bool take_record(struct process *process, const json_t *record)
 {
     const char *key = "nothing";
-    struct demand *met = record_is(record, "fail") ? meet_failure(process, record, &key)
-                                                   : meet(process, record, &key);
+    struct demand *met = record_is(record, "fail") ? meet_failure(process, record, &key) : NULL;
 
     if (met == NULL)
-        met = meet_afloat(process, record);
+        met = meet(process, record, &key);
     if (met == NULL) {
         if (fault(process->seed, process->pid, "not demanded"))
             tell_undemanded(process, record, key);

@@ -205,13 +205,15 @@ int BPF_PROG(on_exit, struct task_struct *task)
 {
     /* If not, other threads live on, or are just now coming by here themselves. */
     bool last = task->signal->live.counter <= 0;
-    struct table *table = find_table(task);
     __u32 tgid = task->tgid;
-    bool watched;
+    bool watched = is_watched(tgid);
+    struct table *table;
 
+    if (watched) /* it may have been killed within an exec */
+        after_unshare(task);
+    table = find_table(task);
     if (!last && !table)
         return 0;
-    watched = is_watched(tgid);
     if (table && (watched || (last && has_just_ended(tgid))))
         end_with_table(task, table);
     if (!last)

@@ -299,11 +299,16 @@ static __always_inline __s32 threads_of(struct task_struct *task)
 }
 
 /* The table that a thread has when a call begins which may give it one of its own. */
+struct before {
+    struct reference table;
+    __u32 tgid; /* another thread may have had this one's address */
+};
+
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 4096);
     __type(key, __u64); /* the kernel's task_struct */
-    __type(value, struct reference);
+    __type(value, struct before);
 } tables_before SEC(".maps");
 
 #define CLONE_FILES 0x400     /* linux/sched.h */
@@ -319,8 +324,8 @@ static __always_inline bool may_unshare(enum call call, const __u64 args[4])
 /* An exec comes to it when no other threads are left. */
 static __always_inline void before_unshare(struct task_struct *task, enum call call)
 {
-    struct reference before = {.files = files_of(task)};
-    __u64 key = (__u64)task;
+    struct before before = {};
+    __u64 key = (__u64)task, files = files_of(task);
     struct table *table;
 
     if (task->files->count.counter <= 1) {
@@ -328,12 +333,14 @@ static __always_inline void before_unshare(struct task_struct *task, enum call c
         return;
     }
     if (call != CALL_EXEC && threads_of(task) > 1)
-        keep_table_of(task, before.files);
-    before.id = task->tgid;
+        keep_table_of(task, files);
+    before.tgid = task->tgid;
+    before.table.files = files;
+    before.table.id = task->tgid;
     table = find_table(task);
     if (table) {
-        before.id = table->id;
-        before.kept = 1;
+        before.table.id = table->id;
+        before.table.kept = 1;
     }
     bpf_map_update_elem(&tables_before, &key, &before, BPF_ANY);
 }
@@ -344,7 +351,7 @@ static __always_inline void move_on(struct task_struct *task, const struct refer
     __u64 files = files_of(task), key;
     struct table *table = seek_table(before, &key);
 
-    bool alone = threads_of(task) == 1;
+    bool alone = threads_of(task) <= 1; /* or none, when it ends */
 
     make_way(files);
     if (!before->kept && !table && alone) /* only such have it as are not watched */
@@ -360,16 +367,18 @@ static __always_inline void move_on(struct task_struct *task, const struct refer
 static __always_inline bool after_unshare(struct task_struct *task)
 {
     __u64 key = (__u64)task;
-    struct reference *found = bpf_map_lookup_elem(&tables_before, &key);
-    struct reference before;
+    struct before *found = bpf_map_lookup_elem(&tables_before, &key);
+    struct before before;
 
     if (!found)
         return false;
     before = *found;
     bpf_map_delete_elem(&tables_before, &key);
-    if (before.files == files_of(task))
+    if (before.tgid != (__u32)task->tgid)
+        return false;
+    if (before.table.files == files_of(task))
         return true;
-    move_on(task, &before);
+    move_on(task, &before.table);
     return false;
 }
 

@@ -16,8 +16,7 @@
 #include "output/summary.h"
 #include "spawn.h"
 #include "target/held.h"
-#include "target/names.h"
-#include "target/procfs.h"
+#include "target/targets.h"
 
 enum state { STARTING, WATCHING, STOPPING, DRAINING, DONE };
 
@@ -32,13 +31,9 @@ struct run {
     struct ledger *ledger;
     struct output *output;
     struct summary *summary; /* NULL: none is wanted */
-    struct procfs procfs;
-    pid_t *pids; /* those of -p that were there at the start */
-    size_t n_pids;
+    struct targets targets;
     struct held_files *held; /* until the engine has caught up with their reading; or NULL */
-    pid_t *targets;          /* whose they are */
-    size_t n_targets;
-    struct spawned command; /* pid 0: none, or it has ended */
+    struct spawned command;  /* pid 0: none, or it has ended */
     enum state state;
     int signals;        /* the descriptor */
     int status;         /* of the exit */
@@ -171,75 +166,8 @@ static void ask_summary(struct run *run)
         run->summary_asked = true;
 }
 
-/* ---- Targets ----------------------------------------------------------------------------------
+/* ---- Beginning --------------------------------------------------------------------------------
  */
-
-static int add_target(struct run *run, pid_t pid)
-{
-    pid_t *more = reallocarray(run->targets, run->n_targets + 1, sizeof(*more));
-
-    if (!more)
-        return -ENOMEM;
-    more[run->n_targets++] = pid;
-    run->targets = more;
-    return 0;
-}
-
-static void watch_pid(struct run *run, pid_t pid)
-{
-    int result = run->ops->watch(run->engine, pid);
-
-    if (result == 0 && run->options->initial)
-        result = add_target(run, pid);
-    if (result == -ESRCH)
-        diag(DIAG_WARNING, "process %d has ended", pid);
-    else if (result < 0)
-        fail(run, result, "cannot watch a process");
-}
-
-/* Nothing is wrong with a name that does not run yet, unless it is a typing error. */
-static void say_waiting(const struct run *run, const char *name)
-{
-    char *nearest = NULL;
-
-    if (name_nearest(&run->procfs, name, getpid(), &nearest) == 0)
-        diag(DIAG_INFO,
-             "%s: no such process yet; waiting for one to start (is '%s' meant, which runs?)", name,
-             nearest);
-    else
-        diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
-    free(nearest);
-}
-
-static void watch_name(struct run *run, const char *name)
-{
-    struct name_match match;
-    int result = name_resolve(&run->procfs, name, getpid(), &match);
-
-    if (result < 0)
-        fail(run, result, "/proc");
-    else if (match.rule == NAME_NONE)
-        say_waiting(run, name);
-    else
-        diag(DIAG_INFO, "%s: %zu process%s, by %s", name, match.n_pids,
-             match.n_pids == 1 ? "" : "es", name_rule_string(match.rule));
-    for (size_t i = 0; i < match.n_pids; i++)
-        watch_pid(run, match.pids[i]);
-    name_match_release(&match);
-}
-
-/* They are watched already, and so far every close of theirs is given. */
-static int read_held(struct run *run)
-{
-    struct held_scope scope = {.pids = run->targets,
-                               .n_pids = run->n_targets,
-                               .depth = run->options->depth,
-                               .all = run->options->all,
-                               .self = getpid()};
-    int result = held_read(&run->held, &run->procfs, &scope);
-
-    return result < 0 ? result : run->ops->mark(run->engine);
-}
 
 static bool ends_with_targets(const struct options *options)
 {
@@ -270,69 +198,40 @@ static void release_command(struct run *run)
     stop(run);
 }
 
-/* Names are matched by the engine from now on, so what /proc does not show yet is not missed. */
+/* The engine reports every close of the targets already, so none is missed while /proc is read.
+ * Failures have been reported. */
+static int watch_targets(struct run *run)
+{
+    int result = targets_watch(&run->targets, run->ops, run->engine, run->command.pid);
+
+    if (result == 0 && run->options->initial)
+        result = targets_read_held(&run->targets, &run->held);
+    return result;
+}
+
 static void begin(struct run *run)
 {
     const struct options *options = run->options;
     int result = 0;
 
     run->state = WATCHING;
-    for (char **name = options->names; *name; name++)
-        watch_name(run, *name);
-    for (size_t i = 0; i < run->n_pids; i++)
-        watch_pid(run, run->pids[i]);
-    if (run->command.pid > 0)
-        watch_pid(run, run->command.pid);
-    if (options->initial)
-        result = read_held(run);
+    if (watch_targets(run) < 0) {
+        run->status = STATUS_FAILED;
+        stop(run);
+        return;
+    }
+    if (run->held)
+        result = run->ops->mark(run->engine);
     if (result == 0 && ends_with_targets(options))
         result = run->ops->end_when_idle(run->engine);
-    if (result < 0)
+    if (result < 0) {
         fail(run, result, "cannot watch");
-    if (run->state != WATCHING)
         return;
+    }
     diag(DIAG_INFO, "watching with %s", run->ops->name);
     if (options->duration_ms >= 0)
         run->end_ms = now_ms() + options->duration_ms;
     release_command(run);
-}
-
-/* Whether it can be watched; says why not. */
-static bool is_process(const struct run *run, pid_t pid)
-{
-    struct procfs_stat stat;
-    pid_t leader;
-
-    if (procfs_stat(&run->procfs, pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X') {
-        diag(DIAG_ERROR,
-             "there is no process %d: it has ended, or never was; -n NAME waits for a program",
-             pid);
-        return false;
-    }
-    leader = procfs_leader(&run->procfs, pid);
-    if (leader != pid)
-        diag(DIAG_ERROR,
-             "%d is a thread of process %d, and descriptors are the process's: -p %d watches them",
-             pid, leader, leader);
-    else if (stat.kernel_thread)
-        diag(DIAG_WARNING,
-             "process %d (%s) is a kernel thread: only programs that it starts open files", pid,
-             stat.comm);
-    return leader == pid;
-}
-
-/* Keeps those that are there. */
-static int find_pids(struct run *run)
-{
-    const struct options *options = run->options;
-
-    run->pids = calloc(options->n_pids + 1, sizeof(*run->pids));
-    if (!run->pids)
-        return -ENOMEM;
-    for (size_t i = 0; i < options->n_pids; i++)
-        if (is_process(run, options->pids[i]))
-            run->pids[run->n_pids++] = options->pids[i];
-    return options->n_pids > 0 && run->n_pids == 0 && !options->names[0] ? -ESRCH : 0;
 }
 
 /* ---- The loop ---------------------------------------------------------------------------------
@@ -595,12 +494,13 @@ static int open_parts(struct run *run)
         run->summary = summary_new();
     run->signals = open_signals(options->output != NULL);
     if (!run->filter || !run->ledger || (options->summary != SUMMARY_NONE && !run->summary) ||
-        run->signals < 0 || procfs_open(&run->procfs, "/proc") < 0) {
+        run->signals < 0) {
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
         return -EIO;
     }
     if (add_prefixes(run->filter, options->paths, PATHFILTER_INCLUDE) < 0 ||
-        add_prefixes(run->filter, options->excludes, PATHFILTER_EXCLUDE) < 0 || find_pids(run) < 0)
+        add_prefixes(run->filter, options->excludes, PATHFILTER_EXCLUDE) < 0 ||
+        targets_open(&run->targets, options, "/proc") < 0)
         return -EINVAL;
     result = output_open(&run->output, options->output, options->format);
     if (result < 0) {
@@ -632,12 +532,10 @@ static void close_parts(struct run *run)
         }
     }
     drop_held(run);
-    free(run->targets);
-    free(run->pids);
+    targets_close(&run->targets);
     ledger_free(run->ledger);
     summary_free(run->summary);
     pathfilter_free(run->filter);
-    procfs_close(&run->procfs);
     if (run->signals >= 0)
         close(run->signals);
 }
@@ -657,7 +555,7 @@ int run_watch(const struct options *options, const struct engine_ops *ops)
     struct run run = {.options = options,
                       .ops = ops,
                       .signals = -1,
-                      .procfs = {.fd = -1},
+                      .targets = {.procfs = {.fd = -1}},
                       .command = {.hold = -1, .failure = -1},
                       .command_status = -1,
                       .end_ms = -1};

@@ -1548,6 +1548,59 @@ static void play_table_race(void)
     fclose(journal);
 }
 
+/* --- busy: processes that do nothing else, as many as leave no processor idle: how many opens
+ * there were is in the journal.  endless: until there is a file "end" --- */
+
+enum { BUSY_PROCESSES = 4, BUSY_ROUNDS = 10000 };
+
+static void fork_busy(void (*run)(void))
+{
+    pid_t children[BUSY_PROCESSES];
+
+    for (int i = 0; i < BUSY_PROCESSES; i++) {
+        children[i] = fork();
+        expect(children[i], "fork");
+        if (children[i] == 0) {
+            run();
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < BUSY_PROCESSES; i++)
+        join_child(children[i]);
+}
+
+static void open_busily(void)
+{
+    const char *path = below("file");
+
+    for (int i = 0; i < BUSY_ROUNDS; i++)
+        close(open(path, O_RDONLY));
+}
+
+static void play_busy(void)
+{
+    fork_busy(open_busily);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d\n", BUSY_PROCESSES * BUSY_ROUNDS);
+    fclose(journal);
+}
+
+static void open_endlessly(void)
+{
+    const char *path = below("file"), *end = below("end");
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a scene that fails kills its parent alone */
+    while (access(end, F_OK) != 0) {
+        for (int i = 0; i < 100; i++)
+            close(open(path, O_RDONLY));
+    }
+}
+
+static void play_endless(void)
+{
+    fork_busy(open_endlessly);
+}
+
 /* --- uring: opens and closes by io_uring --- */
 
 struct ring {
@@ -1968,6 +2021,8 @@ static const struct scene {
     {"tree", set_tree, play_tree, false},
     {"dup-race", set_file, play_dup_race, true},
     {"table-race", set_file, play_table_race, true},
+    {"busy", set_file, play_busy, true},
+    {"endless", set_file, play_endless, true},
     {"uring", set_file, play_uring, true},
     {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
     {"attach", set_attach, play_attach, true},

@@ -283,6 +283,27 @@ static bool is_attached(const struct engine *engine)
     return engine->links[LEAVE] != NULL;
 }
 
+/*
+ * Returns when every program that is running on any processor has ended.  The kernel has no call
+ * for that alone, but waits so when a map within a map is replaced.  0, -errno.
+ */
+static int wait_running_programs(void)
+{
+    int inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(__u32), sizeof(__u32), 1, NULL);
+    LIBBPF_OPTS(bpf_map_create_opts, options, .inner_map_fd = (__u32)inner);
+    int outer = inner < 0 ? inner
+                          : bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, NULL, sizeof(__u32),
+                                           sizeof(__u32), 1, &options);
+    __u32 zero = 0;
+    int result = outer < 0 ? outer : bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
+
+    if (inner >= 0)
+        close(inner);
+    if (outer >= 0)
+        close(outer);
+    return result;
+}
+
 static void detach(struct engine *engine)
 {
     for (int i = 0; i < LINKS; i++) {
@@ -510,8 +531,17 @@ static int bpf_end_when_idle(struct engine *engine)
     return 0;
 }
 
+/* What programs still running deliver or count must be there for the last reading. */
 static void bpf_stop(struct engine *engine)
 {
+    int result;
+
+    if (!is_attached(engine))
+        return;
+    engine->program->bss->stopping = true;
+    result = wait_running_programs();
+    if (result < 0)
+        diag(DIAG_WARNING, "the last records may be missing: %s", strerror(-result));
     detach(engine);
 }
 

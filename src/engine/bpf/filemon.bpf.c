@@ -39,7 +39,7 @@ static __always_inline enum call take_call(const __u16 table[CALL_NUMBERS], stru
     if (number >= CALL_NUMBERS)
         return CALL_NONE;
     call = table[number];
-    if (!call)
+    if (!call || stopping)
         return CALL_NONE;
     *task = bpf_get_current_task_btf();
     if (!is_watched((*task)->tgid))
@@ -158,7 +158,7 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
     __u8 operation;
     int result;
 
-    if (!bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
+    if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
         return 0;
     operation = BPF_CORE_READ(request, opcode);
     result = BPF_CORE_READ(request, cqe.res);
@@ -181,7 +181,7 @@ int BPF_PROG(on_rename, struct task_struct *task)
 {
     struct scratch *s = get_scratch();
 
-    if (!s || !BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) ||
+    if (stopping || !s || !BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) ||
         task->pid != (int)bpf_get_current_pid_tgid() || !is_watched(task->tgid))
         return 0;
     after_unshare(task);
@@ -195,7 +195,8 @@ int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm
 {
     struct scratch *s = get_scratch();
 
-    if (s && naming && (is_comm(s) || is_file(s, program->filename) || is_executable(task, s)))
+    if (s && naming && !stopping &&
+        (is_comm(s) || is_file(s, program->filename) || is_executable(task, s)))
         watch_process(task->tgid, generations);
     return 0;
 }
@@ -209,6 +210,8 @@ int BPF_PROG(on_exit, struct task_struct *task)
     bool watched = is_watched(tgid);
     struct table *table;
 
+    if (stopping)
+        return 0;
     if (watched) /* it may have been killed within an exec */
         after_unshare(task);
     table = find_table(task);

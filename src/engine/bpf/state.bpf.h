@@ -26,6 +26,12 @@ volatile __u32 reader_asleep = 0;
 /* Processes in `watched`. */
 volatile __s64 n_watched = 0;
 
+/*
+ * Set when the watch ends.  Every program looks at it first, so that all of them fall silent at one
+ * instant: detached one after the other, opens would still be seen when closes no longer are.
+ */
+volatile bool stopping = false;
+
 struct {
     __uint(type, BPF_MAP_TYPE_RINGBUF);
     __uint(max_entries, 4 << 20);

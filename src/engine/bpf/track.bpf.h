@@ -125,6 +125,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     __u32 tgid = child->tgid, from = parent->tgid;
     __u32 *depth;
 
+    if (stopping)
+        return 0;
     if (tgid != from) {
         depth = bpf_map_lookup_elem(&watched, &from);
         if (!depth)

@@ -71,7 +71,7 @@ struct event {
     const char *path; /* bytes, NUL-terminated; NULL where there is none */
     size_t path_len;
     int fd;
-    uint32_t table;   /* of descriptors, that fd is in: see the ledger */
+    uint32_t table;   /* the file descriptor table that fd is in: see the ledger */
     int64_t date_us;  /* µs since the epoch */
     uint64_t mono_ns; /* CLOCK_MONOTONIC or BOOTTIME ns, always the same one of an engine */
     uint32_t flags;   /* O_* of the call, as the kernel's ABI numbers them */
@@ -85,6 +85,11 @@ struct event {
 };
 
 #define EVENT_NO_MODE (-1)
+
+/* Names the table of a process outside filemon's pid namespace, where every pid is 0: this bit with
+ * the pid that the initial namespace gives it.  Above PID_MAX_LIMIT, so it is no pid itself, and
+ * below the numbers that engines give to other tables. */
+#define EVENT_TABLE_OUTSIDE 0x20000000u
 
 /* How a field's value is written. */
 enum field_kind {

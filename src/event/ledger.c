@@ -391,6 +391,8 @@ static int take_open(struct ledger *ledger, const struct event *event)
 {
     close_missed(ledger, event);
     ledger->emit(ledger->ctx, event);
+    if (table_number(event) == 0) /* another process with pid 0 would close it */
+        return -EINVAL;
     return hold(ledger, event, path_new(event->path, event->path_len));
 }
 

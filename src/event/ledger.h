@@ -7,9 +7,10 @@
  *
  * Descriptors belong to a table, event.table: that of the process is named by its pid, or by 0 for
  * short.  Others have numbers that are no pid's: a thread may have a table of its own, and
- * processes may share one.  Of what one process opened and another closes, CLOSE and ERROR have pid
- * and ppid of the opener, so that the two records are seen to be a pair; all else in it is the
- * closer's.
+ * processes may share one.  All processes outside filemon's pid namespace have pid 0: there the
+ * table must have a number (EVENT_TABLE_OUTSIDE), or it could be any of theirs.  Of what one
+ * process opened and another closes, CLOSE and ERROR have pid and ppid of the opener, so that the
+ * two records are seen to be a pair; all else in it is the closer's.
  *
  * Rules (tid plays no part in pairing):
  *   OPEN, HELD  on a held descriptor: first an ERROR that names the older file (its close was
@@ -39,7 +40,8 @@ typedef void ledger_emit(void *ctx, const struct event *record);
 struct ledger *ledger_new(ledger_emit *emit, void *ctx);
 void ledger_free(struct ledger *ledger);
 
-/* Takes one event or notice.  0, or -ENOMEM: then the event was passed on but is not held. */
+/* Takes one event or notice.  0; -ENOMEM, or -EINVAL where neither pid nor table has a number: then
+ * the event was passed on but is not held. */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
 /* Descriptors held now, over all processes. */

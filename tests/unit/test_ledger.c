@@ -227,6 +227,43 @@ static void processes_are_apart(void **state)
     assert_emitted("open 3 /a\nopen 3 /b\nclose 3 /b close 0\nclose 3 /a close 0\n");
 }
 
+/* Outside filemon's pid namespace every pid is 0: the tables' numbers tell the processes apart. */
+static void processes_outside_the_namespace_are_apart(void **state)
+{
+    struct event one = event_of(EVENT_OPEN, 0, 3), other = one;
+
+    one.table = EVENT_TABLE_OUTSIDE | 10;
+    one.path = "/a";
+    one.path_len = 2;
+    other.table = EVENT_TABLE_OUTSIDE | 11;
+    other.path = "/b";
+    other.path_len = 2;
+    assert_int_equal(counted_ledger_take(*state, &one), 0);
+    assert_int_equal(counted_ledger_take(*state, &other), 0);
+    one.code = EVENT_CLOSE;
+    assert_int_equal(counted_ledger_take(*state, &one), 0);
+    other.code = EVENT_EXIT;
+    assert_int_equal(counted_ledger_take(*state, &other), 0);
+    assert_emitted(
+        "open 3 /a\n"
+        "open 3 /b\n"
+        "close 3 /a close 0\n"
+        "close 3 /b exit 0\n");
+}
+
+static void without_pid_or_table_nothing_is_held(void **state)
+{
+    struct event open = event_of(EVENT_OPEN, 0, 3);
+
+    open.path = "/a";
+    open.path_len = 2;
+    assert_int_equal(counted_ledger_take(*state, &open), -EINVAL);
+    assert_int_equal(counted_ledger_held(*state), 0);
+    close_fd(*state, 0, 3);
+    end(*state, 0);
+    assert_emitted("open 3 /a\n");
+}
+
 static void missed_close_is_an_error_about_the_older_file(void **state)
 {
     struct event held = event_of(EVENT_HELD, 10, 3);
@@ -372,7 +409,7 @@ struct model {
     struct {
         char path[16];
         uint64_t since;
-    } held[MODEL_PIDS][MODEL_FDS];
+    } held[1 + MODEL_PIDS][MODEL_FDS];
     FILE *to;
 };
 
@@ -429,7 +466,7 @@ static size_t model_held(const struct model *model)
 {
     size_t held = 0;
 
-    for (int pid = 0; pid < MODEL_PIDS; pid++)
+    for (int pid = 1; pid <= MODEL_PIDS; pid++)
         for (int fd = 0; fd < MODEL_FDS; fd++)
             held += model->held[pid][fd].path[0] != '\0';
     return held;
@@ -447,7 +484,7 @@ static void random_ranges(struct fd_range ranges[3])
 
 static void random_step(struct ledger *ledger, struct model *model)
 {
-    int pid = (int)random_below(MODEL_PIDS), fd = (int)random_below(MODEL_FDS),
+    int pid = 1 + (int)random_below(MODEL_PIDS), fd = (int)random_below(MODEL_FDS),
         origin = (int)random_below(MODEL_FDS);
     unsigned int what = random_below(100);
     struct fd_range ranges[3];
@@ -553,7 +590,7 @@ static void it_survives_without_memory(void **state)
 
     random_start(__func__);
     for (int i = 0; i < 100000; i++) {
-        struct event event = event_of(EVENT_OPEN, (int)random_below(20), (int)random_below(50));
+        struct event event = event_of(EVENT_OPEN, 1 + (int)random_below(20), (int)random_below(50));
         size_t before = counted_ledger_held(ledger);
         const struct table *table;
         int result;
@@ -579,7 +616,7 @@ static void it_survives_without_memory(void **state)
         assert_null(find(ledger, &event, event.fd));
     }
     assert_in_range(refused, 1, 100000);
-    for (int pid = 0; pid < 20; pid++)
+    for (int pid = 1; pid <= 20; pid++)
         end(ledger, pid);
     assert_int_equal(counted_ledger_held(ledger), 0);
     assert_int_equal(ledger->tables.count, 0);
@@ -655,6 +692,8 @@ int main(void)
         test_of(close_is_paired_with_open),
         test_of(records_name_process_and_time_of_their_cause),
         test_of(processes_are_apart),
+        test_of(processes_outside_the_namespace_are_apart),
+        test_of(without_pid_or_table_nothing_is_held),
         test_of(missed_close_is_an_error_about_the_older_file),
         test_of(copies_have_the_path_and_a_time_of_their_own),
         test_of(dup2_closes_what_it_replaces),

@@ -213,6 +213,15 @@ static __always_inline __u32 process_number(struct task_struct *task)
     return pid_number(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]));
 }
 
+/* EVENT_TABLE_OUTSIDE of event/event.h. */
+#define OUTSIDE 0x20000000u
+
+/* What names the table of a process, whose number is 0 outside filemon's own namespace. */
+static __always_inline __u32 table_number(struct task_struct *task, __u32 process)
+{
+    return process ? process : OUTSIDE | task->tgid;
+}
+
 static __always_inline __u32 thread_number(struct task_struct *task)
 {
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
@@ -248,7 +257,7 @@ static __always_inline void copy_words(void *to, const void *from, __u64 offset,
  */
 struct table {
     __u32 id;     /* a tgid, or a number that no process has */
-    __u32 number; /* the same as filemon's own namespace numbers it */
+    __u32 number; /* what records say: table_number() of a tgid */
     __s32 users;
 };
 
@@ -306,7 +315,7 @@ static __always_inline void begin_record(struct task_struct *task, struct record
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
     }
     table = find_table(task);
-    record->table = table ? table->number : record->pid;
+    record->table = table ? table->number : table_number(task, record->pid);
     record->kind = kind;
     record->marks = 0;
     record->unused = 0;

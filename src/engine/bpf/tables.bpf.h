@@ -185,7 +185,7 @@ static __always_inline struct table *keep_table_of(struct task_struct *task, __u
 
     if (table)
         return table;
-    if (!count_table(files, task->tgid, process_number(task), 0))
+    if (!count_table(files, task->tgid, table_number(task, process_number(task)), 0))
         return bpf_map_lookup_elem(&tables, &files);
     table = bpf_map_lookup_elem(&tables, &files);
     if (table)

@@ -47,6 +47,8 @@ static bool is_within(const struct reading *reading, pid_t pid)
     if (reading->scope->all)
         return pid != reading->scope->self && stat.ppid != reading->scope->self;
     for (int generation = 0; pid > 0; generation++) {
+        if (pid == reading->scope->self) /* of "-p $$", filemon is a descendant */
+            return false;
         if (is_target(reading->scope, pid))
             return reading->scope->depth < 0 || generation <= reading->scope->depth;
         pid = stat.ppid;

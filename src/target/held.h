@@ -24,7 +24,8 @@ struct held_scope {
     size_t n_pids;
     int depth;  /* generations of descendants, below 0: every one */
     bool all;   /* every process */
-    pid_t self; /* but for this one; of its child only what outlives exec */
+    pid_t self; /* filemon: neither it nor its children count, but the command does, which is one of
+                   pids and reported with the files alone that outlive exec */
 };
 
 /* Reads them.  0, or -errno; processes that end meanwhile are none.  Free with held_free(). */

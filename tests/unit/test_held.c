@@ -113,6 +113,22 @@ static void test_everything_but_itself(void **state)
     held_free(held);
 }
 
+/* "-p $$": filemon and what it started descend from the target. */
+static void test_filemon_is_no_descendant(void **state)
+{
+    struct proctree *tree = *state;
+
+    add_process(tree, 8, 1, "/");
+    add_process(tree, SELF, 8, "/");
+    add_process(tree, 10, SELF, "/");
+    add_process(tree, 11, 8, "/");
+    for (pid_t pid = 8; pid < 12; pid++)
+        add_descriptor(tree, pid, 3, "/f", "0");
+    struct held_files *held = read_all(tree, 8, -1);
+    assert_given(held, "8/1 3 /f 0\n11/8 3 /f 0\n");
+    held_free(held);
+}
+
 static void test_as_its_root_sees_it(void **state)
 {
     struct proctree *tree = *state;
@@ -215,6 +231,7 @@ int main(void)
         TEST(test_files_and_nothing_else),
         TEST(test_descendants),
         TEST(test_everything_but_itself),
+        TEST(test_filemon_is_no_descendant),
         TEST(test_as_its_root_sees_it),
         TEST(test_what_happened_before_the_reading),
         TEST(test_what_happens_after_the_reading),

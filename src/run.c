@@ -7,20 +7,34 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "diag.h"
 #include "event/ledger.h"
 #include "output/summary.h"
-#include "spawn.h"
 #include "target/held.h"
 #include "target/targets.h"
 
-enum state { STARTING, WATCHING, STOPPING, DRAINING, DONE };
+enum state { STARTING, WATCHING, STOPPING, DRAINING, DONE, N_STATES };
 
-enum { STATUS_OK = 0, STATUS_FAILED = 1, STATUS_NOT_FOUND = 127, STATUS_NOT_EXECUTABLE = 126 };
+/* What the loop reacts to. */
+enum happening {
+    ENGINE_WATCHES,
+    ENGINE_IDLES,
+    ENGINE_ENDED,
+    TIME_OVER,      /* --duration */
+    SIGNALLED,      /* to end, where that is not for the command to do */
+    SIGNALLED_MORE, /* a second time */
+    COMMAND_ENDED,
+    READER_GONE,
+    FAILED,
+    ALL_WRITTEN,
+    N_HAPPENINGS
+};
+
+enum { STATUS_OK = 0, STATUS_FAILED = 1 };
 
 struct run {
     const struct options *options;
@@ -33,11 +47,10 @@ struct run {
     struct summary *summary; /* NULL: none is wanted */
     struct targets targets;
     struct held_files *held; /* until the engine has caught up with their reading; or NULL */
-    struct spawned command;  /* pid 0: none, or it has ended */
+    struct command command;
     enum state state;
     int signals;        /* the descriptor */
     int status;         /* of the exit */
-    int command_status; /* -1: it has not ended */
     int interrupted;    /* by this signal; 0: not */
     bool summary_asked; /* and a mark, at which it is printed */
     bool output_over;   /* it takes no more: what waits is not waited for */
@@ -53,30 +66,24 @@ static int64_t now_ms(void)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* ---- Event → ledger → filter → output ---------------------------------------------------------
- */
-
-static void stop(struct run *run)
-{
-    if (run->state >= STOPPING)
-        return;
-    run->state = STOPPING;
-    run->ops->stop(run->engine);
-}
+static void happen(struct run *run, enum happening happening);
 
 static void fail(struct run *run, int error, const char *what)
 {
     diag(DIAG_ERROR, "%s: %s", what, strerror(-error));
     run->status = STATUS_FAILED;
-    stop(run);
+    happen(run, FAILED);
 }
+
+/* ---- Event → ledger → filter → output ---------------------------------------------------------
+ */
 
 /* A closed pipe is how readers say that they have enough. */
 static void output_failed(struct run *run, int error)
 {
     run->output_over = true;
     if (error == -EPIPE)
-        stop(run);
+        happen(run, READER_GONE);
     else if (run->status != STATUS_FAILED)
         fail(run, error, run->options->output ? run->options->output : "standard output");
 }
@@ -166,7 +173,7 @@ static void ask_summary(struct run *run)
         run->summary_asked = true;
 }
 
-/* ---- Beginning --------------------------------------------------------------------------------
+/* ---- What happens in which state --------------------------------------------------------------
  */
 
 static bool ends_with_targets(const struct options *options)
@@ -174,35 +181,17 @@ static bool ends_with_targets(const struct options *options)
     return !options->all && !options->names[0];
 }
 
-static void refuse_command(const char *program, int error)
+static void stop(struct run *run)
 {
-    const char *advice = error == -ENOENT   ? "COMMAND is a program in PATH or the path of one"
-                         : error == -EACCES ? "COMMAND must be a file that may be executed"
-                                            : "COMMAND cannot be run";
-
-    diag(DIAG_ERROR, "%s: %s; %s", program, strerror(-error), advice);
-}
-
-static void release_command(struct run *run)
-{
-    int result;
-
-    if (run->command.pid <= 0)
-        return;
-    result = spawn_release(&run->command);
-    if (result == 0)
-        return;
-    run->command.pid = 0;
-    run->command_status = result == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
-    refuse_command(run->options->command[0], result);
-    stop(run);
+    run->state = STOPPING;
+    run->ops->stop(run->engine);
 }
 
 /* The engine reports every close of the targets already, so none is missed while /proc is read.
  * Failures have been reported. */
 static int watch_targets(struct run *run)
 {
-    int result = targets_watch(&run->targets, run->ops, run->engine, run->command.pid);
+    int result = targets_watch(&run->targets, run->ops, run->engine, run->command.child.pid);
 
     if (result == 0 && run->options->initial)
         result = targets_read_held(&run->targets, &run->held);
@@ -231,46 +220,88 @@ static void begin(struct run *run)
     diag(DIAG_INFO, "watching with %s", run->ops->name);
     if (options->duration_ms >= 0)
         run->end_ms = now_ms() + options->duration_ms;
-    release_command(run);
+    if (command_release(&run->command) < 0)
+        stop(run);
+}
+
+/* The command's status is still to come. */
+static void stop_unless_command(struct run *run)
+{
+    if (!command_exists(&run->command))
+        stop(run);
+}
+
+/* What it has started may go on, and is watched unless a signal was to end it all. */
+static void stop_if_interrupted(struct run *run)
+{
+    if (run->interrupted)
+        stop(run);
+}
+
+static void drain(struct run *run)
+{
+    struct event mark = {.code = EVENT_MARK};
+
+    take_event(run, &mark); /* if it never came */
+    run->ops->close(run->engine);
+    run->engine = NULL;
+    run->state = DRAINING;
+    if (run->summary)
+        print_summary(run);
+}
+
+static void finish(struct run *run)
+{
+    run->state = DONE;
+}
+
+/* NULL: nothing. */
+static void (*const actions[N_STATES][N_HAPPENINGS])(struct run *run) = {
+    [STARTING] =
+        {
+            [ENGINE_WATCHES] = begin,
+            [ENGINE_ENDED] = drain,
+            [SIGNALLED] = stop,
+            [SIGNALLED_MORE] = finish,
+            [READER_GONE] = stop,
+            [FAILED] = stop,
+        },
+    [WATCHING] =
+        {
+            [ENGINE_IDLES] = stop_unless_command,
+            [ENGINE_ENDED] = drain,
+            [TIME_OVER] = stop,
+            [SIGNALLED] = stop,
+            [SIGNALLED_MORE] = finish,
+            [COMMAND_ENDED] = stop_if_interrupted,
+            [READER_GONE] = stop,
+            [FAILED] = stop,
+        },
+    [STOPPING] = {[ENGINE_ENDED] = drain, [SIGNALLED_MORE] = finish},
+    [DRAINING] = {[SIGNALLED_MORE] = finish, [ALL_WRITTEN] = finish},
+};
+
+static void happen(struct run *run, enum happening happening)
+{
+    void (*action)(struct run *) = actions[run->state][happening];
+
+    if (action)
+        action(run);
 }
 
 /* ---- The loop ---------------------------------------------------------------------------------
  */
 
-static void command_ended(struct run *run, int status)
-{
-    run->command.pid = 0;
-    run->command_status = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
-    if (run->interrupted)
-        stop(run);
-}
-
-static void reap(struct run *run)
-{
-    int status;
-
-    if (run->command.pid > 0 && waitpid(run->command.pid, &status, WNOHANG) == run->command.pid)
-        command_ended(run, status);
-}
-
-/* The terminal sends its signals to the command, too; kill(1) sent this one to us alone. */
-static void pass_on(const struct run *run, const struct signalfd_siginfo *info)
-{
-    if (info->ssi_code <= 0)
-        kill(run->command.pid, (int)info->ssi_signo);
-}
-
 static void interrupted(struct run *run, const struct signalfd_siginfo *info)
 {
-    bool command_runs = run->command.pid > 0 && run->command.hold < 0;
+    bool again = run->interrupted;
 
-    if (command_runs)
-        pass_on(run, info);
-    if (run->interrupted)
-        run->state = DONE;
-    else if (!command_runs)
-        stop(run);
     run->interrupted = (int)info->ssi_signo;
+    command_signal(&run->command, info);
+    if (again)
+        happen(run, SIGNALLED_MORE);
+    else if (!command_runs(&run->command))
+        happen(run, SIGNALLED);
 }
 
 static void hung_up(struct run *run, const struct signalfd_siginfo *info)
@@ -292,8 +323,10 @@ static void take_signals(struct run *run)
     struct signalfd_siginfo info;
 
     while (read(run->signals, &info, sizeof(info)) == sizeof(info)) {
-        if (info.ssi_signo == SIGCHLD)
-            reap(run);
+        if (info.ssi_signo == SIGCHLD && command_reap(&run->command))
+            happen(run, COMMAND_ENDED);
+        else if (info.ssi_signo == SIGCHLD)
+            continue;
         else if (info.ssi_signo == SIGHUP)
             hung_up(run, &info);
         else if (info.ssi_signo == SIGUSR1)
@@ -303,30 +336,18 @@ static void take_signals(struct run *run)
     }
 }
 
-static void engine_over(struct run *run, int result)
-{
-    struct event mark = {.code = EVENT_MARK};
-
-    take_event(run, &mark); /* if it never came */
-    if (result < 0)
-        run->status = STATUS_FAILED;
-    run->ops->close(run->engine);
-    run->engine = NULL;
-    run->state = DRAINING;
-    if (run->summary)
-        print_summary(run);
-}
-
 static void step_engine(struct run *run)
 {
     int result = run->ops->dispatch(run->engine);
 
+    if (result < 0)
+        run->status = STATUS_FAILED;
     if (result < 0 || result == ENGINE_DONE)
-        engine_over(run, result);
-    else if (result == ENGINE_WATCHING && run->state == STARTING)
-        begin(run);
-    else if (result == ENGINE_IDLE && run->command.pid <= 0) /* its status is still to come */
-        stop(run);
+        happen(run, ENGINE_ENDED);
+    else if (result == ENGINE_WATCHING)
+        happen(run, ENGINE_WATCHES);
+    else if (result == ENGINE_IDLE)
+        happen(run, ENGINE_IDLES);
 }
 
 static int64_t sooner(int64_t a, int64_t b)
@@ -365,8 +386,8 @@ static void step(struct run *run)
         take_signals(run);
     if (fds[1].revents & (POLLERR | POLLNVAL))
         output_failed(run, -EPIPE);
-    if (run->end_ms >= 0 && run->state == WATCHING && now_ms() >= run->end_ms)
-        stop(run);
+    if (run->end_ms >= 0 && now_ms() >= run->end_ms)
+        happen(run, TIME_OVER);
     if (run->engine && !engine_waits && run->state != DONE)
         step_engine(run);
     if (!run->output_over && output_pending(run->output)) {
@@ -377,17 +398,12 @@ static void step(struct run *run)
     }
 }
 
-static bool nothing_to_write(const struct run *run)
-{
-    return output_pending(run->output) == 0 || run->output_over;
-}
-
 static void loop(struct run *run)
 {
     while (run->state != DONE) {
         step(run);
-        if (run->state == DRAINING && nothing_to_write(run))
-            run->state = DONE;
+        if (run->output_over || output_pending(run->output) == 0)
+            happen(run, ALL_WRITTEN);
     }
 }
 
@@ -462,17 +478,6 @@ static int open_signals(bool reopens)
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
 }
 
-static int start_command(struct run *run)
-{
-    struct spawn spawn = {
-        .argv = run->options->command, .in = -1, .out = -1, .err = -1, .hold = true};
-    int result = run->options->command ? spawn_start(&spawn, &run->command) : 0;
-
-    if (result < 0)
-        refuse_command(run->options->command[0], result);
-    return result;
-}
-
 static void refuse_output(const struct options *options, int error)
 {
     if (options->output)
@@ -507,7 +512,7 @@ static int open_parts(struct run *run)
         refuse_output(options, result);
         return result;
     }
-    result = start_command(run);
+    result = command_start(&run->command, options->command);
     if (result < 0)
         return result;
     run->config = run_config(options, run->filter);
@@ -518,8 +523,7 @@ static void close_parts(struct run *run)
 {
     int result;
 
-    if (run->command.hold > 0)
-        spawn_cancel(&run->command);
+    command_cancel(&run->command);
     if (run->engine)
         run->ops->close(run->engine);
     if (run->output) {
@@ -545,8 +549,8 @@ static int exit_status(const struct run *run)
 {
     if (run->status != STATUS_OK)
         return run->status;
-    if (run->command_status >= 0)
-        return run->command_status;
+    if (run->command.status >= 0)
+        return run->command.status;
     return run->options->command && run->interrupted ? 128 + run->interrupted : STATUS_OK;
 }
 
@@ -556,8 +560,7 @@ int run_watch(const struct options *options, const struct engine_ops *ops)
                       .ops = ops,
                       .signals = -1,
                       .targets = {.procfs = {.fd = -1}},
-                      .command = {.hold = -1, .failure = -1},
-                      .command_status = -1,
+                      .command = COMMAND_NONE,
                       .end_ms = -1};
 
     if (open_parts(&run) < 0)

@@ -2,13 +2,13 @@
 /*
  * One run: an engine, its records, and where they go, in the one poll loop.
  *
- *   state      event                          then
- *   STARTING   engine watches                 targets are watched, the command let go; WATCHING
- *   WATCHING   engine idle, duration over,    the engine is asked to end; STOPPING
- *              signal, reader gone, error
- *   any        second signal                  the engine is ended at once; DONE
- *   STOPPING   engine done                    its last records are written; DRAINING
- *   DRAINING   nothing waits to be written    DONE
+ *   STARTING   the engine starts, the command waits to be let go
+ *   WATCHING   until the engine is idle, the duration over, a signal asks, the reader has gone
+ *   STOPPING   the engine was asked to end, and delivers its last records
+ *   DRAINING   the engine has ended; what waits is written
+ *   DONE
+ *
+ * What happens in which state is a table in run.c.
  *
  * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon
  * alone), and the watch ends with the command, whose status is waited for.  A command that is not

@@ -6,13 +6,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "diag.h"
 #include "event/ledger.h"
+#include "event/paths.h"
 #include "output/summary.h"
 #include "target/held.h"
 #include "target/targets.h"
@@ -94,15 +94,26 @@ static bool is_shown(const struct options *options, const struct event *record)
     return options->summary != SUMMARY_ALONE && (options->failed || record->code != EVENT_FAIL);
 }
 
+/* 1, 0, or -ENAMETOOLONG: it is too long to be compared. */
+static int is_wanted(const struct run *run, const struct event *record)
+{
+    if (record->code != EVENT_FAIL)
+        return pathfilter_match(run->filter, record->path, record->path_len);
+    return pathfilter_match_name(run->filter, record->path, record->path_len);
+}
+
 static void take_record(void *ctx, const struct event *record)
 {
     struct run *run = ctx;
-    int result;
+    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
+    int result = record->code == EVENT_LOST ? 1 : is_wanted(run, record);
 
+    if (result == 0)
+        return;
+    if (result < 0)
+        record = &lost;
     if (record->code == EVENT_LOST)
         run->lost += record->lost;
-    else if (!pathfilter_match(run->filter, record->path, record->path_len))
-        return;
     if (run->summary)
         summary_take(run->summary, record);
     if (run->output_over || !is_shown(run->options, record))
@@ -426,29 +437,6 @@ struct engine_config run_config(const struct options *options, const struct path
     };
 }
 
-static int add_prefixes(struct pathfilter *filter, char **paths, enum pathfilter_verdict verdict)
-{
-    for (; *paths; paths++) {
-        struct stat st;
-        char *resolved;
-        int result = pathfilter_resolve(*paths, &resolved);
-
-        if (result == 0) {
-            result = pathfilter_add(filter, resolved, verdict);
-            if (stat(resolved, &st) < 0)
-                diag(DIAG_INFO, "%s: %s; it matches from when it is there", *paths,
-                     strerror(errno));
-            free(resolved);
-        }
-        if (result < 0) {
-            diag(DIAG_ERROR, "%s: %s; a PATH must lead to a file or directory", *paths,
-                 strerror(-result));
-            return result;
-        }
-    }
-    return 0;
-}
-
 /* As nohup(1) and shells leave it for those who shall not be ended by it. */
 static bool is_ignored(int number)
 {
@@ -503,8 +491,7 @@ static int open_parts(struct run *run)
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
         return -EIO;
     }
-    if (add_prefixes(run->filter, options->paths, PATHFILTER_INCLUDE) < 0 ||
-        add_prefixes(run->filter, options->excludes, PATHFILTER_EXCLUDE) < 0 ||
+    if (paths_add(run->filter, options->paths, options->excludes) < 0 ||
         targets_open(&run->targets, options, "/proc") < 0)
         return -EINVAL;
     result = output_open(&run->output, options->output, options->format);

@@ -2,17 +2,22 @@
 #include "event/pathfilter.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct prefix {
     char *path;
     size_t len; /* of what is compared: 0 for "/", so that every prefix ends before a slash */
     uint64_t hash;
     enum pathfilter_verdict verdict;
+    enum pathfilter_form form;
+};
+
+/* A symbolic link in the root directory, and what it leads to. */
+struct alias {
+    char *link, *target;
+    size_t link_len, target_len; /* of target: 0 for "/" */
 };
 
 /* slots: 1 + place of a prefix, 0 where free; twice as many as there is room for prefixes. */
@@ -21,6 +26,8 @@ struct pathfilter {
     uint32_t *slots;
     size_t count, room; /* room is a power of 2 */
     size_t includes;
+    struct alias *aliases;
+    size_t n_aliases;
 };
 
 #define ROOM_MIN 8
@@ -82,13 +89,13 @@ static int grow(struct pathfilter *filter)
 }
 
 /* A path can be there twice, once with each verdict. */
-static const struct prefix *lookup(const struct pathfilter *filter, const char *path, size_t len,
-                                   uint64_t hash, enum pathfilter_verdict verdict)
+static struct prefix *lookup(const struct pathfilter *filter, const char *path, size_t len,
+                             uint64_t hash, enum pathfilter_verdict verdict)
 {
     size_t slot = slot_of(filter, hash);
 
     for (; filter->slots[slot] != 0; slot = next_slot(filter, slot)) {
-        const struct prefix *prefix = &filter->prefixes[filter->slots[slot] - 1];
+        struct prefix *prefix = &filter->prefixes[filter->slots[slot] - 1];
 
         if (prefix->hash == hash && prefix->verdict == verdict && prefix->len == len &&
             memcmp(prefix->path, path, len) == 0)
@@ -114,21 +121,31 @@ void pathfilter_free(struct pathfilter *filter)
         return;
     for (size_t i = 0; i < filter->count; i++)
         free(filter->prefixes[i].path);
+    for (size_t i = 0; i < filter->n_aliases; i++) {
+        free(filter->aliases[i].link);
+        free(filter->aliases[i].target);
+    }
+    free(filter->aliases);
     free(filter->prefixes);
     free(filter->slots);
     free(filter);
 }
 
-int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict)
+int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict,
+                   enum pathfilter_form form)
 {
-    struct prefix prefix = {.verdict = verdict};
+    struct prefix prefix = {.verdict = verdict, .form = form}, *known;
 
     if (path[0] != '/')
         return -EINVAL;
     prefix.len = path[1] != '\0' ? strlen(path) : 0;
     prefix.hash = hash_of(path, prefix.len);
-    if (lookup(filter, path, prefix.len, prefix.hash, verdict) != NULL)
+    known = lookup(filter, path, prefix.len, prefix.hash, verdict);
+    if (known != NULL) {
+        if (form == PATHFILTER_RESOLVED)
+            known->form = form;
         return 0;
+    }
     if (filter->count == filter->room && grow(filter) != 0)
         return -ENOMEM;
     prefix.path = strdup(path);
@@ -140,24 +157,131 @@ int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_
     return 0;
 }
 
-bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t len)
+int pathfilter_add_alias(struct pathfilter *filter, const char *link, const char *target)
 {
-    bool wanted = filter->includes == 0;
+    struct alias *more, alias = {.link = strdup(link), .target = strdup(target)};
+
+    more = reallocarray(filter->aliases, filter->n_aliases + 1, sizeof(*more));
+    if (more != NULL)
+        filter->aliases = more;
+    if (more == NULL || alias.link == NULL || alias.target == NULL) {
+        free(alias.link);
+        free(alias.target);
+        return -ENOMEM;
+    }
+    alias.link_len = strlen(link);
+    alias.target_len = target[1] != '\0' ? strlen(target) : 0;
+    more[filter->n_aliases++] = alias;
+    return 0;
+}
+
+/* ---- Matching ---------------------------------------------------------------------------------
+ */
+
+/* The prefix that decides so far: the one that leaves the least of the path. */
+struct decision {
+    const struct pathfilter *filter;
+    bool given; /* a name that was given: typed prefixes count, too */
+    bool any, wanted;
+    size_t left;
+};
+
+static bool is_below(const struct decision *decision, const char *path, size_t len, uint64_t hash,
+                     enum pathfilter_verdict verdict)
+{
+    const struct prefix *prefix = lookup(decision->filter, path, len, hash, verdict);
+
+    return prefix != NULL && (decision->given || prefix->form == PATHFILTER_RESOLVED);
+}
+
+/* Of the same path as both, the exclusion decides. */
+static void decide(struct decision *decision, const char *path, size_t len, uint64_t hash,
+                   size_t left)
+{
+    bool excluded = is_below(decision, path, len, hash, PATHFILTER_EXCLUDE);
+
+    if (!excluded && !is_below(decision, path, len, hash, PATHFILTER_INCLUDE))
+        return;
+    if (!decision->any || left < decision->left)
+        decision->wanted = true;
+    if (!decision->any || left <= decision->left) {
+        decision->wanted &= !excluded;
+        decision->left = left;
+        decision->any = true;
+    }
+}
+
+/* What the kernel puts after the name of a file that has lost it. */
+#define DELETED " (deleted)"
+#define DELETED_LEN (sizeof(DELETED) - 1)
+
+static bool ends_deleted(const char *path, size_t len)
+{
+    return len > DELETED_LEN && path[len - 1] == ')' &&
+           memcmp(path + len - DELETED_LEN, DELETED, DELETED_LEN) == 0;
+}
+
+static void search(struct decision *decision, const char *path, size_t len)
+{
     uint64_t hash = HASH_START;
 
-    if (len == 0 || path[0] != '/')
-        return wanted;
     for (size_t i = 0; i <= len; i++) {
         if (i == len || path[i] == '/') {
-            if (lookup(filter, path, i, hash, PATHFILTER_EXCLUDE) != NULL)
-                wanted = false;
-            else if (lookup(filter, path, i, hash, PATHFILTER_INCLUDE) != NULL)
-                wanted = true;
+            if (ends_deleted(path, i))
+                decide(decision, path, i - DELETED_LEN, hash_of(path, i - DELETED_LEN),
+                       len - i + DELETED_LEN);
+            decide(decision, path, i, hash, len - i);
         }
         if (i < len)
             hash = hash_step(hash, path[i]);
     }
-    return wanted;
+}
+
+bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t len)
+{
+    struct decision decision = {.filter = filter, .wanted = filter->includes == 0};
+
+    if (len != 0 && path[0] == '/')
+        search(&decision, path, len);
+    return decision.wanted;
+}
+
+/* The name by what the first component of it leads to. */
+static int search_alias(struct decision *decision, const char *name, size_t len)
+{
+    size_t first = len > 1 ? 1 + strcspn(name + 1, "/") : len;
+    char path[PATHFILTER_NAME_MAX];
+
+    for (size_t i = 0; i < decision->filter->n_aliases; i++) {
+        const struct alias *alias = &decision->filter->aliases[i];
+
+        if (alias->link_len != first || memcmp(alias->link, name, first) != 0)
+            continue;
+        if (alias->target_len + len - first > sizeof(path))
+            return -ENAMETOOLONG;
+        memcpy(path, alias->target, alias->target_len);
+        memcpy(path + alias->target_len, name + first, len - first);
+        search(decision, path, alias->target_len + len - first);
+    }
+    return 0;
+}
+
+int pathfilter_match_name(const struct pathfilter *filter, const char *name, size_t len)
+{
+    struct decision decision = {.filter = filter, .given = true, .wanted = filter->includes == 0};
+    char path[PATHFILTER_NAME_MAX + 1];
+    int result;
+
+    if (len == 0 || name[0] != '/')
+        return decision.wanted;
+    if (len >= sizeof(path))
+        return -ENAMETOOLONG;
+    memcpy(path, name, len);
+    path[len] = '\0';
+    len = pathfilter_clean(path);
+    search(&decision, path, len);
+    result = search_alias(&decision, path, len);
+    return result < 0 ? result : decision.wanted;
 }
 
 bool pathfilter_all(const struct pathfilter *filter)
@@ -170,7 +294,9 @@ int pathfilter_each(const struct pathfilter *filter,
                     void *ctx)
 {
     for (size_t i = 0; i < filter->count; i++) {
-        int result = each(ctx, filter->prefixes[i].path, filter->prefixes[i].verdict);
+        const struct prefix *prefix = &filter->prefixes[i];
+        int result = prefix->form == PATHFILTER_RESOLVED ? each(ctx, prefix->path, prefix->verdict)
+                                                         : 0;
 
         if (result != 0)
             return result;
@@ -178,78 +304,28 @@ int pathfilter_each(const struct pathfilter *filter,
     return 0;
 }
 
-/* It is only not there yet; every other error means that the path cannot be resolved. */
-static bool is_missing(int error)
-{
-    return error == ENOENT || error == ENOTDIR;
-}
-
-/* resolved, a path without links and without a slash at its end ("" for the root), goes one down.
+/* ---- Names as they are typed ------------------------------------------------------------------
  */
-static int descend(char resolved[static PATH_MAX], const char *name, size_t name_len)
-{
-    char candidate[PATH_MAX];
-    size_t len = strlen(resolved);
 
-    if (len + 1 + name_len >= PATH_MAX)
-        return -ENAMETOOLONG;
-    memcpy(candidate, resolved, len);
-    candidate[len] = '/';
-    memcpy(candidate + len + 1, name, name_len);
-    candidate[len + 1 + name_len] = '\0';
-    if (realpath(candidate, resolved) == NULL) {
-        if (!is_missing(errno))
-            return -errno;
-        strcpy(resolved, candidate);
+size_t pathfilter_clean(char *path)
+{
+    char *to = path;
+
+    for (const char *at = path; *at != '\0';) {
+        size_t len = strcspn(at += strspn(at, "/"), "/");
+
+        if (len == 2 && memcmp(at, "..", 2) == 0) {
+            while (to > path && *--to != '/')
+                ;
+        } else if (len > 0 && !(len == 1 && at[0] == '.')) {
+            *to++ = '/';
+            memmove(to, at, len);
+            to += len;
+        }
+        at += len;
     }
-    if (resolved[1] == '\0')
-        resolved[0] = '\0';
-    return 0;
-}
-
-static int step(char resolved[static PATH_MAX], const char *name, size_t len)
-{
-    if (len == 0 || (len == 1 && name[0] == '.'))
-        return 0;
-    if (len == 2 && memcmp(name, "..", 2) == 0) {
-        char *slash = strrchr(resolved, '/');
-
-        if (slash != NULL)
-            *slash = '\0';
-        return 0;
-    }
-    return descend(resolved, name, len);
-}
-
-/* Component by component, since realpath(3) does not go on where something is missing. */
-static int walk(char resolved[static PATH_MAX], const char *path)
-{
-    int error = 0;
-
-    while (error == 0 && *path != '\0') {
-        size_t len = strcspn(path, "/");
-
-        error = step(resolved, path, len);
-        path += len;
-        path += *path == '/';
-    }
-    return error;
-}
-
-int pathfilter_resolve(const char *path, char **resolved)
-{
-    char buf[PATH_MAX] = "";
-    int error;
-
-    if (path[0] == '\0')
-        return -EINVAL;
-    if (path[0] != '/' && getcwd(buf, sizeof(buf)) == NULL)
-        return -errno;
-    if (buf[1] == '\0')
-        buf[0] = '\0'; /* the working directory is the root */
-    error = walk(buf, path);
-    if (error != 0)
-        return error;
-    *resolved = strdup(buf[0] != '\0' ? buf : "/");
-    return *resolved != NULL ? 0 : -ENOMEM;
+    if (to == path)
+        *to++ = '/';
+    *to = '\0';
+    return (size_t)(to - path);
 }

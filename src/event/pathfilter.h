@@ -3,17 +3,28 @@
  * Which paths are wanted: those below a PATH and not below an exclusion, the longest of the
  * prefixes that match deciding; of the same path as both, the exclusion decides.  Without any PATH
  * every path is wanted that no exclusion matches.  A prefix matches at a component's boundary:
- * /etc matches /etc and /etc/hosts, never /etcetera.  "/" matches every path.
+ * /etc matches /etc and /etc/hosts, never /etcetera.  "/" matches every path.  The name that a file
+ * had, "/etc/hosts (deleted)", is also matched without what the kernel has put after it.
+ *
+ * Names that were given and lead nowhere are matched by their letters.  They may be below a PATH as
+ * it was typed, which other paths cannot be: "/lib" where that is a symbolic link.
+ *
  * Paths are bytes.  The cost of a match depends on the path's length, not on how many prefixes
  * there are: one hash for each component boundary, looked up in one table.
  */
 #ifndef FILEMON_PATHFILTER_H
 #define FILEMON_PATHFILTER_H
 
+#include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 enum pathfilter_verdict { PATHFILTER_INCLUDE, PATHFILTER_EXCLUDE };
+
+enum pathfilter_form {
+    PATHFILTER_RESOLVED, /* matches every path */
+    PATHFILTER_TYPED,    /* matches only names that were given */
+};
 
 struct pathfilter;
 
@@ -22,32 +33,45 @@ struct pathfilter *pathfilter_new(void);
 void pathfilter_free(struct pathfilter *filter);
 
 /*
- * Adds an absolute, normalized path, as pathfilter_resolve() gives it; it is copied.  One that is
- * there already with this verdict is not added twice.
+ * Adds an absolute path without ".", "..", double slashes or a slash at its end; it is copied.  One
+ * that is there already with this verdict is not added twice: it matches what either form does.
  * 0, -ENOMEM, -EINVAL when it does not begin with '/'.
  */
-int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict);
+int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict,
+                   enum pathfilter_form form);
 
-/* Is this path wanted?  One that is not absolute ("pipe:[5]") is below no prefix. */
+/*
+ * A symbolic link in the root directory ("/lib") and the resolved path that it leads to: names that
+ * were given below it are matched by that path, too.  Few: each name is compared with each link.
+ * 0, -ENOMEM.
+ */
+int pathfilter_add_alias(struct pathfilter *filter, const char *link, const char *target);
+
+/* Is this path, which the kernel resolved, wanted?  One that is not absolute ("pipe:[5]") is below
+ * no prefix. */
 bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t len);
+
+/* The most bytes of a name: a directory's path and what is relative to it. */
+#define PATHFILTER_NAME_MAX (3 * PATH_MAX)
+
+/*
+ * Is this name, which was given and made absolute, wanted?  It is cleaned, and matched against
+ * prefixes of both forms.  The longest is the one that leaves the least of the name, also where the
+ * name goes through a link of pathfilter_add_alias().  1, 0, or -ENAMETOOLONG.
+ */
+int pathfilter_match_name(const struct pathfilter *filter, const char *name, size_t len);
 
 /* True where pathfilter_match() would say yes to every path. */
 bool pathfilter_all(const struct pathfilter *filter);
 
-/* Calls each(ctx, path, verdict) for every prefix, in the order they were added, until it returns
- * other than 0; returns that, or 0. */
+/* Calls each(ctx, path, verdict) for every resolved prefix, in the order they were added, until it
+ * returns other than 0; returns that, or 0. */
 int pathfilter_each(const struct pathfilter *filter,
                     int (*each)(void *ctx, const char *path, enum pathfilter_verdict verdict),
                     void *ctx);
 
-/*
- * An operand as the kernel will name it: made absolute by the working directory, symbolic links of
- * the part that exists resolved (realpath(3)), ".", ".." and double slashes of the rest taken out
- * by their letters.  It need not exist.  A link whose target does not exist stands for itself: it
- * is not known yet what will be there.  *resolved is the caller's to free. 0, -ENOMEM, -EINVAL for
- * an empty path, -ENAMETOOLONG past PATH_MAX, -ENOENT where the working directory was removed, or
- * what realpath failed with (ELOOP, EACCES).
- */
-int pathfilter_resolve(const char *path, char **resolved);
+/* Takes ".", ".." and needless slashes out of an absolute path, by its letters and in place;
+ * returns its length. */
+size_t pathfilter_clean(char *path);
 
 #endif

@@ -61,7 +61,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         if ((line[0] == '+' || line[0] == '-') && line[1] == '/') {
             bool include = line[0] == '+';
 
-            pathfilter_add(filter, line + 1, include ? PATHFILTER_INCLUDE : PATHFILTER_EXCLUDE);
+            pathfilter_add(filter, line + 1, include ? PATHFILTER_INCLUDE : PATHFILTER_EXCLUDE,
+                           PATHFILTER_RESOLVED);
             expect(&expected, line + 1, include);
         }
     }

@@ -7,12 +7,10 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "event/pathfilter.h"
 #include "random.h"
@@ -31,7 +29,7 @@ static int tear_down(void **state)
 
 static void add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict)
 {
-    assert_int_equal(pathfilter_add(filter, path, verdict), 0);
+    assert_int_equal(pathfilter_add(filter, path, verdict, PATHFILTER_RESOLVED), 0);
 }
 
 static bool wants(const struct pathfilter *filter, const char *path)
@@ -122,8 +120,9 @@ static void exclusion_wins_over_the_same_path(void **state)
 
 static void relative_prefixes_are_refused(void **state)
 {
-    assert_int_equal(pathfilter_add(*state, "etc", PATHFILTER_INCLUDE), -EINVAL);
-    assert_int_equal(pathfilter_add(*state, "", PATHFILTER_EXCLUDE), -EINVAL);
+    assert_int_equal(pathfilter_add(*state, "etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED),
+                     -EINVAL);
+    assert_int_equal(pathfilter_add(*state, "", PATHFILTER_EXCLUDE, PATHFILTER_RESOLVED), -EINVAL);
     assert_true(pathfilter_all(*state));
 }
 
@@ -152,55 +151,228 @@ static void each_goes_through_them_in_order(void **state)
     assert_string_equal(seen, " +/b -/ -/b +/a +/stop");
 }
 
+static void add_typed(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict)
+{
+    assert_int_equal(pathfilter_add(filter, path, verdict, PATHFILTER_TYPED), 0);
+}
+
+static bool wants_name(const struct pathfilter *filter, const char *name)
+{
+    size_t len = strlen(name);
+    char *copy = malloc(len + 1);
+    int wanted;
+
+    memcpy(copy, name, len);
+    wanted = pathfilter_match_name(filter, copy, len);
+    free(copy);
+    assert_in_range(wanted, 0, 1);
+    return wanted;
+}
+
+static void typed_prefixes_match_names_alone(void **state)
+{
+    add(*state, "/usr/lib", PATHFILTER_INCLUDE);
+    add_typed(*state, "/lib", PATHFILTER_INCLUDE);
+    assert_true(wants_name(*state, "/lib/none"));
+    assert_true(wants_name(*state, "/usr/lib/none"));
+    assert_false(wants_name(*state, "/library"));
+    assert_true(wants(*state, "/usr/lib/some"));
+    assert_false(wants(*state, "/lib/some"));
+    add(*state, "/lib", PATHFILTER_INCLUDE);
+    assert_true(wants(*state, "/lib/some"));
+    add_typed(*state, "/usr/lib", PATHFILTER_INCLUDE);
+    assert_true(wants(*state, "/usr/lib/some"));
+}
+
+static void typed_exclusions_match_names_alone(void **state)
+{
+    add(*state, "/usr/lib", PATHFILTER_EXCLUDE);
+    add_typed(*state, "/lib", PATHFILTER_EXCLUDE);
+    assert_false(wants_name(*state, "/lib/none"));
+    assert_true(wants(*state, "/lib/some"));
+    assert_false(wants(*state, "/usr/lib/some"));
+    assert_true(wants_name(*state, "/etc/none"));
+}
+
+static void names_are_cleaned(void **state)
+{
+    add(*state, "/tmp/d", PATHFILTER_INCLUDE);
+    assert_true(wants_name(*state, "/tmp/d/./z/no"));
+    assert_true(wants_name(*state, "/tmp/d/z//no"));
+    assert_true(wants_name(*state, "//tmp/x/../d/"));
+    assert_true(wants_name(*state, "/../tmp/d/."));
+    assert_false(wants_name(*state, "/tmp/d/../etc/none"));
+    assert_false(wants_name(*state, "/tmp/d/.."));
+    assert_false(wants_name(*state, "tmp/d/z"));
+    assert_false(wants_name(*state, ""));
+}
+
+static void names_that_are_too_long_are_not_compared(void **state)
+{
+    char name[PATHFILTER_NAME_MAX + 2];
+
+    memset(name, 'x', sizeof(name));
+    name[0] = '/';
+    assert_int_equal(pathfilter_match_name(*state, name, PATHFILTER_NAME_MAX), 1);
+    assert_int_equal(pathfilter_match_name(*state, name, PATHFILTER_NAME_MAX + 1), -ENAMETOOLONG);
+    name[2] = '/';
+    assert_int_equal(pathfilter_add_alias(*state, "/x", "/usr/lib"), 0);
+    assert_int_equal(pathfilter_match_name(*state, name, PATHFILTER_NAME_MAX), -ENAMETOOLONG);
+}
+
+static void links_in_the_root_lead_on(void **state)
+{
+    assert_int_equal(pathfilter_add_alias(*state, "/lib", "/usr/lib"), 0);
+    assert_int_equal(pathfilter_add_alias(*state, "/here", "/"), 0);
+    add(*state, "/usr", PATHFILTER_EXCLUDE);
+    assert_false(wants_name(*state, "/lib/none"));
+    assert_false(wants_name(*state, "/lib"));
+    assert_false(wants_name(*state, "/here/usr/none"));
+    assert_true(wants_name(*state, "/here"));
+    assert_true(wants_name(*state, "/library/none"));
+    assert_true(wants_name(*state, "/etc/lib/none"));
+    add_typed(*state, "/lib/firmware", PATHFILTER_INCLUDE); /* deeper, if fewer bytes than what */
+    assert_true(wants_name(*state, "/lib/firmware/none"));  /* /usr leaves of the other name */
+    assert_false(wants_name(*state, "/lib/none"));
+}
+
+static void deleted_files_match_by_the_name_they_had(void **state)
+{
+    add(*state, "/tmp/f", PATHFILTER_INCLUDE);
+    add(*state, "/tmp/d", PATHFILTER_INCLUDE);
+    add(*state, "/tmp/d/x", PATHFILTER_EXCLUDE);
+    assert_true(wants(*state, "/tmp/f (deleted)"));
+    assert_true(wants(*state, "/tmp/d (deleted)"));
+    assert_true(wants(*state, "/tmp/d/f (deleted)"));
+    assert_true(wants_name(*state, "/tmp/d (deleted)/none"));
+    assert_false(wants(*state, "/tmp/d/x (deleted)"));
+    assert_false(wants(*state, "/tmp/f(deleted)"));
+    assert_false(wants(*state, "/tmp/g (deleted)"));
+    assert_false(wants(*state, " (deleted)"));
+    assert_false(wants(*state, "/ (deleted)"));
+    add(*state, "/tmp/d/x (deleted)", PATHFILTER_INCLUDE); /* a file that is called so */
+    assert_true(wants(*state, "/tmp/d/x (deleted)"));
+}
+
+static void assert_cleaned(const char *path, const char *expected)
+{
+    char *copy = strdup(path);
+
+    assert_int_equal(pathfilter_clean(copy), strlen(expected));
+    assert_string_equal(copy, expected);
+    free(copy);
+}
+
+static void cleaning_goes_by_the_letters(void **state)
+{
+    (void)state;
+    assert_cleaned("/", "/");
+    assert_cleaned("//.//", "/");
+    assert_cleaned("/..", "/");
+    assert_cleaned("/a/../../b/", "/b");
+    assert_cleaned("/a//b/./c", "/a/b/c");
+    assert_cleaned("/a/b/../..", "/");
+    assert_cleaned("/.../..x/.y", "/.../..x/.y");
+}
+
 /* The header's rules, letter by letter, over a list. */
 struct reference {
-    char path[32];
+    char path[64];
     enum pathfilter_verdict verdict;
+    enum pathfilter_form form;
 };
 
-static bool is_below(const char *path, const char *prefix)
+static bool is_boundary(const char *rest)
 {
-    size_t len = strlen(prefix);
-
-    if (strcmp(prefix, "/") == 0)
-        return path[0] == '/';
-    return strncmp(path, prefix, len) == 0 && (path[len] == '\0' || path[len] == '/');
+    return *rest == '\0' || *rest == '/';
 }
 
-static bool reference_wants(const struct reference *list, size_t count, const char *path)
+/* How much of the path the prefix leaves; -1: the path is not below it. */
+static int left_by(const char *path, const char *prefix)
 {
-    size_t best = 0;
-    bool include = true, exclude = false, any = false;
+    size_t len = strcmp(prefix, "/") == 0 ? 0 : strlen(prefix);
+    const char *rest = path + len;
+
+    if (path[0] != '/' || strncmp(path, prefix, len) != 0)
+        return -1;
+    if (strncmp(rest, " (deleted)", 10) == 0 && is_boundary(rest + 10) && len > 0)
+        return (int)strlen(rest);
+    return is_boundary(rest) ? (int)strlen(rest) : -1;
+}
+
+struct reference_verdict {
+    int left; /* INT_MAX: no prefix so far */
+    bool include, exclude;
+};
+
+static void reference_search(const struct reference *list, size_t count, bool given,
+                             const char *path, struct reference_verdict *verdict)
+{
+    for (size_t i = 0; i < count; i++) {
+        int left = left_by(path, list[i].path);
+
+        if (left < 0 || left > verdict->left || (!given && list[i].form == PATHFILTER_TYPED))
+            continue;
+        if (left < verdict->left)
+            *verdict = (struct reference_verdict){.left = left};
+        if (list[i].verdict == PATHFILTER_INCLUDE)
+            verdict->include = true;
+        else
+            verdict->exclude = true;
+    }
+}
+
+/* Component by component, with a list of those that stay. */
+static void reference_clean(const char *name, char *cleaned)
+{
+    char copy[256], *rest = strcpy(copy, name), *stay[64], *component;
+    size_t n = 0;
+
+    while ((component = strsep(&rest, "/")) != NULL) {
+        if (strcmp(component, "..") == 0)
+            n -= n > 0;
+        else if (strcmp(component, "") != 0 && strcmp(component, ".") != 0)
+            stay[n++] = component;
+    }
+    strcpy(cleaned, n == 0 ? "/" : "");
+    for (size_t i = 0; i < n; i++)
+        strcat(strcat(cleaned, "/"), stay[i]);
+}
+
+/* The alias: /a leads to /b/ab. */
+static bool reference_wants(const struct reference *list, size_t count, bool given,
+                            const char *path)
+{
+    struct reference_verdict verdict = {.left = INT_MAX};
+    char cleaned[256], other[512];
+    bool any = false;
 
     for (size_t i = 0; i < count; i++)
-        if (list[i].verdict == PATHFILTER_INCLUDE)
-            include = false;
-    for (size_t i = 0; i < count; i++) {
-        size_t len = strlen(list[i].path);
-
-        if (!is_below(path, list[i].path) || len < best)
-            continue;
-        if (!any || len > best)
-            include = exclude = false;
-        any = true;
-        best = len;
-        if (list[i].verdict == PATHFILTER_INCLUDE)
-            include = true;
-        else
-            exclude = true;
+        any |= list[i].verdict == PATHFILTER_INCLUDE;
+    if (!given) {
+        reference_search(list, count, false, path, &verdict);
+    } else {
+        reference_clean(path, cleaned);
+        reference_search(list, count, true, cleaned, &verdict);
+        if (strncmp(cleaned, "/a", 2) == 0 && is_boundary(cleaned + 2)) {
+            sprintf(other, "/b/ab%s", cleaned + 2);
+            reference_search(list, count, true, other, &verdict);
+        }
     }
-    return include && !exclude;
+    return verdict.left == INT_MAX ? !any : verdict.include && !verdict.exclude;
 }
 
-static void random_path(char path[32])
+/* clean: without components that cleaning takes out. */
+static void random_path(char path[64], bool clean)
 {
-    static const char *const names[] = {"a", "b", "aa", "ab", "\xff", "a\n", ".", "..x"};
-    unsigned int components = random_below(5);
+    static const char *const names[] = {"a",   "b",           "aa", "ab", "\xff", "a\n",
+                                        "..x", "a (deleted)", "",   ".",  "..",   ".."};
+    unsigned int components = random_below(clean ? 4 : 6);
 
     strcpy(path, components == 0 ? "/" : "");
     for (unsigned int i = 0; i < components; i++) {
         strcat(path, "/");
-        strcat(path, names[random_below(8)]);
+        strcat(path, names[random_below(clean ? 8 : 12)]);
     }
 }
 
@@ -212,17 +384,23 @@ static void any_filter_is_as_the_rules_say(void **state)
         struct pathfilter *filter = pathfilter_new();
         struct reference list[40];
         size_t count = random_below(40);
-        char path[32];
+        char path[64];
 
+        assert_int_equal(pathfilter_add_alias(filter, "/a", "/b/ab"), 0);
         for (size_t i = 0; i < count; i++) {
-            random_path(list[i].path);
+            random_path(list[i].path, true);
             list[i].verdict = random_below(2) ? PATHFILTER_INCLUDE : PATHFILTER_EXCLUDE;
-            add(filter, list[i].path, list[i].verdict);
+            list[i].form = random_below(2) ? PATHFILTER_RESOLVED : PATHFILTER_TYPED;
+            assert_int_equal(pathfilter_add(filter, list[i].path, list[i].verdict, list[i].form),
+                             0);
         }
         for (int i = 0; i < 200; i++) {
-            random_path(path);
-            if (wants(filter, path) != reference_wants(list, count, path))
-                fail_msg("round %d: %s", round, path);
+            bool given = random_below(2);
+
+            random_path(path, !given);
+            if ((given ? wants_name(filter, path) : wants(filter, path)) !=
+                reference_wants(list, count, given, path))
+                fail_msg("round %d: %s %s", round, given ? "name" : "path", path);
         }
         pathfilter_free(filter);
     }
@@ -244,127 +422,7 @@ static void thousands_of_prefixes(void **state)
     }
 }
 
-/* A directory of its own for each test of pathfilter_resolve(), which runs in it. */
-static int enter_directory(void **state)
-{
-    char template[] = "/tmp/filemon-pathfilter-XXXXXX";
-
-    if (mkdtemp(template) == NULL || chdir(template) != 0)
-        return -1;
-    *state = realpath(template, NULL);
-    return *state == NULL;
-}
-
-static int leave_directory(void **state)
-{
-    char command[PATH_MAX + 16];
-    int status;
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
-    status = chdir("/") != 0 || system(command) != 0;
-    free(*state);
-    return status;
-}
-
-static void assert_resolved(const char *path, const char *directory, const char *rest)
-{
-    char expected[2 * PATH_MAX], *resolved = NULL;
-
-    snprintf(expected, sizeof(expected), "%s%s", directory, rest);
-    assert_int_equal(pathfilter_resolve(path, &resolved), 0);
-    assert_string_equal(resolved, expected);
-    free(resolved);
-}
-
-static void absolute_paths_are_normalized(void **state)
-{
-    (void)state;
-    assert_resolved("/", "/", "");
-    assert_resolved("//", "/", "");
-    assert_resolved("/..", "/", "");
-    assert_resolved("/tmp/..", "/", "");
-    assert_resolved("/missing-", "/missing-", "");
-    assert_resolved("/missing-/", "/missing-", "");
-    assert_resolved("//missing-//./x//../y/", "/missing-/y", "");
-    assert_resolved("/missing-/../../../other-", "/other-", "");
-    assert_resolved("/missing-/..", "/", "");
-}
-
-static void relative_paths_begin_at_the_working_directory(void **state)
-{
-    assert_int_equal(mkdir("there", 0700), 0);
-    assert_resolved(".", *state, "");
-    assert_resolved("there", *state, "/there");
-    assert_resolved("there/", *state, "/there");
-    assert_resolved("./there/../new/file", *state, "/new/file");
-    assert_resolved("123", *state, "/123");
-    assert_int_equal(chdir("/"), 0);
-    assert_resolved("missing-", "/missing-", "");
-    assert_resolved(".", "/", "");
-    assert_resolved("..", "/", "");
-}
-
-static void links_are_resolved(void **state)
-{
-    assert_int_equal(mkdir("real", 0700), 0);
-    assert_int_equal(mkdir("real/deep", 0700), 0);
-    assert_int_equal(symlink("real/deep", "link"), 0);
-    assert_int_equal(symlink("link", "chain"), 0);
-    assert_int_equal(symlink("/", "root"), 0);
-    assert_resolved("link", *state, "/real/deep");
-    assert_resolved("chain/new", *state, "/real/deep/new");
-    assert_resolved("link/..", *state, "/real");
-    assert_resolved("missing/../link/x", *state, "/real/deep/x");
-    assert_resolved("root/missing-", "/missing-", "");
-    assert_resolved("root", "/", "");
-}
-
-static void what_is_missing_is_taken_by_its_letters(void **state)
-{
-    assert_int_equal(symlink("nowhere", "dangling"), 0);
-    assert_int_equal(close(creat("file", 0600)), 0);
-    assert_resolved("dangling", *state, "/dangling");
-    assert_resolved("dangling/x", *state, "/dangling/x");
-    assert_resolved("file/x", *state, "/file/x");
-    assert_resolved("file/..", *state, "");
-    assert_resolved("\xff\n", *state, "/\xff\n");
-}
-
-static void what_cannot_be_resolved_is_an_error(void **state)
-{
-    char *resolved = NULL, *long_path = malloc(PATH_MAX + 1), name[300];
-
-    (void)state;
-    assert_int_equal(symlink("loop", "loop"), 0);
-    assert_int_equal(pathfilter_resolve("", &resolved), -EINVAL);
-    assert_int_equal(pathfilter_resolve("loop", &resolved), -ELOOP);
-    assert_int_equal(pathfilter_resolve("loop/x", &resolved), -ELOOP);
-    memset(name, 'x', sizeof(name));
-    name[sizeof(name) - 1] = '\0';
-    assert_int_equal(pathfilter_resolve(name, &resolved), -ENAMETOOLONG);
-    for (int i = 0; i < PATH_MAX; i += 2)
-        memcpy(long_path + i, "/x", 3);
-    assert_int_equal(pathfilter_resolve(long_path, &resolved), -ENAMETOOLONG);
-    long_path[PATH_MAX - 2] = '\0';
-    assert_resolved(long_path, long_path, "");
-    free(long_path);
-}
-
-static void removed_working_directory_is_an_error(void **state)
-{
-    char *resolved = NULL;
-
-    (void)state;
-    assert_int_equal(mkdir("gone", 0700), 0);
-    assert_int_equal(chdir("gone"), 0);
-    assert_int_equal(rmdir("../gone"), 0);
-    assert_int_equal(pathfilter_resolve("x", &resolved), -ENOENT);
-    assert_resolved("/missing-", "/missing-", "");
-}
-
 #define test_of(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
-#define test_in_directory(function)                                                                \
-    cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
 
 int main(void)
 {
@@ -379,12 +437,13 @@ int main(void)
         test_of(each_goes_through_them_in_order),
         cmocka_unit_test(any_filter_is_as_the_rules_say),
         test_of(thousands_of_prefixes),
-        cmocka_unit_test(absolute_paths_are_normalized),
-        test_in_directory(relative_paths_begin_at_the_working_directory),
-        test_in_directory(links_are_resolved),
-        test_in_directory(what_is_missing_is_taken_by_its_letters),
-        test_in_directory(what_cannot_be_resolved_is_an_error),
-        test_in_directory(removed_working_directory_is_an_error),
+        test_of(typed_prefixes_match_names_alone),
+        test_of(typed_exclusions_match_names_alone),
+        test_of(names_are_cleaned),
+        test_of(names_that_are_too_long_are_not_compared),
+        test_of(links_in_the_root_lead_on),
+        test_of(deleted_files_match_by_the_name_they_had),
+        cmocka_unit_test(cleaning_goes_by_the_letters),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -138,10 +138,14 @@ static void print_summary(struct run *run)
         output_failed(run, result);
 }
 
+/* A path that is cut cannot be compared: it is neither shown nor dropped without being counted. */
 static void enter(void *ctx, const struct event *event)
 {
     struct run *run = ctx;
+    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = event->date_us};
 
+    if (event->path_cut && !pathfilter_all(run->filter))
+        event = &lost;
     if (ledger_take(run->ledger, event) < 0)
         run->lost++;
 }

@@ -66,6 +66,7 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
         return -EBADMSG;
     len -= record->walked;
     event->path = decoder->path;
+    event->path_cut = record->marks & MARK_CUT;
     decoder->path[0] = '\0';
     if (record->marks & MARK_NONE)
         return 0;

@@ -277,6 +277,8 @@ static __always_inline bool take_component(struct scratch *s, __u32 index, __u32
     __u32 length = s->taken - at - 1;
 
     s->taken = at;
+    if (s->unlinked && index == 0) /* the file still matches by the name that it had */
+        length -= sizeof(DELETED) - 1;
     if (length > longest)
         return false;
     __builtin_memset(s->key.name, 0, sizeof(s->key.name));

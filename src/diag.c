@@ -5,9 +5,11 @@
 #include <limits.h>
 #include <stdarg.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -104,6 +106,34 @@ static void put(const char *line, size_t size)
     (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
 }
 
+/* As sd-daemon(3) says: JOURNAL_STREAM is inherited where standard error is redirected, too. */
+static bool is_journal(void)
+{
+    const char *stream = getenv("JOURNAL_STREAM");
+    char own[64];
+    struct stat st;
+
+    if (!stream || fstat(STDERR_FILENO, &st) < 0)
+        return false;
+    snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+    return !strcmp(stream, own);
+}
+
+/* In the journal every level has another priority than the records, which have 6 (info). */
+static const char *prefix_of(enum diag_level level)
+{
+    static const char *const journal[] = {
+        [DIAG_ERROR] = "<3>" PREFIX,
+        [DIAG_WARNING] = "<4>" PREFIX,
+        [DIAG_INFO] = "<5>" PREFIX,
+        [DIAG_VERBOSE] = "<7>" PREFIX,
+    };
+
+    if (progress)
+        return ERASE PREFIX;
+    return is_journal() ? journal[level] : PREFIX;
+}
+
 void diag(enum diag_level level, const char *format, ...)
 {
     int saved = errno;
@@ -113,7 +143,7 @@ void diag(enum diag_level level, const char *format, ...)
     if ((int)level > shown)
         return;
     va_start(arguments, format);
-    put(line, build(line, progress ? ERASE PREFIX : PREFIX, format, arguments));
+    put(line, build(line, prefix_of(level), format, arguments));
     va_end(arguments);
     progress = false;
     errno = saved;

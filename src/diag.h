@@ -5,6 +5,9 @@
  *
  * A message is one line, and shows what it quotes without obeying it: see text_visible().  As the
  * backslash is escaped, what stands there says exactly which bytes it was.
+ *
+ * Where standard error is a stream of systemd's journal, the line begins with its priority, as in
+ * "<4>", which the journal takes off.
  */
 #ifndef FILEMON_DIAG_H
 #define FILEMON_DIAG_H

@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <pty.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -78,6 +81,34 @@ static void test_levels(void **state)
         for (int i = 0; i < 4; i++)
             assert_string_equal(caught_line(state), expected[verbosity + 1][i]);
     }
+}
+
+/* JOURNAL_STREAM with the device and the inode of standard error, and more. */
+static void set_journal_stream(const char *more)
+{
+    char stream[100];
+    struct stat st;
+
+    assert_int_equal(fstat(STDERR_FILENO, &st), 0);
+    snprintf(stream, sizeof stream, "%ju:%ju%s", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino, more);
+    setenv("JOURNAL_STREAM", stream, 1);
+}
+
+static void test_the_journal_gets_priorities(void **state)
+{
+    static const char *const expected[] = {"<3>filemon: text\n", "<4>filemon: text\n",
+                                           "<5>filemon: text\n", "<7>filemon: text\n"};
+
+    set_journal_stream("");
+    diag_set_verbosity(1);
+    for (int level = DIAG_ERROR; level <= DIAG_VERBOSE; level++) {
+        diag(level, "text");
+        assert_string_equal(caught_line(state), expected[level]);
+    }
+    set_journal_stream("0"); /* another */
+    assert_shown(state, "text", "text");
+    unsetenv("JOURNAL_STREAM");
+    assert_shown(state, "text", "text");
 }
 
 static void fill(char *text, size_t size, char byte)
@@ -269,6 +300,7 @@ int main(void)
         TEST(test_a_backslash_is_unambiguous),
         TEST(test_the_format_is_escaped_too),
         TEST(test_levels),
+        TEST(test_the_journal_gets_priorities),
         TEST(test_the_longest_line),
         TEST(test_the_cut_keeps_characters_whole),
         TEST(test_the_reason_is_kept),

@@ -42,6 +42,7 @@ enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, RING, SEEK, LINKS };
 struct engine {
     struct engine_config config;
     struct engine_sink sink;
+    struct rules *rules;
     struct filemon_bpf *program;
     struct bpf_link *links[LINKS];
     struct ring_buffer *ring;
@@ -164,7 +165,7 @@ static int load_programs(struct engine *engine, const struct rules_size *size, b
     if (!program)
         return -errno;
     set_parameters(engine, size);
-    result = size_map(program->maps.rules, size->components,
+    result = size_map(program->maps.rules, size->nodes,
                       offsetof(struct rule_key, name) + size->longest + 1);
     if (result == 0) /* the NUL, too: no name is the beginning of another */
         result = size_map(program->maps.names, size->names, size->longest_name + 1);
@@ -191,7 +192,7 @@ static bool kernel_is_direct(void)
 static int load(struct engine *engine)
 {
     struct rules_size size;
-    int result = rules_measure(&engine->config, &size);
+    int result = rules_measure(&engine->config, &size, &engine->rules);
     bool direct = kernel_is_direct();
 
     if (result < 0)
@@ -204,7 +205,7 @@ static int load(struct engine *engine)
         result = load_programs(engine, &size, false);
     }
     if (result == 0)
-        result = rules_fill(engine->config.filter, bpf_map__fd(engine->program->maps.rules));
+        result = rules_fill(engine->rules, bpf_map__fd(engine->program->maps.rules));
     if (result == 0)
         result = names_fill(engine->config.names, bpf_map__fd(engine->program->maps.names));
     malloc_trim(0); /* libbpf has had all of the kernel's type information in memory */
@@ -341,6 +342,7 @@ static void bpf_close(struct engine *engine)
         close(engine->wakeups);
     ring_buffer__free(engine->ring);
     filemon_bpf__destroy(engine->program);
+    rules_free(engine->rules);
     free(engine->lost_counts);
     free(engine);
 }

@@ -3,6 +3,9 @@
 
 #include <bpf/bpf.h>
 #include <errno.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "diag.h"
@@ -16,73 +19,166 @@ static size_t next_component(const char **path)
     return strcspn(*path, "/");
 }
 
-static int measure_rule(void *ctx, const char *path, enum pathfilter_verdict verdict)
-{
-    struct rules_size *size = ctx;
-    const char *at = path;
+/* Its number is its place, counted from 1; 0 is the root's. */
+struct node {
+    __u32 parent, verdict;
+    size_t len;
+    char *name;
+};
 
-    (void)verdict;
-    for (size_t len; (len = next_component(&at)) > 0; at += len) {
-        size->components++;
-        if (len > size->longest)
-            size->longest = len;
-    }
-    if (size->longest <= NAME_BYTES)
-        return 0;
-    diag(DIAG_ERROR, "%s: a component is longer than %d bytes", path, NAME_BYTES);
-    return -ENAMETOOLONG;
+/* slots: numbers of nodes, 0 where free; twice as many as there is room for nodes. */
+struct rules {
+    struct node *nodes;
+    __u32 *slots;
+    size_t count, room; /* room is a power of 2 */
+    size_t longest;     /* name */
+};
+
+#define ROOM_MIN 8
+
+static size_t slot_of(const struct rules *rules, __u32 parent, const char *name, size_t len)
+{
+    __u64 hash = parent;
+
+    for (size_t i = 0; i < len; i++)
+        hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
+    return (hash ^ hash >> 32) & (2 * rules->room - 1);
 }
 
-int rules_measure(const struct engine_config *config, struct rules_size *size)
+/* The slot of this node, or the free one that it is to have. */
+static __u32 *find_slot(const struct rules *rules, __u32 parent, const char *name, size_t len)
 {
-    *size = (struct rules_size){
-        .any = !pathfilter_all(config->filter),
-        .below_root = pathfilter_match(config->filter, "/", 1),
-    };
-    for (char *const *name = config->names; name && *name; name++) {
+    size_t slot = slot_of(rules, parent, name, len);
+
+    for (; rules->slots[slot] != 0; slot = (slot + 1) & (2 * rules->room - 1)) {
+        const struct node *node = &rules->nodes[rules->slots[slot] - 1];
+
+        if (node->parent == parent && node->len == len && memcmp(node->name, name, len) == 0)
+            break;
+    }
+    return &rules->slots[slot];
+}
+
+static int grow(struct rules *rules)
+{
+    size_t room = rules->room != 0 ? 2 * rules->room : ROOM_MIN;
+    __u32 *slots = calloc(2 * room, sizeof(*slots));
+    struct node *nodes = slots ? reallocarray(rules->nodes, room, sizeof(*nodes)) : NULL;
+
+    if (!nodes) {
+        free(slots);
+        return -ENOMEM;
+    }
+    free(rules->slots);
+    rules->slots = slots;
+    rules->nodes = nodes;
+    rules->room = room;
+    for (size_t i = 0; i < rules->count; i++)
+        *find_slot(rules, nodes[i].parent, nodes[i].name, nodes[i].len) = (__u32)i + 1;
+    return 0;
+}
+
+/* Its number, which is a new one where it is not there yet; 0: no memory. */
+static __u32 enter(struct rules *rules, __u32 parent, const char *name, size_t len)
+{
+    __u32 *slot = rules->room != 0 ? find_slot(rules, parent, name, len) : NULL;
+    struct node node = {.parent = parent, .len = len};
+
+    if (slot && *slot != 0)
+        return *slot;
+    if (rules->count == rules->room && grow(rules) < 0)
+        return 0;
+    node.name = strndup(name, len);
+    if (!node.name)
+        return 0;
+    rules->nodes[rules->count++] = node;
+    if (len > rules->longest)
+        rules->longest = len;
+    return *find_slot(rules, parent, name, len) = (__u32)rules->count;
+}
+
+static int add_rule(void *ctx, const char *path, enum pathfilter_verdict verdict)
+{
+    __u32 last = verdict == PATHFILTER_EXCLUDE ? RULE_EXCLUDE : RULE_INCLUDE, number = 0;
+    struct rules *rules = ctx;
+    const char *at = path;
+
+    for (size_t len; (len = next_component(&at)) > 0; at += len) {
+        if (len > NAME_BYTES) {
+            diag(DIAG_ERROR, "%s: a component is longer than %d bytes", path, NAME_BYTES);
+            return -ENAMETOOLONG;
+        }
+        number = enter(rules, number, at, len);
+        if (number == 0)
+            return -ENOMEM;
+    }
+    /* Of the same path as both, the exclusion decides.  The root's verdict is below_root. */
+    if (number > 0 && rules->nodes[number - 1].verdict < last)
+        rules->nodes[number - 1].verdict = last;
+    return 0;
+}
+
+static void measure_names(char *const *names, struct rules_size *size)
+{
+    for (char *const *name = names; name && *name; name++) {
         size_t len = strlen(*name);
 
         size->names++;
         if (len > size->longest_name && len <= NAME_BYTES)
             size->longest_name = len;
     }
-    return pathfilter_each(config->filter, measure_rule, size);
 }
 
-struct filling {
-    int map;
-    __u32 nodes; /* numbers given so far; 0 is the root's */
-};
-
-static int fill_rule(void *ctx, const char *path, enum pathfilter_verdict verdict)
+int rules_measure(const struct engine_config *config, struct rules_size *size, struct rules **rules)
 {
-    enum rule_verdict last = verdict == PATHFILTER_EXCLUDE ? RULE_EXCLUDE : RULE_INCLUDE;
-    struct filling *filling = ctx;
-    __u32 parent = 0;
-    const char *at = path;
+    int result;
 
-    for (size_t len; (len = next_component(&at)) > 0; at += len) {
-        struct rule_key key = {.parent = parent};
-        struct rule_node node = {0};
-
-        memcpy(key.name, at, len);
-        if (bpf_map_lookup_elem(filling->map, &key, &node) != 0)
-            node.node = ++filling->nodes;
-        /* Of the same path as both, the exclusion decides. */
-        if (at[len] == '\0' && node.verdict < last)
-            node.verdict = last;
-        if (bpf_map_update_elem(filling->map, &key, &node, BPF_ANY) != 0)
-            return -errno;
-        parent = node.node;
-    }
+    *size = (struct rules_size){
+        .any = !pathfilter_all(config->filter),
+        .below_root = pathfilter_match(config->filter, "/", 1),
+    };
+    measure_names(config->names, size);
+    *rules = calloc(1, sizeof(**rules));
+    result = *rules ? pathfilter_each(config->filter, add_rule, *rules) : -ENOMEM;
+    if (result < 0)
+        return result;
+    size->nodes = (*rules)->count;
+    size->longest = (*rules)->longest;
     return 0;
 }
 
-int rules_fill(const struct pathfilter *filter, int map)
+void rules_free(struct rules *rules)
 {
-    struct filling filling = {.map = map};
+    if (!rules)
+        return;
+    for (size_t i = 0; i < rules->count; i++)
+        free(rules->nodes[i].name);
+    free(rules->nodes);
+    free(rules->slots);
+    free(rules);
+}
 
-    return pathfilter_each(filter, fill_rule, &filling);
+/* At once: a system call for each of ten thousand takes seconds. */
+int rules_fill(const struct rules *rules, int map)
+{
+    size_t key_size = offsetof(struct rule_key, name) + rules->longest + 1;
+    char *keys = calloc(rules->count + 1, key_size);
+    struct rule_node *values = calloc(rules->count + 1, sizeof(*values));
+    __u32 count = (__u32)rules->count;
+    int result = keys && values ? 0 : -ENOMEM;
+
+    for (__u32 i = 0; result == 0 && i < count; i++) {
+        const struct node *node = &rules->nodes[i];
+
+        memcpy(keys + i * key_size, &node->parent, sizeof(node->parent));
+        memcpy(keys + i * key_size + offsetof(struct rule_key, name), node->name, node->len);
+        values[i] = (struct rule_node){.node = i + 1, .verdict = node->verdict};
+    }
+    if (result == 0 && count > 0 && bpf_map_update_batch(map, keys, values, &count, NULL) != 0)
+        result = -errno;
+    free(keys);
+    free(values);
+    return result;
 }
 
 int names_fill(char *const *names, int map)

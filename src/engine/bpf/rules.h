@@ -8,21 +8,26 @@
 
 #include "engine/engine.h"
 
+/* The path filter as a tree of components, each of them once.  Free with rules_free(). */
+struct rules;
+
 /* What has to be known before the maps are made. */
 struct rules_size {
     bool any;
     bool below_root;     /* is a path wanted that matches no rule but "/"? */
-    size_t components;   /* of all rules together: the most nodes */
-    size_t longest;      /* of these */
+    size_t nodes;        /* of the tree */
+    size_t longest;      /* of their names */
     size_t names;        /* how many */
     size_t longest_name; /* of these */
 };
 
-/* 0; -ENAMETOOLONG: a component is longer than NAME_BYTES. */
-int rules_measure(const struct engine_config *config, struct rules_size *size);
+/* Makes the tree.  0; -ENOMEM; -ENAMETOOLONG: a component is longer than NAME_BYTES. */
+int rules_measure(const struct engine_config *config, struct rules_size *size,
+                  struct rules **rules);
+void rules_free(struct rules *rules);
 
-/* Fills the map of the rules, which is empty.  0, -errno. */
-int rules_fill(const struct pathfilter *filter, int map);
+/* Fills the map of the rules, which is empty and has keys for the longest component.  0, -errno. */
+int rules_fill(const struct rules *rules, int map);
 
 /* Fills the map of the names.  0, -errno. */
 int names_fill(char *const *names, int map);

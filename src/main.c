@@ -10,6 +10,7 @@
 #include "engine/engine.h"
 #include "options.h"
 #include "run.h"
+#include "spawn.h"
 
 enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_ENGINE = 3 };
 
@@ -129,6 +130,7 @@ int main(int argc, char **argv)
     int status = EXIT_USAGE;
 
     keep_standard_descriptors_free();
+    spawn_keep_signals();
     options_init(&options);
     if (options_parse(&options, argc, argv) == 0) {
         diag_set_verbosity(options.verbosity);

@@ -13,6 +13,21 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* What filemon was started with. */
+static struct {
+    sigset_t mask;
+    struct sigaction chld, xfsz;
+} kept;
+
+void spawn_keep_signals(void)
+{
+    sigprocmask(SIG_SETMASK, NULL, &kept.mask);
+    sigaction(SIGCHLD, NULL, &kept.chld);
+    sigaction(SIGXFSZ, NULL, &kept.xfsz);
+    signal(SIGCHLD, SIG_DFL);
+    signal(SIGXFSZ, SIG_IGN);
+}
+
 int spawn_find(const char *program, char path[static PATH_MAX])
 {
     const char *dirs = getenv("PATH");
@@ -68,15 +83,19 @@ static int put(int fd, int standard)
     return dup2(fd, standard) < 0 ? -1 : 0;
 }
 
-/* What filemon was started with is handed on; but those that it asks to end by a signal listen. */
+/* The command has what filemon was started with; the others have what filemon relies on. */
 static void reset_signals(const struct spawn *spawn)
 {
     sigset_t none;
 
-    if (spawn->group) {
-        signal(SIGINT, SIG_DFL);
-        signal(SIGTERM, SIG_DFL);
+    sigaction(SIGXFSZ, &kept.xfsz, NULL);
+    if (!spawn->group) {
+        sigaction(SIGCHLD, &kept.chld, NULL);
+        sigprocmask(SIG_SETMASK, &kept.mask, NULL);
+        return;
     }
+    signal(SIGINT, SIG_DFL);
+    signal(SIGTERM, SIG_DFL);
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
 }

@@ -7,16 +7,24 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+/*
+ * Call first thing in main().  Remembers the signal mask and what is ignored, for the programs that
+ * are started; then has this process take SIGCHLD, without which waitpid(2) gives no status and a
+ * pid is reused at once, and ignore SIGXFSZ, so that a file at its size limit is an error of
+ * write(2), EFBIG.
+ */
+void spawn_keep_signals(void);
+
 struct spawn {
     char *const *argv; /* argv[0] is looked up in PATH unless it holds a '/' */
     char *const *env;  /* "NAME=value" added to our own environment, NULL-ended; may be NULL */
     const char *dir;   /* its working directory; NULL: ours */
     int in, out, err;  /* its standard descriptors; -1: ours.  They stay open here. */
-    bool group;        /* in a process group of its own, not ignoring SIGINT and SIGTERM, and ended
-                        * by the latter when we die */
-    const char *lay;   /* not NULL: this file is seen in place of `over` by it alone, */
-    const char *over;  /* in a mount namespace of its own (root only) */
-    bool hold;         /* executes nothing before spawn_release() */
+    bool group;      /* in a process group of its own, with no signal blocked, not ignoring SIGCHLD,
+                      * SIGINT and SIGTERM, and ended by the latter when we die */
+    const char *lay; /* not NULL: this file is seen in place of `over` by it alone, */
+    const char *over; /* in a mount namespace of its own (root only) */
+    bool hold;        /* executes nothing before spawn_release() */
 };
 
 struct spawned {
@@ -26,7 +34,8 @@ struct spawned {
 };
 
 /*
- * Starts it.  No signal is blocked; what we ignore it ignores.
+ * Starts it.  Without group, it has the signal mask and ignores what spawn_keep_signals() found;
+ * where that was never called, an empty mask.
  * Without hold, an exec that fails is this call's result: 0, or -errno and no process.
  */
 int spawn_start(const struct spawn *spawn, struct spawned *spawned);

@@ -185,10 +185,11 @@ touch standin/ended
 END
     chmod +x show
     watches_command
-    for ignored in '' PIPE INT,HUP,PIPE; do
-        env --default-signal=INT,QUIT,PIPE ${ignored:+--ignore-signal=$ignored} ./show > plain
+    for signals in '' --ignore-signal=PIPE --ignore-signal=INT,HUP,PIPE \
+        --ignore-signal=CHLD,XFSZ --block-signal=INT,TERM,CHLD,USR1,USR2,PIPE; do
+        env --default-signal=INT,QUIT,PIPE,CHLD,XFSZ $signals ./show > plain
         rm -f standin/ended
-        env --default-signal=INT,QUIT,PIPE ${ignored:+--ignore-signal=$ignored} \
+        env --default-signal=INT,QUIT,PIPE,CHLD,XFSZ $signals \
             "$tested" -e stap --module-dir "$modules" -o records -- ./show > out 2> err
         diff plain out
     done

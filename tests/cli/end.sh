@@ -349,3 +349,27 @@ END
     [ "$status" -eq 0 ]
     logged 1 SIGINT
 }
+
+# As a daemon that reaps nobody starts its programs: then waitpid(2) would give no status, and a pid
+# would be reused at once.
+test_it_ends_though_it_was_started_with_sigchld_ignored() {
+    watches <<'END'
+until F
+await ended
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+    ignored=CHLD
+    start -- sh -c 'touch standin/ended; exit 7' # builds the module, too
+    finish
+    [ "$status" -eq 7 ]
+    [ -e "$modules/$release"/filemon_*.ko ]
+    # A signal is passed on to it as long as it has not been reaped.
+    rm standin/ended
+    start -- sh -c 'trap "touch standin/ended; exit 3" TERM; touch started
+        while :; do sleep 0.01; done'
+    wait_until [ -e started ]
+    kill -TERM "$pid"
+    finish
+    [ "$status" -eq 3 ]
+}

@@ -46,10 +46,11 @@ prepared() {
 }
 
 # filemon on the made-up system; signals as from a terminal, though it is in the background.
-# $input and $output are its standard input and output, $search its PATH, where they are set.
+# $input and $output are its standard input and output, $search its PATH, $ignored the signals that it
+# is started with ignored, where they are set.
 start() { # ARG...
     rm -f out err # of the last one: what is waited for must be this one's
-    env --default-signal=INT,QUIT PATH="${search:-$PATH}" "$tested" -e stap --module-dir "$modules" "$@" \
+    env --default-signal=INT,QUIT ${ignored:+--ignore-signal=$ignored} PATH="${search:-$PATH}" "$tested" -e stap --module-dir "$modules" "$@" \
         < "${input:-/dev/null}" > "${output:-out}" 2> err &
     pid=$!
 }

@@ -8,9 +8,6 @@
 
 #include "diag.h"
 
-/* As shells have them. */
-enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127, STATUS_SIGNALLED = 128 };
-
 static void refuse(const char *program, int error)
 {
     const char *advice = error == -ENOENT   ? "COMMAND is a program in PATH or the path of one"

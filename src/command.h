@@ -17,10 +17,13 @@
 
 #include "spawn.h"
 
+/* Of its status, as shells have them. */
+enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127, STATUS_SIGNALLED = 128 /* + N */ };
+
 struct command {
     struct spawned child; /* pid 0: none, or it has exited */
     const char *program;  /* argv[0], borrowed; NULL: there is no command */
-    int status;           /* as a shell has it: 128+N for signal N, 126, 127; -1: none yet */
+    int status;           /* its own or one of the above; -1: none yet */
 };
 
 /* Of a run without a command; what the other functions take, too. */

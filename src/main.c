@@ -12,8 +12,6 @@
 #include "run.h"
 #include "spawn.h"
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_ENGINE = 3 };
-
 /* In the order in which "auto" tries them. */
 static const struct engine_ops *const engines[] = {
     &engine_stap,
@@ -37,13 +35,13 @@ static int printed(int status)
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
     diag(DIAG_ERROR, "standard output: %s", strerror(errno));
-    return EXIT_FAILED;
+    return STATUS_FAILED;
 }
 
 static int check(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    int status = EXIT_NO_ENGINE;
+    int status = STATUS_NO_ENGINE;
 
     for (size_t i = 0; i < N_ENGINES; i++) {
         int result;
@@ -54,7 +52,7 @@ static int check(const struct options *options)
         result = engines[i]->check(&config, stdout, NULL);
         printf("  %s can %srun here\n", engines[i]->name, result == 0 ? "" : "not ");
         if (result == 0)
-            status = EXIT_OK;
+            status = STATUS_OK;
     }
     return printed(status);
 }
@@ -97,10 +95,10 @@ static int run(const struct options *options)
     switch (options->action) {
     case ACTION_HELP:
         options_help(stdout);
-        return printed(EXIT_OK);
+        return printed(STATUS_OK);
     case ACTION_VERSION:
         options_version(stdout);
-        return printed(EXIT_OK);
+        return printed(STATUS_OK);
     case ACTION_CHECK:
         return check(options);
     case ACTION_PREPARE:
@@ -109,7 +107,9 @@ static int run(const struct options *options)
         break;
     }
     ops = choose(options);
-    return ops ? run_watch(options, ops) : EXIT_NO_ENGINE;
+    if (ops)
+        return run_watch(options, ops);
+    return options->command ? STATUS_FAILED_WITH_COMMAND : STATUS_NO_ENGINE;
 }
 
 /* Started with one of the three closed, the next file opened would take its place.  What is open
@@ -124,10 +124,19 @@ static void keep_standard_descriptors_free(void)
     close(fd);
 }
 
+/* What a usage error ends with: where the words could not be parsed, "--" announces a COMMAND. */
+static int usage_status(char *const *argv)
+{
+    for (; *argv; argv++)
+        if (!strcmp(*argv, "--"))
+            return STATUS_FAILED_WITH_COMMAND;
+    return STATUS_USAGE;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
-    int status = EXIT_USAGE;
+    int status = usage_status(argv); /* before getopt(3) moves words */
 
     keep_standard_descriptors_free();
     spawn_keep_signals();

@@ -639,7 +639,7 @@ void options_help(FILE *out)
         "  filemon -a /etc/passwd\n"
         "  filemon /etc -- getent hosts localhost\n"
         "\nExit status: 0 ended as asked, 1 failed, 2 usage, 3 no engine can run here;\n"
-        "with -- COMMAND, that of the command.\n",
+        "with -- COMMAND, that of the command, 125 where filemon fails.\n",
         out);
 }
 

@@ -34,8 +34,6 @@ enum happening {
     N_HAPPENINGS
 };
 
-enum { STATUS_OK = 0, STATUS_FAILED = 1 };
-
 struct run {
     const struct options *options;
     const struct engine_ops *ops;
@@ -535,14 +533,16 @@ static void close_parts(struct run *run)
         close(run->signals);
 }
 
-/* A command that was interrupted before it ended, or before it began, has not done its work. */
-static int exit_status(const struct run *run)
+/* A failure of filemon does not hide one of the command. */
+static int status_with_command(const struct run *run)
 {
-    if (run->status != STATUS_OK)
-        return run->status;
-    if (run->command.status >= 0)
+    if (run->command.status > 0)
         return run->command.status;
-    return run->options->command && run->interrupted ? 128 + run->interrupted : STATUS_OK;
+    if (run->status != STATUS_OK)
+        return STATUS_FAILED_WITH_COMMAND;
+    if (run->command.status < 0 && run->interrupted) /* it has not done its work */
+        return STATUS_SIGNALLED + run->interrupted;
+    return STATUS_OK;
 }
 
 int run_watch(const struct options *options, const struct engine_ops *ops)
@@ -562,7 +562,7 @@ int run_watch(const struct options *options, const struct engine_ops *ops)
     if (run.lost > 0)
         diag(DIAG_WARNING, "%llu event%s lost", (unsigned long long)run.lost,
              run.lost == 1 ? " was" : "s were");
-    return exit_status(&run);
+    return options->command ? status_with_command(&run) : run.status;
 }
 
 static void no_event(void *ctx, const struct event *event)

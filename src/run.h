@@ -24,6 +24,15 @@
 #include "engine/engine.h"
 #include "options.h"
 
+/* Exit statuses, but for those of COMMAND; the last is the only one of a failure with COMMAND. */
+enum {
+    STATUS_OK = 0,
+    STATUS_FAILED = 1,
+    STATUS_USAGE = 2,
+    STATUS_NO_ENGINE = 3,
+    STATUS_FAILED_WITH_COMMAND = 125, /* as env(1) and timeout(1) have it */
+};
+
 /* Builds the module, or whatever makes later starts fast.  Exit status. */
 int run_prepare(const struct options *options, const struct engine_ops *ops);
 

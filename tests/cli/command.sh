@@ -98,12 +98,12 @@ test_it_does_not_run_where_the_engine_does_not() {
 exit 1
 END
     run -- touch ran
-    [ "$status" -eq 1 ]
+    [ "$status" -eq 125 ]
     [ ! -e ran ]
     rm bin/staprun
     search=$PWD/bin
     run -- touch ran
-    [ "$status" -eq 3 ]
+    [ "$status" -eq 125 ]
     [ ! -e ran ]
 }
 

@@ -24,12 +24,12 @@ test_mistakes_of_a_command_line() {
 2|-p $(true)|-p wants a process id, and there is none: if $(pidof PROGRAM) printed nothing, PROGRAM is not running; -n PROGRAM also watches what starts later
 2|-p 99999999|99999999 is no process id: they go from 1 to 4194304
 2|1234 /etc|1234: a process is named by -p; a path made of digits is written ./1234
-2|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n or -a
+125|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n or -a
 2|-a|-a needs a PATH: which file do you ask about?
 2|-n /usr/sbin/nginx|-n /usr/sbin/nginx: a NAME is no path: give its last component, 'nginx'
 2|-n x/|-n x/: a NAME is that of a program, not a path
 2|-n ""|-n: its NAME is empty: a variable or command substitution gave nothing
-2|-- ""|an empty COMMAND: a variable or command substitution gave nothing
+125|-- ""|an empty COMMAND: a variable or command substitution gave nothing
 2|--sumary -n x|unknown option --sumary; is --summary meant?
 2|-p 1, -n x|-p: '1,' is no list of process ids, like 1,2,3
 2|-p 0|0 is no process id: they go from 1 to 4194304
@@ -39,7 +39,7 @@ test_mistakes_of_a_command_line() {
 2|-n x -f xml|-f wants one of json|text|csv, not 'xml'
 2|-n x -c -f csv|-c and -C give text or json: -f csv does not go with them
 2|-n x -D all|-D wants a number from 0 to 1000000, not 'all'
-2|--|no COMMAND after --
+125|--|no COMMAND after --
 END
 }
 

@@ -1,13 +1,16 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A wrong command line: status 2, one message with what is wrong, nothing on standard output.  What
+# A wrong command line: status 2, with "--" 125, one message with what is wrong, nothing on standard output.  What
 # there is to get wrong, tests/unit/test_options.c knows; here is one of each kind.
 
 test_usage_errors() {
     while IFS='|' read -r args word; do
         status=0
         sh -c "exec \"\$0\" $args" "$FILEMON" > out 2> err < /dev/null || status=$?
-        [ $status -eq 2 ]
+        case " $args " in
+        *' -- '*) [ $status -eq 125 ] ;;
+        *) [ $status -eq 2 ] ;;
+        esac
         said "^filemon: .*$word"
         [ "$(wc -l < err)" -eq 1 ]
         [ ! -s out ]
@@ -34,6 +37,9 @@ test_usage_errors() {
 -n x -f xml|-f
 -n x -e perf|-e
 -n x -o|-o
+--nonsense -- ls|unknown option --nonsense
+-d 0 -- ls|-d
+-- ''|COMMAND
 --nonsense|unknown option --nonsense
 -Z|unknown option -Z
 --all=x|no argument

@@ -12,22 +12,9 @@
 #include "run.h"
 #include "spawn.h"
 
-/* In the order in which "auto" tries them. */
-static const struct engine_ops *const engines[] = {
-    &engine_stap,
-#ifndef FILEMON_NO_BPF
-    &engine_bpf,
-#endif
-};
-#define N_ENGINES (sizeof(engines) / sizeof(engines[0]))
-
-static bool is_chosen(const struct engine_ops *ops, enum engine_choice choice)
-{
-    static const char *const names[] = {
-        [CHOOSE_AUTO] = NULL, [CHOOSE_STAP] = "stap", [CHOOSE_BPF] = "bpf"};
-
-    return choice == CHOOSE_AUTO || !strcmp(ops->name, names[choice]);
-}
+/* NULL: auto. */
+static const char *const engine_names[] = {
+    [CHOOSE_AUTO] = NULL, [CHOOSE_STAP] = "stap", [CHOOSE_BPF] = "bpf"};
 
 /* The status, unless standard output did not take all that was printed. */
 static int printed(int status)
@@ -38,60 +25,45 @@ static int printed(int status)
     return STATUS_FAILED;
 }
 
+/* 0, -EAGAIN, -ENOSYS: see engine_ops.check. */
+static int check_engine(const struct engine_ops *ops, const struct engine_config *config)
+{
+    int result;
+
+    printf("%s\n", ops->name);
+    result = ops->check(config, stdout, NULL);
+    if (result == -EAGAIN)
+        printf("  %s is unlikely to run here; --engine %s tries it\n", ops->name, ops->name);
+    else
+        printf("  %s can %srun here\n", ops->name, result == 0 ? "" : "not ");
+    return result;
+}
+
 static int check(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
+    const char *name = engine_names[options->engine];
     int status = STATUS_NO_ENGINE;
 
-    for (size_t i = 0; i < N_ENGINES; i++) {
-        int result;
-
-        if (!is_chosen(engines[i], options->engine))
-            continue;
-        printf("%s\n", engines[i]->name);
-        result = engines[i]->check(&config, stdout, NULL);
-        printf("  %s can %srun here\n", engines[i]->name, result == 0 ? "" : "not ");
-        if (result == 0)
+    for (const struct engine_ops *const *ops = engine_list; *ops; ops++)
+        if ((!name || !strcmp((*ops)->name, name)) && check_engine(*ops, &config) == 0)
             status = STATUS_OK;
-    }
     return printed(status);
 }
 
-/* Why each of those that were tried cannot. */
-static void refuse(const struct options *options, const struct finding lacks[N_ENGINES])
-{
-    for (size_t i = 0; i < N_ENGINES; i++)
-        if (is_chosen(engines[i], options->engine))
-            diag(DIAG_ERROR, "engine %s cannot run here: %s: %s", engines[i]->name, lacks[i].what,
-                 lacks[i].mend);
-    if (options->engine == CHOOSE_AUTO)
-        diag(DIAG_ERROR, "no engine can run here; 'filemon --check' lists what each needs");
-}
-
-/* The first that can run here. */
-static const struct engine_ops *choose(const struct options *options)
+static int watch(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    struct finding lacks[N_ENGINES] = {0};
+    const struct engine_ops *ops = engine_choose(engine_list, engine_names[options->engine],
+                                                 &config);
 
-    for (size_t i = 0; i < N_ENGINES; i++) {
-        if (!is_chosen(engines[i], options->engine))
-            continue;
-        if (engines[i]->check(&config, NULL, &lacks[i]) != 0)
-            continue;
-        if (options->engine == CHOOSE_AUTO && i > 0)
-            diag(DIAG_INFO, "engine %s, since %s needs %s", engines[i]->name, engines[0]->name,
-                 lacks[0].what);
-        return engines[i];
-    }
-    refuse(options, lacks);
-    return NULL;
+    if (ops)
+        return run_watch(options, ops);
+    return options->command ? STATUS_FAILED_WITH_COMMAND : STATUS_NO_ENGINE;
 }
 
 static int run(const struct options *options)
 {
-    const struct engine_ops *ops;
-
     switch (options->action) {
     case ACTION_HELP:
         options_help(stdout);
@@ -106,10 +78,7 @@ static int run(const struct options *options)
     case ACTION_RUN:
         break;
     }
-    ops = choose(options);
-    if (ops)
-        return run_watch(options, ops);
-    return options->command ? STATUS_FAILED_WITH_COMMAND : STATUS_NO_ENGINE;
+    return watch(options);
 }
 
 /* Started with one of the three closed, the next file opened would take its place.  What is open

@@ -230,7 +230,7 @@ static void begin(struct run *run)
         fail(run, result, "cannot watch");
         return;
     }
-    diag(DIAG_INFO, "watching with %s", run->ops->name);
+    diag(DIAG_INFO, "watching with %s", engine_name(run->ops, run->engine));
     if (options->duration_ms >= 0)
         run->end_ms = now_ms() + options->duration_ms;
     if (command_release(&run->command) < 0)

@@ -46,7 +46,11 @@ struct engine_config {
     const char *kernel;   /* with prepare: for this kernel release; NULL: the running one */
     const char *kallsyms; /* with prepare: its symbols; NULL: /proc/kallsyms */
     const char *module_dir; /* NULL: the default */
+    char *why; /* not NULL: another engine is tried where this one fails to start, and the reason is
+                * written here, ENGINE_WHY_SIZE bytes, instead of being said: see engine_failed() */
 };
+
+#define ENGINE_WHY_SIZE 512
 
 #define DEPTH_ALL (-1)
 
@@ -65,12 +69,14 @@ struct engine_ops {
 
     /*
      * Can it run here?  Prints a list, a line for each thing it needs, to out (NULL: nothing),
-     * with the command that would mend what is missing.  Returns 0 when it can, otherwise -errno;
-     * *lack (when not NULL) is then the first thing that is missing.
+     * with the command that would mend what is missing.  Returns 0 when it can; -EAGAIN when
+     * nothing is missing but it is unlikely to work, so that another engine comes first; otherwise
+     * -errno.  *lack (when not NULL) is then the first thing that is missing, or the doubt.
      */
     int (*check)(const struct engine_config *config, FILE *out, struct finding *lack);
 
-    /* 0 and *engine, or -errno with a message already given. */
+    /* 0 and *engine, or -errno with a message already given (by engine_failed(), as are those of
+     * dispatch() before it says ENGINE_WATCHING). */
     int (*open)(struct engine **engine, const struct engine_config *config,
                 const struct engine_sink *sink);
 
@@ -107,5 +113,23 @@ struct engine_ops {
 
 extern const struct engine_ops engine_stap;
 extern const struct engine_ops engine_bpf;
+
+/* All of them, in the order in which auto tries them, NULL-ended. */
+extern const struct engine_ops *const engine_list[];
+
+/*
+ * The one of that name; or, for NULL (auto), one that tries those of the list which can run here,
+ * in their order, until one of them watches.  NULL: it cannot run here, or none can, and a message
+ * was given.
+ */
+const struct engine_ops *engine_choose(const struct engine_ops *const *list, const char *name,
+                                       const struct engine_config *config);
+
+/* Of the one that is at work, where auto has chosen it. */
+const char *engine_name(const struct engine_ops *ops, const struct engine *engine);
+
+/* For engines: the message of a start that failed, which another engine may follow. */
+void engine_failed(const struct engine_config *config, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -3,28 +3,36 @@
 
 #include <errno.h>
 
+static bool is_amiss(const struct finding *finding)
+{
+    return finding->what[0] && finding->mend[0];
+}
+
 static void print(FILE *out, const struct finding *finding)
 {
-    if (finding->mend[0] == '\0')
-        fprintf(out, "  ok       %s\n", finding->what);
-    else
-        fprintf(out, "  missing  %s\n           %s\n", finding->what, finding->mend);
+    const char *mark = !is_amiss(finding) ? "ok" : finding->doubt ? "doubtful" : "missing";
+
+    fprintf(out, "  %-8s %s\n", mark, finding->what);
+    if (is_amiss(finding))
+        fprintf(out, "           %s\n", finding->mend);
+}
+
+static const struct finding *first(const struct finding *findings, size_t n, bool doubt)
+{
+    for (size_t i = 0; i < n; i++)
+        if (is_amiss(&findings[i]) && findings[i].doubt == doubt)
+            return &findings[i];
+    return NULL;
 }
 
 int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *lack)
 {
-    int result = 0;
+    const struct finding *missing = first(findings, n, false), *doubt = first(findings, n, true);
 
-    for (size_t i = 0; i < n; i++) {
-        if (findings[i].what[0] == '\0')
-            continue;
-        if (out)
+    for (size_t i = 0; out && i < n; i++)
+        if (findings[i].what[0])
             print(out, &findings[i]);
-        if (findings[i].mend[0] == '\0' || result != 0)
-            continue;
-        result = -ENOSYS;
-        if (lack)
-            *lack = findings[i];
-    }
-    return result;
+    if (lack && (missing || doubt))
+        *lack = missing ? *missing : *doubt;
+    return missing ? -ENOSYS : doubt ? -EAGAIN : 0;
 }

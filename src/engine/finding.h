@@ -3,17 +3,20 @@
 #ifndef FILEMON_FINDING_H
 #define FILEMON_FINDING_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 struct finding {
-    char what[160];
-    char mend[400]; /* a command or a sentence; empty: nothing is amiss */
+    char what[256];
+    char mend[512]; /* a command or a sentence; empty: nothing is amiss */
+    bool doubt;     /* nothing is missing, but the engine is unlikely to work */
 };
 
 /*
- * Prints each finding that has a `what` to out (NULL: nothing).  0 when nothing is missing;
- * otherwise -ENOSYS, and *lack (may be NULL) is the first that is.
+ * Prints each finding that has a `what` to out (NULL: nothing).  -ENOSYS when something is missing,
+ * and *lack (may be NULL) is the first thing that is; otherwise -EAGAIN when there is a doubt, and
+ * *lack is the first; otherwise 0.
  */
 int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *lack);
 

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which engines there are, and "auto": an engine that stands for the first of them which comes to
+ * watch.  Until then nothing has been watched, no command was let go and no record given, so the
+ * next one takes the place of one that fails without anybody's noticing but by the message.
+ */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diag.h"
+
+const struct engine_ops *const engine_list[] = {
+    &engine_stap,
+#ifndef FILEMON_NO_BPF
+    &engine_bpf,
+#endif
+    NULL,
+};
+
+#define LIST_MAX 8
+
+struct engine {
+    const struct engine_ops *ops; /* the one that is at work; NULL: none was opened */
+    struct engine *chosen;        /* its own */
+    const struct engine_ops *left[LIST_MAX + 1]; /* those to be tried after it, NULL-ended */
+    struct engine_config config;
+    struct engine_sink sink;
+    bool watching, stopping;
+    char why[ENGINE_WHY_SIZE];
+};
+
+void engine_failed(const struct engine_config *config, const char *format, ...)
+{
+    char why[ENGINE_WHY_SIZE];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(why, sizeof(why), format, args);
+    va_end(args);
+    diag(config->why ? DIAG_VERBOSE : DIAG_ERROR, "%s", why);
+    if (config->why)
+        memcpy(config->why, why, sizeof(why));
+}
+
+/* ---- Choosing ---------------------------------------------------------------------------------
+ */
+
+/* Set by engine_choose() for the open() that follows it: which of the list auto shall try. */
+static const struct engine_ops *candidates[LIST_MAX + 1];
+
+static void refuse(const struct engine_ops *ops, const struct finding *lack)
+{
+    diag(DIAG_ERROR, "engine %s cannot run here: %s: %s", ops->name, lack->what, lack->mend);
+}
+
+static const struct engine_ops *choose_named(const struct engine_ops *const *list, const char *name,
+                                             const struct engine_config *config)
+{
+    struct finding lack = {0};
+
+    while (*list && strcmp((*list)->name, name) != 0)
+        list++;
+    if (!*list) {
+        diag(DIAG_ERROR, "this filemon was built without the engine %s", name);
+        return NULL;
+    }
+    if ((*list)->check(config, NULL, &lack) != -ENOSYS)
+        return *list;
+    refuse(*list, &lack);
+    return NULL;
+}
+
+/* Those that can run, and behind them those that hardly can. */
+static size_t rank(const struct engine_ops *const *list, const int *results)
+{
+    static const int order[] = {0, -EAGAIN};
+    size_t n = 0;
+
+    for (size_t pass = 0; pass < 2; pass++)
+        for (size_t i = 0; list[i]; i++)
+            if (results[i] == order[pass])
+                candidates[n++] = list[i];
+    candidates[n] = NULL;
+    return n;
+}
+
+extern const struct engine_ops engine_auto;
+
+static void say_why(const struct engine_ops *first, const struct finding *lack)
+{
+    if (lack->doubt)
+        diag(DIAG_INFO, "engine %s, since %s is unlikely to run: %s: %s", candidates[0]->name,
+             first->name, lack->what, lack->mend);
+    else
+        diag(DIAG_INFO, "engine %s, since %s needs %s", candidates[0]->name, first->name,
+             lack->what);
+}
+
+static const struct engine_ops *choose_auto(const struct engine_ops *const *list,
+                                            const struct engine_config *config)
+{
+    struct finding lacks[LIST_MAX] = {0};
+    int results[LIST_MAX];
+
+    for (size_t i = 0; i < LIST_MAX && list[i]; i++)
+        results[i] = list[i]->check(config, NULL, &lacks[i]);
+    if (rank(list, results) == 0) {
+        for (size_t i = 0; list[i]; i++)
+            refuse(list[i], &lacks[i]);
+        diag(DIAG_ERROR, "no engine can run here; 'filemon --check' lists what each needs");
+        return NULL;
+    }
+    if (candidates[0] != list[0])
+        say_why(list[0], &lacks[0]);
+    return &engine_auto;
+}
+
+const struct engine_ops *engine_choose(const struct engine_ops *const *list, const char *name,
+                                       const struct engine_config *config)
+{
+    return name ? choose_named(list, name, config) : choose_auto(list, config);
+}
+
+/* ---- The engine that stands for another -------------------------------------------------------
+ */
+
+static int open_next(struct engine *engine)
+{
+    const struct engine_ops *ops = engine->left[0];
+    int result;
+
+    memmove(engine->left, engine->left + 1, sizeof(engine->left) - sizeof(engine->left[0]));
+    engine->config.why = engine->left[0] ? engine->why : NULL;
+    engine->why[0] = '\0';
+    result = ops->open(&engine->chosen, &engine->config, &engine->sink);
+    engine->ops = result < 0 ? NULL : ops;
+    return result;
+}
+
+/* Opens the next, and the next, until one opens or none is left. */
+static int go_on(struct engine *engine, const char *failed, int error)
+{
+    while (error < 0 && engine->left[0]) {
+        diag(DIAG_WARNING, "engine %s, since %s failed%s%s", engine->left[0]->name, failed,
+             engine->why[0] ? ": " : "", engine->why);
+        failed = engine->left[0]->name;
+        error = open_next(engine);
+    }
+    return error;
+}
+
+static void auto_close(struct engine *engine)
+{
+    if (engine->ops)
+        engine->ops->close(engine->chosen);
+    free(engine);
+}
+
+static int auto_open(struct engine **opened, const struct engine_config *config,
+                     const struct engine_sink *sink)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    const char *first = candidates[0]->name;
+    int result;
+
+    if (!engine) {
+        diag(DIAG_ERROR, "no memory");
+        return -ENOMEM;
+    }
+    engine->config = *config;
+    engine->sink = *sink;
+    memcpy(engine->left, candidates, sizeof(candidates));
+    result = go_on(engine, first, open_next(engine));
+    if (result < 0) {
+        auto_close(engine);
+        return result;
+    }
+    *opened = engine;
+    return 0;
+}
+
+static int fall_back(struct engine *engine, int error)
+{
+    const char *failed = engine->ops->name;
+
+    engine->ops->close(engine->chosen);
+    engine->ops = NULL;
+    return go_on(engine, failed, error);
+}
+
+static int auto_dispatch(struct engine *engine)
+{
+    int result = engine->ops ? engine->ops->dispatch(engine->chosen) : -ECHILD;
+
+    engine->watching |= result == ENGINE_WATCHING || result == ENGINE_IDLE;
+    if (result >= 0 || engine->watching || engine->stopping || !engine->left[0])
+        return result;
+    result = fall_back(engine, result);
+    return result < 0 ? result : ENGINE_STARTING;
+}
+
+static int auto_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS])
+{
+    return engine->ops->fds(engine->chosen, fds);
+}
+
+static int auto_timeout(struct engine *engine)
+{
+    return engine->ops->timeout(engine->chosen);
+}
+
+static int auto_watch(struct engine *engine, pid_t pid)
+{
+    return engine->ops->watch(engine->chosen, pid);
+}
+
+static int auto_mark(struct engine *engine)
+{
+    return engine->ops->mark(engine->chosen);
+}
+
+static int auto_end_when_idle(struct engine *engine)
+{
+    return engine->ops->end_when_idle(engine->chosen);
+}
+
+static void auto_stop(struct engine *engine)
+{
+    engine->stopping = true;
+    engine->ops->stop(engine->chosen);
+}
+
+const struct engine_ops engine_auto = {
+    .name = "auto",
+    .open = auto_open,
+    .fds = auto_fds,
+    .timeout = auto_timeout,
+    .dispatch = auto_dispatch,
+    .watch = auto_watch,
+    .mark = auto_mark,
+    .end_when_idle = auto_end_when_idle,
+    .stop = auto_stop,
+    .close = auto_close,
+};
+
+const char *engine_name(const struct engine_ops *ops, const struct engine *engine)
+{
+    return ops == &engine_auto ? engine->ops->name : ops->name;
+}

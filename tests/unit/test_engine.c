@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "caught.h"
+
+/* Two engines that do as they are told, and write down what they were asked for. */
+struct behaviour {
+    int check, open, dispatch[4];
+    int opened, closed, dispatched, stopped;
+};
+
+static struct behaviour behaviours[2];
+
+static int fake_check(int i, struct finding *lack)
+{
+    if (lack && behaviours[i].check != 0)
+        *lack = (struct finding){
+            .what = "WHAT", .mend = "MEND", .doubt = behaviours[i].check == -EAGAIN};
+    return behaviours[i].check;
+}
+
+static int fake_open(int i, struct engine **engine, const struct engine_config *config)
+{
+    if (behaviours[i].open < 0) {
+        engine_failed(config, "cannot open %d", i);
+        return behaviours[i].open;
+    }
+    behaviours[i].opened++;
+    *engine = (struct engine *)(void *)&behaviours[i];
+    return 0;
+}
+
+static int fake_dispatch(struct engine *engine)
+{
+    struct behaviour *behaviour = (struct behaviour *)(void *)engine;
+
+    return behaviour->dispatch[behaviour->dispatched++];
+}
+
+static void fake_stop(struct engine *engine)
+{
+    ((struct behaviour *)(void *)engine)->stopped++;
+}
+
+static void fake_close(struct engine *engine)
+{
+    ((struct behaviour *)(void *)engine)->closed++;
+}
+
+#define FAKE(i)                                                                                    \
+    static int check_##i(const struct engine_config *config, FILE *out, struct finding *lack)      \
+    {                                                                                              \
+        (void)config;                                                                              \
+        (void)out;                                                                                 \
+        return fake_check(i, lack);                                                                \
+    }                                                                                              \
+    static int open_##i(struct engine **engine, const struct engine_config *config,                \
+                        const struct engine_sink *sink)                                            \
+    {                                                                                              \
+        (void)sink;                                                                                \
+        return fake_open(i, engine, config);                                                       \
+    }                                                                                              \
+    static const struct engine_ops fake_##i = {.name = i == 0 ? "zero" : "one",                    \
+                                               .check = check_##i,                                 \
+                                               .open = open_##i,                                   \
+                                               .dispatch = fake_dispatch,                          \
+                                               .stop = fake_stop,                                  \
+                                               .close = fake_close}
+FAKE(0);
+FAKE(1);
+
+static const struct engine_ops *const list[] = {&fake_0, &fake_1, NULL};
+static const struct engine_config config;
+static const struct engine_sink sink;
+
+static int begin(void **state)
+{
+    memset(behaviours, 0, sizeof(behaviours));
+    return caught_begin(state);
+}
+
+static struct engine *opened(const struct engine_ops **ops)
+{
+    struct engine *engine = NULL;
+
+    *ops = engine_choose(list, NULL, &config);
+    assert_non_null(*ops);
+    assert_int_equal((*ops)->open(&engine, &config, &sink), 0);
+    return engine;
+}
+
+static void by_name(void **state)
+{
+    assert_ptr_equal(engine_choose(list, "one", &config), &fake_1);
+    behaviours[1].check = -EAGAIN; /* it is asked for */
+    assert_ptr_equal(engine_choose(list, "one", &config), &fake_1);
+    assert_string_equal(caught_line(state), "");
+    behaviours[1].check = -ENOSYS;
+    assert_null(engine_choose(list, "one", &config));
+    assert_string_equal(caught_line(state), "filemon: engine one cannot run here: WHAT: MEND\n");
+    assert_null(engine_choose(list, "two", &config));
+    assert_non_null(strstr(caught_line(state), "without the engine two"));
+}
+
+static void the_first_that_can(void **state)
+{
+    const struct engine_ops *ops;
+    struct engine *engine = opened(&ops);
+
+    assert_string_equal(engine_name(ops, engine), "zero");
+    assert_string_equal(caught_line(state), "");
+    ops->close(engine);
+    behaviours[0].check = -ENOSYS;
+    engine = opened(&ops);
+    assert_string_equal(engine_name(ops, engine), "one");
+    assert_string_equal(caught_line(state), "filemon: engine one, since zero needs WHAT\n");
+    ops->close(engine);
+    behaviours[0].check = -EAGAIN;
+    engine = opened(&ops);
+    assert_string_equal(engine_name(ops, engine), "one");
+    assert_string_equal(caught_line(state),
+                        "filemon: engine one, since zero is unlikely to run: WHAT: MEND\n");
+    ops->close(engine);
+    behaviours[1].check = -ENOSYS; /* better than none */
+    engine = opened(&ops);
+    assert_string_equal(engine_name(ops, engine), "zero");
+    ops->close(engine);
+    behaviours[0].check = -ENOSYS;
+    assert_null(engine_choose(list, NULL, &config));
+}
+
+static void goes_on_when_opening_fails(void **state)
+{
+    const struct engine_ops *ops;
+    struct engine *engine;
+
+    behaviours[0].open = -EPROTO;
+    engine = opened(&ops);
+    assert_string_equal(caught_line(state),
+                        "filemon: engine one, since zero failed: cannot open 0\n");
+    assert_string_equal(engine_name(ops, engine), "one");
+    ops->close(engine);
+    assert_int_equal(behaviours[1].closed, 1);
+    behaviours[1].open = -EPERM;
+    assert_int_equal(ops->open(&engine, &config, &sink), -EPERM);
+    caught_line(state);
+    assert_string_equal(caught_line(state), "filemon: cannot open 1\n"); /* the last one's error */
+}
+
+static void goes_on_when_it_fails_before_it_watches(void **state)
+{
+    const struct engine_ops *ops;
+    struct engine *engine = opened(&ops);
+
+    behaviours[0].dispatch[1] = -ECHILD;
+    behaviours[1].dispatch[0] = ENGINE_WATCHING;
+    behaviours[1].dispatch[1] = -EIO;
+    assert_int_equal(ops->dispatch(engine), ENGINE_STARTING);
+    assert_int_equal(ops->dispatch(engine), ENGINE_STARTING);
+    assert_string_equal(caught_line(state), "filemon: engine one, since zero failed\n");
+    assert_int_equal(behaviours[0].closed, 1);
+    assert_int_equal(ops->dispatch(engine), ENGINE_WATCHING);
+    assert_int_equal(ops->dispatch(engine), -EIO);
+    ops->close(engine);
+    assert_int_equal(behaviours[0].opened + behaviours[1].opened, 2);
+    assert_int_equal(behaviours[1].closed, 1);
+}
+
+/* What it has seen is the other's no more; and who has been asked to end does not start again. */
+static void does_not_go_on_later(void **state)
+{
+    const struct engine_ops *ops;
+    struct engine *engine = opened(&ops);
+
+    behaviours[0].dispatch[0] = ENGINE_WATCHING;
+    behaviours[0].dispatch[1] = -EIO;
+    assert_int_equal(ops->dispatch(engine), ENGINE_WATCHING);
+    assert_int_equal(ops->dispatch(engine), -EIO);
+    ops->close(engine);
+    memset(behaviours, 0, sizeof(behaviours));
+    engine = opened(&ops);
+    behaviours[0].dispatch[0] = -EIO;
+    ops->stop(engine);
+    assert_int_equal(behaviours[0].stopped, 1);
+    assert_int_equal(ops->dispatch(engine), -EIO);
+    ops->close(engine);
+    assert_int_equal(behaviours[1].opened, 0);
+    assert_string_equal(caught_line(state), "");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, caught_end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(by_name),
+        TEST(the_first_that_can),
+        TEST(goes_on_when_opening_fails),
+        TEST(goes_on_when_it_fails_before_it_watches),
+        TEST(does_not_go_on_later),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -113,7 +113,7 @@ $(BUILD)/tests/cli/filemon: $(cli_objects)
 	@echo "  LD      $@"
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-$(BUILD)/tests/cli/standin: tests/cli/standin.c
+$(BUILD)/tests/cli/standin: tests/cli/standin.c tests/helpers/tinymodule.h
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<

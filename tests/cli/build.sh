@@ -8,7 +8,7 @@ watches_and_stops() {
 wait
 END
     start "$@"
-    wait_said 'watching with'
+    wait_said 'watching with stap'
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -30,7 +30,7 @@ END
     logged 1 'stap -p4'
     logged 1 '^staprun .*/filemon_[0-9a-f]*_[0-9a-f]*\.ko$'
     said "first run on kernel $release: building the probe module with stap 9.9/0.999, once"
-    said "the module is built (.* s) and kept: $modules/$release/filemon_"
+    said "the module is built (.* s) and kept: $kept/filemon_"
     work_directory_is_gone
     cmp standin/script.stp "$CLI/../../stap/monitorFicheros.stp"
     printf '%s\n' 'ffffffff81000000 T _text' 'ffffffff81000010 T uprobe_unregister' |
@@ -49,7 +49,7 @@ END
 test_prepare_builds_it_and_says_so() {
     for expected in 'the module is built' 'the module is there'; do
         "$tested" --prepare --module-dir "$modules" > out 2> err
-        said "$expected.*: $modules/$release/filemon_.*\.ko\$"
+        said "$expected.*: $kept/filemon_.*\.ko\$"
         [ ! -s out ]
     done
     logged 1 'stap -p4'
@@ -57,17 +57,33 @@ test_prepare_builds_it_and_says_so() {
 }
 
 test_prepare_for_another_kernel() {
-    mkdir -p root/lib/modules/6.1.0-99-other/build
+    mkdir -p root/lib/modules/6.1.0-99-other/build/include/generated
+    header=root/lib/modules/6.1.0-99-other/build/include/generated/utsversion.h
+    echo '#define UTS_VERSION "#1 SMP Other 6.1.99-1"' > $header
     printf '%s\n' 'ffffffff81000000 T _text' 'ffffffff81000020 t other' > kallsyms
     scenario stap <<'END'
 keep
-build
+build 6.1.0-99-other
 END
     "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err
-    said "kept: $PWD/relative/6.1.0-99-other/filemon_.*\.ko\$"
+    said "kept: $PWD/relative/6.1.0-99-other/[0-9a-f]\{12\}/filemon_.*\.ko\$"
     cmp kallsyms standin/System.map
     # Its kernel has no uprobe_unregister.
     grep -q -a STAPCONF_UPROBE_UNREGISTER_EXPORTED standin/argv
+
+    # Another build of the same release has another module.
+    mv $header "${header%utsversion.h}compile.h"
+    sed -i 's/6\.1\.99-1/6.1.99-2/' "${header%utsversion.h}compile.h"
+    "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err
+    said 'the module is built'
+    [ "$(find relative -name '*.ko' | wc -l)" -eq 2 ]
+    # Headers that do not say of which.
+    rm "${header%utsversion.h}compile.h"
+    status=0
+    "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err ||
+        status=$?
+    [ $status -eq 1 ]
+    said "do not say what 'uname -v' is of their kernel"
 }
 
 # Faults of stap on some kernels are mended where they are, by what the kernel has.
@@ -108,7 +124,7 @@ test_a_prepared_module_needs_no_stap_and_no_headers() {
     rm -r bin/stap "root/lib/modules/$release" root/proc/kallsyms
     search=$PWD/bin
     watches_and_stops -n nothing-of-that-name
-    logged 1 "^staprun .*/\[a-c\]\*/$release/filemon_"
+    logged 1 "^staprun .*/\[a-c\]\*/$release/[0-9a-f]*/filemon_"
 }
 
 test_the_default_directory() {
@@ -160,7 +176,7 @@ say Pass 4: compiled C into "filemon_x.ko" in 1ms.
 END
     run -n nothing-of-that-name
     [ "$status" -eq 1 ]
-    said "cannot put the module at $modules/$release/filemon_.*: No such file"
+    said "stap has built no module (.*: No such file or directory)"
     work_directory_is_gone
 }
 
@@ -336,19 +352,19 @@ test_a_directory_that_cannot_be_written() {
     touch modules
     run -n nothing-of-that-name
     [ "$status" -eq 1 ]
-    said "cannot keep modules in $modules/$release: Not a directory; give another --module-dir"
+    said "cannot keep modules in $kept: Not a directory; give another --module-dir"
 }
 
 # What others could have written is not loaded into the kernel.
 test_what_others_can_write_is_not_loaded() {
     prepared
-    module=$(echo "modules/$release"/*.ko)
-    for file in "$module" "modules/$release" modules; do
+    module=$(echo "modules/$release"/*/*.ko)
+    for file in "$module" "${module%/*}" "modules/$release" modules; do
         for mode in g+w o+w; do
             chmod $mode "$file"
             run -n nothing-of-that-name
             [ "$status" -eq 3 ]
-            said 'could have been written by others: remove it, or give another --module-dir'
+            said "engine stap cannot run here: .*$PWD/$file .*--module-dir\$"
             chmod go-w "$file"
         done
     done
@@ -360,8 +376,362 @@ test_what_others_can_write_is_not_loaded() {
     said "$module could have been written by others"
     chmod o-w "$module"
     # In a directory of all whose files are their owners' alone, it is.
-    chmod a+w,+t modules
+    chmod a+w,+t "modules/$release"
     watches_and_stops -n nothing-of-that-name
+}
+
+# Nothing is made, logged or built where others can put something in its place.
+test_nothing_is_built_where_others_can_write() {
+    mkdir -m 777 open
+    chmod 777 open
+    for dir in open open/sub; do
+        status=0
+        "$tested" --prepare --module-dir "$PWD/$dir" 2> err || status=$?
+        [ $status -eq 1 ]
+        said "others can write to $PWD/open (mode 0777): 'chmod go-w' it, or give another --module-dir"
+        [ "$(ls -A open)" = '' ]
+    done
+    if [ "$(id -u)" -eq 0 ]; then
+        mkdir of-another
+        chown 65534 of-another
+        status=0
+        "$tested" --prepare --module-dir of-another/sub 2> err || status=$?
+        [ $status -eq 1 ]
+        said "$PWD/of-another belongs to another user (uid 65534): give another --module-dir"
+        [ "$(ls -A of-another)" = '' ]
+    fi
+    logged 0 'stap -p4'
+}
+
+# What lies where the log and the module are to be is replaced, never written to.
+test_links_in_the_place_of_log_and_module() {
+    prepared
+    module=$(echo "$modules/$release"/*/*.ko)
+    log=${module%.ko}.log
+    echo precious > victim
+    for kind in -fs -f; do
+        rm -f "$module"
+        ln $kind "$PWD/victim" "$log"
+        scenario stap <<'END'
+say said by stap
+exit 1
+END
+        run -n nothing-of-that-name
+        [ "$status" -eq 1 ]
+        [ "$(cat victim)" = precious ]
+        [ ! -L "$log" ]
+        grep -q 'said by stap' "$log"
+    done
+    scenario stap <<'END'
+build
+END
+    ln "$PWD/victim" "$module"
+    watches_and_stops -n nothing-of-that-name
+    [ "$(cat victim)" = precious ]
+}
+
+# ---- What is in the cache may be damaged, or of another kernel ------------------------------------
+
+# The module's file is spoilt by COMMAND, which --check and --prepare find, and the next start.
+spoilt() { # FAULT COMMAND...
+    fault=$1
+    shift
+    prepared
+    module=$(echo "$modules/$release"/*/*.ko)
+    "$@"
+    "$tested" --check -e stap --module-dir "$modules" > out
+    grep -q "^  ok       the module, to be built anew: .*\.ko $fault\$" out
+    grep -q '^  ok       stap 9' out
+    cp "$module" spoilt
+    "$tested" --prepare --module-dir "$modules" 2> err
+    said "^filemon: $module $fault: it is built anew\$"
+    logged 1 'stap -p4'
+    cp spoilt "$module"
+    rm standin/log
+    watches_and_stops -n nothing-of-that-name
+    said "$module $fault: it is built anew\$"
+    logged 1 'stap -p4'
+    logged 1 ^staprun
+    "$tested" --check -e stap --module-dir "$modules" > out
+    grep -q '^  ok       the module for this kernel, built already$' out
+}
+
+test_an_empty_module_is_built_anew() {
+    spoilt 'is empty' eval ': > "$module"'
+}
+
+test_a_truncated_module_is_built_anew() {
+    spoilt 'is truncated' eval 'truncate -s -10 "$module"'
+}
+
+test_garbage_in_place_of_a_module_is_replaced() {
+    spoilt 'is no kernel module' eval 'echo garbage > "$module"'
+}
+
+test_a_module_of_another_kernel_is_built_anew() {
+    spoilt 'is for kernel 0.*' eval 'sed -i s/vermagic=./vermagic=0/ "$module"'
+}
+
+# Without stap it cannot be; both are said.
+test_a_spoilt_module_without_stap() {
+    prepared
+    : > "$(echo "$modules/$release"/*/*.ko)"
+    rm bin/stap
+    search=$PWD/bin
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'engine stap cannot run here: stap.*apt-get install systemtap$'
+    status=0
+    PATH=$PWD/bin "$tested" --check -e stap --module-dir "$modules" > out || status=$?
+    [ $status -eq 3 ]
+    grep -q '^  ok       the module, to be built anew: .* is empty$' out
+}
+
+# The kernel may refuse what looks well: once, the module is built anew.
+test_a_module_that_does_not_load_is_built_anew_once() {
+    for fault in "Couldn't insert module '/x.ko': Invalid module format" \
+        'module version mismatch (#1 SMP vs #2 SMP), release 6.1' \
+        "Couldn't insert module '/x.ko': Unknown symbol in module"; do
+        rm -rf modules
+        prepared
+        scenario staprun <<END
+warn ERROR: $fault
+exit 1
+END
+        run -n nothing-of-that-name
+        [ "$status" -eq 1 ]
+        said "$kept/filemon_.*\.ko does not load (ERROR: .*): it is built anew\$"
+        said "staprun could not load $kept/filemon_.*\.ko (status 1): ERROR: "
+        logged 1 'stap -p4'
+        logged 2 ^staprun
+    done
+    # What is not the module's fault is no reason to.
+    rm -rf modules
+    prepared
+    scenario staprun <<'END'
+warn ERROR: Couldn't insert module '/x.ko': Operation not permitted
+exit 1
+END
+    run -n nothing-of-that-name
+    [ "$status" -eq 1 ]
+    logged 0 'stap -p4'
+}
+
+# ---- auto -----------------------------------------------------------------------------------------
+
+# Only where bpf can run can auto go on with it.
+bpf_runs() {
+    "$tested" --check -e bpf > /dev/null
+}
+
+# COMMAND is run once, or not at all.
+falls_back() { # WHY
+    : > ran
+    engine=auto
+    run -- sh -c 'echo >> ran'
+    if bpf_runs; then
+        [ "$status" -eq 0 ]
+        [ "$(wc -l < ran)" -eq 1 ]
+        said "^filemon: engine bpf, since stap $1"
+        said '^filemon: watching with bpf$'
+        [ "$(grep -c 'since stap' err)" -eq 1 ]
+    else
+        [ "$status" -ne 0 ]
+        [ "$(wc -l < ran)" -eq 0 ]
+    fi
+}
+
+watches_with_stap() {
+    watches <<'END'
+wait
+END
+    engine=auto
+    start -n nothing-of-that-name
+    wait_said 'watching with stap'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+test_auto_goes_on_when_the_build_fails() {
+    scenario stap <<'END'
+say Pass 3: translated to C
+warn error of the compiler
+exit 1
+END
+    falls_back "failed: stap could not build the module for kernel $release in its pass 4; all it said is in $kept/filemon_.*\.log\$"
+    if bpf_runs; then
+        unsaid 'error of the compiler'
+        grep -q 'error of the compiler' "$(sed -n 's/.*all it said is in //p' err)"
+        logged 1 'stap -p4'
+        falls_back 'is unlikely to run: a module that builds and loads here: stap could not build it in its pass 4 before'
+        logged 1 'stap -p4'
+    fi
+    # Who asks for stap gets it tried each time.
+    engine=stap
+    for n in 1 2; do
+        rm standin/log
+        run -n nothing-of-that-name
+        [ "$status" -eq 1 ]
+        said 'stap: error of the compiler'
+        said 'stap could not build the module'
+        logged 1 'stap -p4'
+    done
+    status=0
+    "$tested" --check -e stap --module-dir "$modules" > out || status=$?
+    [ $status -eq 3 ]
+    grep -q '^  doubtful a module that builds and loads here$' out
+    grep -q "^           stap could not build it in its pass 4 before, .*'filemon --prepare' tries again\$" out
+    grep -q '^  stap is unlikely to run here; --engine stap tries it$' out
+    # Forgotten where --prepare succeeds.
+    scenario stap <<'END'
+build
+END
+    "$tested" -q --prepare --module-dir "$modules"
+    "$tested" --check -e stap --module-dir "$modules" > out
+    watches_with_stap
+}
+
+test_auto_goes_on_when_the_load_fails() {
+    prepared
+    scenario staprun <<'END'
+warn ERROR: Couldn't insert module '/x.ko': Key was rejected by service
+exit 1
+END
+    falls_back "failed: staprun could not load $kept/filemon_.*\.ko (status 1): ERROR: .*Key was rejected"
+    logged 1 '^staprun '
+    falls_back 'is unlikely to run: a module that builds and loads here: staprun could not load it before'
+    if bpf_runs; then logged 1 '^staprun '; fi
+    # Tried again where --prepare has built it anew.
+    "$tested" --prepare --module-dir "$modules" 2> err
+    said 'staprun could not load it before, so it is built anew$'
+    watches_with_stap
+}
+
+# A spoilt module whose building fails as well: both in the same run.
+test_auto_goes_on_when_the_module_cannot_be_built_anew() {
+    prepared
+    : > "$(echo "$modules/$release"/*/*.ko)"
+    scenario stap <<'END'
+exit 1
+END
+    falls_back 'failed: stap could not build'
+}
+
+# What another time may go well is not remembered.
+test_failures_that_pass_are_not_remembered() {
+    for fault in 'die 9' 'warn cc1: fatal error: No space left on device'; do
+        printf '%s\nexit 1\n' "$fault" | scenario stap
+        falls_back 'failed: stap '
+        "$tested" --check -e stap --module-dir "$modules" > out
+        grep -q '^  stap can run here$' out
+    done
+    if bpf_runs; then said 'stap found the disk full while it built the module below /tmp'; fi
+}
+
+# The kernels that stap says it was tested with, and this one.
+test_auto_prefers_another_engine_where_stap_is_too_old() {
+    major=${release%%.*}
+    echo "tested kernel versions: 2.6.32 ... $((major - 1)).1-rc1" > standin/version
+    status=0
+    "$tested" --check -e stap --module-dir "$modules" > out || status=$?
+    [ "$status" -eq 3 ]
+    grep -q "^  doubtful stap tested with kernels up to $((major - 1))\.1-rc1\$" out
+    grep -q "^           this kernel is $release: install a newer stap, or use --engine bpf\$" out
+    if bpf_runs; then
+        falls_back "is unlikely to run: stap tested with kernels up to .*: this kernel is $release"
+        logged 0 'stap -p4'
+    fi
+    # Who asks for it gets it, with a warning.
+    engine=stap
+    watches_and_stops -n nothing-of-that-name
+    said "stap 9.9/0.999 was tested with kernels up to $((major - 1)).1-rc1, and this one is $release\$"
+    # A module that is there was built in spite of it.
+    watches_with_stap
+    unsaid 'was tested with'
+
+    rm -r modules
+    echo "tested kernel versions: 2.6.32 ... $((major + 1)).0" > standin/version
+    "$tested" --check -e stap --module-dir "$modules" > out
+    grep -q "^  ok       stap tested with kernels up to $((major + 1))\.0\$" out
+}
+
+# ---- Where modules cannot be kept, and who builds at the same time --------------------------------
+
+# Nothing but what is mounted read-only keeps root from writing.
+mount_read_only() {
+    cat > mounted <<END
+#!/bin/sh
+exec unshare -m sh -c 'mount -t tmpfs -o ro,mode=755 none "$modules" && exec "\$0" "\$@"' "$tested" "\$@"
+END
+    chmod +x mounted
+    tested=$PWD/mounted
+}
+
+# A module that cannot be kept serves the run that has built it.
+test_a_cache_that_cannot_be_written() {
+    mkdir modules
+    chmod a-w modules
+    if [ "$(id -u)" -eq 0 ]; then mount_read_only; fi
+    watches_and_stops -n nothing-of-that-name
+    said "the module cannot be kept in $kept (.*) and serves this run alone; give another --module-dir"
+    logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
+    work_directory_is_gone
+    status=0
+    "$tested" --prepare --module-dir "$modules" 2> err || status=$?
+    [ $status -eq 1 ]
+    said "cannot keep modules in $kept: .*; give another --module-dir"
+}
+
+test_two_that_build_at_once() {
+    scenario stap <<'END'
+mark building
+await go
+build
+END
+    watches <<'END'
+wait
+END
+    start -n nothing-of-that-name
+    wait_until [ -e standin/building ]
+    first=$pid
+    mv err err.first
+    start -n nothing-of-that-name
+    wait_said "another process is building the module for kernel $release: waiting for it"
+    touch standin/go
+    wait_said 'watching with stap'
+    wait_until grep -q 'watching with stap' err.first
+    kill -INT "$first" "$pid"
+    wait "$first"
+    finish
+    [ "$status" -eq 0 ]
+    logged 1 'stap -p4'
+}
+
+# One that waits can be interrupted, and does not wait for one that was killed.
+test_waiting_for_one_that_is_killed() {
+    scenario stap <<'END'
+mark building
+await go
+build
+END
+    start -n nothing-of-that-name
+    wait_until [ -e standin/building ]
+    first=$pid
+    start -n nothing-of-that-name
+    wait_said 'waiting for it'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    start --prepare
+    wait_said 'waiting for it'
+    kill -KILL "$first"
+    wait "$first" || [ $? -eq 137 ]
+    touch standin/go
+    finish
+    [ "$status" -eq 0 ]
+    said 'the module is built'
+    logged 2 'stap -p4'
 }
 
 test_verbose_shows_what_stap_says() {

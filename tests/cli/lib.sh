@@ -6,6 +6,7 @@
 release=$(uname -r)
 tested=$HELPERS/filemon
 modules=$PWD/modules
+kept="$modules/$release/[0-9a-f]\{12\}" # where they lie, as a pattern
 
 # A system on which stap can run, with the stand-in as stap and staprun.
 make_system() {
@@ -47,10 +48,11 @@ prepared() {
 
 # filemon on the made-up system; signals as from a terminal, though it is in the background.
 # $input and $output are its standard input and output, $search its PATH, $ignored the signals that it
-# is started with ignored, where they are set.
+# is started with ignored, $engine another engine than stap, where they are set.
 start() { # ARG...
     rm -f out err # of the last one: what is waited for must be this one's
-    env --default-signal=INT,QUIT ${ignored:+--ignore-signal=$ignored} PATH="${search:-$PATH}" "$tested" -e stap --module-dir "$modules" "$@" \
+    env --default-signal=INT,QUIT ${ignored:+--ignore-signal=$ignored} PATH="${search:-$PATH}" \
+        "$tested" -e "${engine:-stap}" --module-dir "$modules" "$@" \
         < "${input:-/dev/null}" > "${output:-out}" 2> err &
     pid=$!
 }

@@ -20,14 +20,15 @@
  *   close              closes standard output and standard error
  *   thread FILE        starts a thread that writes its number to FILE, and lives on
  *   child              starts a process that lives on and writes to its directory without end
- *   build              makes the module that -m names
+ *   build [RELEASE]    makes the module that -m names, for that kernel (default: the running one)
  *   keep               copies the script and the System.map that it was given
  *   die N              ends by that signal
  *   exit N
  *
  * FILEs are in $STANDIN.  There, too: "log", with a line for each call and signal, and "argv" with
- * the arguments of all calls, a NUL after each.  "stap --version" needs no file; "staprun -d" does
- * what the file "unload" says, if there is one.
+ * the arguments of all calls, a NUL after each.  "stap --version" says what the file "version"
+ * holds of the kernels that it was tested with, any without one; "staprun -d" does what the file
+ * "unload" says, if there is one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -42,8 +43,11 @@
 #include <stdnoreturn.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "../helpers/tinymodule.h"
 
 #define SECONDS_AT_MOST 120 /* whatever goes wrong, nothing stays behind */
 
@@ -331,13 +335,21 @@ static const char *argument(const char *option)
     return last;
 }
 
-static void build(const char *unused)
+static void build(const char *text)
 {
+    struct tinymodule module;
     char path[PATH_MAX];
+    struct utsname uts;
+    int fd;
 
-    (void)unused;
+    uname(&uts);
+    tinymodule_make(&module, *text ? text : uts.release);
     snprintf(path, sizeof(path), "%s.ko", argument("-m"));
-    make_file(path);
+    fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    if (fd < 0)
+        fail(path);
+    write_all(fd, (const char *)&module, sizeof(module));
+    close(fd);
 }
 
 static void keep_one(const char *from, const char *name)
@@ -465,6 +477,18 @@ static void catch_signals(const char *name)
     alarm(SECONDS_AT_MOST);
 }
 
+static void say_version(void)
+{
+    char path[PATH_MAX];
+
+    puts("Systemtap translator/driver (version 9.9/0.999, release 9.9-1)");
+    place(path, "version");
+    if (access(path, F_OK) < 0)
+        return;
+    fflush(stdout);
+    send_file("version");
+}
+
 int main(int argc, char **argv)
 {
     const char *slash = strrchr(argv[0], '/'), *name = slash ? slash + 1 : argv[0];
@@ -477,7 +501,7 @@ int main(int argc, char **argv)
     catch_signals(name);
     log_call(name);
     if (argc > 1 && !strcmp(argv[1], "--version"))
-        puts("Systemtap translator/driver (version 9.9/0.999, release 9.9-1)");
+        say_version();
     else if (argc > 1 && !strcmp(argv[1], "-d"))
         run_unload();
     else

@@ -96,7 +96,7 @@ test_the_first_run_is_one_line_where_there_is_no_terminal() {
 test_how_long_it_took_last_time() {
     prepared
     [ "$(readlink "$modules/seconds")" -lt 60 ]
-    rm "$modules/$release"/*.ko "$modules/seconds"
+    rm "$modules/$release"/*/*.ko "$modules/seconds"
     ln -s 1234 "$modules/seconds"
     passes_go_by
     on_terminal 200 --prepare & shown=$!

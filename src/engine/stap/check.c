@@ -11,7 +11,22 @@
 #include "engine/stap/module.h"
 #include "engine/stap/system.h"
 
-enum { MODULES, LOCKDOWN, RIGHTS, STAPRUN, MODULE, STAP, HEADERS, SYMBOLS, FINDINGS };
+enum {
+    MODULES,
+    LOCKDOWN,
+    RIGHTS,
+    STAPRUN,
+    MODULE,
+    STAP,
+    RANGE,
+    HEADERS,
+    SYMBOLS,
+    FAILURE,
+    FINDINGS
+};
+
+/* One release more than it was tested with, stap often still fits; two, hardly ever. */
+#define RELEASES_AHEAD_AT_MOST 1
 
 static bool in_group(const char *name)
 {
@@ -115,20 +130,68 @@ static void check_symbols(struct finding *finding)
         fclose(symbols);
 }
 
-static void check_build(struct finding findings[FINDINGS], const struct module *module)
+static void check_range(struct finding *finding, const struct module *module)
+{
+    if (!module->tested[0])
+        return;
+    snprintf(finding->what, sizeof(finding->what), "stap tested with kernels up to %s",
+             module->tested);
+    finding->doubt = true;
+    if (module_releases_ahead(module) > RELEASES_AHEAD_AT_MOST)
+        snprintf(finding->mend, sizeof(finding->mend),
+                 "this kernel is %s: install a newer stap, or use --engine bpf", module->release);
+}
+
+static void check_headers(struct finding *finding, const struct module *module)
 {
     char headers[PATH_MAX];
 
+    module_headers(headers, module->release);
+    snprintf(finding->what, sizeof(finding->what), "headers of kernel %s", module->release);
+    if (access(headers, R_OK | X_OK) < 0)
+        snprintf(finding->mend, sizeof(finding->mend), "apt-get install linux-headers-%s",
+                 module->release);
+}
+
+static void check_build(struct finding findings[FINDINGS], const struct module *module)
+{
     snprintf(findings[STAP].what, sizeof(findings[STAP].what), "stap %s", module->version);
     if (!module->version[0])
         snprintf(findings[STAP].mend, sizeof(findings[STAP].mend), "apt-get install systemtap");
-    module_headers(headers, module->release);
-    snprintf(findings[HEADERS].what, sizeof(findings[HEADERS].what), "headers of kernel %s",
-             module->release);
-    if (access(headers, R_OK | X_OK) < 0)
-        snprintf(findings[HEADERS].mend, sizeof(findings[HEADERS].mend),
-                 "apt-get install linux-headers-%s", module->release);
+    check_range(&findings[RANGE], module);
+    check_headers(&findings[HEADERS], module);
     check_symbols(&findings[SYMBOLS]);
+}
+
+/* -e stap tries again each time, and --prepare as often as it is called. */
+static void check_failure(struct finding *finding, const struct module *module)
+{
+    char why[MODULE_FAILURE_SIZE];
+
+    if (!module_has_failed(module, why))
+        return;
+    snprintf(finding->what, sizeof(finding->what), "a module that builds and loads here");
+    snprintf(finding->mend, sizeof(finding->mend),
+             "%s before, with this kernel and this stap (%.200s): 'filemon --prepare' tries again",
+             why, module->dir);
+    finding->doubt = true;
+}
+
+static void say_module(struct finding *finding, const struct module *module, int result)
+{
+    if (result == 0)
+        snprintf(finding->what, sizeof(finding->what), "the module for this kernel, built already");
+    else if (result == -ENOEXEC)
+        snprintf(finding->what, sizeof(finding->what), "the module, to be built anew: %.180s",
+                 module->fault);
+    else if (result == -ENOENT && module->version[0])
+        snprintf(finding->what, sizeof(finding->what), "the module, to be built by the first run");
+    else
+        snprintf(finding->what, sizeof(finding->what), "the module for this kernel (%.60s)",
+                 module->build);
+    if (result != 0 && result != -ENOENT && result != -ENOEXEC)
+        snprintf(finding->mend, sizeof(finding->mend), "%s",
+                 result == -EPERM ? module->fault : strerror(-result));
 }
 
 /* A module that is there spares stap, headers and symbols. */
@@ -144,16 +207,10 @@ static void check_module(struct finding findings[FINDINGS], const struct engine_
         return;
     }
     result = module_find(&module);
-    if (result == -ENOENT) {
+    say_module(finding, &module, result);
+    if (result == -ENOENT || result == -ENOEXEC)
         check_build(findings, &module);
-        return;
-    }
-    snprintf(finding->what, sizeof(finding->what), "the module, built already");
-    if (result < 0)
-        snprintf(
-            finding->mend, sizeof(finding->mend),
-            "%.200s could have been written by others: remove it, or give another --module-dir",
-            module.path);
+    check_failure(&findings[FAILURE], &module);
 }
 
 int stap_check(const struct engine_config *config, FILE *out, struct finding *lack)

@@ -31,7 +31,9 @@
 
 #define NO_DEADLINE INT64_MAX
 
-enum phase { BUILDING, RUNNING, OVER };
+#define RETRY_MS 200 /* while another process builds the module */
+
+enum phase { WAITING, BUILDING, RUNNING, OVER };
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGKILL};
 enum { STOP_SIGNALS = sizeof(stop_signals) / sizeof(stop_signals[0]) };
@@ -42,7 +44,8 @@ struct engine {
     enum phase phase;
     struct module module;
     struct module_build build;
-    int64_t started; /* ms */
+    char path[PATH_MAX]; /* of the module to be loaded */
+    int64_t started;     /* ms */
     struct wire *wire;
     pid_t pid;       /* of staprun, which becomes stapio; 0: none */
     int out, err;    /* its standard output and error; -1 at their end */
@@ -54,6 +57,9 @@ struct engine {
     int signals;      /* how many of stop_signals were sent */
     char line[1024];  /* of its standard error */
     size_t line_len;
+    char complaint[256]; /* the first error of staprun's before the script watched */
+    bool is_misfit;      /* and one of them is of a module that is not for this kernel */
+    bool rebuilt;        /* the module comes from this run */
 };
 
 static int64_t now_ms(void)
@@ -213,8 +219,8 @@ static void on_loaded(void *ctx, const char *module, int version)
     if (engine->loaded[0])
         return;
     if (version != WIRE_VERSION || !is_module_name(module)) {
-        diag(DIAG_ERROR, "the module %s speaks version %d, not %d: remove %s", module, version,
-             WIRE_VERSION, engine->module.path);
+        engine_failed(engine->config, "the module %s speaks version %d, not %d: remove %s", module,
+                      version, WIRE_VERSION, engine->path);
         engine->error = -EPROTO;
         return;
     }
@@ -226,7 +232,8 @@ static void on_loaded(void *ctx, const char *module, int version)
     else
         engine->error = tell_all(engine);
     if (engine->error < 0)
-        diag(DIAG_ERROR, "%s: %s", path, strerror(-engine->error));
+        engine_failed(engine->config, "%s: %s", path, strerror(-engine->error));
+    module_build_end(&engine->build); /* a module that is not kept has been read by now */
 }
 
 static void on_watching(void *ctx)
@@ -234,6 +241,7 @@ static void on_watching(void *ctx)
     struct engine *engine = ctx;
 
     engine->watching = true;
+    module_forget_failure(&engine->module);
 }
 
 static void on_idle(void *ctx)
@@ -268,6 +276,30 @@ static uint64_t lost_in(const char *line)
     return 0;
 }
 
+/* The module itself is at fault, and not what the kernel allows or has room for: of staprun, and of
+ * what stap compiles into a module to check the kernel that it is loaded into. */
+static bool is_of_misfit(const char *line)
+{
+    static const char *const faults[] = {"Invalid module format", "Exec format error",
+                                         "release mismatch", "version mismatch", "Unknown symbol"};
+
+    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+        if (strstr(line, faults[i]))
+            return true;
+    return false;
+}
+
+/* Whether they are errors is known when the load has failed and nothing takes its place. */
+static void take_complaint(struct engine *engine)
+{
+    if (!strstr(engine->line, "ERROR"))
+        return;
+    engine->is_misfit |= is_of_misfit(engine->line);
+    if (!engine->complaint[0])
+        snprintf(engine->complaint, sizeof(engine->complaint), "%.*s",
+                 (int)sizeof(engine->complaint) - 1, engine->line);
+}
+
 static void take_error_line(struct engine *engine)
 {
     uint64_t lost;
@@ -276,9 +308,11 @@ static void take_error_line(struct engine *engine)
     engine->line_len = 0;
     lost = lost_in(engine->line);
     tell_lost(engine, lost);
+    if (!engine->watching)
+        take_complaint(engine);
     if (engine->line[0])
-        diag(strstr(engine->line, "ERROR") ? DIAG_ERROR : DIAG_VERBOSE, "staprun: %s",
-             engine->line);
+        diag(engine->watching && strstr(engine->line, "ERROR") ? DIAG_ERROR : DIAG_VERBOSE,
+             "staprun: %s", engine->line);
 }
 
 static void take_errors(struct engine *engine, const char *text, size_t n)
@@ -294,20 +328,22 @@ static void take_errors(struct engine *engine, const char *text, size_t n)
 /* ---- Running it -------------------------------------------------------------------------------
  */
 
-static int explain_start(int error)
+static int explain_start(const struct engine *engine, int error)
 {
     if (error == -ENOENT)
-        diag(DIAG_ERROR, "no staprun: apt-get install systemtap-runtime");
+        engine_failed(engine->config, "no staprun: apt-get install systemtap-runtime");
     else if (error == -EACCES)
-        diag(DIAG_ERROR, "staprun may not be run: be root, or join the groups stapusr and stapdev");
+        engine_failed(engine->config,
+                      "staprun may not be run: be root, or join the groups "
+                      "stapusr and stapdev");
     else
-        diag(DIAG_ERROR, "cannot start staprun: %s", strerror(-error));
+        engine_failed(engine->config, "cannot start staprun: %s", strerror(-error));
     return error;
 }
 
 static int start_run(struct engine *engine)
 {
-    char *argv[] = {"staprun", "-R", "-T", "20", engine->module.path, NULL};
+    char *argv[] = {"staprun", "-R", "-T", "20", engine->path, NULL};
     char *env[] = {"LC_ALL=C", NULL};
     int out[2] = {-1, -1}, err[2] = {-1, -1}, result = 0;
     struct spawned staprun;
@@ -333,7 +369,7 @@ static int start_run(struct engine *engine)
     engine->out = out[0];
     engine->err = err[0];
     engine->phase = RUNNING;
-    return result < 0 ? explain_start(result) : 0;
+    return result < 0 ? explain_start(engine, result) : 0;
 }
 
 static void send_signal(struct engine *engine)
@@ -380,6 +416,58 @@ static int bury(struct engine *engine)
     return status;
 }
 
+static int start_build(struct engine *engine);
+
+static void close_run(struct engine *engine)
+{
+    int *fds[] = {&engine->out, &engine->err, &engine->control};
+
+    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+        if (*fds[i] >= 0)
+            close(*fds[i]);
+        *fds[i] = -1;
+    }
+}
+
+/* One that was in the cache may have been damaged, or be of a kernel that was built otherwise. */
+static int build_anew(struct engine *engine)
+{
+    diag(DIAG_WARNING, "%s does not load (%s): it is built anew", engine->module.path,
+         engine->complaint);
+    engine->complaint[0] = '\0';
+    engine->is_misfit = false;
+    close_run(engine);
+    return start_build(engine);
+}
+
+/* Without a word of staprun's it may be that next time it works: a signal, no memory. */
+static void remember_load(struct engine *engine)
+{
+    if (strstr(engine->complaint, "Cannot allocate memory") || !engine->complaint[0])
+        return;
+    module_remember_failure(&engine->module, "staprun could not load it");
+}
+
+static int load_failed(struct engine *engine, int status)
+{
+    const char *colon = engine->complaint[0] ? ": " : "";
+
+    if (engine->is_misfit && !engine->rebuilt)
+        return build_anew(engine);
+    if (WIFSIGNALED(status))
+        engine_failed(engine->config, "stap was killed by signal %d%s%s", WTERMSIG(status), colon,
+                      engine->complaint);
+    else if (!engine->loaded[0])
+        engine_failed(engine->config, "staprun could not load %s (status %d)%s%s", engine->path,
+                      WEXITSTATUS(status), colon, engine->complaint);
+    else
+        engine_failed(engine->config, "stap ended by itself, with status %d%s%s",
+                      WEXITSTATUS(status), colon, engine->complaint);
+    if (WIFEXITED(status))
+        remember_load(engine);
+    return -ECHILD;
+}
+
 static int ended(struct engine *engine)
 {
     int status = bury(engine);
@@ -389,11 +477,10 @@ static int ended(struct engine *engine)
         take_error_line(engine);
     if (engine->stopping)
         return ENGINE_DONE;
+    if (!engine->watching)
+        return load_failed(engine, status);
     if (WIFSIGNALED(status))
         diag(DIAG_ERROR, "stap was killed by signal %d", WTERMSIG(status));
-    else if (!engine->loaded[0])
-        diag(DIAG_ERROR, "staprun could not load %s (status %d): filemon --check says why",
-             engine->module.path, WEXITSTATUS(status));
     else
         diag(DIAG_ERROR, "stap ended by itself, with status %d", WEXITSTATUS(status));
     return -ECHILD;
@@ -484,11 +571,16 @@ static void show_progress(const struct engine *engine)
 
 static int built(struct engine *engine)
 {
+    bool is_kept = !strcmp(engine->build.path, engine->module.path);
+
     diag_progress(NULL);
-    diag(DIAG_INFO, "the module is built (%.1f s) and kept: %s",
-         (double)(now_ms() - engine->started) / 1000, engine->module.path);
+    diag(DIAG_INFO, "the module is built (%.1f s)%s%s", (double)(now_ms() - engine->started) / 1000,
+         is_kept ? " and kept: " : "", is_kept ? engine->module.path : "");
     module_remember_seconds(&engine->module, seconds_gone(engine));
-    module_build_end(&engine->build);
+    memcpy(engine->path, engine->build.path, sizeof(engine->path));
+    engine->rebuilt = true;
+    if (is_kept)
+        module_build_end(&engine->build);
     if (!engine->config->prepare)
         return start_run(engine);
     engine->phase = OVER;
@@ -512,18 +604,40 @@ static int dispatch_build(struct engine *engine)
     return engine->phase == OVER ? ENGINE_DONE : ENGINE_STARTING;
 }
 
+/* Other filemons wait for the one that builds, and take its module. */
+static int wait_for_builder(struct engine *engine)
+{
+    if (engine->phase != WAITING)
+        diag(DIAG_INFO, "another process is building the module for kernel %s: waiting for it",
+             engine->module.release);
+    module_build_end(&engine->build);
+    engine->phase = WAITING;
+    return 0;
+}
+
+static void say_building(const struct engine *engine)
+{
+    const struct module *module = &engine->module;
+    char last[LAST_TIME_SIZE];
+
+    if (module_releases_ahead(module) > 0)
+        diag(DIAG_WARNING, "stap %s was tested with kernels up to %s, and this one is %s",
+             module->version, module->tested, module->release);
+    diag(DIAG_INFO, "first run on kernel %s: building the probe module with stap %s, once%s",
+         module->release, module->version, last_time(engine, last));
+    show_progress(engine);
+}
+
 static int start_build(struct engine *engine)
 {
-    char last[LAST_TIME_SIZE];
     int result = module_build_start(&engine->build, &engine->module, engine->config);
 
+    if (result == -EBUSY)
+        return wait_for_builder(engine);
     engine->phase = BUILDING;
-    if (result < 0)
-        return result;
-    diag(DIAG_INFO, "first run on kernel %s: building the probe module with stap %s, once%s",
-         engine->module.release, engine->module.version, last_time(engine, last));
-    show_progress(engine);
-    return 0;
+    if (result == 0)
+        say_building(engine);
+    return result;
 }
 
 /* ---- The engine -------------------------------------------------------------------------------
@@ -531,25 +645,65 @@ static int start_build(struct engine *engine)
 
 static void stap_close(struct engine *engine);
 
-static int find_or_build(struct engine *engine)
+static int use_module(struct engine *engine)
 {
-    int result = module_identify(&engine->module, engine->config);
-
-    if (result == 0)
-        result = module_find(&engine->module);
-    if (result == -ENOENT)
-        return start_build(engine);
-    if (result == -EPERM)
-        diag(DIAG_ERROR,
-             "%s could have been written by others: remove it, or give another --module-dir",
-             engine->module.path);
-    if (result < 0)
-        return result;
+    memcpy(engine->path, engine->module.path, sizeof(engine->path));
     if (!engine->config->prepare)
         return start_run(engine);
     diag(DIAG_INFO, "the module is there: %s", engine->module.path);
     engine->phase = OVER;
     return 0;
+}
+
+/* --prepare gives what has failed another chance. */
+static int find_again(struct engine *engine)
+{
+    char why[MODULE_FAILURE_SIZE];
+    bool is_retried = engine->config->prepare && module_has_failed(&engine->module, why);
+
+    if (!is_retried)
+        return module_find(&engine->module);
+    diag(DIAG_INFO, "%s: %s before, so it is built anew", engine->module.path, why);
+    module_forget_failure(&engine->module);
+    return -ENOENT;
+}
+
+static int find_or_build(struct engine *engine)
+{
+    int result = find_again(engine);
+
+    if (result == 0)
+        return use_module(engine);
+    if (result == -ENOEXEC)
+        diag(DIAG_WARNING, "%s: it is built anew", engine->module.fault);
+    if (result == -ENOENT || result == -ENOEXEC)
+        return start_build(engine);
+    engine_failed(engine->config, "%s",
+                  result == -EPERM ? engine->module.fault : strerror(-result));
+    return result;
+}
+
+static int dispatch_waiting(struct engine *engine)
+{
+    char why[MODULE_FAILURE_SIZE];
+    int result;
+
+    if (engine->config->why && module_has_failed(&engine->module, why)) {
+        engine_failed(engine->config, "another process tried before: %s", why);
+        return -EPROTO;
+    }
+    result = find_or_build(engine);
+    if (result < 0)
+        return result;
+    return engine->phase == OVER ? ENGINE_DONE : ENGINE_STARTING;
+}
+
+static int identify_and_start(struct engine *engine)
+{
+    int result = module_identify(&engine->module, engine->config);
+
+    engine->phase = OVER;
+    return result < 0 ? result : find_or_build(engine);
 }
 
 static int stap_open(struct engine **opened, const struct engine_config *config,
@@ -562,7 +716,7 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
         engine->config = config;
         engine->sink = *sink;
         engine->out = engine->err = engine->control = -1;
-        engine->build.output = engine->build.log_fd = -1;
+        module_build_init(&engine->build);
         engine->started = now_ms();
         engine->deadline = NO_DEADLINE;
         engine->wire = wire_new(&(struct wire_sink){
@@ -575,9 +729,9 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
         });
     }
     if (engine && engine->wire)
-        result = find_or_build(engine);
+        result = identify_and_start(engine);
     else
-        diag(DIAG_ERROR, "no memory");
+        engine_failed(config, "no memory");
     if (result < 0) {
         if (engine)
             stap_close(engine);
@@ -603,6 +757,8 @@ static int stap_timeout(struct engine *engine)
 
     if (engine->phase == OVER)
         return 0;
+    if (engine->phase == WAITING)
+        return RETRY_MS;
     if (engine->phase == BUILDING)
         return 1000;
     if (is_mute(engine))
@@ -616,6 +772,8 @@ static int stap_timeout(struct engine *engine)
 static int stap_dispatch(struct engine *engine)
 {
     switch (engine->phase) {
+    case WAITING:
+        return dispatch_waiting(engine);
     case BUILDING:
         return dispatch_build(engine);
     case RUNNING:
@@ -649,7 +807,7 @@ static void stap_stop(struct engine *engine)
     if (engine->stopping)
         return;
     engine->stopping = true;
-    if (engine->phase == BUILDING) {
+    if (engine->phase == BUILDING || engine->phase == WAITING) {
         diag_progress(NULL);
         engine->phase = OVER;
     }
@@ -688,12 +846,10 @@ static void stap_close(struct engine *engine)
     module_build_end(&engine->build);
     if (engine->control >= 0)
         close(engine->control);
+    engine->control = -1;
     if (engine->pid > 0)
         end_run(engine);
-    if (engine->out >= 0)
-        close(engine->out);
-    if (engine->err >= 0)
-        close(engine->err);
+    close_run(engine);
     wire_free(engine->wire);
     free(engine);
 }

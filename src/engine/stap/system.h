@@ -18,6 +18,10 @@
 #define SYSTEM_CACHE SYSTEM_ROOT "/var/cache/filemon"
 #define SYSTEM_STAP_RUNTIME SYSTEM_ROOT "/usr/share/systemtap/runtime"
 
+/* Below a kernel's build tree: where its headers say "uname -v", since Linux 6.1 and before. */
+#define HEADERS_UTSVERSION "include/generated/utsversion.h"
+#define HEADERS_COMPILE "include/generated/compile.h"
+
 /* Of printf(3), with a kernel release, a process id, a module's name. */
 #define SYSTEM_LIB_MODULES SYSTEM_ROOT "/lib/modules/%s"
 #define SYSTEM_BOOT_MAP SYSTEM_ROOT "/boot/System.map-%s"

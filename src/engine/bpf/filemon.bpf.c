@@ -227,7 +227,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
     }
     leave_home(task);
     if (!table && !is_counted(tgid))
-        end_table(tgid, process_number(task), max_fds_of(task));
+        end_table(tgid, process_number(task));
     note_ended(tgid);
     unwatch_process(tgid);
     return 0;

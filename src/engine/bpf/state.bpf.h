@@ -83,7 +83,9 @@ static __always_inline __u64 chunk_key(__u32 table, __u32 chunk)
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 32768);
+    __uint(max_entries, MAX_CHUNKS);
+#define MAX_CHUNKS 32768
+
     __type(key, __u64);
     __type(value, struct chunk);
 } descriptors SEC(".maps");
@@ -91,6 +93,26 @@ struct {
 /* The loader sizes these two, and their keys. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
+/*
+ * The chunks that a table has there, but for the first: what goes through them takes as long as
+ * there are records, however large the table is.  The key is chunk_key() of a table and a place in
+ * its list, which has no gaps.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, MAX_CHUNKS);
+    __type(key, __u64);
+    __type(value, __u32);
+} chunk_lists SEC(".maps");
+
+/* Places taken in the list of a table, or a few less while threads of it are adding chunks. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, MAX_CHUNKS);
+    __type(key, __u32);
+    __type(value, __u32);
+} chunk_counts SEC(".maps");
+
     __uint(max_entries, 1);
     __uint(key_size, sizeof(struct rule_key));
     __uint(value_size, sizeof(struct rule_node));
@@ -134,7 +156,20 @@ struct scratch {
     /* The look-up of rules or names. */
     struct rule_key key;
     bool wanted;
-    __u32 sweep; /* on_exit(): the next chunk */
+};
+
+/*
+ * Each program has a scratch of its own on each processor.  From Linux 7.0 on a program can be
+ * preempted, and other programs then run on that processor; the same one does not: the kernel skips
+ * it and counts that (recursion_misses of bpf_prog_info).  A program cannot migrate.
+ */
+enum program {
+    ON_LEAVE,
+    ON_RING_COMPLETE,
+    ON_RENAME,
+    ON_EXEC,
+    ON_EXIT,
+    SCRATCHES,
 };
 
 struct {

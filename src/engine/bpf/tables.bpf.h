@@ -47,73 +47,84 @@ static __always_inline void count_own_table(__u64 files)
     count_table(files, id, id, 1);
 }
 
-/* Together they are enough for 524,288 descriptors. */
+/* What became of some chunks of a table. */
+#define SWEEP_RECORDED 1 /* there were any */
+#define SWEEP_OVER 2     /* there are no more */
+
+/* Together they are enough for all that there can be in `descriptors`. */
 #define SWEEP_CHUNKS 16
-#define SWEEP_TURNS 512
+#define SWEEP_TURNS (MAX_CHUNKS / SWEEP_CHUNKS)
 
-/* Forgets some chunks of a table.  True: all are forgotten. */
-TURN bool sweep_on(__u32 id, __u32 max)
+static __always_inline bool forget_chunk(__u32 table, __u32 chunk)
 {
-    struct scratch *s = get_scratch();
+    __u64 key = chunk_key(table, chunk);
 
-    for (int i = 0; s && i < SWEEP_CHUNKS; i++) {
-        __u64 key = chunk_key(id, s->sweep);
-
-        if (s->sweep * CHUNK_FDS >= max)
-            return true;
-        if (bpf_map_delete_elem(&descriptors, &key) == 0)
-            s->wanted = true;
-        s->sweep++;
-        barrier();
-    }
-    return false;
+    return bpf_map_delete_elem(&descriptors, &key) == 0;
 }
 
-/* A table is gone, which had no more descriptors than these: tells so, when a record had been made
- * of anything that was open in it. */
-TURN int end_table(__u32 id, __u32 number, __u32 max)
+/* Forgets chunks of a table, from this place of their list on. */
+TURN __u32 sweep_on(__u32 id, __u32 place)
+{
+    __u32 result = 0;
+
+    for (int i = 0; i < SWEEP_CHUNKS; i++) {
+        __u64 key = chunk_key(id, place++);
+        __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
+
+        if (!chunk)
+            return result | SWEEP_OVER;
+        if (forget_chunk(id, *chunk))
+            result |= SWEEP_RECORDED;
+        bpf_map_delete_elem(&chunk_lists, &key);
+        barrier();
+    }
+    return result;
+}
+
+static __always_inline bool sweep_table(__u32 id)
+{
+    __u32 result = forget_chunk(id, 0) ? SWEEP_RECORDED : 0;
+
+    if (!bpf_map_lookup_elem(&chunk_counts, &id))
+        return result;
+    for (__u32 i = 0; i < SWEEP_TURNS && !(result & SWEEP_OVER); i++)
+        result |= sweep_on(id, i * SWEEP_CHUNKS);
+    bpf_map_delete_elem(&chunk_counts, &id);
+    return result & SWEEP_RECORDED;
+}
+
+/* A table is gone: tells so, when a record had been made of anything that was open in it. */
+TURN int end_table(__u32 id, __u32 number)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    struct scratch *s = get_scratch();
+    struct record record;
 
-    if (!s)
-        return 0;
-    s->sweep = 0;
-    s->wanted = false;
-    for (int i = 0; i < SWEEP_TURNS; i++)
-        if (sweep_on(id, max))
-            break;
-    if (s->wanted || every_close) {
-        begin_record(task, &s->record, RECORD_EXIT, -1);
-        s->record.table = number;
-        deliver(&s->record, RECORD_UNTIL(kind));
+    if (sweep_table(id) || every_close) {
+        begin_record(task, &record, RECORD_EXIT, -1);
+        record.table = number;
+        deliver(&record, RECORD_UNTIL(kind));
     }
     return 0;
 }
 
-static __always_inline __u32 max_fds_of(struct task_struct *task)
-{
-    return BPF_CORE_READ(task, files, fdt, max_fds);
-}
-
 /* Of two at once that find it left one takes it off. */
-static __always_inline void drop_table(struct task_struct *task, __u64 key, struct table *table)
+static __always_inline void drop_table(__u64 key, struct table *table)
 {
     __u32 id = table->id, number = table->number;
 
     if (bpf_map_delete_elem(&tables, &key) != 0)
         return;
-    end_table(id, number, key == files_of(task) ? max_fds_of(task) : ~0u);
+    end_table(id, number);
     bpf_map_delete_elem(&counted, &id);
     __sync_fetch_and_add(&n_tables, -1);
 }
 
 /* One of its users is gone; it is kept by that key. */
-static __always_inline void leave_table(struct task_struct *task, __u64 key, struct table *table)
+static __always_inline void leave_table(__u64 key, struct table *table)
 {
     __sync_fetch_and_add(&table->users, -1);
     if (table->users <= 0)
-        drop_table(task, key, table);
+        drop_table(key, table);
 }
 
 /*
@@ -209,7 +220,7 @@ static __always_inline void leave_home(struct task_struct *task)
         return;
     table = seek_table(&home, &key);
     if (table)
-        leave_table(task, key, table);
+        leave_table(key, table);
 }
 
 /* Its threads are gone but for one, which may have another table. */
@@ -265,9 +276,9 @@ static __always_inline void end_with_table(struct task_struct *task, struct tabl
 
     if (counts_processes(table)) {
         if (task->files->count.counter == 1)
-            drop_table(task, files, table);
+            drop_table(files, table);
     } else if (!(task->flags & PF_IO_WORKER)) { /* those begin unseen */
-        leave_table(task, files, table);
+        leave_table(files, table);
     }
 }
 
@@ -357,7 +368,7 @@ static __always_inline void move_on(struct task_struct *task, const struct refer
     if (!before->kept && !table && alone) /* only such have it as are not watched */
         return;
     if (table && !counts_processes(table))
-        leave_table(task, key, table);
+        leave_table(key, table);
     else if (table && alone)
         leave_home(task);
     count_own_table(files);

@@ -71,6 +71,30 @@ static __always_inline bool is_recorded(__u32 table, __u32 fd)
     return chunk && chunk->recorded[fd % CHUNK_FDS];
 }
 
+/* Threads that add chunks to one list at one moment; no lock can be taken here. */
+#define LISTING_THREADS 32
+
+static __always_inline void list_chunk(__u32 table, __u32 chunk)
+{
+    __u32 *count = bpf_map_lookup_elem(&chunk_counts, &table), none = 0;
+    long result = -EEXIST;
+
+    if (!count) {
+        bpf_map_update_elem(&chunk_counts, &table, &none, BPF_NOEXIST);
+        count = bpf_map_lookup_elem(&chunk_counts, &table);
+    }
+    for (int i = 0; count && i < LISTING_THREADS && result == -EEXIST; i++) {
+        __u32 place = *count;
+        __u64 key = chunk_key(table, place);
+
+        result = bpf_map_update_elem(&chunk_lists, &key, &chunk, BPF_NOEXIST);
+        if (result == 0 || result == -EEXIST)
+            *count = place + 1;
+    }
+    if (result != 0)
+        count_lost();
+}
+
 static __always_inline void set_recorded(__u32 table, __u32 fd)
 {
     __u64 key = chunk_key(table, fd / CHUNK_FDS);
@@ -78,7 +102,9 @@ static __always_inline void set_recorded(__u32 table, __u32 fd)
     struct chunk none = {};
 
     if (!chunk) {
-        bpf_map_update_elem(&descriptors, &key, &none, BPF_NOEXIST);
+        /* One of the threads that find none is first, and lists it. */
+        if (bpf_map_update_elem(&descriptors, &key, &none, BPF_NOEXIST) == 0 && fd >= CHUNK_FDS)
+            list_chunk(table, fd / CHUNK_FDS);
         chunk = find_chunk(table, fd);
     }
     if (chunk)

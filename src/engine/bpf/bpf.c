@@ -21,6 +21,7 @@
 #include "diag.h"
 #include "engine/bpf/check.h"
 #include "engine/bpf/decode.h"
+#include "engine/bpf/perf.h"
 #include "engine/bpf/rules.h"
 #include "engine/engine.h"
 #include "filemon.skel.h"
@@ -39,6 +40,14 @@
 
 enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, RING, SEEK, LINKS };
 
+/* How the programs on system calls are built and attached, the best first. */
+enum way {
+    THROUGH_PERF, /* where a program on the tracepoint itself can be preempted */
+    DIRECT,       /* with bpf_rdonly_cast() */
+    PLAIN,
+    WAYS,
+};
+
 struct engine {
     struct engine_config config;
     struct engine_sink sink;
@@ -52,8 +61,10 @@ struct engine {
     bool marked; /* what the ring holds now comes before the mark */
     bool more;   /* the ring had more than a batch */
     int batch;   /* records left of this one */
+    enum way way;
     uint64_t lost;
     uint64_t *lost_counts; /* as each processor has counted */
+    uint64_t missed;       /* calls of programs that the kernel has skipped; part of lost */
     int processors;
     struct decoder decoder;
 };
@@ -136,28 +147,36 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
     return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
 }
 
-/* Of some programs there are two: the quicker one calls a function that not every kernel has. */
-static struct bpf_program *either(struct bpf_program *direct, struct bpf_program *other)
+static struct bpf_program *enter_program(const struct filemon_bpf *program, enum way way)
 {
-    return bpf_program__autoload(direct) ? direct : other;
+    return way == THROUGH_PERF ? program->progs.on_enter_perf
+           : way == DIRECT     ? program->progs.on_enter_direct
+                               : program->progs.on_enter;
 }
 
-static int choose_programs(struct filemon_bpf *program, bool direct)
+static struct bpf_program *leave_program(const struct filemon_bpf *program, enum way way)
 {
-    int result = bpf_program__set_autoload(
-        direct ? program->progs.on_enter : program->progs.on_enter_direct, false);
+    return way == THROUGH_PERF ? program->progs.on_leave_perf
+           : way == DIRECT     ? program->progs.on_leave_direct
+                               : program->progs.on_leave;
+}
 
-    if (result == 0)
-        result = bpf_program__set_autoload(
-            direct ? program->progs.on_leave : program->progs.on_leave_direct, false);
+static int choose_programs(const struct filemon_bpf *program, enum way chosen)
+{
+    int result = 0;
+
+    for (enum way way = 0; way < WAYS && result == 0; way++) {
+        result = bpf_program__set_autoload(enter_program(program, way), way == chosen);
+        if (result == 0)
+            result = bpf_program__set_autoload(leave_program(program, way), way == chosen);
+    }
     return result;
 }
 
 /* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
 #define PIDS (4 << 20)
 
-/* direct: with the quicker programs. */
-static int load_programs(struct engine *engine, const struct rules_size *size, bool direct)
+static int load_programs(struct engine *engine, const struct rules_size *size)
 {
     struct filemon_bpf *program = engine->program = filemon_bpf__open();
     int result;
@@ -172,37 +191,37 @@ static int load_programs(struct engine *engine, const struct rules_size *size, b
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
-        result = choose_programs(program, direct);
+        result = choose_programs(program, engine->way);
     if (result == 0)
         result = filemon_bpf__load(program);
     return result;
 }
 
-/* bpf_rdonly_cast() is there from 6.2 on. */
-static bool kernel_is_direct(void)
+/* Programs on tracepoints can be preempted from 7.0 on; bpf_rdonly_cast() is there from 6.2 on. */
+static enum way best_way(void)
 {
     unsigned int major = 0, minor = 0;
     struct utsname kernel;
 
     uname(&kernel);
     sscanf(kernel.release, "%u.%u", &major, &minor);
-    return major > 6 || (major == 6 && minor >= 2);
+    return major >= 7 ? THROUGH_PERF : major == 6 && minor >= 2 ? DIRECT : PLAIN;
 }
 
 static int load(struct engine *engine)
 {
     struct rules_size size;
     int result = rules_measure(&engine->config, &size, &engine->rules);
-    bool direct = kernel_is_direct();
 
     if (result < 0)
         return result;
-    result = load_programs(engine, &size, direct);
-    if (result < 0 && direct) { /* whatever it has against them: the others do all that they do */
-        diag(DIAG_VERBOSE, "the quicker eBPF programs were refused: %s", strerror(-result));
+    result = load_programs(engine, &size);
+    while (result < 0 && engine->way + 1 < WAYS) { /* the others do all that the refused ones do */
+        diag(DIAG_VERBOSE, "the better eBPF programs were refused: %s", strerror(-result));
         messages[0] = '\0';
         filemon_bpf__destroy(engine->program);
-        result = load_programs(engine, &size, false);
+        engine->way++;
+        result = load_programs(engine, &size);
     }
     if (result == 0)
         result = rules_fill(engine->rules, bpf_map__fd(engine->program->maps.rules));
@@ -231,6 +250,15 @@ static int run_seek(struct engine *engine)
 static int attach_link(struct engine *engine, int link, struct bpf_program *program)
 {
     engine->links[link] = bpf_program__attach(program);
+    return engine->links[link] ? 0 : -errno;
+}
+
+static int attach_call(struct engine *engine, int link, struct bpf_program *program,
+                       const char *event)
+{
+    if (engine->way != THROUGH_PERF)
+        return attach_link(engine, link, program);
+    engine->links[link] = perf_attach(program, event);
     return engine->links[link] ? 0 : -errno;
 }
 
@@ -269,11 +297,11 @@ static int attach(struct engine *engine)
     if (result == 0)
         result = attach_link(engine, RENAME, program->progs.on_rename);
     if (result == 0)
-        result = attach_link(engine, ENTER,
-                             either(program->progs.on_enter_direct, program->progs.on_enter));
+        result = attach_call(engine, ENTER, enter_program(program, engine->way),
+                             "raw_syscalls/sys_enter");
     if (result == 0)
-        result = attach_link(engine, LEAVE,
-                             either(program->progs.on_leave_direct, program->progs.on_leave));
+        result = attach_call(engine, LEAVE, leave_program(program, engine->way),
+                             "raw_syscalls/sys_exit");
     if (result == 0)
         attach_ring(engine);
     return result < 0 ? fail(result, "attaching the eBPF program") : 0;
@@ -291,7 +319,7 @@ static bool is_attached(const struct engine *engine)
 static int wait_running_programs(void)
 {
     int inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(__u32), sizeof(__u32), 1, NULL);
-    LIBBPF_OPTS(bpf_map_create_opts, options, .inner_map_fd = (__u32)inner);
+    struct bpf_map_create_opts options = {.sz = sizeof(options), .inner_map_fd = (__u32)inner};
     int outer = inner < 0 ? inner
                           : bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, NULL, sizeof(__u32),
                                            sizeof(__u32), 1, &options);
@@ -358,6 +386,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->config = *config;
     engine->sink = *sink;
     engine->wakeups = -1;
+    engine->way = best_way();
     libbpf_set_print(print_message);
     result = load(engine);
     if (result == 0)
@@ -422,17 +451,117 @@ static int read_ring(struct engine *engine)
     return result < 0 && !engine->more ? result : 0;
 }
 
-/* Sums up what each processor has counted, and says how many are new. */
-static void report_lost(struct engine *engine)
+static void forget_kin(struct engine *engine)
+{
+    int map = bpf_map__fd(engine->program->maps.kin);
+    __u32 tgid;
+
+    while (bpf_map_get_next_key(map, NULL, &tgid) == 0)
+        bpf_map_delete_elem(map, &tgid);
+}
+
+/* Once round may have missed what was forked behind its back: until there is no news. */
+static int seek_descendants(struct engine *engine)
+{
+    struct filemon_bpf__bss *data = engine->program->bss;
+    int result;
+
+    data->seeking = true;
+    do {
+        data->seek_news = false;
+        result = run_seek(engine);
+    } while (result == 0 && data->seek_news);
+    data->seeking = false;
+    forget_kin(engine);
+    return result;
+}
+
+static void forget_process(struct engine *engine, __u32 tgid)
+{
+    struct bpf_test_run_opts options = {.sz = sizeof(options)};
+
+    engine->program->bss->ended_unseen = tgid;
+    bpf_prog_test_run_opts(bpf_program__fd(engine->program->progs.forget_process), &options);
+}
+
+static bool has_ended_unseen(const struct engine *engine, __u32 tgid)
+{
+    struct process process;
+
+    return bpf_map_lookup_elem(bpf_map__fd(engine->program->maps.watched), &tgid, &process) == 0 &&
+           process.census != engine->program->bss->census;
+}
+
+/* Forgets the watched processes that have ended unseen. */
+static void take_census(struct engine *engine)
+{
+    struct filemon_bpf__bss *data = engine->program->bss;
+    int map = bpf_map__fd(engine->program->maps.watched);
+    __u32 tgid, next;
+    bool more = bpf_map_get_next_key(map, NULL, &tgid) == 0;
+    int result;
+
+    data->census++;
+    data->taking_census = true;
+    result = run_seek(engine);
+    data->taking_census = false;
+    for (; more && result == 0; tgid = next) {
+        more = bpf_map_get_next_key(map, &tgid, &next) == 0; /* before this one is deleted */
+        if (has_ended_unseen(engine, tgid))
+            forget_process(engine, tgid);
+    }
+}
+
+/*
+ * Among the calls that the kernel has skipped there may have been a fork or an end of a process: a
+ * descendant would not be watched, or the run would wait for ever for a process that has ended.
+ */
+static void recover(struct engine *engine)
+{
+    seek_descendants(engine);
+    take_census(engine);
+}
+
+/* Records that found no room, as each processor has counted them. */
+static uint64_t count_unrecorded(struct engine *engine)
 {
     int map = bpf_map__fd(engine->program->maps.lost);
     uint64_t sum = 0;
     __u32 zero = 0;
 
     if (bpf_map_lookup_elem(map, &zero, engine->lost_counts) != 0)
-        return;
+        return 0;
     for (int i = 0; i < engine->processors; i++)
         sum += engine->lost_counts[i];
+    return sum;
+}
+
+/* Calls of programs that the kernel has skipped, whatever they would have done. */
+static uint64_t count_missed(const struct engine *engine)
+{
+    struct bpf_program *program;
+    uint64_t sum = 0;
+
+    bpf_object__for_each_program(program, engine->program->obj)
+    {
+        struct bpf_prog_info info = {0};
+        __u32 size = sizeof(info);
+        int fd = bpf_program__fd(program);
+
+        if (fd >= 0 && bpf_obj_get_info_by_fd(fd, &info, &size) == 0)
+            sum += info.recursion_misses;
+    }
+    return sum;
+}
+
+/* Says how many are new. */
+static void report_lost(struct engine *engine)
+{
+    uint64_t missed = count_missed(engine), sum = count_unrecorded(engine) + missed;
+
+    if (missed > engine->missed && is_attached(engine))
+        recover(engine);
+    engine->missed = missed;
     if (sum > engine->lost) {
         struct event event = {
             .code = EVENT_LOST,
@@ -491,31 +620,15 @@ static int bpf_dispatch(struct engine *engine)
 /* ---- Targets ----------------------------------------------------------------------------------
  */
 
-static void forget_kin(struct engine *engine)
-{
-    int map = bpf_map__fd(engine->program->maps.kin);
-    __u32 tgid;
-
-    while (bpf_map_get_next_key(map, NULL, &tgid) == 0)
-        bpf_map_delete_elem(map, &tgid);
-}
-
-/* Once round may have missed what was forked behind its back: until there is no news. */
 static int bpf_watch(struct engine *engine, pid_t pid)
 {
     struct filemon_bpf__bss *data = engine->program->bss;
-    int result = 0;
+    int result;
 
     data->sought = (__u32)pid;
     data->sought_seen = false;
-    data->seeking = true;
-    do {
-        data->seek_news = false;
-        result = run_seek(engine);
-    } while (result == 0 && data->seek_news);
-    data->seeking = false;
+    result = seek_descendants(engine);
     data->sought = 0;
-    forget_kin(engine);
     if (result == 0 && !data->sought_seen)
         result = -ESRCH;
     return result;

@@ -64,9 +64,9 @@ static __always_inline bool is_file(struct scratch *s, const char *path)
 }
 
 /* Components of the executable.  True: one is a name, or none is. */
-TURN bool match_on(void)
+TURN bool match_on(__u32 program)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < COMPONENTS; i++) {
         if (s->n_components == 0)
@@ -84,11 +84,11 @@ static __always_inline bool is_executable(struct task_struct *task, struct scrat
 {
     walk_file(task, s, task->mm->exe_file, false);
     s->unlinked = false;
-    walk();
+    walk(s->program);
     s->taken = s->length;
     s->wanted = false;
     for (int i = 0; i < COMPONENT_TURNS; i++)
-        if (match_on())
+        if (match_on(s->program))
             break;
     return s->wanted;
 }

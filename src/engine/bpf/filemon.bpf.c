@@ -6,8 +6,7 @@
  * cannot come back in a record before its close has.  What is not ours is left at the first look
  * at the call's number, what is not of a watched process at the second look.
  *
- * What is too large for the stack lies in a scratch of the processor's own: none of these
- * tracepoints lets another task of the same processor in between.
+ * What is too large for the stack lies in a scratch that each program has on each processor.
  */
 #include "kernel.h"
 
@@ -95,7 +94,10 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
     return 0;
 }
 
-/* Of each two of these one is loaded, see bpf_rdonly_cast(). */
+/*
+ * Of each three of these one is loaded.  direct: where the kernel has bpf_rdonly_cast().  perf:
+ * where a program on the tracepoint itself could be preempted (perf.h).
+ */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
 {
@@ -120,6 +122,23 @@ int BPF_PROG(on_leave_direct, struct pt_regs *regs, long result)
     return leave_call(regs, result, true);
 }
 
+static __always_inline struct pt_regs *user_registers(void)
+{
+    return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+
+SEC("tracepoint")
+int on_enter_perf(void *ctx)
+{
+    return enter_call(user_registers(), true);
+}
+
+SEC("tracepoint")
+int on_leave_perf(struct sys_exit_event *ctx)
+{
+    return leave_call(user_registers(), ctx->ret, true);
+}
+
 /* enum io_uring_op of linux/io_uring.h */
 #define IORING_OP_OPENAT 18
 #define IORING_OP_CLOSE 19
@@ -127,7 +146,7 @@ int BPF_PROG(on_leave_direct, struct pt_regs *regs, long result)
 
 static __always_inline void on_ring_open(struct task_struct *task, struct io_open *open, int fd)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(ON_RING_COMPLETE);
 
     if (!s || BPF_CORE_READ(open, file_slot) != 0)
         return;
@@ -179,7 +198,7 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
 SEC("tp_btf/task_rename")
 int BPF_PROG(on_rename, struct task_struct *task)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(ON_RENAME);
 
     if (stopping || !s || !BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) ||
         task->pid != (int)bpf_get_current_pid_tgid() || !is_watched(task->tgid))
@@ -193,7 +212,7 @@ int BPF_PROG(on_rename, struct task_struct *task)
 SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(ON_EXEC);
 
     if (s && naming && !stopping &&
         (is_comm(s) || is_file(s, program->filename) || is_executable(task, s)))
@@ -230,6 +249,17 @@ int BPF_PROG(on_exit, struct task_struct *task)
         end_table(tgid, process_number(task));
     note_ended(tgid);
     unwatch_process(tgid);
+    return 0;
+}
+
+/* Run by the loader, for a process whose end was missed: on_exit() was skipped. */
+__u32 ended_unseen;
+
+SEC("raw_tp")
+int forget_process(struct bpf_raw_tracepoint_args *ctx)
+{
+    sweep_table(ended_unseen);
+    unwatch_process(ended_unseen);
     return 0;
 }
 

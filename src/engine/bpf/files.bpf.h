@@ -41,9 +41,9 @@ static __always_inline bool filter_component(struct scratch *s)
     return false;
 }
 
-TURN bool filter_on(void)
+TURN bool filter_on(__u32 program)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < COMPONENTS; i++) {
         if (filter_component(s))
@@ -67,7 +67,7 @@ static __always_inline bool filter(struct scratch *s)
     s->taken = s->length;
     s->wanted = wanted_below_root;
     for (int i = 0; i < COMPONENT_TURNS; i++)
-        if (filter_on())
+        if (filter_on(s->program))
             break;
     return s->wanted;
 }
@@ -99,7 +99,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
         return;
     }
     s->unlinked = is_unlinked(s);
-    direct ? walk_direct() : walk();
+    direct ? walk_direct(s->program) : walk(s->program);
     s->record.walked = s->length;
     if (filter(s))
         deliver_path(task, s);
@@ -123,7 +123,7 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     if (name_pathless(s))
         return;
     s->unlinked = is_unlinked(s);
-    walk();
+    walk(s->program);
 }
 
 static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
@@ -176,7 +176,7 @@ static __always_inline void read_request(enum call call, const __u64 args[4],
 static __always_inline void on_open(struct task_struct *task, enum call call, const __u64 args[4],
                                     int result, bool direct)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(ON_LEAVE);
 
     if (!s || (result < 0 && !report_failed))
         return;

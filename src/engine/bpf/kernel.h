@@ -235,4 +235,10 @@ struct bpf_raw_tracepoint_args {
     __u64 args[2];
 };
 
+/* events/raw_syscalls/sys_exit/format of tracefs */
+struct sys_exit_event {
+    __u64 common;
+    long id, ret;
+};
+
 #endif

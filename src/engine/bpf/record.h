@@ -73,6 +73,12 @@ struct record {
 /* Generations of descendants still to be followed. */
 #define EVERY_GENERATION 0xffffffffu
 
+/* What there is to know of a watched process. */
+struct process {
+    __u32 depth;  /* generations of descendants still to be followed */
+    __u32 census; /* the last one that found it alive */
+};
+
 /* The longest component of a path (NAME_MAX). */
 #define NAME_BYTES 255
 

@@ -58,12 +58,15 @@ struct {
     __type(value, __u8[PIDS_PER_LINE]);
 } is_watched_pid SEC(".maps");
 
-/* Watched processes by tgid: generations of descendants still to be followed. */
+/* Which census is being taken, or was last. */
+volatile __u32 census = 0;
+
+/* Watched processes by tgid. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 32768);
     __type(key, __u32);
-    __type(value, __u32);
+    __type(value, struct process);
 } watched SEC(".maps");
 
 /*
@@ -81,18 +84,15 @@ static __always_inline __u64 chunk_key(__u32 table, __u32 chunk)
     return (__u64)table << 32 | chunk;
 }
 
+#define MAX_CHUNKS 32768
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, MAX_CHUNKS);
-#define MAX_CHUNKS 32768
-
     __type(key, __u64);
     __type(value, struct chunk);
 } descriptors SEC(".maps");
 
-/* The loader sizes these two, and their keys. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
 /*
  * The chunks that a table has there, but for the first: what goes through them takes as long as
  * there are records, however large the table is.  The key is chunk_key() of a table and a place in
@@ -113,6 +113,9 @@ struct {
     __type(value, __u32);
 } chunk_counts SEC(".maps");
 
+/* The loader sizes these two, and their keys. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1);
     __uint(key_size, sizeof(struct rule_key));
     __uint(value_size, sizeof(struct rule_node));
@@ -140,6 +143,7 @@ struct request {
 struct scratch {
     struct record record;
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
+    __u32 program;                    /* whose it is, for get_scratch() in other functions */
 
     struct request request;
 
@@ -174,7 +178,7 @@ enum program {
 
 struct {
     __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
+    __uint(max_entries, SCRATCHES);
     __type(key, __u32);
     __type(value, struct scratch);
 } scratches SEC(".maps");
@@ -192,15 +196,18 @@ static __always_inline __u64 bounded(__u64 index, __u64 size)
 
 /*
  * Part of a long loop, as a function of its own.  Not static, so that the verifier looks at it once
- * and not at every turn of the loop that calls it; so it takes no pointer either.
+ * and not at every turn of the loop that calls it; so it takes no pointer either, but the program
+ * whose scratch it works on.
  */
 #define TURN __attribute__((noinline))
 
-static __always_inline struct scratch *get_scratch(void)
+static __always_inline struct scratch *get_scratch(__u32 program)
 {
-    __u32 zero = 0;
+    struct scratch *s = bpf_map_lookup_elem(&scratches, &program);
 
-    return bpf_map_lookup_elem(&scratches, &zero);
+    if (s)
+        s->program = program;
+    return s;
 }
 
 static __always_inline void count_lost(void)

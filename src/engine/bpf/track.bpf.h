@@ -27,12 +27,12 @@ static __always_inline void set_watched(__u32 tgid, bool yes)
  */
 static __always_inline bool watch_process(__u32 tgid, __u32 depth)
 {
-    __u32 *known;
+    struct process process = {depth, census}, *known;
     long result;
 
     if (tgid == own_tgid)
         return false;
-    result = bpf_map_update_elem(&watched, &tgid, &depth, BPF_NOEXIST);
+    result = bpf_map_update_elem(&watched, &tgid, &process, BPF_NOEXIST);
     if (result == 0) {
         set_watched(tgid, true);
         __sync_fetch_and_add(&n_watched, 1);
@@ -41,9 +41,9 @@ static __always_inline bool watch_process(__u32 tgid, __u32 depth)
     known = bpf_map_lookup_elem(&watched, &tgid);
     if (!known && result != -EEXIST)
         count_lost();
-    if (!known || depth <= *known)
+    if (!known || depth <= known->depth)
         return false;
-    *known = depth;
+    known->depth = depth;
     return true;
 }
 
@@ -145,26 +145,46 @@ static __always_inline void note_kin(__u32 tgid, __u32 parent, __u64 flags)
         count_lost();
 }
 
+/* A watched ancestor at this many generations leaves so many more; false: too far. */
+static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *left_over)
+{
+    *left_over = depth == EVERY_GENERATION ? depth : depth - generation;
+    return depth >= generation;
+}
+
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
     __u32 tgid = child->tgid, from = parent->tgid;
-    __u32 *depth;
+    struct process *process;
+    __u32 depth;
 
     if (stopping)
         return 0;
     if (tgid != from) {
-        depth = bpf_map_lookup_elem(&watched, &from);
-        if (!depth)
+        process = bpf_map_lookup_elem(&watched, &from);
+        if (!process)
             note_kin(tgid, from, BPF_ANY);
-        else if (*depth > 0)
-            watch_process(tgid, *depth == EVERY_GENERATION ? EVERY_GENERATION : *depth - 1);
+        else if (depth_below(process->depth, 1, &depth))
+            watch_process(tgid, depth);
     }
     if (files_of(parent) != files_of(child))
         make_way(files_of(child));
     if (is_watched(from) && is_watched(tgid))
         begin_with_table(parent, child);
     return 0;
+}
+
+/* seek() marks the processes that live: the loader then knows those whose end was missed. */
+bool taking_census;
+
+static __always_inline void count_in_census(struct task_struct *task)
+{
+    __u32 tgid = task->tgid;
+    struct process *process = bpf_map_lookup_elem(&watched, &tgid);
+
+    if (process && task->signal->live.counter > 0)
+        process->census = census;
 }
 
 /* What seek() looks for, and whether it came upon anything new. */
@@ -174,13 +194,6 @@ bool sought_seen, seek_news;
 /* The most dead generations between a process and its next watched ancestor. */
 #define KIN_GENERATIONS 32
 
-/* A watched ancestor at this many generations leaves so many more; false: too far. */
-static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *left_over)
-{
-    *left_over = depth == EVERY_GENERATION ? depth : depth - generation;
-    return depth >= generation;
-}
-
 static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth)
 {
     __u32 tgid = task->tgid, ancestor = task->real_parent->tgid;
@@ -189,10 +202,10 @@ static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth
     if (parent)
         ancestor = *parent;
     for (__u32 generation = 1; generation <= KIN_GENERATIONS; generation++) {
-        __u32 *known = bpf_map_lookup_elem(&watched, &ancestor);
+        struct process *known = bpf_map_lookup_elem(&watched, &ancestor);
 
         if (known)
-            return depth_below(*known, generation, depth);
+            return depth_below(known->depth, generation, depth);
         parent = bpf_map_lookup_elem(&kin, &ancestor);
         if (!parent)
             return false;
@@ -229,6 +242,10 @@ int seek(struct bpf_iter__task *ctx)
     if (!task || task->pid != task->tgid)
         return 0;
     tgid = task->tgid;
+    if (taking_census) {
+        count_in_census(task);
+        return 0;
+    }
     if (sought && process_number(task) == sought) {
         sought_seen = true;
         depth = generations;

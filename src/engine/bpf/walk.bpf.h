@@ -221,9 +221,9 @@ static __always_inline bool walk_step(struct scratch *s, bool direct)
 }
 
 /* Some steps; true: there is nothing more to walk. */
-static __always_inline bool walk_some(bool direct)
+static __always_inline bool walk_some(__u32 program, bool direct)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < WALK_STEPS; i++) {
         if (walk_step(s, direct))
@@ -233,37 +233,37 @@ static __always_inline bool walk_some(bool direct)
     return false;
 }
 
-TURN bool walk_on(void)
+TURN bool walk_on(__u32 program)
 {
-    return walk_some(false);
+    return walk_some(program, false);
 }
 
-TURN bool walk_on_direct(void)
+TURN bool walk_on_direct(__u32 program)
 {
-    return walk_some(true);
+    return walk_some(program, true);
 }
 
 /* All of them; what is still to be walked then has been cut off. */
-static __always_inline int walk_all(bool direct)
+static __always_inline int walk_all(__u32 program, bool direct)
 {
-    struct scratch *s = get_scratch();
+    struct scratch *s = get_scratch(program);
 
     for (int i = 0; i < WALK_TURNS; i++)
-        if (direct ? walk_on_direct() : walk_on())
+        if (direct ? walk_on_direct(program) : walk_on(program))
             return 0;
     if (s)
         s->record.marks |= MARK_CUT;
     return 0;
 }
 
-TURN int walk(void)
+TURN int walk(__u32 program)
 {
-    return walk_all(false);
+    return walk_all(program, false);
 }
 
-TURN int walk_direct(void)
+TURN int walk_direct(__u32 program)
 {
-    return walk_all(true);
+    return walk_all(program, true);
 }
 
 /* Components looked at in one turn, and turns for the most there can be. */

@@ -5,9 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "text.h"
@@ -38,14 +42,28 @@ static int failure(void)
 
 int procfs_open(struct procfs *procfs, const char *root)
 {
+    struct statfs system;
+
     procfs->fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return procfs->fd < 0 ? -errno : 0;
+    if (procfs->fd < 0)
+        return -errno;
+    procfs->real = fstatfs(procfs->fd, &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
+    return 0;
 }
 
 void procfs_close(struct procfs *procfs)
 {
     close(procfs->fd);
     procfs->fd = -1;
+}
+
+bool procfs_is_own(const struct procfs *procfs)
+{
+    char number[16];
+    ssize_t len = readlinkat(procfs->fd, "self", number, sizeof number);
+    int64_t pid;
+
+    return len > 0 && text_number(number, (size_t)len, 1, INT_MAX, &pid) == 0 && pid == getpid();
 }
 
 /* 0: the name of no process. */
@@ -168,17 +186,86 @@ static int parse_stat(const char *text, size_t size, struct procfs_stat *stat)
     return 0;
 }
 
-int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
+static int read_stat(const struct procfs *procfs, pid_t pid, const char *name,
+                     struct procfs_stat *stat)
 {
     char *text;
     size_t size;
-    int status = read_entry(procfs, pid, "stat", &text, &size);
+    int status = read_entry(procfs, pid, name, &text, &size);
 
     if (status != 0)
         return status;
     status = parse_stat(text, size, stat);
     free(text);
     return status;
+}
+
+static bool has_ended(const struct procfs_stat *stat)
+{
+    return stat->state == 'Z' || stat->state == 'X';
+}
+
+/* stat is of a main thread that has exited: takes over what another thread shows. */
+static void look_for_thread(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
+{
+    struct dirent **entries;
+    int n = scandirat(procfs->fd, entry_of(pid, "task").path, &entries, is_process, versionsort);
+
+    for (int i = 0; i < n; i++) {
+        struct procfs_stat thread;
+        char name[24];
+
+        snprintf(name, sizeof name, "task/%d/stat", pid_of(entries[i]));
+        if (has_ended(stat) && read_stat(procfs, pid, name, &thread) == 0 && !has_ended(&thread)) {
+            stat->state = thread.state;
+            stat->thread = pid_of(entries[i]);
+        }
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+}
+
+int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
+{
+    int status = read_stat(procfs, pid, "stat", stat);
+
+    if (status != 0)
+        return status;
+    stat->thread = pid;
+    if (has_ended(stat))
+        look_for_thread(procfs, pid, stat);
+    return 0;
+}
+
+/* glibc has a function for it from 2.36 on. */
+static int open_pidfd(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+struct procfs_pin procfs_pin(const struct procfs *procfs, pid_t pid, const struct procfs_stat *stat)
+{
+    return (struct procfs_pin){pid, procfs->real ? open_pidfd(pid) : -1, stat->start};
+}
+
+void procfs_unpin(struct procfs_pin *pin)
+{
+    if (pin->fd >= 0)
+        close(pin->fd);
+    pin->fd = -1;
+}
+
+bool procfs_has_exited(const struct procfs *procfs, const struct procfs_pin *pin)
+{
+    struct pollfd exited = {.fd = pin->fd, .events = POLLIN};
+    struct procfs_stat stat;
+    int status;
+
+    if (pin->fd >= 0)
+        return TEMP_FAILURE_RETRY(poll(&exited, 1, 0)) > 0;
+    status = procfs_stat(procfs, pin->pid, &stat);
+    return status == -ESRCH || (status == 0 && (has_ended(&stat) || stat.start != pin->start));
 }
 
 pid_t procfs_leader(const struct procfs *procfs, pid_t tid)

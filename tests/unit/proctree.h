@@ -85,21 +85,43 @@ struct made {
     const char *comm;
     char state;
     unsigned int flags;
+    int start;           /* 0: 1000 + pid */
     const char *exe;     /* NULL: no such link */
     const char *cmdline; /* its arguments, each followed by '|' for the NUL */
     const char *cgroup;
 };
 
+/* A stat file's text; its size. */
+static inline int proctree_print_stat(char text[static 512], const struct made *made)
+{
+    return snprintf(text, 512,
+                    "%d (%s) %c %d 10 10 0 -1 %u 5 0 0 0 1 2 3 4 20 0 1 0 %d 8 9 "
+                    "18446744073709551615 0 0\n",
+                    made->pid, made->comm, made->state != '\0' ? made->state : 'S', made->ppid,
+                    made->flags != 0 ? made->flags : 0x400000u,
+                    made->start != 0 ? made->start : 1000 + made->pid);
+}
+
 static inline void proctree_write_stat(const struct proctree *tree, const struct made *made)
 {
     char text[512];
-    int size = snprintf(text, sizeof text,
-                        "%d (%s) %c %d 10 10 0 -1 %u 5 0 0 0 1 2 3 4 20 0 1 0 %d 8 9 "
-                        "18446744073709551615 0 0\n",
-                        made->pid, made->comm, made->state != '\0' ? made->state : 'S', made->ppid,
-                        made->flags != 0 ? made->flags : 0x400000u, 1000 + made->pid);
+    int size = proctree_print_stat(text, made);
 
     proctree_write(tree, made->pid, "stat", text, (size_t)size);
+}
+
+/* In the directory of its threads. */
+static inline void proctree_add_thread(const struct proctree *tree, pid_t pid, struct made made)
+{
+    char path[128], name[32], text[512];
+    int size = proctree_print_stat(text, &made);
+
+    snprintf(path, sizeof path, "%s/%d/task", tree->root, pid);
+    mkdir(path, 0755);
+    snprintf(path, sizeof path, "%s/%d/task/%d", tree->root, pid, made.pid);
+    assert_int_equal(mkdir(path, 0755), 0);
+    snprintf(name, sizeof name, "task/%d/stat", made.pid);
+    proctree_write(tree, pid, name, text, (size_t)size);
 }
 
 static inline void proctree_write_cmdline(const struct proctree *tree, const struct made *made)

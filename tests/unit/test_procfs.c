@@ -2,6 +2,8 @@
 #include "target/procfs.h"
 
 #include <errno.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -540,6 +542,99 @@ static void test_a_real_zombie(void **state)
     procfs_close(&procfs);
 }
 
+static void *live_on(void *ctx)
+{
+    int end = *(int *)ctx;
+
+    while (write(end, "", 1) == 1)
+        pause();
+    return NULL;
+}
+
+/* Its main thread ends before another one. */
+static void end_main_thread(int end)
+{
+    pthread_t thread;
+
+    if (pthread_create(&thread, NULL, live_on, &end) == 0)
+        pthread_exit(NULL);
+    _exit(1);
+}
+
+static void wait_for_other_thread(const struct procfs *procfs, pid_t pid)
+{
+    struct procfs_stat stat;
+
+    do
+        assert_int_equal(procfs_stat(procfs, pid, &stat), 0);
+    while (stat.thread == pid);
+}
+
+static void test_a_real_process_without_its_main_thread(void **state)
+{
+    struct procfs procfs;
+    struct procfs_stat stat;
+    int ends[2];
+    char *exe, **args, byte;
+
+    (void)state;
+    assert_int_equal(pipe(ends), 0);
+    pid_t pid = fork();
+    if (pid == 0)
+        end_main_thread(ends[1]);
+    assert_int_equal(read(ends[0], &byte, 1), 1);
+    assert_int_equal(procfs_open(&procfs, "/proc"), 0);
+    wait_for_other_thread(&procfs, pid);
+    assert_int_equal(procfs_stat(&procfs, pid, &stat), 0);
+    assert_int_not_equal(stat.state, 'Z');
+    assert_int_not_equal(stat.thread, pid);
+    assert_int_equal(procfs_exe(&procfs, pid, &exe), -ESRCH);
+    assert_int_equal(procfs_exe(&procfs, stat.thread, &exe), 0);
+    assert_int_equal(procfs_cmdline(&procfs, stat.thread, &args), 0);
+    assert_non_null(args[0]);
+    free(exe);
+    free(args);
+    struct procfs_pin pin = procfs_pin(&procfs, pid, &stat);
+    assert_false(procfs_has_exited(&procfs, &pin));
+    kill(pid, SIGKILL);
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(procfs_has_exited(&procfs, &pin));
+    procfs_unpin(&pin);
+    procfs_close(&procfs);
+}
+
+static void test_pin_of_a_real_process(void **state)
+{
+    struct procfs procfs;
+    struct procfs_stat stat;
+    pid_t pid = fork();
+
+    (void)state;
+    if (pid == 0) {
+        pause();
+        _exit(0);
+    }
+    assert_int_equal(procfs_open(&procfs, "/proc"), 0);
+    assert_true(procfs_is_own(&procfs));
+    assert_int_equal(procfs_stat(&procfs, pid, &stat), 0);
+    struct procfs_pin pin = procfs_pin(&procfs, pid, &stat), by_start = pin;
+    by_start.fd = -1; /* as before Linux 5.3 */
+    assert_false(procfs_has_exited(&procfs, &pin));
+    assert_false(procfs_has_exited(&procfs, &by_start));
+    by_start.start--;
+    assert_true(procfs_has_exited(&procfs, &by_start));
+    by_start.start++;
+    kill(pid, SIGKILL);
+    assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+    assert_true(procfs_has_exited(&procfs, &pin));
+    assert_true(procfs_has_exited(&procfs, &by_start));
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
+    assert_true(procfs_has_exited(&procfs, &pin));
+    assert_true(procfs_has_exited(&procfs, &by_start));
+    procfs_unpin(&pin);
+    procfs_close(&procfs);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, proctree_setup, proctree_teardown)
 
 int main(void)
@@ -571,6 +666,8 @@ int main(void)
         TEST(test_garbage_is_survived),
         cmocka_unit_test(test_the_real_proc),
         cmocka_unit_test(test_a_real_zombie),
+        cmocka_unit_test(test_a_real_process_without_its_main_thread),
+        cmocka_unit_test(test_pin_of_a_real_process),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

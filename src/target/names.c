@@ -15,12 +15,20 @@
 /* The most bytes of a comm that exec(2) leaves of a name (TASK_COMM_LEN less its NUL). */
 #define COMM_MAX 15
 
-/* One process, as the rules see it. */
-struct candidate {
-    struct procfs_stat stat;
-    char **args; /* ended by NULL */
-    char *exe;   /* NULL: none, or none that we may see */
-    char *unit;  /* the same */
+/* One process, as the rules see it.  Each text is its own; NULL: there is none, or none that we may
+ * see. */
+struct program {
+    pid_t pid;
+    char comm[sizeof(((struct procfs_stat *)0)->comm)];
+    char *exe;
+    char *unit;
+    char *argv0;  /* the last component of argv[0] */
+    char *script; /* that of the script that an interpreter runs */
+};
+
+struct programs {
+    struct program *items; /* by rising pid */
+    size_t count, room;
 };
 
 static const char *last_component(const char *path)
@@ -78,44 +86,46 @@ static const char *script_of(char *const *args)
     return *args;
 }
 
-static bool exe_is(const struct candidate *candidate, const char *name)
+static bool is_same(const char *text, const char *name)
 {
-    return candidate->exe != NULL && strcmp(last_component(candidate->exe), name) == 0;
+    return text != NULL && strcmp(text, name) == 0;
 }
 
-static bool match_comm(const struct candidate *candidate, const char *name)
+static bool exe_is(const struct program *program, const char *name)
+{
+    return program->exe != NULL && strcmp(last_component(program->exe), name) == 0;
+}
+
+static bool match_comm(const struct program *program, const char *name)
 {
     if (strlen(name) <= COMM_MAX)
-        return strcmp(candidate->stat.comm, name) == 0;
-    return strncmp(candidate->stat.comm, name, COMM_MAX) == 0 &&
-           (exe_is(candidate, name) || strcmp(program_of(candidate->args), name) == 0);
+        return strcmp(program->comm, name) == 0;
+    return strncmp(program->comm, name, COMM_MAX) == 0 &&
+           (exe_is(program, name) || is_same(program->argv0, name));
 }
 
-static bool match_argv(const struct candidate *candidate, const char *name)
+static bool match_argv(const struct program *program, const char *name)
 {
-    const char *script = script_of(candidate->args);
-
-    return strcmp(program_of(candidate->args), name) == 0 ||
-           (script != NULL && strcmp(last_component(script), name) == 0);
+    return is_same(program->argv0, name) || is_same(program->script, name);
 }
 
 /* postfix@-.service is postfix. */
-static bool match_unit(const struct candidate *candidate, const char *name)
+static bool match_unit(const struct program *program, const char *name)
 {
     static const char suffix[] = ".service";
 
-    if (candidate->unit == NULL)
+    if (program->unit == NULL)
         return false;
-    size_t len = strcspn(candidate->unit, "@");
-    const char *end = candidate->unit + len;
+    size_t len = strcspn(program->unit, "@");
+    const char *end = program->unit + len;
     if (len > strlen(suffix) && strcmp(end - strlen(suffix), suffix) == 0)
         len -= strlen(suffix);
-    return strlen(name) == len && memcmp(candidate->unit, name, len) == 0;
+    return strlen(name) == len && memcmp(program->unit, name, len) == 0;
 }
 
-static bool match_directory(const struct candidate *candidate, const char *name)
+static bool match_directory(const struct program *program, const char *name)
 {
-    const char *slash, *component = candidate->exe;
+    const char *slash, *component = program->exe;
 
     if (component == NULL)
         return false;
@@ -131,7 +141,7 @@ static bool match_directory(const struct candidate *candidate, const char *name)
 /* In the order in which they are tried. */
 static const struct rule {
     const char *string;
-    bool (*matches)(const struct candidate *candidate, const char *name);
+    bool (*matches)(const struct program *program, const char *name);
 } rules[] = {
     [NAME_NONE] = {"nothing", NULL},
     [NAME_COMM] = {"comm", match_comm},
@@ -146,62 +156,129 @@ const char *name_rule_string(enum name_rule rule)
     return rules[rule].string;
 }
 
-/* Whether a failure is ours, and not that of a process which went or may not be looked at. */
+/* ---- Reading ----------------------------------------------------------------------------------
+ */
+
+/* Whether a failure is ours, and not that of a process which exited or may not be looked at. */
 static bool is_ours(int status)
 {
     return status == -ENOMEM || status == -EMFILE || status == -ENFILE;
 }
 
-/* 0; or an -errno that says why it is no candidate.  Release it in either case. */
-static int candidate_read(struct candidate *candidate, const struct procfs *procfs, pid_t pid)
+static void program_release(struct program *program)
 {
-    *candidate = (struct candidate){0};
-    int status = procfs_stat(procfs, pid, &candidate->stat);
+    free(program->exe);
+    free(program->unit);
+    free(program->argv0);
+    free(program->script);
+}
+
+/* What is kept of its arguments. */
+static int keep_arguments(struct program *program, char *const *args)
+{
+    const char *script = script_of(args);
+
+    program->argv0 = strdup(program_of(args));
+    if (script != NULL)
+        program->script = strdup(last_component(script));
+    return program->argv0 == NULL || (script != NULL && program->script == NULL) ? -ENOMEM : 0;
+}
+
+/* 0; or an -errno that says why it has no name.  Release it in either case. */
+static int program_read(struct program *program, const struct procfs *procfs, pid_t pid)
+{
+    struct procfs_stat stat;
+    char **args;
+    int status = procfs_stat(procfs, pid, &stat);
+
+    *program = (struct program){.pid = pid};
     if (status != 0)
         return status;
-    if (candidate->stat.kernel_thread || strchr("ZX", candidate->stat.state) != NULL)
+    if (stat.kernel_thread || strchr("ZX", stat.state) != NULL)
         return -ESRCH;
-    status = procfs_cmdline(procfs, pid, &candidate->args);
+    memcpy(program->comm, stat.comm, sizeof program->comm);
+    status = procfs_cmdline(procfs, stat.thread, &args);
     if (status != 0)
         return status;
-    status = procfs_exe(procfs, pid, &candidate->exe);
+    status = keep_arguments(program, args);
+    free(args);
+    if (status == 0)
+        status = procfs_exe(procfs, stat.thread, &program->exe);
     if (is_ours(status))
         return status;
-    status = procfs_unit(procfs, pid, &candidate->unit);
+    status = procfs_unit(procfs, stat.thread, &program->unit);
     return is_ours(status) ? status : 0;
 }
 
-static void candidate_release(struct candidate *candidate)
+static int reserve_one(struct programs *programs)
 {
-    free(candidate->exe);
-    free(candidate->args);
-    free(candidate->unit);
+    size_t room = programs->room == 0 ? 64 : 2 * programs->room;
+
+    if (programs->count < programs->room)
+        return 0;
+    struct program *items = reallocarray(programs->items, room, sizeof *items);
+    if (items == NULL)
+        return -ENOMEM;
+    programs->items = items;
+    programs->room = room;
+    return 0;
 }
 
-/* The first rule that matches, of those that no better one has made void. */
-static enum name_rule first_rule(const struct candidate *candidate, const char *name,
-                                 enum name_rule last)
-{
-    for (enum name_rule rule = NAME_COMM; rule <= last; rule++)
-        if (rules[rule].matches(candidate, name))
-            return rule;
-    return NAME_NONE;
-}
-
-struct search {
+struct reading {
+    struct programs *programs;
     const struct procfs *procfs;
-    const char *name;
     pid_t self;
-    struct name_match *match;
 };
 
-/* rule is at least as good as that of the match so far. */
-static int add(struct name_match *match, enum name_rule rule, pid_t pid)
+static int add_program(void *ctx, pid_t pid)
 {
-    if (rule != match->rule)
-        match->n_pids = 0;
-    match->rule = rule;
+    const struct reading *reading = ctx;
+    struct programs *programs = reading->programs;
+    int status = reserve_one(programs);
+
+    if (pid == reading->self || status != 0)
+        return status;
+    struct program *program = &programs->items[programs->count];
+    status = program_read(program, reading->procfs, pid);
+    if (status == 0)
+        programs->count++;
+    else
+        program_release(program);
+    return is_ours(status) ? status : 0;
+}
+
+int programs_read(struct programs **programs, const struct procfs *procfs, pid_t self)
+{
+    struct reading reading = {calloc(1, sizeof **programs), procfs, self};
+
+    if (reading.programs == NULL)
+        return -ENOMEM;
+    int status = procfs_each(procfs, add_program, &reading);
+    if (status != 0) {
+        programs_free(reading.programs);
+        return status;
+    }
+    *programs = reading.programs;
+    return 0;
+}
+
+void programs_free(struct programs *programs)
+{
+    if (programs == NULL)
+        return;
+    for (size_t i = 0; i < programs->count; i++)
+        program_release(&programs->items[i]);
+    free(programs->items);
+    free(programs);
+}
+
+/* ---- Looking up -------------------------------------------------------------------------------
+ */
+
+static int add_match(struct name_match *match, pid_t pid)
+{
     pid_t *pids = reallocarray(match->pids, match->n_pids + 1, sizeof *pids);
+
     if (pids == NULL)
         return -ENOMEM;
     match->pids = pids;
@@ -209,31 +286,28 @@ static int add(struct name_match *match, enum name_rule rule, pid_t pid)
     return 0;
 }
 
-static int consider(void *ctx, pid_t pid)
+static int match_by(const struct programs *programs, enum name_rule rule, const char *name,
+                    struct name_match *match)
 {
-    const struct search *search = ctx;
-    struct name_match *match = search->match;
-    struct candidate candidate;
+    int status = 0;
 
-    if (pid == search->self)
-        return 0;
-    int status = candidate_read(&candidate, search->procfs, pid);
-    if (status == 0) {
-        enum name_rule last = match->rule == NAME_NONE ? NAME_DIRECTORY : match->rule;
-        enum name_rule rule = first_rule(&candidate, search->name, last);
-        if (rule != NAME_NONE)
-            status = add(match, rule, pid);
-    }
-    candidate_release(&candidate);
-    return is_ours(status) ? status : 0;
+    for (size_t i = 0; status == 0 && i < programs->count; i++)
+        if (rules[rule].matches(&programs->items[i], name))
+            status = add_match(match, programs->items[i].pid);
+    if (match->n_pids > 0)
+        match->rule = rule;
+    return status;
 }
 
-int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
-                 struct name_match *match)
+int programs_match(const struct programs *programs, const char *name, struct name_match *match)
 {
+    int status = 0;
+
     *match = (struct name_match){0};
-    struct search search = {procfs, name, self, match};
-    return procfs_each(procfs, consider, &search);
+    for (enum name_rule rule = NAME_COMM;
+         status == 0 && match->n_pids == 0 && rule <= NAME_DIRECTORY; rule++)
+        status = match_by(programs, rule, name, match);
+    return status;
 }
 
 void name_match_release(struct name_match *match)
@@ -242,63 +316,36 @@ void name_match_release(struct name_match *match)
     *match = (struct name_match){0};
 }
 
-/* ---- Names that are alike ---------------------------------------------------------------------
- */
-
 struct likeness {
-    const struct procfs *procfs;
-    const char *name;
-    pid_t self;
+    const char *name, *nearest;
     size_t errors; /* fewer than this */
-    char *nearest;
 };
 
-static int try_name(struct likeness *likeness, const char *other)
+static void try_name(struct likeness *likeness, const char *other)
 {
-    size_t errors;
-    char *copy;
+    size_t len = other != NULL ? strlen(other) : 0, wanted = strlen(likeness->name);
+    size_t errors = len < wanted ? wanted - len : len - wanted; /* at least */
 
-    if (other[0] == '\0' || strlen(other) > TEXT_ERRORS_LEN)
-        return 0;
+    if (len == 0 || len > TEXT_ERRORS_LEN || errors >= likeness->errors)
+        return;
     errors = text_errors(likeness->name, other);
     if (errors >= likeness->errors)
-        return 0;
-    copy = strdup(other);
-    if (copy == NULL)
-        return -ENOMEM;
-    free(likeness->nearest);
-    likeness->nearest = copy;
+        return;
+    likeness->nearest = other;
     likeness->errors = errors;
-    return 0;
 }
 
-static int compare_with(void *ctx, pid_t pid)
+const char *programs_nearest(const struct programs *programs, const char *name)
 {
-    struct likeness *likeness = ctx;
-    struct candidate candidate;
+    struct likeness likeness = {name, NULL, text_errors_allowed(name) + 1};
 
-    if (pid == likeness->self)
-        return 0;
-    int status = candidate_read(&candidate, likeness->procfs, pid);
-    if (status == 0)
-        status = try_name(likeness, candidate.stat.comm);
-    if (status == 0 && candidate.exe != NULL)
-        status = try_name(likeness, last_component(candidate.exe));
-    if (status == 0)
-        status = try_name(likeness, program_of(candidate.args));
-    candidate_release(&candidate);
-    return is_ours(status) ? status : 0;
-}
+    for (size_t i = 0; i < programs->count; i++) {
+        const struct program *program = &programs->items[i];
 
-int name_nearest(const struct procfs *procfs, const char *name, pid_t self, char **nearest)
-{
-    struct likeness likeness = {procfs, name, self, text_errors_allowed(name) + 1, NULL};
-    int status = procfs_each(procfs, compare_with, &likeness);
-
-    if (status != 0) {
-        free(likeness.nearest);
-        return status;
+        try_name(&likeness, program->comm);
+        if (program->exe != NULL)
+            try_name(&likeness, last_component(program->exe));
+        try_name(&likeness, program->argv0);
     }
-    *nearest = likeness.nearest;
-    return likeness.nearest != NULL ? 0 : -ENOENT;
+    return likeness.nearest;
 }

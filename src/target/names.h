@@ -30,19 +30,25 @@ struct name_match {
     size_t n_pids;
 };
 
-/* name: not empty and without a slash.  self: the process to leave out.  0, -errno; release with
- * name_match_release() in either case. */
-int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
-                 struct name_match *match);
+/* The programs that ran at one moment: /proc is read once, however many names are looked up. */
+struct programs;
+
+/* self: the process to leave out.  0, -errno; free with programs_free(). */
+int programs_read(struct programs **programs, const struct procfs *procfs, pid_t self);
+void programs_free(struct programs *programs);
+
+/* name: not empty and without a slash.  0, -ENOMEM; release with name_match_release() in either
+ * case. */
+int programs_match(const struct programs *programs, const char *name, struct name_match *match);
 void name_match_release(struct name_match *match);
 
 /*
  * The program that runs and whose name (comm, last component of the executable or of argv[0]) is
  * most like this one, letter case aside: for a hint at a typing error, when no process is of that
  * name.  Up to a third of the bytes may be wrong, missing or too many, or have changed places, and
- * never more than three.  0; -ENOENT: none is; -errno.  *nearest is the caller's to free.
+ * never more than three.  NULL: none is; else it lasts as long as programs.
  */
-int name_nearest(const struct procfs *procfs, const char *name, pid_t self, char **nearest);
+const char *programs_nearest(const struct programs *programs, const char *name);
 
 /* For people: "comm", "executable", "argv[0]", "systemd unit", "directory of the executable". */
 const char *name_rule_string(enum name_rule rule);

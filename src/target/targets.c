@@ -101,29 +101,27 @@ static int watch_pid(const struct watch *watch, pid_t pid)
 }
 
 /* Nothing is wrong with a name that does not run yet, unless it is a typing error. */
-static void say_waiting(const struct targets *targets, const char *name)
+static void say_waiting(const struct programs *programs, const char *name)
 {
-    char *nearest = NULL;
+    const char *nearest = programs_nearest(programs, name);
 
-    if (name_nearest(&targets->procfs, name, getpid(), &nearest) == 0)
+    if (nearest)
         diag(DIAG_INFO,
              "%s: no such process yet; waiting for one to start (is '%s' meant, which runs?)", name,
              nearest);
     else
         diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
-    free(nearest);
 }
 
-static int watch_name(const struct watch *watch, const char *name)
+static int watch_name(const struct watch *watch, const struct programs *programs, const char *name)
 {
-    const struct targets *targets = watch->targets;
     struct name_match match;
-    int result = name_resolve(&targets->procfs, name, getpid(), &match);
+    int result = programs_match(programs, name, &match);
 
     if (result < 0)
-        diag(DIAG_ERROR, "/proc: %s", strerror(-result));
+        diag(DIAG_ERROR, "-n %s: %s", name, strerror(-result));
     else if (match.rule == NAME_NONE)
-        say_waiting(targets, name);
+        say_waiting(programs, name);
     else
         diag(DIAG_INFO, "%s: %zu process%s, by %s", name, match.n_pids,
              match.n_pids == 1 ? "" : "es", name_rule_string(match.rule));
@@ -133,14 +131,31 @@ static int watch_name(const struct watch *watch, const char *name)
     return result;
 }
 
+static int watch_names(const struct watch *watch)
+{
+    struct programs *programs;
+    int result;
+
+    if (!watch->targets->options->names[0])
+        return 0;
+    result = programs_read(&programs, &watch->targets->procfs, getpid());
+    if (result < 0) {
+        diag(DIAG_ERROR, "-n: the programs that run cannot be read from /proc: %s",
+             strerror(-result));
+        return result;
+    }
+    for (char **name = watch->targets->options->names; result == 0 && *name; name++)
+        result = watch_name(watch, programs, *name);
+    programs_free(programs);
+    return result;
+}
+
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command)
 {
     const struct watch watch = {targets, ops, engine};
-    int result = 0;
+    int result = watch_names(&watch);
 
-    for (char **name = targets->options->names; result == 0 && *name; name++)
-        result = watch_name(&watch, *name);
     for (size_t i = 0; result == 0 && i < targets->n_pids; i++)
         result = watch_pid(&watch, targets->pids[i]);
     if (result == 0 && command > 0)

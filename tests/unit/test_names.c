@@ -10,6 +10,20 @@
 
 #define SELF 99
 
+static int name_resolve(const struct procfs *procfs, const char *name, pid_t self,
+                        struct name_match *match)
+{
+    struct programs *programs;
+    int status = programs_read(&programs, procfs, self);
+
+    *match = (struct name_match){0};
+    if (status != 0)
+        return status;
+    status = programs_match(programs, name, match);
+    programs_free(programs);
+    return status;
+}
+
 /* Pids follow the rule, ended by 0. */
 static void assert_match(const struct proctree *tree, const char *name, enum name_rule rule,
                          const pid_t *pids)
@@ -302,14 +316,15 @@ static void test_out_of_descriptors(void **state)
 
 static void assert_nearest(const struct proctree *tree, const char *name, const char *expected)
 {
-    char *nearest;
+    struct programs *programs;
 
-    assert_int_equal(name_nearest(&tree->procfs, name, SELF, &nearest),
-                     expected != NULL ? 0 : -ENOENT);
+    assert_int_equal(programs_read(&programs, &tree->procfs, SELF), 0);
+    const char *nearest = programs_nearest(programs, name);
     if (expected == NULL)
-        return;
-    assert_string_equal(nearest, expected);
-    free(nearest);
+        assert_null(nearest);
+    else
+        assert_string_equal(nearest, expected);
+    programs_free(programs);
 }
 
 static void test_names_that_are_alike(void **state)

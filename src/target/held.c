@@ -31,12 +31,17 @@ struct reading {
     struct procfs_stat stat;
 };
 
+static int compare_pids(const void *a, const void *b)
+{
+    pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
+
+    return (left > right) - (left < right);
+}
+
 static bool is_target(const struct held_scope *scope, pid_t pid)
 {
-    for (size_t i = 0; i < scope->n_pids; i++)
-        if (scope->pids[i] == pid)
-            return true;
-    return false;
+    return scope->n_pids > 0 &&
+           bsearch(&pid, scope->pids, scope->n_pids, sizeof(pid), compare_pids) != NULL;
 }
 
 /* Is it one, or does it descend from one? */
@@ -105,7 +110,7 @@ static int add_process(void *ctx, pid_t pid)
     if (procfs_stat(reading->procfs, pid, &reading->stat) != 0 || !is_within(reading, pid))
         return 0;
     reading->pid = pid;
-    result = procfs_files(reading->procfs, pid, add_file, reading);
+    result = procfs_files(reading->procfs, reading->stat.thread, add_file, reading);
     for (size_t i = before; i < held->count; i++)
         held->files[i].at_ns = (uint64_t)clock_ns(CLOCK_MONOTONIC);
     return result == -ENOMEM ? result : 0;

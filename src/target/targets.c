@@ -2,6 +2,7 @@
 #include "target/targets.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -9,16 +10,52 @@
 #include "diag.h"
 #include "target/names.h"
 
-/* Whether it can be watched; says why not. */
-static bool is_process(const struct targets *targets, pid_t pid)
-{
-    struct procfs_stat stat;
-    pid_t leader;
+/* ---- The processes of -p ----------------------------------------------------------------------
+ */
 
-    if (procfs_stat(&targets->procfs, pid, &stat) < 0 || stat.state == 'Z' || stat.state == 'X') {
+/* Whether kill(2) finds what /proc does not show. */
+static bool is_hidden(const struct targets *targets, pid_t pid)
+{
+    return targets->procfs.real && (kill(pid, 0) == 0 || errno == EPERM);
+}
+
+static void refuse_unread(const struct targets *targets, pid_t pid, int error)
+{
+    if (error != -ESRCH)
+        diag(DIAG_ERROR, "process %d cannot be watched: reading /proc/%d/stat: %s", pid, pid,
+             strerror(-error));
+    else if (is_hidden(targets, pid))
+        diag(DIAG_ERROR,
+             "process %d cannot be watched: it exists, but /proc hides it (mount option hidepid); "
+             "root with CAP_SYS_PTRACE sees it",
+             pid);
+    else
         diag(DIAG_ERROR,
              "there is no process %d: it has ended, or never was; -n NAME waits for a program",
              pid);
+}
+
+/* Why a process that /proc shows cannot be watched; NULL: it can. */
+static const char *obstacle(const struct procfs_stat *stat, pid_t pid)
+{
+    if (stat->state == 'Z' || stat->state == 'X')
+        return "it has exited, and only its parent still has to wait for it";
+    return pid == getpid() ? "it is filemon itself" : NULL;
+}
+
+/* Whether it can be watched; reports why not. */
+static bool may_watch(const struct targets *targets, pid_t pid, struct procfs_stat *stat)
+{
+    int result = procfs_stat(&targets->procfs, pid, stat);
+    const char *why = result == 0 ? obstacle(stat, pid) : NULL;
+    pid_t leader;
+
+    if (result < 0) {
+        refuse_unread(targets, pid, result);
+        return false;
+    }
+    if (why) {
+        diag(DIAG_ERROR, "process %d cannot be watched: %s", pid, why);
         return false;
     }
     leader = procfs_leader(&targets->procfs, pid);
@@ -26,10 +63,10 @@ static bool is_process(const struct targets *targets, pid_t pid)
         diag(DIAG_ERROR,
              "%d is a thread of process %d, and descriptors are the process's: -p %d watches them",
              pid, leader, leader);
-    else if (stat.kernel_thread)
+    else if (stat->kernel_thread)
         diag(DIAG_WARNING,
              "process %d (%s) is a kernel thread: only programs that it starts open files", pid,
-             stat.comm);
+             stat->comm);
     return leader == pid;
 }
 
@@ -38,13 +75,47 @@ static int find_pids(struct targets *targets)
 {
     const struct options *options = targets->options;
 
-    targets->pids = calloc(options->n_pids + 1, sizeof(*targets->pids));
-    if (!targets->pids)
+    targets->pins = calloc(options->n_pids + 1, sizeof(*targets->pins));
+    if (!targets->pins) {
+        diag(DIAG_ERROR, "-p: %s", strerror(ENOMEM));
         return -ENOMEM;
-    for (size_t i = 0; i < options->n_pids; i++)
-        if (is_process(targets, options->pids[i]))
-            targets->pids[targets->n_pids++] = options->pids[i];
-    return options->n_pids > 0 && targets->n_pids == 0 && !options->names[0] ? -ESRCH : 0;
+    }
+    for (size_t i = 0; i < options->n_pids; i++) {
+        struct procfs_stat stat;
+
+        if (may_watch(targets, options->pids[i], &stat))
+            targets->pins[targets->n_pins++] = procfs_pin(&targets->procfs, options->pids[i],
+                                                          &stat);
+    }
+    return options->n_pids > 0 && targets->n_pins == 0 && !options->names[0] ? -ESRCH : 0;
+}
+
+/* ---- /proc ------------------------------------------------------------------------------------
+ */
+
+static bool needs_procfs(const struct options *options)
+{
+    return options->n_pids > 0 || options->names[0] || options->initial;
+}
+
+static int open_procfs(struct targets *targets, const char *proc)
+{
+    int result = procfs_open(&targets->procfs, proc);
+
+    if (!needs_procfs(targets->options))
+        return 0;
+    if (result < 0) {
+        diag(DIAG_ERROR, "%s: %s; -p, -n and -i need it: mount -t proc proc %s", proc,
+             strerror(-result), proc);
+        return result;
+    }
+    if (procfs_is_own(&targets->procfs))
+        return 0;
+    diag(DIAG_ERROR,
+         "%s shows the processes of another pid namespace: -p, -n and -i need one of this "
+         "namespace, as 'unshare --pid --fork --mount-proc' mounts it",
+         proc);
+    return -EXDEV;
 }
 
 int targets_open(struct targets *targets, const struct options *options, const char *proc)
@@ -52,51 +123,68 @@ int targets_open(struct targets *targets, const struct options *options, const c
     int result;
 
     *targets = (struct targets){.options = options, .procfs = {.fd = -1}};
-    result = procfs_open(&targets->procfs, proc);
-    if (result < 0) {
-        diag(DIAG_ERROR, "%s: %s", proc, strerror(-result));
-        return result;
-    }
-    return find_pids(targets);
+    result = open_procfs(targets, proc);
+    return result < 0 ? result : find_pids(targets);
 }
 
 void targets_close(struct targets *targets)
 {
-    free(targets->pids);
+    for (size_t i = 0; i < targets->n_pins; i++)
+        procfs_unpin(&targets->pins[i]);
+    free(targets->pins);
     free(targets->watched);
     if (targets->procfs.fd >= 0)
         procfs_close(&targets->procfs);
 }
 
-struct watch {
-    struct targets *targets;
-    const struct engine_ops *ops;
-    struct engine *engine;
-};
+/* ---- Watching ---------------------------------------------------------------------------------
+ */
 
-static int add_watched(struct targets *targets, pid_t pid)
+static int add(struct targets *targets, const pid_t *pids, size_t n)
 {
-    pid_t *more = reallocarray(targets->watched, targets->n_watched + 1, sizeof(*more));
+    pid_t *more = reallocarray(targets->watched, targets->n_watched + n + 1, sizeof(*more));
 
-    if (!more)
+    if (!more) {
+        diag(DIAG_ERROR, "the list of processes: %s", strerror(ENOMEM));
         return -ENOMEM;
-    more[targets->n_watched++] = pid;
+    }
+    memcpy(more + targets->n_watched, pids, n * sizeof(*pids));
     targets->watched = more;
+    targets->n_watched += n;
     return 0;
 }
 
-static int watch_pid(const struct watch *watch, pid_t pid)
+static int compare_pids(const void *a, const void *b)
 {
-    int result = watch->ops->watch(watch->engine, pid);
+    pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
 
-    if (result == 0 && watch->targets->options->initial)
-        result = add_watched(watch->targets, pid);
-    if (result == -ESRCH) {
-        diag(DIAG_WARNING, "process %d has ended", pid);
-        return 0;
+    return (left > right) - (left < right);
+}
+
+/* What -p and -n both name is watched once. */
+static void sort(struct targets *targets)
+{
+    size_t kept = 0;
+
+    qsort(targets->watched, targets->n_watched, sizeof(*targets->watched), compare_pids);
+    for (size_t i = 0; i < targets->n_watched; i++)
+        if (kept == 0 || targets->watched[i] != targets->watched[kept - 1])
+            targets->watched[kept++] = targets->watched[i];
+    targets->n_watched = kept;
+}
+
+static int add_pins(struct targets *targets)
+{
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < targets->n_pins; i++) {
+        const struct procfs_pin *pin = &targets->pins[i];
+
+        if (procfs_has_exited(&targets->procfs, pin))
+            diag(DIAG_WARNING, "process %d has exited", pin->pid);
+        else
+            result = add(targets, &pin->pid, 1);
     }
-    if (result < 0)
-        diag(DIAG_ERROR, "cannot watch process %d: %s", pid, strerror(-result));
     return result;
 }
 
@@ -113,7 +201,7 @@ static void say_waiting(const struct programs *programs, const char *name)
         diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
 }
 
-static int watch_name(const struct watch *watch, const struct programs *programs, const char *name)
+static int add_name(struct targets *targets, const struct programs *programs, const char *name)
 {
     struct name_match match;
     int result = programs_match(programs, name, &match);
@@ -125,41 +213,68 @@ static int watch_name(const struct watch *watch, const struct programs *programs
     else
         diag(DIAG_INFO, "%s: %zu process%s, by %s", name, match.n_pids,
              match.n_pids == 1 ? "" : "es", name_rule_string(match.rule));
-    for (size_t i = 0; result == 0 && i < match.n_pids; i++)
-        result = watch_pid(watch, match.pids[i]);
+    if (result == 0)
+        result = add(targets, match.pids, match.n_pids);
     name_match_release(&match);
     return result;
 }
 
-static int watch_names(const struct watch *watch)
+static int add_names(struct targets *targets)
 {
     struct programs *programs;
     int result;
 
-    if (!watch->targets->options->names[0])
+    if (!targets->options->names[0])
         return 0;
-    result = programs_read(&programs, &watch->targets->procfs, getpid());
+    result = programs_read(&programs, &targets->procfs, getpid());
     if (result < 0) {
         diag(DIAG_ERROR, "-n: the programs that run cannot be read from /proc: %s",
              strerror(-result));
         return result;
     }
-    for (char **name = watch->targets->options->names; result == 0 && *name; name++)
-        result = watch_name(watch, programs, *name);
+    for (char **name = targets->options->names; result == 0 && *name; name++)
+        result = add_name(targets, programs, *name);
     programs_free(programs);
+    return result;
+}
+
+static const struct procfs_pin *find_pin(const struct targets *targets, pid_t pid)
+{
+    for (size_t i = 0; i < targets->n_pins; i++)
+        if (targets->pins[i].pid == pid)
+            return &targets->pins[i];
+    return NULL;
+}
+
+static int watch_pid(const struct targets *targets, const struct engine_ops *ops,
+                     struct engine *engine, pid_t pid)
+{
+    const struct procfs_pin *pin = find_pin(targets, pid);
+    int result = ops->watch(engine, pid);
+
+    if (result == -ESRCH && !(pin && !procfs_has_exited(&targets->procfs, pin))) {
+        diag(DIAG_WARNING, "process %d has exited", pid);
+        return 0;
+    }
+    if (result == -ESRCH)
+        diag(DIAG_ERROR, "process %d runs, but engine %s does not find it", pid, ops->name);
+    else if (result < 0)
+        diag(DIAG_ERROR, "process %d cannot be watched: %s", pid, strerror(-result));
     return result;
 }
 
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command)
 {
-    const struct watch watch = {targets, ops, engine};
-    int result = watch_names(&watch);
+    int result = add_names(targets);
 
-    for (size_t i = 0; result == 0 && i < targets->n_pids; i++)
-        result = watch_pid(&watch, targets->pids[i]);
+    if (result == 0)
+        result = add_pins(targets);
     if (result == 0 && command > 0)
-        result = watch_pid(&watch, command);
+        result = add(targets, &command, 1);
+    sort(targets);
+    for (size_t i = 0; result == 0 && i < targets->n_watched; i++)
+        result = watch_pid(targets, ops, engine, targets->watched[i]);
     return result;
 }
 
@@ -173,7 +288,7 @@ int targets_read_held(const struct targets *targets, struct held_files **held)
     int result = held_read(held, &targets->procfs, &scope);
 
     if (result < 0)
-        diag(DIAG_ERROR, "the files that are initially open cannot be read from /proc: %s",
+        diag(DIAG_ERROR, "-i: the files that are initially open cannot be read from /proc: %s",
              strerror(-result));
     return result;
 }

@@ -17,21 +17,25 @@
 struct targets {
     const struct options *options; /* borrowed */
     struct procfs procfs;
-    pid_t *pids; /* those of -p that exist at start */
-    size_t n_pids;
-    pid_t *watched; /* with -i: the processes that the engine was told to watch */
+    struct procfs_pin *pins; /* those of -p that exist at start: building a module takes a while */
+    size_t n_pins;
+    pid_t *watched; /* the processes that the engine is told to watch, rising, each once */
     size_t n_watched;
 };
 
-/* Finds the processes of -p; proc is the root of procfs, "/proc".  0, -errno; call targets_close()
- * in either case. */
+/*
+ * Finds the processes of -p; proc is the root of procfs, "/proc".  0; -ESRCH when there is none of
+ * them and no -n; -EXDEV when /proc shows another pid namespace; -errno.  Call targets_close() in
+ * any case.
+ */
 int targets_open(struct targets *targets, const struct options *options, const char *proc);
 void targets_close(struct targets *targets);
 
 /*
  * Has the engine watch the processes of -n and -p, and the command (0: none).  The engine must be
  * watching already: it matches names itself, so no program is missed that starts after /proc was
- * read.  0, -errno.
+ * read.  0, also when all of them have exited; -ESRCH when the engine does not find one that runs;
+ * -errno.
  */
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command);

@@ -124,3 +124,23 @@ test_names_that_run_already() {
     said 'sleeper-of-cli: 2 processes, by comm'
     kill $one $two
 }
+
+# Its number could be another process's by the time that the engine watches.
+test_process_that_exits_before_the_watch() {
+    prepared
+    printf '%s\n' 'await begin' 'ready filemon_test_1 1' 'until G' watching wait | scenario staprun
+    sleep 1000 & one=$!
+    sleep 1000 & two=$!
+    start -p $one,$two
+    wait_until grep -q staprun standin/log
+    kill $one
+    wait $one || :
+    touch standin/begin
+    wait_said 'watching with'
+    said "process $one has exited"
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    { printf G; commands P $two; printf F; } | told_is
+    kill $two
+}

@@ -1984,6 +1984,29 @@ static void play_attach(void)
     fclose(journal);
 }
 
+/* --- main-thread: it exits before the watch begins, and another thread goes on --- */
+
+static void wait_for_word(void);
+
+static void *work_alone(void *unused)
+{
+    while (process_state(getpid()) != 'Z')
+        breathe();
+    wait_for_word();
+    touch_path("file");
+    leave();
+    return unused;
+}
+
+static void set_main_thread(void)
+{
+    pthread_t other;
+
+    set_file();
+    start_thread(&other, work_alone, NULL);
+    pthread_exit(NULL);
+}
+
 static const struct scene {
     const char *name;
     void (*set)(void);
@@ -2027,6 +2050,7 @@ static const struct scene {
     {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
     {"attach", set_attach, play_attach, true},
     {"after-exec", NULL, play_after_exec, true},
+    {"main-thread", set_main_thread, NULL, true},
 };
 
 static const struct scene *find_scene(const char *name)

@@ -153,10 +153,10 @@ static const struct flag flag_table[] = {
     {O_PATH, "O_PATH"},
 };
 
-char *event_flags_string(uint32_t flags, char buf[static EVENT_FLAGS_SIZE])
+char *event_flags_string(uint64_t flags, char buf[static EVENT_FLAGS_SIZE])
 {
     static const char *const modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
-    uint32_t left = flags & ~(uint32_t)(O_ACCMODE | O_LARGEFILE);
+    uint64_t left = flags & ~(uint64_t)(O_ACCMODE | O_LARGEFILE);
     char *end = stpcpy(buf, modes[flags & O_ACCMODE]);
 
     for (size_t i = 0; left != 0 && i < LENGTH(flag_table); i++) {
@@ -164,9 +164,9 @@ char *event_flags_string(uint32_t flags, char buf[static EVENT_FLAGS_SIZE])
             continue;
         *end++ = '|';
         end = stpcpy(end, flag_table[i].name);
-        left &= ~flag_table[i].bits;
+        left &= ~(uint64_t)flag_table[i].bits;
     }
     if (left != 0)
-        sprintf(end, "|%#x", left);
+        sprintf(end, "|%#llx", (unsigned long long)left);
     return buf;
 }

@@ -75,7 +75,7 @@ struct event {
     uint32_t table;   /* the file descriptor table that fd is in: see the ledger */
     int64_t date_us;  /* µs since the epoch */
     uint64_t mono_ns; /* CLOCK_MONOTONIC or BOOTTIME ns, always the same one of an engine */
-    uint32_t flags;   /* O_* of the call, as the kernel's ABI numbers them */
+    uint64_t flags;   /* O_* of the call, as the kernel's ABI numbers them */
     int mode;
     enum event_reason reason;
     int origin;
@@ -141,6 +141,6 @@ const char *event_errno_name(int error, char buf[static 16]);
  * this machine's <asm/fcntl.h>.  O_LARGEFILE, which the kernel adds by itself on 64-bit machines,
  * is left out.  Returns buf.
  */
-char *event_flags_string(uint32_t flags, char buf[static EVENT_FLAGS_SIZE]);
+char *event_flags_string(uint64_t flags, char buf[static EVENT_FLAGS_SIZE]);
 
 #endif

@@ -19,10 +19,15 @@ void put_flags(FILE *stream, uint64_t flags)
     };
     static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR"};
 
+    uint64_t known = 3;
+
     fputs(access[flags & 3], stream);
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         uint64_t whole = names[i].part_of;
         if ((flags & names[i].value) == names[i].value && (!whole || (flags & whole) != whole))
             fprintf(stream, "|%s", names[i].name);
+        known |= names[i].value;
     }
+    if (flags & ~known)
+        fprintf(stream, "|%#llx", (unsigned long long)(flags & ~known));
 }

@@ -21,7 +21,7 @@
 #define KERNEL_LARGEFILE 0100000
 #endif
 
-static void assert_flags(unsigned int flags, const char *expected)
+static void assert_flags(uint64_t flags, const char *expected)
 {
     char buf[EVENT_FLAGS_SIZE];
 
@@ -58,6 +58,7 @@ static void largefile_is_left_out_and_the_unknown_is_a_number(void **state)
     (void)state;
     assert_flags(O_RDWR | KERNEL_LARGEFILE, "O_RDWR");
     assert_flags(O_RDONLY | 0x80000000u, "O_RDONLY|0x80000000");
+    assert_flags(O_RDWR | 1ull << 40 | O_CREAT | 0x80000000u, "O_RDWR|O_CREAT|0x10080000000");
     assert_flags(O_RDWR | O_CREAT | 0xc0000000u, "O_RDWR|O_CREAT|0xc0000000");
     assert_flags(O_SYNC & ~O_DSYNC, "O_RDONLY|0x100000");
 }

@@ -42,7 +42,7 @@ static void note(void *ctx, const struct event *event)
     assert_string_equal(event->comm, "holder");
     assert_int_equal(event->path_len, strlen(event->path));
     snprintf(given + len, sizeof given - len, "%d/%d %d %s %o\n", event->pid, event->ppid,
-             event->fd, event->path, event->flags);
+             event->fd, event->path, (unsigned int)event->flags);
 }
 
 static void assert_given(struct held_files *held, const char *expected)

@@ -37,7 +37,7 @@ static void tell(struct told *told, const char *format, ...)
 static void tell_path(struct told *told, const struct event *event)
 {
     assert_int_equal(event->path_len, strlen(event->path));
-    tell(told, " path %s flags %x", event->path, event->flags);
+    tell(told, " path %s flags %llx", event->path, (unsigned long long)event->flags);
     if (event->mode != EVENT_NO_MODE)
         tell(told, " mode %o", (unsigned int)event->mode);
 }
@@ -273,7 +273,7 @@ static void numbers(void **state)
                  "fichero: \"\", descriptor: -4095, date: -1, us: 9223372036854775807, "
                  "ns: 9223372036854775807, flags: -9223372036854775807, modo: 6442450945}\n",
                  "FAIL cat 2147483647/0/11 at 9223372036854775807 9223372036854775807 fd -4095 "
-                 "path  flags 1 mode 1\n");
+                 "path  flags 8000000000000001 mode 1\n");
     assert_garbage(state,
                    "{codigo: \"exit\", proceso: \"cat\", pid: 2147483648, ppid: 9, tid: 11, " TIMES
                    "}");

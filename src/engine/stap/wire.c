@@ -426,7 +426,7 @@ static int take_fields(struct wire *wire, const struct fields *fields)
         .fd = (int)fields->descriptor,
         .date_us = fields->us,
         .mono_ns = (uint64_t)fields->ns,
-        .flags = (uint32_t)fields->flags,
+        .flags = (uint64_t)fields->flags,
         .mode = fields->seen & HAS(modo) ? (int)(fields->modo & INT_MAX) : EVENT_NO_MODE,
     };
     int result;

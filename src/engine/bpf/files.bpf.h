@@ -53,13 +53,19 @@ TURN bool filter_on(__u32 program)
     return false;
 }
 
+/* Its directory is not in the dentry cache: the walk has come to nothing (open_by_handle_at). */
+static __always_inline bool is_disconnected(struct scratch *s)
+{
+    return s->length == 0 && s->dentry != s->mount_root && s->dentry != s->root_dentry;
+}
+
 /* Is the path that was walked wanted? */
 static __always_inline bool filter(struct scratch *s)
 {
     if (!filtering)
         return true;
-    if (s->record.marks & MARK_CUT) {
-        /* Only its end is known: no rule can be asked, and it may be wanted. */
+    if (s->record.marks & MARK_CUT || is_disconnected(s)) {
+        /* Only its end is known, or nothing: no rule can be asked, and it may be wanted. */
         count_lost();
         return false;
     }

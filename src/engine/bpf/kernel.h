@@ -75,6 +75,10 @@ struct super_block {
     unsigned long s_magic;
 };
 
+struct dentry_operations {
+    void *d_dname;
+};
+
 struct hlist_bl_node {
     struct hlist_bl_node **pprev;
 };
@@ -94,6 +98,7 @@ struct dentry {
     struct qstr d_name;
     struct inode *d_inode;
     unsigned char d_iname[1]; /* before 6.14; longer */
+    const struct dentry_operations *d_op;
     struct super_block *d_sb;
 };
 

@@ -316,9 +316,13 @@ static __always_inline bool name_pathless(struct scratch *s)
 {
     struct inode *inode = DENTRY(s, struct inode *, d_inode);
     struct super_block *super = DENTRY(s, struct super_block *, d_sb);
+    struct dentry *dentry = s->dentry;
     unsigned long magic;
 
     if (DENTRY(s, struct dentry *, d_parent) != s->dentry || s->mount_root == s->dentry)
+        return false;
+    /* Its directory is not in the dentry cache (open_by_handle_at): the kernel, too, says "/". */
+    if (!BPF_CORE_READ(dentry, d_op, d_dname))
         return false;
     magic = BPF_CORE_READ(super, s_magic);
     s->record.inode = BPF_CORE_READ(inode, i_ino);

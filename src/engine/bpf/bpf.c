@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
@@ -123,6 +124,16 @@ static int fail(int error, const char *what)
 /* ---- Starting ---------------------------------------------------------------------------------
  */
 
+/* CONFIG_X86_X32_ABI, syscall.x32: a number of x32's is a call of its own, or none at all. */
+static bool kernel_takes_x32(void)
+{
+#ifdef __x86_64__
+    return syscall(__X32_SYSCALL_BIT + SYS_getpid) > 0;
+#else
+    return false;
+#endif
+}
+
 static void set_parameters(struct engine *engine, const struct rules_size *size)
 {
     struct filemon_bpf__rodata *data = engine->program->rodata;
@@ -130,6 +141,7 @@ static void set_parameters(struct engine *engine, const struct rules_size *size)
 
     data->watch_all = config->all;
     data->report_failed = config->failed;
+    data->x32_calls = kernel_takes_x32();
     data->every_close = config->initial;
     data->filtering = size->any;
     data->wanted_below_root = size->below_root;

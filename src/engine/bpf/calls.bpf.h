@@ -7,6 +7,9 @@
 
 #include "kernel.h"
 
+/* Set by the loader: the kernel takes the calls of x32 processes (x86). */
+const volatile bool x32_calls = false;
+
 enum call {
     CALL_NONE,
     CALL_OPEN,
@@ -80,9 +83,21 @@ static __always_inline bool call_is_compat(struct task_struct *task)
     return task->thread_info.status & TS_COMPAT;
 }
 
+/* arch/x86/include/asm/unistd.h; arch/x86/entry/syscalls/syscall_64.tbl */
+#define X32_SYSCALL_BIT 0x40000000
+#define X32_EXECVE 520
+#define X32_EXECVEAT 545
+#define EXECVE 59
+
+/* Most numbers of x32 processes are those of 64-bit ones with a bit more; exec's are their own. */
 static __always_inline __u32 call_number(struct pt_regs *regs)
 {
-    return regs->orig_ax;
+    __u32 number = regs->orig_ax;
+
+    if (!x32_calls || !(number & X32_SYSCALL_BIT))
+        return number;
+    number &= ~X32_SYSCALL_BIT;
+    return number == X32_EXECVE || number == X32_EXECVEAT ? EXECVE : number;
 }
 
 static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])

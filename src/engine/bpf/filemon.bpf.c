@@ -37,7 +37,7 @@ static __always_inline enum call take_call(const __u16 table[CALL_NUMBERS], stru
 
     if (number >= CALL_NUMBERS)
         return CALL_NONE;
-    call = table[number];
+    call = table[bounded(number, CALL_NUMBERS)];
     if (!call || stopping)
         return CALL_NONE;
     *task = bpf_get_current_task_btf();

@@ -12,8 +12,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/close_range.h>
+#include <linux/filter.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -1257,6 +1259,178 @@ static void play_errors(void)
     fail_by_signal();
 }
 
+/* --- wide: what the kernel does not take of an argument may be anything --- */
+
+/* As the upper half of a register. */
+#define GARBAGE 0x5a5a5a5a00000000ul
+
+static void set_wide(void)
+{
+    set_file();
+    make_directory("d");
+}
+
+static int open_wide(unsigned long dirfd, const char *name, const char *path, unsigned long flags,
+                     unsigned long mode)
+{
+    begin();
+    return opened(syscall(SYS_openat, dirfd, name, flags, mode), below(path), (uint32_t)flags,
+                  mode & 07777);
+}
+
+static void fail_how(int dirfd, const char *name, const char *path, struct open_how how)
+{
+    begin();
+    opened(syscall(SYS_openat2, dirfd, name, &how, sizeof(how)), path, how.flags, (mode_t)how.mode);
+}
+
+static void play_wide(void)
+{
+    static char name[] = "/none"; /* in a page that is there: some of these are not read */
+    unsigned long fd = (unsigned int)open_wide(GARBAGE | (unsigned int)AT_FDCWD, below("file"),
+                                               "file", GARBAGE | O_RDONLY, GARBAGE);
+    unsigned long at = (unsigned int)open_path("d");
+    char inside[PATH_MAX];
+
+    begin();
+    copied((int)fd, (int)syscall(SYS_fcntl, GARBAGE | fd, GARBAGE | F_DUPFD, GARBAGE | 20));
+    begin();
+    copied((int)fd, (int)syscall(SYS_fcntl, fd, GARBAGE | F_DUPFD_CLOEXEC, 21ul));
+    begin();
+    copied((int)fd, (int)syscall(SYS_dup, GARBAGE | fd));
+    begin();
+    copied((int)fd, (int)syscall(SYS_dup3, GARBAGE | fd, GARBAGE | 22, GARBAGE));
+    begin();
+    expect(syscall(SYS_close, GARBAGE | 20), "close");
+    closed(20);
+    open_wide(GARBAGE | at, "none", "d/none", GARBAGE | O_WRONLY | O_TRUNC, GARBAGE);
+    open_wide(AT_FDCWD, below("file"), "file", O_WRONLY | O_CREAT | O_EXCL, GARBAGE | 0173777);
+    name[1] = 'n';
+    snprintf(inside, sizeof(inside), "%s%s", below("d"), name);
+    fail_how((int)at, name, inside, (struct open_how){.flags = O_RDWR, .resolve = RESOLVE_IN_ROOT});
+    fail_how(AT_FDCWD, inside, inside, (struct open_how){.flags = 1ull << 40});
+    fail_how(AT_FDCWD, inside, inside,
+             (struct open_how){.flags = O_RDONLY | 1ull << 33 | O_CLOEXEC});
+}
+
+/* --- answered: calls that a seccomp filter answers, and that are never made --- */
+
+static volatile sig_atomic_t n_trapped;
+
+static void count_trapped(int number)
+{
+    (void)number;
+    n_trapped++;
+}
+
+#define ANSWER(number, with)                                                                       \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, with)
+
+/* openat is trapped, what is asked of the others seems to succeed, openat2 is not permitted. */
+static void answer_calls(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ANSWER(SYS_openat, SECCOMP_RET_TRAP),
+        ANSWER(SYS_openat2, SECCOMP_RET_ERRNO | EPERM),
+        ANSWER(SYS_open_by_handle_at, SECCOMP_RET_ERRNO),
+        ANSWER(SYS_dup, SECCOMP_RET_ERRNO),
+        ANSWER(SYS_dup3, SECCOMP_RET_TRAP),
+        ANSWER(SYS_close_range, SECCOMP_RET_ERRNO),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+    struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
+
+    expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+    expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "PR_SET_SECCOMP");
+}
+
+/* What a trapped call seems to return is its number: so that this is an open descriptor. */
+static void play_answered(void)
+{
+    struct sigaction action = {.sa_handler = count_trapped};
+    struct open_how how = {.flags = O_RDONLY};
+    int fd = open_path("file");
+
+    copy(fd, SYS_openat, 0);
+    copy(fd, SYS_dup3, 0);
+    expect(sigaction(SIGSYS, &action, NULL), "sigaction");
+    answer_calls();
+    syscall(SYS_openat, AT_FDCWD, below("file"), O_RDONLY, 0);
+    syscall(SYS_dup3, fd, 60, O_CLOEXEC);
+    expect(n_trapped == 2 ? 0 : -1, "SIGSYS");
+    expect(syscall(SYS_dup, fd) == 0 ? 0 : -1, "dup");
+    expect(syscall(SYS_open_by_handle_at, fd, NULL, 0) == 0 ? 0 : -1, "open_by_handle_at");
+    expect(syscall(SYS_close_range, 0u, ~0u, 0) == 0 ? 0 : -1, "close_range");
+    begin();
+    opened(syscall(SYS_openat2, AT_FDCWD, below("file"), &how, sizeof(how)), below("file"),
+           O_RDONLY, 0);
+    shut(fd);
+}
+
+/* --- restarted: an open of a FIFO that signals interrupt, and that goes on --- */
+
+static void await_sleep(pid_t pid)
+{
+    while (process_state(pid) != 'S')
+        breathe();
+}
+
+static struct {
+    _Atomic int handled; /* signals */
+    _Atomic bool shut;   /* the parent's end: or the second open would succeed */
+    _Atomic bool opened;
+} * restarted; /* shared with the child */
+
+static void count_handled(int number)
+{
+    (void)number;
+    restarted->handled++;
+}
+
+static void open_interrupted(void)
+{
+    touch_path("fifo");
+    while (!restarted->shut)
+        breathe();
+    restarted->opened = true;
+    open_as(AT_FDCWD, below("fifo"), "fifo", O_RDONLY | O_CLOEXEC, 0); /* EINTR */
+    leave();
+}
+
+static void play_restarted(void)
+{
+    struct sigaction action = {.sa_handler = count_handled, .sa_flags = SA_RESTART};
+
+    restarted = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    expect(restarted == MAP_FAILED ? -1 : 0, "mmap");
+    expect(sigaction(SIGUSR1, &action, NULL), "sigaction");
+    action.sa_flags = 0;
+    expect(sigaction(SIGUSR2, &action, NULL), "sigaction");
+    pid_t child = fork_child();
+    if (child == 0)
+        open_interrupted();
+    for (int i = 1; i <= 3; i++) {
+        await_sleep(child);
+        expect(kill(child, SIGUSR1), "SIGUSR1");
+        while (restarted->handled < i)
+            breathe();
+    }
+    await_sleep(child);
+    expect(kill(child, SIGSTOP), "SIGSTOP");
+    while (process_state(child) != 'T')
+        breathe();
+    expect(kill(child, SIGCONT), "SIGCONT");
+    await_sleep(child);
+    shut(open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY, 0));
+    restarted->shut = true;
+    while (!restarted->opened)
+        breathe();
+    await_sleep(child);
+    expect(kill(child, SIGUSR2), "SIGUSR2");
+    join_child(child);
+}
+
 /* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
 
 enum { MANY = 20000, AT_ONCE = 500 };
@@ -2046,6 +2220,9 @@ static const struct scene {
     {"table-race", set_file, play_table_race, true},
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},
+    {"wide", set_wide, play_wide, true},
+    {"answered", set_file, play_answered, true},
+    {"restarted", set_fifo, play_restarted, true},
     {"uring", set_file, play_uring, true},
     {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
     {"attach", set_attach, play_attach, true},

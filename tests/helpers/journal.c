@@ -208,7 +208,7 @@ static void put_before(void)
 static void put_mode(uint64_t flags, mode_t mode)
 {
     if (flags & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)))
-        fprintf(journal.stream, ",\"modo\":\"%04o\"", (unsigned int)mode);
+        fprintf(journal.stream, ",\"modo\":\"0%03o\"", (unsigned int)mode);
 }
 
 static void hold_since(int fd, const char *path, uint64_t after)
@@ -335,7 +335,7 @@ void shut_range(unsigned int first, unsigned int last, unsigned int flags)
 }
 
 /* States a copy that the kernel made, if filemon can know what it is a copy of. */
-static int copied(int origin, int fd)
+int copied(int origin, int fd)
 {
     if (fd < 0 || held_path(origin) == NULL)
         return fd;

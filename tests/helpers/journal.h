@@ -75,6 +75,9 @@ void shut_range(unsigned int first, unsigned int last, unsigned int flags);
 /* dup(2) for fd -1, dup3(2) with flags, else dup2(2). */
 int copy(int origin, int fd, int flags);
 
+/* States that fd (a failure when negative), where nothing was held, is a copy; after begin(). */
+int copied(int origin, int fd);
+
 /* fcntl(2) F_DUPFD or F_DUPFD_CLOEXEC. */
 int copy_above(int origin, int command, int least);
 

@@ -39,7 +39,7 @@
 /* Less than this is no step of the wall clock. */
 #define CLOCK_STEP_NS 10000000
 
-enum { FORK, EXEC, RENAME, EXIT, ENTER, LEAVE, RING, SEEK, LINKS };
+enum { FORK, EXEC, RENAME, EXIT, SIGNAL, ENTER, LEAVE, RING, SEEK, LINKS };
 
 /* How the programs on system calls are built and attached, the best first. */
 enum way {
@@ -203,6 +203,8 @@ static int load_programs(struct engine *engine, const struct rules_size *size)
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
+        result = bpf_map__set_max_entries(program->maps.thread_states, PIDS / 64);
+    if (result == 0)
         result = choose_programs(program, engine->way);
     if (result == 0)
         result = filemon_bpf__load(program);
@@ -308,6 +310,8 @@ static int attach(struct engine *engine)
         result = attach_link(engine, EXEC, program->progs.on_exec);
     if (result == 0)
         result = attach_link(engine, RENAME, program->progs.on_rename);
+    if (result == 0 && engine->config.failed)
+        result = attach_link(engine, SIGNAL, program->progs.on_signal);
     if (result == 0)
         result = attach_call(engine, ENTER, enter_program(program, engine->way),
                              "raw_syscalls/sys_enter");

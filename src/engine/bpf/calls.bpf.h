@@ -39,42 +39,29 @@ enum call {
 
 #if defined(__TARGET_ARCH_x86)
 
+/* clang-format off */
+#define LEFT_CALLS                                                                                 \
+    [2] = NATIVE(CALL_OPEN), [5] = COMPAT(CALL_OPEN),                                              \
+    [8] = COMPAT(CALL_CREAT), [85] = NATIVE(CALL_CREAT),                                           \
+    [11] = COMPAT(CALL_EXEC), [59] = NATIVE(CALL_EXEC),                                            \
+    [32] = NATIVE(CALL_DUP), [41] = COMPAT(CALL_DUP),                                              \
+    [33] = NATIVE(CALL_DUP2), [63] = COMPAT(CALL_DUP2),                                            \
+    [292] = NATIVE(CALL_DUP2), [330] = COMPAT(CALL_DUP2), /* dup3 */                               \
+    [55] = COMPAT(CALL_FCNTL), [72] = NATIVE(CALL_FCNTL), [221] = COMPAT(CALL_FCNTL),              \
+    [257] = NATIVE(CALL_OPENAT), [295] = COMPAT(CALL_OPENAT),                                      \
+    [272] = NATIVE(CALL_UNSHARE), [310] = COMPAT(CALL_UNSHARE),                                    \
+    [304] = NATIVE(CALL_OPEN_BY_HANDLE_AT), [342] = COMPAT(CALL_OPEN_BY_HANDLE_AT),                \
+    [322] = NATIVE(CALL_EXEC), [358] = COMPAT(CALL_EXEC), /* execveat */                           \
+    [436] = BOTH(CALL_CLOSE_RANGE),                                                                \
+    [437] = BOTH(CALL_OPENAT2)
+/* clang-format on */
+
 /* Calls that are seen when they begin. */
 static const __u16 entered[CALL_NUMBERS] = {
-    [3] = NATIVE(CALL_CLOSE),  [6] = COMPAT(CALL_CLOSE),       [11] = COMPAT(CALL_EXEC),
-    [59] = NATIVE(CALL_EXEC),  [272] = NATIVE(CALL_UNSHARE),   [310] = COMPAT(CALL_UNSHARE),
-    [322] = NATIVE(CALL_EXEC), /* execveat */
-    [358] = COMPAT(CALL_EXEC), [436] = BOTH(CALL_CLOSE_RANGE),
-};
+    [3] = NATIVE(CALL_CLOSE), [6] = COMPAT(CALL_CLOSE), LEFT_CALLS};
 
 /* Calls that are seen when they end. */
-static const __u16 left[CALL_NUMBERS] = {
-    [2] = NATIVE(CALL_OPEN),
-    [5] = COMPAT(CALL_OPEN),
-    [8] = COMPAT(CALL_CREAT),
-    [11] = COMPAT(CALL_EXEC),
-    [32] = NATIVE(CALL_DUP),
-    [33] = NATIVE(CALL_DUP2),
-    [41] = COMPAT(CALL_DUP),
-    [55] = COMPAT(CALL_FCNTL),
-    [59] = NATIVE(CALL_EXEC),
-    [63] = COMPAT(CALL_DUP2),
-    [72] = NATIVE(CALL_FCNTL),
-    [85] = NATIVE(CALL_CREAT),
-    [221] = COMPAT(CALL_FCNTL), /* fcntl64 */
-    [257] = NATIVE(CALL_OPENAT),
-    [292] = NATIVE(CALL_DUP2),
-    [295] = COMPAT(CALL_OPENAT),
-    [304] = NATIVE(CALL_OPEN_BY_HANDLE_AT),
-    [272] = NATIVE(CALL_UNSHARE),
-    [310] = COMPAT(CALL_UNSHARE),
-    [322] = NATIVE(CALL_EXEC),
-    [330] = COMPAT(CALL_DUP2),
-    [342] = COMPAT(CALL_OPEN_BY_HANDLE_AT),
-    [358] = COMPAT(CALL_EXEC),
-    [436] = BOTH(CALL_CLOSE_RANGE),
-    [437] = BOTH(CALL_OPENAT2),
-};
+static const __u16 left[CALL_NUMBERS] = {LEFT_CALLS};
 
 #define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
 
@@ -117,19 +104,21 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
 
 #elif defined(__TARGET_ARCH_arm64)
 
-static const __u16 entered[CALL_NUMBERS] = {
-    [57] = NATIVE(CALL_CLOSE),        [97] = NATIVE(CALL_UNSHARE),
-    [221] = NATIVE(CALL_EXEC),        [281] = NATIVE(CALL_EXEC), /* execveat */
-    [436] = NATIVE(CALL_CLOSE_RANGE),
-};
+/* clang-format off */
+#define LEFT_CALLS                                                                                 \
+    [23] = NATIVE(CALL_DUP),                                                                       \
+    [24] = NATIVE(CALL_DUP2), /* dup3 */                                                           \
+    [25] = NATIVE(CALL_FCNTL),                                                                     \
+    [56] = NATIVE(CALL_OPENAT),                                                                    \
+    [97] = NATIVE(CALL_UNSHARE),                                                                   \
+    [221] = NATIVE(CALL_EXEC), [281] = NATIVE(CALL_EXEC), /* execveat */                           \
+    [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),                                                        \
+    [436] = NATIVE(CALL_CLOSE_RANGE),                                                              \
+    [437] = NATIVE(CALL_OPENAT2)
+/* clang-format on */
 
-static const __u16 left[CALL_NUMBERS] = {
-    [23] = NATIVE(CALL_DUP),      [24] = NATIVE(CALL_DUP2),
-    [25] = NATIVE(CALL_FCNTL),    [56] = NATIVE(CALL_OPENAT),
-    [97] = NATIVE(CALL_UNSHARE),  [436] = NATIVE(CALL_CLOSE_RANGE),
-    [221] = NATIVE(CALL_EXEC),    [281] = NATIVE(CALL_EXEC),
-    [437] = NATIVE(CALL_OPENAT2), [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),
-};
+static const __u16 entered[CALL_NUMBERS] = {[57] = NATIVE(CALL_CLOSE), LEFT_CALLS};
+static const __u16 left[CALL_NUMBERS] = {LEFT_CALLS};
 
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
 

@@ -7,9 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* linux/errno.h: a call that a signal interrupted, not yet turned into what the program sees. */
-#define ERESTARTSYS 512
-#define ERESTART_RESTARTBLOCK 516
+#define WILL_CREATE (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) /* as include/linux/fs.h has it */
 
 static const struct {
     enum event_code code;
@@ -88,13 +86,8 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
 static void decode_flags(const struct record *record, struct event *event)
 {
     event->flags = record->flags;
-    if (record->flags & O_CREAT || (record->flags & O_TMPFILE) == O_TMPFILE)
+    if (record->flags & WILL_CREATE)
         event->mode = record->mode & 07777;
-}
-
-static int fail_error(int error)
-{
-    return error <= -ERESTARTSYS && error >= -ERESTART_RESTARTBLOCK ? -EINTR : error;
 }
 
 /* The descriptors whose bit is not set; those from the bitmap's end to the last are all closed. */
@@ -132,11 +125,8 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
                        size_t len, struct event *event)
 {
     switch (record->kind) {
-    case RECORD_FAIL:
-        decode_flags(record, event);
-        event->fd = fail_error(record->fd);
-        return decode_path(decoder, record, payload, len, event);
     case RECORD_OPEN:
+    case RECORD_FAIL:
         decode_flags(record, event);
         return decode_path(decoder, record, payload, len, event);
     case RECORD_CLOSE_RANGE:

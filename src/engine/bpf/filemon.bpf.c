@@ -16,6 +16,7 @@
 #include <stdbool.h>
 
 #include "calls.bpf.h"
+#include "inflight.bpf.h"
 #include "record.h"
 #include "state.bpf.h"
 #include "tables.bpf.h"
@@ -52,6 +53,15 @@ static __always_inline enum call take_call(const __u16 table[CALL_NUMBERS], stru
 #define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
 
+/*
+ * A seccomp filter refused it with an error, as the program sees.  A tracer's answer is none of the
+ * kernel's, and may not even be given yet.
+ */
+static __always_inline bool was_refused(struct task_struct *task, enum call call, long result)
+{
+    return call <= CALL_OPEN_BY_HANDLE_AT && result < 0 && !task->ptrace;
+}
+
 static __always_inline int leave_call(struct pt_regs *regs, long result, bool direct)
 {
     struct task_struct *task = NULL;
@@ -59,6 +69,9 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     enum call call = take_call(left, regs, &task, args);
 
     if (call == CALL_NONE)
+        return 0;
+    /* exec gives its thread the pid of the process: that pid's state is not of this call. */
+    if (!leave_inflight(task) && call != CALL_EXEC && !was_refused(task, call, result))
         return 0;
     if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result, direct);
@@ -69,9 +82,9 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
         if (kept && result == 0 && call == CALL_CLOSE_RANGE)
             on_close_range(task, args[0], args[1], args[2]);
     } else if (result >= 0) {
-        bool copies = call != CALL_FCNTL || args[1] == F_DUPFD || args[1] == F_DUPFD_CLOEXEC;
+        __u32 command = args[1]; /* the upper half of the register may hold anything */
 
-        if (copies)
+        if (call != CALL_FCNTL || command == F_DUPFD || command == F_DUPFD_CLOEXEC)
             on_dup(task, args[0], result, call == CALL_DUP2);
     }
     return 0;
@@ -85,9 +98,12 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
 
     if (call == CALL_NONE)
         return 0;
-    if (call == CALL_CLOSE)
+    if (call == CALL_CLOSE) { /* is not seen when it ends */
         on_close(task, args[0], true, direct);
-    else if (call == CALL_CLOSE_RANGE)
+        return 0;
+    }
+    forget_interrupted(task->pid, THREAD_INSIDE);
+    if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
     if (may_unshare(call, args))
         before_unshare(task, call);
@@ -139,6 +155,32 @@ int on_leave_perf(struct sys_exit_event *ctx)
     return leave_call(user_registers(), ctx->ret, true);
 }
 
+#define SIG_IGN 1 /* asm-generic/signal-defs.h; 0 is SIG_DFL */
+
+/* Attached when failed opens are reported.  Runs in the thread that takes the signal. */
+SEC("tp_btf/signal_deliver")
+int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    __u32 pid = task->pid;
+    struct request *request;
+    struct scratch *s;
+
+    if (stopping || !is_watched(task->tgid) || (unsigned long)action->sa.sa_handler <= SIG_IGN)
+        return 0;
+    request = bpf_map_lookup_elem(&interrupted, &pid);
+    s = get_scratch(ON_SIGNAL);
+    if (!request || !s)
+        return 0;
+    s->request = *request;
+    forget_interrupted(pid, THREAD_OUTSIDE);
+    if (becomes_eintr(s->request.error, action->sa.sa_flags)) {
+        s->request.error = -EINTR;
+        open_failed(task, s);
+    }
+    return 0;
+}
+
 /* enum io_uring_op of linux/io_uring.h */
 #define IORING_OP_OPENAT 18
 #define IORING_OP_CLOSE 19
@@ -150,10 +192,9 @@ static __always_inline void on_ring_open(struct task_struct *task, struct io_ope
 
     if (!s || BPF_CORE_READ(open, file_slot) != 0)
         return;
-    begin_record(task, &s->record, RECORD_OPEN, fd);
-    s->record.flags = BPF_CORE_READ(open, how.flags);
-    s->record.mode = BPF_CORE_READ(open, how.mode);
-    s->record.walked = 0;
+    s->request.flags = BPF_CORE_READ(open, how.flags);
+    s->request.mode = BPF_CORE_READ(open, how.mode);
+    begin_open(task, s, RECORD_OPEN, fd);
     open_succeeded(task, s, false);
 }
 
@@ -231,6 +272,7 @@ int BPF_PROG(on_exit, struct task_struct *task)
 
     if (stopping)
         return 0;
+    forget_interrupted(task->pid, THREAD_UNKNOWN);
     if (watched) /* it may have been killed within an exec */
         after_unshare(task);
     table = find_table(task);

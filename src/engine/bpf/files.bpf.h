@@ -91,6 +91,16 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd, 
     return file;
 }
 
+/* The beginning of the record of the request in s. */
+static __always_inline void begin_open(struct task_struct *task, struct scratch *s,
+                                       enum record_kind kind, __s32 fd)
+{
+    begin_record(task, &s->record, kind, fd);
+    s->record.flags = s->request.flags;
+    s->record.mode = s->request.mode;
+    s->record.walked = 0;
+}
+
 static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s, bool direct)
 {
     struct file *file = file_of(task, s->record.fd, direct);
@@ -132,47 +142,80 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     walk(s->program);
 }
 
-static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
+/* The name in the payload at this place; true: more of it than fits. */
+static __always_inline bool read_name(struct scratch *s, __u64 at)
 {
     const char *name = s->request.name;
-    char first = '\0';
-    __u64 at;
-    long size;
+    long size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
+    char next = '\0';
 
-    s->length = 0;
-    bpf_probe_read_user(&first, 1, name);
-    if (first != '/')
-        walk_directory(task, s, s->request.dirfd);
-    at = bounded(s->length, PATH_BYTES);
-    s->record.walked = at;
-    size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
     if (size > 0)
         s->length = at + size - 1;
     else if (size < 0) /* it runs into what is not mapped; 0: is empty */
         s->record.marks |= MARK_NONE;
-    deliver_path(task, s);
+    if (size < PATH_BYTES)
+        return false;
+    bpf_probe_read_user(&next, 1, name + PATH_BYTES - 1);
+    return next != '\0';
+}
+
+#define RESOLVE_IN_ROOT 0x10 /* linux/openat2.h */
+
+static __always_inline bool is_from_directory(const struct request *request)
+{
+    char first = '\0';
+
+    bpf_probe_read_user(&first, 1, request->name);
+    return first != '/' || request->resolve & RESOLVE_IN_ROOT;
+}
+
+/* Delivers the request in s as one that failed. */
+static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
+{
+    bool cut;
+    __u64 at;
+
+    begin_open(task, s, RECORD_FAIL, s->request.error);
+    s->length = 0;
+    if (is_from_directory(&s->request))
+        walk_directory(task, s, s->request.dirfd);
+    at = bounded(s->length, PATH_BYTES);
+    s->record.walked = at;
+    cut = read_name(s, at);
+    /* Only a part of it is known: the reader cannot filter it. */
+    if (filtering && (cut || s->record.marks & MARK_CUT))
+        count_lost();
+    else
+        deliver_path(task, s);
 }
 
 #define O_CREAT_WRONLY_TRUNC 01101
 
+/*
+ * With the widths that the kernel takes: flags are an int but for openat2(2), a mode is an umode_t.
+ */
 static __always_inline void read_request(enum call call, const __u64 args[4],
                                          struct request *request)
 {
-    *request = (struct request){(void *)args[0], AT_FDCWD, args[1], args[2]};
+    *request = (struct request){(void *)args[0], AT_FDCWD, 0, (__u32)args[1], (__u16)args[2], 0};
     switch (call) {
     case CALL_CREAT:
         request->flags = O_CREAT_WRONLY_TRUNC;
-        request->mode = args[1];
+        request->mode = (__u16)args[1];
         break;
     case CALL_OPENAT:
-        *request = (struct request){(void *)args[1], args[0], args[2], args[3]};
+        request->name = (void *)args[1];
+        request->dirfd = args[0];
+        request->flags = (__u32)args[2];
+        request->mode = (__u16)args[3];
         break;
-    case CALL_OPENAT2: /* struct open_how begins with flags and mode */
-        *request = (struct request){(void *)args[1], args[0], 0, 0};
-        bpf_probe_read_user(&request->flags, 2 * sizeof(__u64), (void *)args[2]);
+    case CALL_OPENAT2:
+        request->name = (void *)args[1];
+        request->dirfd = args[0];
+        bpf_probe_read_user(&request->flags, 3 * sizeof(__u64), (void *)args[2]);
         break;
     case CALL_OPEN_BY_HANDLE_AT: /* has no name */
-        *request = (struct request){NULL, args[0], args[2], 0};
+        *request = (struct request){NULL, args[0], 0, (__u32)args[2], 0, 0};
         break;
     default:
         break;
@@ -187,14 +230,16 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     if (!s || (result < 0 && !report_failed))
         return;
     read_request(call, args, &s->request);
-    begin_record(task, &s->record, result < 0 ? RECORD_FAIL : RECORD_OPEN, result);
-    s->record.flags = s->request.flags;
-    s->record.mode = s->request.mode;
-    s->record.walked = 0;
-    if (result < 0)
-        open_failed(task, s);
-    else
+    if (result >= 0) {
+        begin_open(task, s, RECORD_OPEN, result);
         open_succeeded(task, s, direct);
+        return;
+    }
+    s->request.error = result;
+    if (is_interrupted(result))
+        keep_interrupted(task, &s->request);
+    else
+        open_failed(task, s);
 }
 
 static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces)

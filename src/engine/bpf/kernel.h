@@ -39,8 +39,10 @@ enum {
 };
 
 /* asm-generic/errno-base.h */
+#define EINTR 4
 #define E2BIG 7
 #define EEXIST 17
+#define ENAMETOOLONG 36
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
@@ -173,6 +175,7 @@ struct signal_struct {
 struct task_struct {
     struct thread_info thread_info;
     unsigned int flags;
+    unsigned int ptrace;
     int pid, tgid;
     char comm[16];
     struct task_struct *group_leader;
@@ -183,6 +186,15 @@ struct task_struct {
     struct files_struct *files;
     struct fs_struct *fs;
     struct mm_struct *mm;
+};
+
+struct sigaction {
+    void *sa_handler;
+    unsigned long sa_flags;
+};
+
+struct k_sigaction {
+    struct sigaction sa;
 };
 
 struct linux_binprm {

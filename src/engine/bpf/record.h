@@ -52,9 +52,9 @@ struct record {
          * given, which belongs after it.
          */
         struct {
-            __u32 flags;
-            __u16 mode, walked;
+            __u64 flags; /* as wide as openat2(2) takes them */
             __u64 inode; /* MARK_INODE */
+            __u16 mode, walked;
         };
         struct { /* CLOSE_RANGE: these; EXEC: the payload is a bitmap of what is open in these */
             __u32 first, last;

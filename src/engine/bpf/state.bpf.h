@@ -136,7 +136,8 @@ struct {
 struct request {
     const char *name;
     int dirfd;
-    __u64 flags, mode;
+    int error;                  /* negative: how it ended; 0: it did not fail */
+    __u64 flags, mode, resolve; /* as struct open_how has them */
 };
 
 /* The work on one path: too large for the stack. */
@@ -173,6 +174,7 @@ enum program {
     ON_RENAME,
     ON_EXEC,
     ON_EXIT,
+    ON_SIGNAL,
     SCRATCHES,
 };
 

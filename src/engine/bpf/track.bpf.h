@@ -168,6 +168,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         else if (depth_below(process->depth, 1, &depth))
             watch_process(tgid, depth);
     }
+    forget_interrupted(child->pid, is_watched(tgid) ? THREAD_OUTSIDE : THREAD_UNKNOWN);
     if (files_of(parent) != files_of(child))
         make_way(files_of(child));
     if (is_watched(from) && is_watched(tgid))

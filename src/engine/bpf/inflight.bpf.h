@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Which threads are in a system call that was really entered.
+ *
+ * A call that a seccomp filter or a tracer answers is not made: sys_enter is skipped for it, but
+ * sys_exit is not, and what that shows looks like any other call's end.  So each thread's state is
+ * kept in a byte by its pid, as is_watched_pid is.
+ *
+ * An open that a signal interrupts (of a FIFO, say) ends with one of the kernel's own errors.  Only
+ * the delivery of the signal, later, decides whether the program sees EINTR or the kernel makes the
+ * call again: until then its request waits here.
+ */
+#ifndef FILEMON_BPF_INFLIGHT_H
+#define FILEMON_BPF_INFLIGHT_H
+
+#include "record.h"
+#include "state.bpf.h"
+
+enum thread_state {
+    THREAD_UNKNOWN, /* not seen since the watch began: it may have been in a call then */
+    THREAD_OUTSIDE,
+    THREAD_INSIDE,
+    THREAD_INTERRUPTED, /* its request is in `interrupted` */
+};
+
+/* Sized by the loader. */
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, __u8[PIDS_PER_LINE]);
+} thread_states SEC(".maps");
+
+/* By the thread's pid. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, struct request);
+} interrupted SEC(".maps");
+
+/* Returns the state that the thread had. */
+static __always_inline enum thread_state set_thread_state(__u32 pid, enum thread_state state)
+{
+    __u32 line = pid / PIDS_PER_LINE;
+    __u8 *states = bpf_map_lookup_elem(&thread_states, &line);
+    __u8 before;
+
+    if (!states)
+        return THREAD_UNKNOWN;
+    before = states[pid % PIDS_PER_LINE];
+    states[pid % PIDS_PER_LINE] = state;
+    return before;
+}
+
+/* Also when the thread ends: the pid may be reused before it is seen again. */
+static __always_inline void forget_interrupted(__u32 pid, enum thread_state state)
+{
+    if (set_thread_state(pid, state) == THREAD_INTERRUPTED)
+        bpf_map_delete_elem(&interrupted, &pid);
+}
+
+/* False: the call that ends was not entered. */
+static __always_inline bool leave_inflight(struct task_struct *task)
+{
+    enum thread_state state = set_thread_state(task->pid, THREAD_OUTSIDE);
+
+    return state == THREAD_INSIDE || state == THREAD_UNKNOWN;
+}
+
+static __always_inline void keep_interrupted(struct task_struct *task,
+                                             const struct request *request)
+{
+    __u32 pid = task->pid;
+
+    if (bpf_map_update_elem(&interrupted, &pid, request, BPF_ANY) == 0)
+        set_thread_state(pid, THREAD_INTERRUPTED);
+    else
+        count_lost();
+}
+
+/* include/linux/errno.h */
+#define ERESTARTSYS 512
+#define ERESTARTNOINTR 513
+#define ERESTARTNOHAND 514
+#define ERESTART_RESTARTBLOCK 516
+
+static __always_inline bool is_interrupted(int result)
+{
+    return result <= -ERESTARTSYS && result >= -ERESTART_RESTARTBLOCK;
+}
+
+#define SA_RESTART 0x10000000 /* asm-generic/signal-defs.h */
+
+/* As handle_signal() of the kernel decides when a handler is about to run. */
+static __always_inline bool becomes_eintr(int error, unsigned long sa_flags)
+{
+    return error == -ERESTARTNOHAND || error == -ERESTART_RESTARTBLOCK ||
+           (error == -ERESTARTSYS && !(sa_flags & SA_RESTART));
+}
+
+#endif

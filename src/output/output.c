@@ -6,8 +6,10 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -36,6 +38,7 @@ struct output {
     int fd;
     bool regular; /* fd is a regular file */
     bool begun;   /* it has its header */
+    bool torn;    /* the last line that others have written to it lacks its newline */
     bool terminal;
     int error; /* the first one of writing */
     char *buf; /* what waits is buf[start] to buf[end - 1] */
@@ -90,6 +93,34 @@ static int open_file(const char *file)
     return fd >= 0 ? fd : -errno;
 }
 
+/* The last size bytes of a regular file, whose length is returned; -1 where they cannot be read.
+ * The descriptor is for writing alone. */
+static off_t read_tail(int fd, char *tail, size_t size)
+{
+    char path[64];
+    struct stat status;
+    off_t length = -1;
+    int reading;
+
+    snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    reading = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    if (reading < 0)
+        return -1;
+    if (fstat(reading, &status) == 0 && status.st_size >= (off_t)size &&
+        pread(reading, tail, size, status.st_size - (off_t)size) == (ssize_t)size)
+        length = status.st_size;
+    close(reading);
+    return length;
+}
+
+/* An earlier run may have been killed, or its disk full, within a line. */
+static bool is_torn(int fd)
+{
+    char last;
+
+    return (fcntl(fd, F_GETFL) & O_APPEND) && read_tail(fd, &last, 1) > 0 && last != '\n';
+}
+
 /* The output's descriptor from now on; on failure it is closed. */
 static int use_fd(struct output *output, int fd)
 {
@@ -104,6 +135,7 @@ static int use_fd(struct output *output, int fd)
     output->fd = fd;
     output->regular = S_ISREG(status.st_mode);
     output->terminal = isatty(fd);
+    output->torn = output->regular && is_torn(fd);
     output->begun = output->file != NULL && output->regular && status.st_size > 0;
     return 0;
 }
@@ -174,13 +206,26 @@ static struct screen screen_of_output(const struct output *output)
     return output->terminal ? screen_of(output->fd) : (struct screen){.columns = SIZE_MAX};
 }
 
+static int begin_line(struct output *output)
+{
+    int error = output->torn ? reserve(output, 1) : 0;
+
+    if (error == 0 && output->torn) {
+        output->buf[output->end++] = '\n';
+        output->torn = false;
+    }
+    return error;
+}
+
 static int begin(struct output *output)
 {
     int error;
 
     if (output->begun || output->writer->header == NULL)
         return 0;
-    error = reserve(output, HEADER_BOUND);
+    error = begin_line(output);
+    if (error == 0)
+        error = reserve(output, HEADER_BOUND);
     if (error == 0) {
         output->end += output->writer->header(output->buf + output->end);
         output->begun = true;
@@ -194,6 +239,8 @@ int output_event(struct output *output, const struct event *event)
     int error = begin(output);
 
     if (error == 0)
+        error = begin_line(output);
+    if (error == 0)
         error = reserve(output, output->writer->bound(event));
     if (error == 0)
         output->end += output->writer->record(output->buf + output->end, event, &screen);
@@ -202,8 +249,10 @@ int output_event(struct output *output, const struct event *event)
 
 int output_bytes(struct output *output, const char *bytes, size_t size)
 {
-    int error = reserve(output, size);
+    int error = begin_line(output);
 
+    if (error == 0)
+        error = reserve(output, size);
     if (error == 0) {
         memcpy(output->buf + output->end, bytes, size);
         output->end += size;
@@ -216,9 +265,34 @@ size_t output_pending(const struct output *output)
     return output->end - output->start;
 }
 
+size_t output_pending_lines(const struct output *output)
+{
+    size_t lines = 0;
+
+    for (size_t i = output->start; i < output->end; i++)
+        lines += output->buf[i] == '\n';
+    return lines;
+}
+
 int output_fd(const struct output *output)
 {
     return output->fd;
+}
+
+/* A reader that closed a socket with something unread in it has gone, as that of a pipe has. */
+static int reader_error(int error)
+{
+    return error == ECONNRESET ? -EPIPE : -error;
+}
+
+int output_hangup(const struct output *output)
+{
+    int error = 0;
+    socklen_t size = sizeof(error);
+
+    if (getsockopt(output->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
+        return reader_error(error);
+    return -EPIPE; /* no socket, or one that was closed in order */
 }
 
 /* How much to write at once: whole lines where they fit. */
@@ -252,11 +326,30 @@ static int write_some(struct output *output)
         return ready;
     written = write(output->fd, output->buf + output->start, chunk_size(output));
     if (written < 0)
-        return errno == EAGAIN ? 0 : -errno;
+        return errno == EAGAIN ? 0 : reader_error(errno);
     output->start += (size_t)written;
     if (output->start == output->end)
         output->start = output->end = 0;
     return output_pending(output) != 0;
+}
+
+/*
+ * Takes the written part of a line off the end of the file, where the next run would write on. What
+ * another process has appended in the meantime is not ours to cut, so the end must be our bytes.  A
+ * regular file takes what waits at once or fails, so a part of a line is still in the buffer.
+ */
+static void cut_torn_line(const struct output *output)
+{
+    const char *newline = memrchr(output->buf, '\n', output->start);
+    const char *line = newline != NULL ? newline + 1 : output->buf;
+    size_t size = output->start - (size_t)(line - output->buf);
+    char *tail = size > 0 ? malloc(size) : NULL;
+    off_t length = tail != NULL ? read_tail(output->fd, tail, size) : -1;
+
+    if (length >= 0 && memcmp(tail, line, size) == 0 &&
+        ftruncate(output->fd, length - (off_t)size) == 0)
+        lseek(output->fd, length - (off_t)size, SEEK_SET); /* for those who share standard output */
+    free(tail);
 }
 
 int output_write(struct output *output)
@@ -267,6 +360,8 @@ int output_write(struct output *output)
         more = write_some(output);
         if (more < 0 && more != -EINTR)
             output->error = more;
+        if (output->error != 0 && output->regular)
+            cut_torn_line(output);
     }
     return output->error;
 }

@@ -5,8 +5,11 @@
  * line wherever one ends within PIPE_BUF bytes, so that writers who share a pipe do not mix theirs;
  * a line that was begun is finished before the file is reopened or closed.
  *
- * The first error of writing stays: each later call returns it again and writes no more.
- * SIGPIPE must be ignored or blocked by the caller.
+ * The first error of writing stays: each later call returns it again and writes no more.  A line
+ * that a regular file took a part of is cut off again, and in a file that is appended to and does
+ * not end in a newline the first line begins after one.
+ *
+ * SIGPIPE and SIGXFSZ must be ignored or blocked by the caller.
  */
 #ifndef FILEMON_OUTPUT_H
 #define FILEMON_OUTPUT_H
@@ -39,13 +42,19 @@ int output_bytes(struct output *output, const char *bytes, size_t size);
 size_t output_pending(const struct output *output);
 #define OUTPUT_HIGH_WATER (1u << 20)
 
-/* The descriptor, for poll(): POLLOUT while output_pending(), else for POLLERR alone. */
+/* How many lines that is. */
+size_t output_pending_lines(const struct output *output);
+
+/* The descriptor, for poll(): POLLOUT while output_pending(), else for POLLERR and POLLHUP alone.
+ * Where poll() finds one of these, output_hangup() is the error that it stands for. */
 int output_fd(const struct output *output);
+int output_hangup(const struct output *output);
 
 /*
  * Writes what the descriptor takes now, without blocking: it asks poll() itself, and gives a pipe
  * or terminal at most PIPE_BUF bytes at a time, which POLLOUT promises to take.  A regular file
- * takes everything.  0, or -errno of write(2); -EPIPE when the reader is gone.
+ * takes everything.  0, or -errno of write(2); -EPIPE when the reader is gone, be it a pipe's or
+ * that of a socket.
  */
 int output_write(struct output *output);
 

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -340,6 +341,136 @@ static void a_reader_that_is_gone_is_epipe(void **state)
     assert_int_equal(output_close(output, 1000), -EPIPE);
 }
 
+static void a_reader_of_a_socket_that_is_gone_is_epipe(void **state)
+{
+    struct output *output;
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    output = open_stdout_on(ends[1]);
+    close(ends[0]);
+    assert_int_equal(output_hangup(output), -EPIPE);
+    add(output, 0, 1);
+    assert_int_equal(output_write(output), -EPIPE);
+    assert_int_equal(output_close(output, 1000), -EPIPE);
+
+    /* With something in it that it did not read. */
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+    assert_int_equal(write(ends[1], "x", 1), 1);
+    output = open_stdout_on(ends[1]);
+    add(output, 0, 1);
+    close(ends[0]);
+    assert_int_equal(output_write(output), -EPIPE);
+    assert_int_equal(output_close(output, 1000), -EPIPE);
+}
+
+/* Files may have so many bytes. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* All but half of the fourth of five records finds a place. */
+static void write_too_much(struct output *output, size_t before)
+{
+    size_t size, more;
+
+    free(records(0, 3, &size));
+    free(records(3, 4, &more));
+    add(output, 0, 5);
+    limit_files(before + size + more / 2);
+    assert_int_equal(output_write(output), -EFBIG);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(output_pending_lines(output), 2);
+    assert_int_equal(output_close(output, 1000), -EFBIG);
+}
+
+static void a_line_that_does_not_fit_is_cut_off(void **state)
+{
+    struct output *output;
+    size_t size;
+
+    (void)state;
+    write_too_much(open_output("file"), 0);
+    assert_file("file", 0, 3);
+    output = open_output("file");
+    add(output, 3, 4);
+    assert_int_equal(output_close(output, 1000), 0);
+    assert_file("file", 0, 4);
+    free(records(0, 4, &size));
+    write_too_much(open_output("file"), size);
+}
+
+/* Standard output that is not appended to: who shares it writes on where it was cut. */
+static void a_line_that_does_not_fit_is_cut_off_standard_output(void **state)
+{
+    int fd = open("file", O_WRONLY | O_CREAT, 0666), shared = dup(fd);
+    char line[2048];
+    size_t size = record(3, line);
+
+    (void)state;
+    write_too_much(open_stdout_on(fd), 0);
+    assert_int_equal(write(shared, line, size), size);
+    close(shared);
+    assert_file("file", 0, 4);
+}
+
+static void make_torn(const char *name)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+
+    assert_int_equal(write(fd, "{\"torn", 6), 6);
+    close(fd);
+}
+
+/* After the torn line: a newline, and so many records. */
+static void assert_after_torn(const char *name, int n)
+{
+    size_t size, len;
+    char *rest = records(0, n, &size), all[4096] = "{\"torn\n", actual[4096];
+    int fd = open(name, O_RDONLY);
+
+    memcpy(all + 7, rest, size);
+    len = n > 0 ? size + 7 : 6;
+    assert_int_equal(read(fd, actual, sizeof(actual)), len);
+    assert_memory_equal(actual, all, len);
+    close(fd);
+    free(rest);
+}
+
+static void a_torn_line_stays_a_line_of_its_own(void **state)
+{
+    struct output *output;
+
+    (void)state;
+    make_torn("file");
+    assert_int_equal(output_close(open_output("file"), 1000), 0);
+    assert_after_torn("file", 0);
+    output = open_output("file");
+    add(output, 0, 2);
+    assert_int_equal(output_close(output, 1000), 0);
+    assert_after_torn("file", 2);
+
+    make_torn("appended");
+    output = open_stdout_on(open("appended", O_WRONLY | O_APPEND));
+    add(output, 0, 2);
+    assert_int_equal(output_close(output, 1000), 0);
+    assert_after_torn("appended", 2);
+
+    make_torn("opened-anew");
+    output = open_output("x");
+    assert_int_equal(rename("opened-anew", "x"), 0);
+    assert_int_equal(output_reopen(output), 0);
+    add(output, 0, 2);
+    assert_int_equal(output_close(output, 1000), 0);
+    assert_after_torn("x", 2);
+}
+
 /* Reads what the reader's end has now, at most size bytes. */
 static size_t read_now(int fd, char *to, size_t size)
 {
@@ -646,6 +777,10 @@ int main(void)
         test_of(a_closed_standard_output_is_told),
         test_of(a_full_disk_is_an_error_that_stays),
         test_of(a_reader_that_is_gone_is_epipe),
+        test_of(a_reader_of_a_socket_that_is_gone_is_epipe),
+        test_of(a_line_that_does_not_fit_is_cut_off),
+        test_of(a_line_that_does_not_fit_is_cut_off_standard_output),
+        test_of(a_torn_line_stays_a_line_of_its_own),
         test_of(a_slow_pipe_blocks_nothing),
         test_of(a_slow_socket_blocks_nothing),
         test_of(a_slow_fifo_blocks_nothing),
@@ -661,5 +796,6 @@ int main(void)
     };
 
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -17,7 +17,7 @@
 #include "target/held.h"
 #include "target/targets.h"
 
-enum state { STARTING, WATCHING, STOPPING, DRAINING, DONE, N_STATES };
+enum state { STARTING, WATCHING, STOPPING, DRAINING, WAITING, DONE, N_STATES };
 
 /* What the loop reacts to. */
 enum happening {
@@ -28,7 +28,7 @@ enum happening {
     SIGNALLED,      /* to end, where that is not for the command to do */
     SIGNALLED_MORE, /* a second time */
     COMMAND_ENDED,
-    READER_GONE,
+    OUTPUT_OVER, /* its reader has gone, or it failed */
     FAILED,
     ALL_WRITTEN,
     N_HAPPENINGS
@@ -52,6 +52,9 @@ struct run {
     int interrupted;    /* by this signal; 0: not */
     bool summary_asked; /* and a mark, at which it is printed */
     bool output_over;   /* it takes no more: what waits is not waited for */
+    bool command_left;  /* it goes on, and is not waited for */
+    bool abandoned;     /* after a second signal: nothing is waited for */
+    bool thrown_away;   /* what waited to be written then */
     int64_t end_ms;     /* -1: none */
     uint64_t lost;
 };
@@ -76,14 +79,25 @@ static void fail(struct run *run, int error, const char *what)
 /* ---- Event → ledger → filter → output ---------------------------------------------------------
  */
 
+static const char *output_name(const struct run *run)
+{
+    return run->options->output ? run->options->output : "standard output";
+}
+
 /* A closed pipe is how readers say that they have enough. */
 static void output_failed(struct run *run, int error)
 {
+    size_t lines = output_pending_lines(run->output);
+
+    if (run->output_over)
+        return;
     run->output_over = true;
-    if (error == -EPIPE)
-        happen(run, READER_GONE);
-    else if (run->status != STATUS_FAILED)
-        fail(run, error, run->options->output ? run->options->output : "standard output");
+    if (error != -EPIPE) {
+        diag(DIAG_ERROR, "%s: %s; %zu line%s not written, and the watch ends", output_name(run),
+             strerror(-error), lines, lines == 1 ? " was" : "s were");
+        run->status = STATUS_FAILED;
+    }
+    happen(run, OUTPUT_OVER);
 }
 
 /* Failures are counted for a summary even if they are not to be shown. */
@@ -251,20 +265,55 @@ static void stop_if_interrupted(struct run *run)
         stop(run);
 }
 
-static void drain(struct run *run)
+/* The reader that left early, as head(1) does, is no reason not to do the command's work. */
+static void go_on_unwatched(struct run *run)
+{
+    command_release(&run->command);
+    stop(run);
+}
+
+static void stop_without_command(struct run *run)
+{
+    run->command_left = true;
+    stop(run);
+}
+
+static void close_engine(struct run *run)
 {
     struct event mark = {.code = EVENT_MARK};
 
     take_event(run, &mark); /* if it never came */
     run->ops->close(run->engine);
     run->engine = NULL;
-    run->state = DRAINING;
     if (run->summary)
         print_summary(run);
 }
 
+static void drain(struct run *run)
+{
+    run->state = DRAINING;
+    close_engine(run);
+}
+
 static void finish(struct run *run)
 {
+    run->state = DONE;
+}
+
+/* The status is the command's, though it may be watched no more. */
+static void finish_with_command(struct run *run)
+{
+    run->state = DONE;
+    if (!command_runs(&run->command) || run->command_left)
+        return;
+    run->state = WAITING;
+    if (run->status != STATUS_OK)
+        diag(DIAG_WARNING, "%s goes on without being watched", run->command.program);
+}
+
+static void abandon(struct run *run)
+{
+    run->abandoned = true;
     run->state = DONE;
 }
 
@@ -275,23 +324,30 @@ static void (*const actions[N_STATES][N_HAPPENINGS])(struct run *run) = {
             [ENGINE_WATCHES] = begin,
             [ENGINE_ENDED] = drain,
             [SIGNALLED] = stop,
-            [SIGNALLED_MORE] = finish,
-            [READER_GONE] = stop,
+            [SIGNALLED_MORE] = abandon,
+            [OUTPUT_OVER] = go_on_unwatched,
             [FAILED] = stop,
         },
     [WATCHING] =
         {
             [ENGINE_IDLES] = stop_unless_command,
             [ENGINE_ENDED] = drain,
-            [TIME_OVER] = stop,
+            [TIME_OVER] = stop_without_command,
             [SIGNALLED] = stop,
-            [SIGNALLED_MORE] = finish,
+            [SIGNALLED_MORE] = abandon,
             [COMMAND_ENDED] = stop_if_interrupted,
-            [READER_GONE] = stop,
+            [OUTPUT_OVER] = stop,
             [FAILED] = stop,
         },
-    [STOPPING] = {[ENGINE_ENDED] = drain, [SIGNALLED_MORE] = finish},
-    [DRAINING] = {[SIGNALLED_MORE] = finish, [ALL_WRITTEN] = finish},
+    [STOPPING] = {[ENGINE_ENDED] = drain, [SIGNALLED_MORE] = abandon},
+    [DRAINING] = {[SIGNALLED_MORE] = abandon, [ALL_WRITTEN] = finish_with_command},
+    [WAITING] =
+        {
+            [TIME_OVER] = finish,
+            [SIGNALLED_MORE] = abandon,
+            [COMMAND_ENDED] = finish,
+        },
+    [DONE] = {[ENGINE_ENDED] = close_engine},
 };
 
 static void happen(struct run *run, enum happening happening)
@@ -374,7 +430,7 @@ static int time_left(const struct run *run, bool engine_waits)
 
     if (run->engine && !engine_waits)
         left = run->ops->timeout(run->engine);
-    if (run->end_ms >= 0 && run->state == WATCHING)
+    if (run->end_ms >= 0 && (run->state == WATCHING || run->state == WAITING))
         left = sooner(left, run->end_ms > now_ms() ? run->end_ms - now_ms() : 0);
     return left > 60000 ? 60000 : (int)left;
 }
@@ -384,7 +440,8 @@ static void step(struct run *run)
 {
     struct pollfd fds[2 + ENGINE_MAX_FDS] = {
         {.fd = run->signals, .events = POLLIN},
-        {.fd = output_fd(run->output), .events = output_pending(run->output) ? POLLOUT : 0},
+        {.fd = run->output_over ? -1 : output_fd(run->output),
+         .events = output_pending(run->output) ? POLLOUT : 0},
     };
     bool engine_waits = !run->output_over && output_pending(run->output) > OUTPUT_HIGH_WATER;
     int n = 2;
@@ -397,11 +454,11 @@ static void step(struct run *run)
     }
     if (fds[0].revents)
         take_signals(run);
-    if (fds[1].revents & (POLLERR | POLLNVAL))
-        output_failed(run, -EPIPE);
+    if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
+        output_failed(run, output_hangup(run->output));
     if (run->end_ms >= 0 && now_ms() >= run->end_ms)
         happen(run, TIME_OVER);
-    if (run->engine && !engine_waits && run->state != DONE)
+    if (run->engine && !engine_waits)
         step_engine(run);
     if (!run->output_over && output_pending(run->output)) {
         int result = output_write(run->output);
@@ -508,22 +565,48 @@ static int open_parts(struct run *run)
     return run->ops->open(&run->engine, &run->config, &sink);
 }
 
+/* Where the command goes on and no line is known to be lost, the status says which signal left it.
+ */
+static void say_thrown_away(struct run *run, size_t lines, bool engine_was_open)
+{
+    if (lines > 0)
+        diag(DIAG_WARNING, "ended by a second signal: %zu line%s thrown away%s", lines,
+             lines == 1 ? " was" : "s were",
+             engine_was_open ? ", and what the engine had not delivered is missing" : "");
+    else if (engine_was_open)
+        diag(DIAG_WARNING,
+             "ended by a second signal: what the engine had not delivered is missing");
+    run->thrown_away = lines > 0;
+    if (lines > 0 || (engine_was_open && !command_runs(&run->command)))
+        run->status = STATUS_FAILED;
+}
+
+/* What can be written without waiting is. */
+static void close_output(struct run *run, bool engine_was_open)
+{
+    int result = run->output_over ? 0 : output_write(run->output);
+    size_t lines = run->output_over ? 0 : output_pending_lines(run->output);
+    int closed = output_close(run->output, 0);
+
+    if (run->abandoned)
+        say_thrown_away(run, lines, engine_was_open);
+    if (result == 0 && !run->output_over && !(run->abandoned && closed == -ETIMEDOUT))
+        result = closed;
+    if (result < 0 && result != -EPIPE) {
+        diag(DIAG_ERROR, "%s: %s", output_name(run), strerror(-result));
+        run->status = STATUS_FAILED;
+    }
+}
+
 static void close_parts(struct run *run)
 {
-    int result;
+    bool engine_was_open = run->engine != NULL;
 
     command_cancel(&run->command);
     if (run->engine)
-        run->ops->close(run->engine);
-    if (run->output) {
-        result = output_close(run->output, 0);
-        if (result < 0 && result != -EPIPE && run->status == STATUS_OK && !run->interrupted) {
-            diag(DIAG_ERROR, "%s: %s",
-                 run->options->output ? run->options->output : "standard output",
-                 strerror(-result));
-            run->status = STATUS_FAILED;
-        }
-    }
+        close_engine(run);
+    if (run->output)
+        close_output(run, engine_was_open);
     drop_held(run);
     targets_close(&run->targets);
     ledger_free(run->ledger);
@@ -536,6 +619,8 @@ static void close_parts(struct run *run)
 /* A failure of filemon does not hide one of the command. */
 static int status_with_command(const struct run *run)
 {
+    if (run->thrown_away)
+        return STATUS_FAILED_WITH_COMMAND;
     if (run->command.status > 0)
         return run->command.status;
     if (run->status != STATUS_OK)

@@ -3,16 +3,17 @@
  * One run: an engine, its records, and where they go, in the one poll loop.
  *
  *   STARTING   the engine starts, the command waits to be let go
- *   WATCHING   until the engine is idle, the duration over, a signal asks, the reader has gone
+ *   WATCHING   until the engine is idle, the duration over, a signal asks, the output takes no more
  *   STOPPING   the engine was asked to end, and delivers its last records
  *   DRAINING   the engine has ended; what waits is written
+ *   WAITING    the watch ended early, since the output or the engine failed; the command goes on
  *   DONE
  *
  * What happens in which state is a table in run.c.
  *
  * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon
- * alone), and the watch ends with the command, whose status is waited for.  A command that is not
- * ended by the first goes on without us after the second.
+ * alone), and the watch ends with the command, whose status is waited for.  The command goes on
+ * without filemon after a second signal and after --duration.
  *
  * Memory does not grow with what comes: while more than OUTPUT_HIGH_WATER waits for the reader of
  * the output, the engine is not read.  Below 32 MB, the tests say; but the ledger holds a record of

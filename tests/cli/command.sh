@@ -107,6 +107,25 @@ END
     [ ! -e ran ]
 }
 
+# It goes on, unwatched, and its status is not lost.
+test_an_engine_that_fails_does_not_end_it() {
+    prepared
+    watches <<'END'
+await started
+die 9
+END
+    for case in '125 0' '7 7'; do
+        rm -f go standin/started
+        start -- sh -c "touch standin/started
+            until [ -e go ]; do sleep 0.01; done; exit ${case#* }"
+        wait_said 'stap was killed by signal 9'
+        wait_said '^filemon: sh goes on without being watched'
+        touch go
+        finish
+        [ "$status" -eq "${case% *}" ]
+    done
+}
+
 # Interrupted while it waits to be let go.
 test_it_does_not_run_when_interrupted_before() {
     prepared

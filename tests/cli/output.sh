@@ -35,6 +35,170 @@ END
     [ "$status" -eq 0 ]
 }
 
+# filemon with a socket as standard output, whose other end is closed once there is the file "go".
+start_on_socket() { # ARG...
+    cat > on-socket <<'END'
+#!/usr/bin/perl
+use Socket;
+socketpair my $ours, my $theirs, AF_UNIX, SOCK_STREAM, PF_UNSPEC or die;
+if (fork == 0) {
+    close $theirs;
+    select undef, undef, undef, 0.01 until -e "go";
+    exit;
+}
+open STDOUT, ">&", $theirs or die;
+close $ours;
+close $theirs;
+exec @ARGV;
+END
+    chmod +x on-socket
+    rm -f go
+    ./on-socket "$tested" -e stap --module-dir "$modules" "$@" 2> err < /dev/null &
+    pid=$!
+}
+
+test_a_socket_that_its_reader_closes_ends_it() {
+    prepared
+    watches <<'END'
+wait
+END
+    start_on_socket -n nothing-of-that-name
+    wait_said 'watching with'
+    touch go
+    finish
+    [ "$status" -eq 0 ]
+    [ "$(wc -l < err)" -eq 2 ]
+}
+
+cpu_ticks() {
+    awk '{ print $14 + $15 }' "/proc/$pid/stat"
+}
+
+# While it waits for the command, a reader that has gone makes it do nothing.
+test_a_reader_that_is_gone_costs_nothing() {
+    prepared
+    watches <<'END'
+wait
+END
+    start_on_socket -- sh -c 'until [ -e end ]; do sleep 0.01; done'
+    wait_said 'watching with'
+    touch go
+    wait_until logged 1 SIGINT
+    before=$(cpu_ticks)
+    for _ in $(seq 100); do sleep 0.01; done
+    [ $(($(cpu_ticks) - before)) -le 5 ]
+    touch end
+    finish
+    [ "$status" -eq 0 ]
+}
+
+# As where a shell's pipeline ends early: the command does its work, and has its status.
+test_a_reader_that_has_enough_does_not_end_the_command() {
+    many_lines
+    prepared
+    watches <<'END'
+flood 10 lines
+wait
+END
+    mkfifo records
+    head -n 1 < records > first &
+    output=records
+    start -- sh -c 'until [ -e go ]; do sleep 0.01; done; exit 7'
+    wait_until logged 1 SIGINT # the watch has ended
+    touch go
+    finish
+    [ "$status" -eq 7 ]
+    [ "$(wc -l < err)" -eq 1 ] # "watching"
+}
+
+test_a_reader_that_leaves_before_the_start_does_not_keep_the_command() {
+    prepared
+    scenario staprun <<'END'
+mark started
+caught
+END
+    mkfifo records
+    sh -c 'until [ -e go ]; do sleep 0.01; done' < records &
+    output=records
+    start -- sh -c 'exit 7'
+    wait_until [ -e standin/started ]
+    touch go
+    finish
+    [ "$status" -eq 7 ]
+    [ ! -s err ]
+}
+
+# It goes on, and its status is not lost; but what it said of success is not believed.
+test_a_full_disk_does_not_end_the_command() {
+    many_lines
+    prepared
+    watches <<'END'
+flood 10 lines
+wait
+END
+    for case in '125 0' '7 7'; do
+        rm -f go standin/log
+        start -o /dev/full -- sh -c "until [ -e go ]; do sleep 0.01; done; exit ${case#* }"
+        wait_until logged 1 SIGINT
+        wait_said '^filemon: sh goes on without being watched'
+        touch go
+        finish
+        [ "$status" -eq "${case% *}" ]
+        said 'filemon: /dev/full: No space left on device; [0-9]* lines were not written, and'
+        [ "$(grep -c 'No space' err)" -eq 1 ]
+    done
+}
+
+test_a_file_at_its_size_limit_ends_with_a_whole_line() {
+    many_lines
+    prepared
+    watches <<'END'
+flood 10 lines
+wait
+END
+    (
+        ulimit -f 100
+        run -n nothing-of-that-name -o file
+        [ "$status" -eq 1 ]
+        said 'filemon: file: File too large; [0-9]* lines were not written, and the watch ends'
+    )
+    [ "$(tail -c 1 file | od -A n -c | tr -d ' ')" = '\n' ]
+    jq -e . file > /dev/null
+    # The next run goes on behind it.
+    before=$(wc -l < file)
+    [ "$before" -gt 0 ]
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name -o file
+    wait_until [ -e standin/sent ]
+    kill -INT "$pid"
+    finish
+    [ "$(jq -c .codigo file | wc -l)" -eq $((before + 2000)) ]
+    [ "$(wc -l < file)" -eq $((before + 2000)) ]
+}
+
+# An earlier filemon may have been killed, or the machine have stopped.
+test_a_torn_line_is_not_continued() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    printf '{"codigo":"open","pro' > file
+    start -n nothing-of-that-name -o file
+    wait_until [ -e standin/sent ]
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    [ "$(head -n 1 file)" = '{"codigo":"open","pro' ]
+    [ "$(tail -n +2 file | jq -r .fichero)" = /etc/hosts ]
+}
+
 test_a_full_disk_is_an_error() {
     many_lines
     prepared
@@ -178,7 +342,37 @@ END
     finish
     touch go
     wait $reader
-    [ "$status" -eq 0 ]
+    [ "$status" -eq 1 ]
+    said 'filemon: ended by a second signal: [1-9][0-9]* lines were thrown away, and what the engine'
+}
+
+# The command has ended by the first one, and what it did cannot be written.
+test_a_second_signal_throws_away_what_the_reader_does_not_take() {
+    many_lines
+    prepared
+    watches <<'END'
+until F
+send lines
+await ended
+say {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+wait
+END
+    mkfifo records
+    sh -c 'until [ -e go ]; do sleep 0.01; done; exec cat' < records > all &
+    reader=$!
+    output=records
+    start -- touch standin/ended
+    wait_until logged 1 SIGINT
+    kill -TERM "$pid"
+    kill -INT "$pid"
+    finish
+    touch go
+    wait $reader
+    [ "$status" -eq 125 ]
+    # Each line is there or counted, none by half.
+    thrown=$(sed -n 's/.*second signal: \([0-9]*\) lines were thrown away.*/\1/p' err)
+    jq . all > /dev/null
+    [ $(($(wc -l < all) + thrown)) -eq 2000 ]
 }
 
 test_records_come_before_the_end() {

@@ -270,7 +270,7 @@ setpgrp if $ARGV[0] eq "alone";
 for my $signal ("INT", "TERM") { $SIG{$signal} = sub { open my $file, ">", "$ARGV[0]-$signal" } }
 $SIG{HUP} = "IGNORE";
 open my $file, ">", "$ARGV[0]-listens";
-select undef, undef, undef, 0.01 until -e "alone-TERM";
+select undef, undef, undef, 0.01 until -e "enough"; # or its own status could be the one
 END
     chmod +x listen
     mkfifo keys
@@ -287,8 +287,9 @@ END
     kill -TERM "$(tr -d ' ' < "/proc/$pid/task/$pid/children")"
     finish
     exec 9>&-
-    [ "$status" -eq 143 ]
     wait_until [ -e alone-TERM ]
+    touch enough
+    [ "$status" -eq 143 ]
     [ ! -e alone-INT ]
 }
 

@@ -159,29 +159,45 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
     return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
 }
 
-static struct bpf_program *enter_program(const struct filemon_bpf *program, enum way way)
-{
-    return way == THROUGH_PERF ? program->progs.on_enter_perf
-           : way == DIRECT     ? program->progs.on_enter_direct
-                               : program->progs.on_enter;
-}
+/* The programs of each link. */
+struct hook {
+    const char *event; /* for perf_attach() */
+    struct bpf_program *programs[WAYS];
+};
 
-static struct bpf_program *leave_program(const struct filemon_bpf *program, enum way way)
+static void find_hooks(const struct filemon_bpf *program, struct hook hooks[static LINKS])
 {
-    return way == THROUGH_PERF ? program->progs.on_leave_perf
-           : way == DIRECT     ? program->progs.on_leave_direct
-                               : program->progs.on_leave;
+    const __typeof__(program->progs) *p = &program->progs;
+
+    hooks[FORK] = (struct hook){"sched/sched_process_fork",
+                                {p->on_fork_perf, p->on_fork, p->on_fork}};
+    hooks[EXEC] = (struct hook){"sched/sched_process_exec",
+                                {p->on_exec_perf, p->on_exec, p->on_exec}};
+    hooks[RENAME] = (struct hook){"task/task_rename",
+                                  {p->on_rename_perf, p->on_rename, p->on_rename}};
+    hooks[EXIT] = (struct hook){"sched/sched_process_exit",
+                                {p->on_exit_perf, p->on_exit, p->on_exit}};
+    hooks[ENTER] = (struct hook){"raw_syscalls/sys_enter",
+                                 {p->on_enter_perf, p->on_enter_direct, p->on_enter}};
+    hooks[LEAVE] = (struct hook){"raw_syscalls/sys_exit",
+                                 {p->on_leave_perf, p->on_leave_direct, p->on_leave}};
+    hooks[RING] = (struct hook){NULL,
+                                {p->on_ring_complete, p->on_ring_complete, p->on_ring_complete}};
+    hooks[SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
+    hooks[SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
 }
 
 static int choose_programs(const struct filemon_bpf *program, enum way chosen)
 {
+    struct hook hooks[LINKS];
     int result = 0;
 
-    for (enum way way = 0; way < WAYS && result == 0; way++) {
-        result = bpf_program__set_autoload(enter_program(program, way), way == chosen);
-        if (result == 0)
-            result = bpf_program__set_autoload(leave_program(program, way), way == chosen);
-    }
+    find_hooks(program, hooks);
+    for (int link = 0; link < LINKS && result == 0; link++)
+        for (enum way way = 0; way < WAYS && result == 0; way++)
+            result = bpf_program__set_autoload(hooks[link].programs[way], false);
+    for (int link = 0; link < LINKS && result == 0; link++)
+        result = bpf_program__set_autoload(hooks[link].programs[chosen], true);
     return result;
 }
 
@@ -261,18 +277,15 @@ static int run_seek(struct engine *engine)
     return n < 0 ? -errno : 0;
 }
 
-static int attach_link(struct engine *engine, int link, struct bpf_program *program)
+static int attach_link(struct engine *engine, int link)
 {
-    engine->links[link] = bpf_program__attach(program);
-    return engine->links[link] ? 0 : -errno;
-}
+    struct hook hooks[LINKS];
+    const struct hook *hook = &hooks[link];
 
-static int attach_call(struct engine *engine, int link, struct bpf_program *program,
-                       const char *event)
-{
-    if (engine->way != THROUGH_PERF)
-        return attach_link(engine, link, program);
-    engine->links[link] = perf_attach(program, event);
+    find_hooks(engine->program, hooks);
+    engine->links[link] = engine->way == THROUGH_PERF && hook->event
+                              ? perf_attach(hook->programs[engine->way], hook->event)
+                              : bpf_program__attach(hook->programs[engine->way]);
     return engine->links[link] ? 0 : -errno;
 }
 
@@ -288,7 +301,7 @@ static void go_before(void)
 /* A kernel may have been built without io_uring; then there is nothing to be seen of it. */
 static void attach_ring(struct engine *engine)
 {
-    int result = attach_link(engine, RING, engine->program->progs.on_ring_complete);
+    int result = attach_link(engine, RING);
 
     if (result < 0)
         diag(DIAG_VERBOSE, "io_uring is not seen: %s", strerror(-result));
@@ -297,27 +310,15 @@ static void attach_ring(struct engine *engine)
 /* Processes are followed before their files are: and first of all filemon has to know itself. */
 static int attach(struct engine *engine)
 {
-    struct filemon_bpf *program = engine->program;
-    int result = attach_link(engine, SEEK, program->progs.seek);
+    static const int order[] = {EXIT, FORK, EXEC, RENAME, ENTER, LEAVE};
+    int result = attach_link(engine, SEEK);
 
     if (result == 0)
         result = run_seek(engine);
-    if (result == 0)
-        result = attach_link(engine, EXIT, program->progs.on_exit);
-    if (result == 0)
-        result = attach_link(engine, FORK, program->progs.on_fork);
-    if (result == 0)
-        result = attach_link(engine, EXEC, program->progs.on_exec);
-    if (result == 0)
-        result = attach_link(engine, RENAME, program->progs.on_rename);
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && result == 0; i++)
+        result = attach_link(engine, order[i]);
     if (result == 0 && engine->config.failed)
-        result = attach_link(engine, SIGNAL, program->progs.on_signal);
-    if (result == 0)
-        result = attach_call(engine, ENTER, enter_program(program, engine->way),
-                             "raw_syscalls/sys_enter");
-    if (result == 0)
-        result = attach_call(engine, LEAVE, leave_program(program, engine->way),
-                             "raw_syscalls/sys_exit");
+        result = attach_link(engine, SIGNAL);
     if (result == 0)
         attach_ring(engine);
     return result < 0 ? fail(result, "attaching the eBPF program") : 0;
@@ -480,7 +481,7 @@ static void forget_kin(struct engine *engine)
 static int seek_descendants(struct engine *engine)
 {
     struct filemon_bpf__bss *data = engine->program->bss;
-    int result;
+    int result = 0;
 
     data->seeking = true;
     do {
@@ -515,7 +516,7 @@ static void take_census(struct engine *engine)
     int map = bpf_map__fd(engine->program->maps.watched);
     __u32 tgid, next;
     bool more = bpf_map_get_next_key(map, NULL, &tgid) == 0;
-    int result;
+    int result = 0;
 
     data->census++;
     data->taking_census = true;

@@ -30,6 +30,17 @@ static __always_inline void report_exec(struct task_struct *task, struct scratch
         count_lost();
 }
 
+/* Or renames itself.  A kernel without the flag is a newer one, which has the helper. */
+static __always_inline bool is_executing(struct task_struct *task)
+{
+    __u32 number;
+
+    if (bpf_core_field_exists(task->in_execve))
+        return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
+    number = call_number((void *)bpf_task_pt_regs(task));
+    return number < CALL_NUMBERS && (left[number] & 0xff) == CALL_EXEC;
+}
+
 static __always_inline bool is_name(struct scratch *s)
 {
     return bpf_map_lookup_elem(&names, s->key.name) != NULL;

@@ -150,7 +150,7 @@ int on_enter_perf(void *ctx)
 }
 
 SEC("tracepoint")
-int on_leave_perf(struct sys_exit_event *ctx)
+int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 {
     return leave_call(user_registers(), ctx->ret, true);
 }
@@ -236,13 +236,12 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
  * so that is what is not open any more.  The name in the record is still that of the program which
  * had these files open.
  */
-SEC("tp_btf/task_rename")
-int BPF_PROG(on_rename, struct task_struct *task)
+static __always_inline int rename_task(int pid)
 {
+    struct task_struct *task = bpf_get_current_task_btf();
     struct scratch *s = get_scratch(ON_RENAME);
 
-    if (stopping || !s || !BPF_CORE_READ_BITFIELD_PROBED(task, in_execve) ||
-        task->pid != (int)bpf_get_current_pid_tgid() || !is_watched(task->tgid))
+    if (stopping || !s || task->pid != pid || !is_watched(task->tgid) || !is_executing(task))
         return 0;
     after_unshare(task);
     check_home(task);
@@ -250,19 +249,41 @@ int BPF_PROG(on_rename, struct task_struct *task)
     return 0;
 }
 
-SEC("tp_btf/sched_process_exec")
-int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
+SEC("tp_btf/task_rename")
+int BPF_PROG(on_rename, struct task_struct *task)
 {
+    return rename_task(task->pid);
+}
+
+SEC("tracepoint")
+int on_rename_perf(struct trace_event_raw_task_rename *ctx)
+{
+    return rename_task(ctx->pid);
+}
+
+static __always_inline int exec_program(const char *filename)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
     struct scratch *s = get_scratch(ON_EXEC);
 
-    if (s && naming && !stopping &&
-        (is_comm(s) || is_file(s, program->filename) || is_executable(task, s)))
+    if (s && naming && !stopping && (is_comm(s) || is_file(s, filename) || is_executable(task, s)))
         watch_process(task->tgid, generations);
     return 0;
 }
 
-SEC("tp_btf/sched_process_exit")
-int BPF_PROG(on_exit, struct task_struct *task)
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task, int old_pid, struct linux_binprm *program)
+{
+    return exec_program(program->filename);
+}
+
+SEC("tracepoint")
+int on_exec_perf(struct trace_event_raw_sched_process_exec *ctx)
+{
+    return exec_program((void *)ctx + (ctx->__data_loc_filename & 0xffff));
+}
+
+static __always_inline int end_task(struct task_struct *task)
 {
     /* If not, other threads live on, or are just now coming by here themselves. */
     bool last = task->signal->live.counter <= 0;
@@ -292,6 +313,18 @@ int BPF_PROG(on_exit, struct task_struct *task)
     note_ended(tgid);
     unwatch_process(tgid);
     return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+    return end_task(task);
+}
+
+SEC("tracepoint")
+int on_exit_perf(void *ctx)
+{
+    return end_task(bpf_get_current_task_btf());
 }
 
 /* Run by the loader, for a process whose end was missed: on_exit() was skipped. */

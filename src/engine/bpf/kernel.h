@@ -233,6 +233,23 @@ struct bpf_iter__task {
     struct task_struct *task;
 };
 
+/* What a program of type tracepoint is given. */
+struct trace_event_raw_sys_exit {
+    long ret;
+};
+
+struct trace_event_raw_task_rename {
+    int pid;
+};
+
+struct trace_event_raw_sched_process_exec {
+    __u32 __data_loc_filename; /* where it begins, in the lower half */
+};
+
+struct trace_event_raw_sched_process_fork {
+    int child_pid;
+};
+
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
     unsigned long bx, cx, dx, si, di, bp, r10, orig_ax;
@@ -250,12 +267,6 @@ struct pt_regs {
 /* linux/bpf.h: not the kernel's, but this program's. */
 struct bpf_raw_tracepoint_args {
     __u64 args[2];
-};
-
-/* events/raw_syscalls/sys_exit/format of tracefs */
-struct sys_exit_event {
-    __u64 common;
-    long id, ret;
 };
 
 #endif

@@ -152,8 +152,7 @@ static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *le
     return depth >= generation;
 }
 
-SEC("tp_btf/sched_process_fork")
-int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+static __always_inline int fork_task(struct task_struct *parent, struct task_struct *child)
 {
     __u32 tgid = child->tgid, from = parent->tgid;
     struct process *process;
@@ -173,6 +172,28 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
         make_way(files_of(child));
     if (is_watched(from) && is_watched(tgid))
         begin_with_table(parent, child);
+    return 0;
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+    return fork_task(parent, child);
+}
+
+/* From 6.2 on. */
+extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
+extern void bpf_task_release(struct task_struct *task) __ksym __weak;
+
+SEC("tracepoint")
+int on_fork_perf(struct trace_event_raw_sched_process_fork *ctx)
+{
+    struct task_struct *child = bpf_task_from_pid(ctx->child_pid);
+
+    if (!child)
+        return 0;
+    fork_task(bpf_get_current_task_btf(), child);
+    bpf_task_release(child);
     return 0;
 }
 

@@ -40,6 +40,7 @@ struct run {
     struct engine_config config;
     struct engine *engine; /* NULL once it is closed */
     struct pathfilter *filter;
+    struct paths *paths;
     struct ledger *ledger;
     struct output *output;
     struct summary *summary; /* NULL: none is wanted */
@@ -435,19 +436,28 @@ static int time_left(const struct run *run, bool engine_waits)
     return left > 60000 ? 60000 : (int)left;
 }
 
+/* A PATH leads to something now. */
+static int add_prefix(void *ctx, const char *path, enum pathfilter_verdict verdict)
+{
+    struct run *run = ctx;
+
+    return run->engine ? run->ops->add_prefix(run->engine, path, verdict) : 0;
+}
+
 /* A reader that is slow stops us reading the engine, which then counts what it loses. */
 static void step(struct run *run)
 {
-    struct pollfd fds[2 + ENGINE_MAX_FDS] = {
+    struct pollfd fds[3 + ENGINE_MAX_FDS] = {
         {.fd = run->signals, .events = POLLIN},
         {.fd = run->output_over ? -1 : output_fd(run->output),
          .events = output_pending(run->output) ? POLLOUT : 0},
+        {.fd = paths_fd(run->paths), .events = POLLIN},
     };
     bool engine_waits = !run->output_over && output_pending(run->output) > OUTPUT_HIGH_WATER;
-    int n = 2;
+    int n = 3;
 
     if (run->engine && !engine_waits)
-        n += run->ops->fds(run->engine, fds + 2);
+        n += run->ops->fds(run->engine, fds + 3);
     if (poll(fds, (nfds_t)n, time_left(run, engine_waits)) < 0 && errno != EINTR) {
         fail(run, -errno, "poll");
         return;
@@ -456,6 +466,8 @@ static void step(struct run *run)
         take_signals(run);
     if (fds[1].revents & (POLLERR | POLLHUP | POLLNVAL))
         output_failed(run, output_hangup(run->output));
+    if (fds[2].revents)
+        paths_dispatch(run->paths, add_prefix, run);
     if (run->end_ms >= 0 && now_ms() >= run->end_ms)
         happen(run, TIME_OVER);
     if (run->engine && !engine_waits)
@@ -550,7 +562,7 @@ static int open_parts(struct run *run)
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
         return -EIO;
     }
-    if (paths_add(run->filter, options->paths, options->excludes) < 0 ||
+    if (paths_open(&run->paths, run->filter, options->paths, options->excludes) < 0 ||
         targets_open(&run->targets, options, "/proc") < 0)
         return -EINVAL;
     result = output_open(&run->output, options->output, options->format);
@@ -611,6 +623,7 @@ static void close_parts(struct run *run)
     targets_close(&run->targets);
     ledger_free(run->ledger);
     summary_free(run->summary);
+    paths_close(run->paths);
     pathfilter_free(run->filter);
     if (run->signals >= 0)
         close(run->signals);

@@ -98,6 +98,9 @@ struct engine_ops {
      */
     int (*watch)(struct engine *engine, pid_t pid);
 
+    /* The filter has a prefix more: it is in force from now on.  0, -E2BIG, -errno. */
+    int (*add_prefix)(struct engine *engine, const char *path, enum pathfilter_verdict verdict);
+
     /* Asks for an EVENT_MARK, which comes when all that has happened until now was given.  Once at
      * a time.  0, -errno. */
     int (*mark)(struct engine *engine);

@@ -26,6 +26,7 @@ struct pathfilter {
     uint32_t *slots;
     size_t count, room; /* room is a power of 2 */
     size_t includes;
+    size_t expected; /* prefixes that are still to come */
     struct alias *aliases;
     size_t n_aliases;
 };
@@ -173,6 +174,16 @@ int pathfilter_add_alias(struct pathfilter *filter, const char *link, const char
     alias.target_len = target[1] != '\0' ? strlen(target) : 0;
     more[filter->n_aliases++] = alias;
     return 0;
+}
+
+void pathfilter_expect(struct pathfilter *filter, size_t prefixes)
+{
+    filter->expected = prefixes;
+}
+
+size_t pathfilter_expected(const struct pathfilter *filter)
+{
+    return filter->expected;
 }
 
 /* ---- Matching ---------------------------------------------------------------------------------

@@ -47,6 +47,10 @@ int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_
  */
 int pathfilter_add_alias(struct pathfilter *filter, const char *link, const char *target);
 
+/* So many more prefixes may be added while the filter is in use: engines make room for them. */
+void pathfilter_expect(struct pathfilter *filter, size_t prefixes);
+size_t pathfilter_expected(const struct pathfilter *filter);
+
 /* Is this path, which the kernel resolved, wanted?  One that is not absolute ("pipe:[5]") is below
  * no prefix. */
 bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t len);

@@ -4,191 +4,189 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "diag.h"
+#include "event/route.h"
 
-/* ---- Resolving --------------------------------------------------------------------------------
+/* A place by the watch of its directory. */
+struct spot {
+    int watch; /* -1: the directory cannot be watched */
+    char *name;
+    struct pending *owner;
+    struct spot *next; /* of the same slot of paths.slots */
+};
+
+/* A PATH that does not exist. */
+struct pending {
+    char *path; /* absolute, not cleaned */
+    enum pathfilter_verdict verdict;
+    struct spot *spots;
+    size_t n_spots;
+    bool found; /* it exists now */
+    bool due;   /* something has come to be in one of its places */
+};
+
+/* Of spots by watch and name: of ten thousand PATHs in one directory, few are concerned by what
+ * comes to be in it. */
+#define SLOTS 16384 /* a power of 2 */
+
+struct paths {
+    struct pathfilter *filter;
+    int inotify;    /* -1: nothing is watched */
+    bool unwatched; /* a directory could not be, which was said */
+    struct pending **pending;
+    size_t n_pending;
+    uint32_t *users; /* how many spots each watch has */
+    size_t n_watches;
+    struct spot *slots[SLOTS];
+};
+
+/* ---- Places that are watched ------------------------------------------------------------------
  */
 
-/* As in the kernel (linux/namei.h). */
-#define LINKS_MAX 40
-
-/* A link whose text is being walked.  It is dangling if something is missing now. */
-struct link {
-    char *path;
-    size_t tail; /* bytes of walk.rest that stood behind it */
-};
-
-/* realpath(3) does not go on where something is missing, and does not tell which links it took. */
-struct walk {
-    struct route *route;
-    char at[PATH_MAX]; /* so far: without links, "" for the root */
-    size_t len;        /* of it */
-    size_t missing;    /* components at its end that are not there */
-    char text[2 * PATH_MAX];
-    char *rest; /* in text: what is still to be walked */
-    struct link links[LINKS_MAX];
-    size_t n_links;
-    int followed; /* links in all */
-};
-
-static int add_path(struct route *route, const char *path)
+static struct spot **slot_of(struct paths *paths, int watch, const char *name)
 {
-    char **more = reallocarray(route->paths, route->n_paths + 1, sizeof(*more));
+    uint32_t hash = (uint32_t)watch;
 
-    if (more == NULL)
-        return -ENOMEM;
-    route->paths = more;
-    more[route->n_paths] = strdup(path);
-    return more[route->n_paths] != NULL ? (route->n_paths++, 0) : -ENOMEM;
+    for (; *name != '\0'; name++)
+        hash = (hash ^ (unsigned char)*name) * 0x01000193;
+    return &paths->slots[(hash ^ hash >> 16) & (SLOTS - 1)];
 }
 
-/* What it is called where an ordinary directory or file takes the place of this link. */
-static int add_beside_link(struct walk *walk, const struct link *link)
+static void say_unwatched(struct paths *paths, const char *directory, int error)
 {
-    char path[3 * PATH_MAX];
-
-    snprintf(path, sizeof(path), "%s/%s", link->path, walk->rest + strlen(walk->rest) - link->tail);
-    pathfilter_clean(path);
-    return add_path(walk->route, path);
+    if (!paths->unwatched)
+        diag(DIAG_WARNING,
+             "%s cannot be watched: %s; symbolic links that come to be there are not followed",
+             directory, strerror(error));
+    paths->unwatched = true;
 }
 
-static int note_missing(struct walk *walk, int why)
+static int count_user(struct paths *paths, int watch)
 {
-    int error = 0;
+    size_t n = (size_t)watch + 1;
 
-    walk->missing = 1;
-    walk->route->missing = why;
-    for (size_t i = 0; error == 0 && i < walk->n_links; i++)
-        error = add_beside_link(walk, &walk->links[i]);
-    return error;
-}
+    if (n > paths->n_watches) {
+        uint32_t *users = reallocarray(paths->users, n, sizeof(*users));
 
-static void go_up(struct walk *walk)
-{
-    char *slash = strrchr(walk->at, '/');
-
-    walk->len = slash != NULL ? (size_t)(slash - walk->at) : 0;
-    walk->at[walk->len] = '\0';
-    walk->missing -= walk->missing > 0;
-}
-
-/* The link that walk->at is leads to this. */
-static int follow(struct walk *walk, const char *target, size_t len)
-{
-    size_t tail = strlen(walk->rest);
-    struct link *link = &walk->links[walk->n_links];
-
-    if (walk->followed++ == LINKS_MAX)
-        return -ELOOP;
-    if (len + 1 + tail >= sizeof(walk->text))
-        return -ENAMETOOLONG;
-    *link = (struct link){.path = strdup(walk->at), .tail = tail};
-    if (link->path == NULL)
-        return -ENOMEM;
-    walk->n_links++;
-    memmove(walk->text + len + 1, walk->rest, tail + 1);
-    memcpy(walk->text, target, len);
-    walk->text[len] = '/';
-    walk->rest = walk->text;
-    go_up(walk);
-    if (target[0] == '/')
-        walk->at[walk->len = 0] = '\0';
+        if (users == NULL)
+            return -ENOMEM;
+        memset(users + paths->n_watches, 0, (n - paths->n_watches) * sizeof(*users));
+        paths->users = users;
+        paths->n_watches = n;
+    }
+    paths->users[watch]++;
     return 0;
 }
 
-static int go_down(struct walk *walk, const char *name, size_t len)
+/* The watch; -1: there is none. */
+static int watch_directory(struct paths *paths, const char *directory)
 {
-    char target[PATH_MAX];
-    ssize_t n;
+    int watch;
 
-    if (len > NAME_MAX || walk->len + 1 + len >= sizeof(walk->at))
-        return -ENAMETOOLONG;
-    walk->at[walk->len] = '/';
-    memcpy(walk->at + walk->len + 1, name, len);
-    walk->len += 1 + len;
-    walk->at[walk->len] = '\0';
-    if (walk->missing > 0) {
-        walk->missing++;
-        return 0;
+    if (paths->inotify < 0)
+        paths->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    watch = inotify_add_watch(paths->inotify, directory,
+                              IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF);
+    if (watch >= 0 && count_user(paths, watch) < 0)
+        return -1;
+    if (watch < 0 && errno != ENOENT &&
+        errno != ENOTDIR) /* these are seen when it is looked at again */
+        say_unwatched(paths, directory, errno);
+    return watch;
+}
+
+static void drop_spots(struct paths *paths, struct pending *pending)
+{
+    for (size_t i = 0; i < pending->n_spots; i++) {
+        struct spot *spot = &pending->spots[i], **at = slot_of(paths, spot->watch, spot->name);
+
+        while (*at != spot)
+            at = &(*at)->next;
+        *at = spot->next;
+        free(spot->name);
+        if (spot->watch >= 0 && --paths->users[spot->watch] == 0)
+            inotify_rm_watch(paths->inotify, spot->watch);
     }
-    n = readlink(walk->at, target, sizeof(target));
-    if (n >= 0)
-        return follow(walk, target, (size_t)n);
-    if (errno == EINVAL)
-        return 0; /* it is no link */
-    return errno == ENOENT || errno == ENOTDIR ? note_missing(walk, errno) : -errno;
+    free(pending->spots);
+    pending->spots = NULL;
+    pending->n_spots = 0;
 }
 
-/* Their texts are used up: what comes now stood behind them. */
-static void leave_links(struct walk *walk)
+/* *fresh: a directory was not watched before. */
+static int add_spots(struct paths *paths, struct pending *pending, const struct route *route,
+                     bool *fresh)
 {
-    while (walk->n_links > 0 && walk->links[walk->n_links - 1].tail > strlen(walk->rest))
-        free(walk->links[--walk->n_links].path);
+    *fresh = false;
+    pending->spots = calloc(route->n_places + 1, sizeof(*pending->spots));
+    if (pending->spots == NULL)
+        return -ENOMEM;
+    for (size_t i = 0; i < route->n_places; i++) {
+        struct spot *spot = &pending->spots[i], **slot;
+
+        spot->name = strdup(route->places[i].name);
+        if (spot->name == NULL)
+            return -ENOMEM;
+        spot->owner = pending;
+        spot->watch = watch_directory(paths, route->places[i].directory);
+        *fresh |= spot->watch < 0 || paths->users[spot->watch] == 1;
+        slot = slot_of(paths, spot->watch, spot->name);
+        spot->next = *slot;
+        *slot = spot;
+        pending->n_spots++;
+    }
+    return 0;
 }
 
-static int walk_all(struct walk *walk)
+static bool has_same_places(const struct route *route, const struct route *other)
 {
+    if (route->n_places != other->n_places)
+        return false;
+    for (size_t i = 0; i < route->n_places; i++)
+        if (strcmp(route->places[i].name, other->places[i].name) != 0 ||
+            strcmp(route->places[i].directory, other->places[i].directory) != 0)
+            return false;
+    return true;
+}
+
+/*
+ * Watches the places.  What came to be there before they were watched is not missed: where the PATH
+ * leads is found out again.  route: where it led a moment ago.
+ */
+static int settle(struct paths *paths, struct pending *pending, struct route *route)
+{
+    bool again = true;
     int error = 0;
 
-    while (error == 0 && *walk->rest != '\0') {
-        const char *name = walk->rest + strspn(walk->rest, "/");
-        size_t len = strcspn(name, "/");
+    while (error == 0 && again && route->missing != 0) {
+        struct route before = *route;
 
-        walk->rest = (char *)name + len;
-        leave_links(walk);
-        if (len == 2 && memcmp(name, "..", 2) == 0)
-            go_up(walk);
-        else if (len > 1 || (len == 1 && name[0] != '.'))
-            error = go_down(walk, name, len);
+        drop_spots(paths, pending);
+        error = add_spots(paths, pending, &before, &again);
+        if (error == 0 && !again)
+            break;
+        *route = (struct route){0};
+        if (error == 0)
+            error = route_resolve(route, pending->path);
+        again = !has_same_places(route, &before);
+        route_release(&before);
     }
     return error;
 }
 
-void route_release(struct route *route)
+static void release_pending(struct paths *paths, struct pending *pending)
 {
-    for (size_t i = 0; i < route->n_paths; i++)
-        free(route->paths[i]);
-    free(route->paths);
-    *route = (struct route){0};
-}
-
-int route_resolve(struct route *route, const char *path)
-{
-    struct walk walk = {.route = route};
-    int error;
-
-    *route = (struct route){0};
-    if (strlen(path) >= sizeof(walk.text))
-        return -ENAMETOOLONG;
-    walk.rest = strcpy(walk.text, path);
-    error = walk_all(&walk);
-    if (error == 0)
-        error = add_path(route, walk.len > 0 ? walk.at : "/");
-    for (size_t i = 0; i < walk.n_links; i++)
-        free(walk.links[i].path);
-    if (error < 0)
-        route_release(route);
-    return error;
-}
-
-int path_make_absolute(const char *operand, char **path)
-{
-    char directory[PATH_MAX];
-
-    if (operand[0] == '\0')
-        return -EINVAL;
-    if (operand[0] == '/')
-        *path = strdup(operand);
-    else if (getcwd(directory, sizeof(directory)) == NULL)
-        return -errno;
-    else if (asprintf(path, "%s/%s", directory, operand) < 0)
-        *path = NULL;
-    return *path != NULL ? 0 : -ENOMEM;
+    if (pending == NULL)
+        return;
+    drop_spots(paths, pending);
+    free(pending->path);
+    free(pending);
 }
 
 /* ---- Into the filter --------------------------------------------------------------------------
@@ -216,8 +214,25 @@ static void say_missing(const char *operand, const struct route *route)
              strerror(route->missing));
 }
 
-static int add_operand(struct pathfilter *filter, const char *operand,
-                       enum pathfilter_verdict verdict)
+static int add_pending(struct paths *paths, const char *path, enum pathfilter_verdict verdict,
+                       struct route *route)
+{
+    struct pending **more = reallocarray(paths->pending, paths->n_pending + 1, sizeof(*more));
+    struct pending *pending;
+
+    if (more == NULL)
+        return -ENOMEM;
+    paths->pending = more;
+    more[paths->n_pending] = pending = calloc(1, sizeof(*pending));
+    if (pending == NULL)
+        return -ENOMEM;
+    paths->n_pending++;
+    pending->verdict = verdict;
+    pending->path = strdup(path);
+    return pending->path != NULL ? settle(paths, pending, route) : -ENOMEM;
+}
+
+static int add_operand(struct paths *paths, const char *operand, enum pathfilter_verdict verdict)
 {
     struct route route = {0};
     char *path = NULL;
@@ -225,11 +240,13 @@ static int add_operand(struct pathfilter *filter, const char *operand,
 
     if (error == 0)
         error = route_resolve(&route, path);
+    if (error == 0 && route.missing != 0)
+        error = add_pending(paths, path, verdict, &route);
     if (error == 0)
-        error = add_route(filter, &route, verdict);
+        error = add_route(paths->filter, &route, verdict);
     if (error == 0) {
         pathfilter_clean(path);
-        error = pathfilter_add(filter, path, verdict, PATHFILTER_TYPED);
+        error = pathfilter_add(paths->filter, path, verdict, PATHFILTER_TYPED);
     }
     if (error < 0)
         diag(DIAG_ERROR, "%s: %s; a PATH must lead to a file or directory", operand,
@@ -241,13 +258,12 @@ static int add_operand(struct pathfilter *filter, const char *operand,
     return error;
 }
 
-static int add_operands(struct pathfilter *filter, char *const *operands,
-                        enum pathfilter_verdict verdict)
+static int add_operands(struct paths *paths, char *const *operands, enum pathfilter_verdict verdict)
 {
     int error = 0;
 
     for (; error == 0 && *operands != NULL; operands++)
-        error = add_operand(filter, *operands, verdict);
+        error = add_operand(paths, *operands, verdict);
     return error;
 }
 
@@ -281,13 +297,141 @@ static int add_root_links(struct pathfilter *filter)
     return error;
 }
 
-int paths_add(struct pathfilter *filter, char *const *includes, char *const *excludes)
+static int add_all(struct paths *paths, char *const *includes, char *const *excludes)
 {
-    int error = add_operands(filter, includes, PATHFILTER_INCLUDE);
+    int error = add_operands(paths, includes, PATHFILTER_INCLUDE);
 
     if (error == 0)
-        error = add_operands(filter, excludes, PATHFILTER_EXCLUDE);
-    if (error == 0 && !pathfilter_all(filter))
-        error = add_root_links(filter);
+        error = add_operands(paths, excludes, PATHFILTER_EXCLUDE);
+    if (error == 0 && !pathfilter_all(paths->filter))
+        error = add_root_links(paths->filter);
+    pathfilter_expect(paths->filter, paths->n_pending);
     return error;
+}
+
+int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
+               char *const *excludes)
+{
+    int error;
+
+    *paths = calloc(1, sizeof(**paths));
+    if (*paths == NULL)
+        return -ENOMEM;
+    (*paths)->filter = filter;
+    (*paths)->inotify = -1;
+    error = add_all(*paths, includes, excludes);
+    if (error < 0) {
+        paths_close(*paths);
+        *paths = NULL;
+    }
+    return error;
+}
+
+void paths_close(struct paths *paths)
+{
+    if (paths == NULL)
+        return;
+    for (size_t i = 0; i < paths->n_pending; i++)
+        release_pending(paths, paths->pending[i]);
+    if (paths->inotify >= 0)
+        close(paths->inotify);
+    free(paths->pending);
+    free(paths->users);
+    free(paths);
+}
+
+int paths_fd(const struct paths *paths)
+{
+    return paths->n_pending > 0 ? paths->inotify : -1;
+}
+
+/* ---- What comes to be there -------------------------------------------------------------------
+ */
+
+static int follow(struct paths *paths, const struct pending *pending, const struct route *route,
+                  paths_added *added, void *ctx)
+{
+    int error = add_route(paths->filter, route, pending->verdict);
+
+    for (size_t i = 0; error == 0 && i < route->n_paths; i++)
+        error = added(ctx, route->paths[i], pending->verdict);
+    return error;
+}
+
+/* One that cannot be resolved at present (a loop of links) is looked at again with the next change.
+ */
+static void look_again(struct paths *paths, struct pending *pending, paths_added *added, void *ctx)
+{
+    struct route route;
+    int error = route_resolve(&route, pending->path);
+
+    pending->due = false;
+    if (error == 0 && route.missing != 0)
+        error = settle(paths, pending, &route);
+    if (error == 0) {
+        pending->found = route.missing == 0;
+        diag(DIAG_VERBOSE, "%s: leads to %s now", pending->path, route.paths[route.n_paths - 1]);
+        error = follow(paths, pending, &route, added, ctx);
+    }
+    if (error < 0)
+        diag(DIAG_WARNING, "%s: %s; where it leads now is not known", pending->path,
+             strerror(-error));
+    route_release(&route);
+}
+
+static void note_name(struct paths *paths, int watch, const char *name)
+{
+    for (struct spot *spot = *slot_of(paths, watch, name); spot != NULL; spot = spot->next)
+        if (spot->watch == watch && strcmp(spot->name, name) == 0)
+            spot->owner->due = true;
+}
+
+/* Of this watch, or of every one: -1. */
+static void note_watch(struct paths *paths, int watch)
+{
+    for (size_t i = 0; i < paths->n_pending; i++)
+        for (size_t j = 0; j < paths->pending[i]->n_spots; j++)
+            if (watch < 0 || paths->pending[i]->spots[j].watch == watch)
+                paths->pending[i]->due = true;
+}
+
+static void note_event(struct paths *paths, const struct inotify_event *event)
+{
+    if (event->mask & IN_Q_OVERFLOW)
+        note_watch(paths, -1);
+    else if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
+        note_watch(paths, event->wd);
+    else if (event->len > 0)
+        note_name(paths, event->wd, event->name);
+}
+
+static void read_events(struct paths *paths)
+{
+    char bytes[65536] __attribute__((aligned(__alignof__(struct inotify_event))));
+    ssize_t n = read(paths->inotify, bytes, sizeof(bytes));
+
+    for (ssize_t at = 0; at < n;) {
+        const struct inotify_event *event = (const void *)(bytes + at);
+
+        note_event(paths, event);
+        at += (ssize_t)(sizeof(*event) + event->len);
+    }
+}
+
+void paths_dispatch(struct paths *paths, paths_added *added, void *ctx)
+{
+    size_t n = 0;
+
+    read_events(paths);
+    for (size_t i = 0; i < paths->n_pending; i++) {
+        struct pending *pending = paths->pending[i];
+
+        if (pending->due)
+            look_again(paths, pending, added, ctx);
+        if (pending->found)
+            release_pending(paths, pending);
+        else
+            paths->pending[n++] = pending;
+    }
+    paths->n_pending = n;
 }

@@ -4,36 +4,35 @@
  *
  * Each is made absolute by the working directory.  As it was typed, cleaned of ".", ".." and double
  * slashes by its letters, it matches names that were given.  As it is resolved, symbolic links
- * followed, it matches paths.  One that does not exist is resolved as far as it goes, a dangling
- * link by its text; the rest is taken by its letters.  It then matches under each name that it can
- * have when it exists: through each dangling link, and in the place of each dangling link.
+ * followed, it matches paths.
+ *
+ * One that does not exist is resolved as far as it goes, a dangling link by its text, and the rest
+ * is taken by its letters.  It then matches under each name that it has if ordinary files and
+ * directories come to be where something is missing now, or replace a dangling link.  Where a
+ * symbolic link comes to be there it leads elsewhere, and a prefix is added: so the directories of
+ * these places are watched with inotify(7), until the PATH exists.
  */
 #ifndef FILEMON_PATHS_H
 #define FILEMON_PATHS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-
 #include "event/pathfilter.h"
 
-/* Where one leads. */
-struct route {
-    int missing;  /* ENOENT or ENOTDIR: it does not exist; 0: it does */
-    char **paths; /* the resolved path; where it is missing, also each that goes through no link
-                   * from a dangling one on */
-    size_t n_paths;
-};
+struct paths;
 
-/* path: absolute.  0, or -errno and an empty route; ELOOP after as many links as the kernel allows.
- * Release it in any case. */
-int route_resolve(struct route *route, const char *path);
-void route_release(struct route *route);
+/* Adds them to the filter, which outlives this; the lists end with a NULL.  0, or -errno with a
+ * message given.  Free with paths_close(). */
+int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
+               char *const *excludes);
+void paths_close(struct paths *paths);
 
-/* An operand made absolute by the working directory, not cleaned; the caller's to free.  0,
- * -ENOMEM, -EINVAL for an empty one, -ENOENT where the working directory was removed. */
-int path_make_absolute(const char *operand, char **path);
+/* Readable when something has come to be where a PATH was missing; -1: none is missing. */
+int paths_fd(const struct paths *paths);
 
-/* Adds them to the filter; the lists end with a NULL.  0, or -errno with a message given. */
-int paths_add(struct pathfilter *filter, char *const *includes, char *const *excludes);
+/* Is told of each path that one turned out to lead to, which the filter has by then; it may have
+ * had it before.  0, -errno. */
+typedef int paths_added(void *ctx, const char *path, enum pathfilter_verdict verdict);
+
+/* Takes what is to be read. */
+void paths_dispatch(struct paths *paths, paths_added *added, void *ctx);
 
 #endif

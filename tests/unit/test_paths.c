@@ -7,213 +7,22 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "diag.h"
+#include "directory.h"
 #include "event/paths.h"
-
-/* A directory of its own for each test, which runs in it. */
-static int enter_directory(void **state)
-{
-    char template[] = "/tmp/filemon-paths-XXXXXX";
-
-    if (mkdtemp(template) == NULL || chdir(template) != 0)
-        return -1;
-    *state = realpath(template, NULL);
-    return *state == NULL;
-}
-
-static int leave_directory(void **state)
-{
-    char command[PATH_MAX + 16];
-    int status;
-
-    snprintf(command, sizeof(command), "rm -rf '%s'", (char *)*state);
-    status = chdir("/") != 0 || system(command) != 0;
-    free(*state);
-    return status;
-}
-
-static int resolve(const char *operand, struct route *route)
-{
-    char *path;
-    int error = path_make_absolute(operand, &path);
-
-    *route = (struct route){0};
-    if (error != 0)
-        return error;
-    error = route_resolve(route, path);
-    free(path);
-    return error;
-}
-
-/* The path that the operand leads to, or would lead to: it is the last one. */
-static void assert_resolved(const char *operand, const char *directory, const char *rest)
-{
-    char expected[2 * PATH_MAX];
-    struct route route;
-
-    snprintf(expected, sizeof(expected), "%s%s", directory, rest);
-    assert_int_equal(resolve(operand, &route), 0);
-    assert_string_equal(route.paths[route.n_paths - 1], expected);
-    route_release(&route);
-}
-
-static void assert_fails(const char *operand, int error)
-{
-    struct route route;
-
-    assert_int_equal(resolve(operand, &route), error);
-    assert_int_equal(route.n_paths, 0);
-    route_release(&route);
-}
-
-/* others: what it is called, below the directory, where dangling links have been replaced. */
-static void assert_missing(const char *operand, const char *directory, const char *others)
-{
-    struct route route;
-    char seen[3 * PATH_MAX] = "";
-
-    assert_int_equal(resolve(operand, &route), 0);
-    assert_true(route.missing == ENOENT || route.missing == ENOTDIR);
-    for (size_t i = 0; i + 1 < route.n_paths; i++) {
-        assert_memory_equal(route.paths[i], directory, strlen(directory));
-        strcat(strcat(seen, " "), route.paths[i] + strlen(directory));
-    }
-    assert_string_equal(seen, others);
-    route_release(&route);
-}
-
-static void absolute_paths_are_normalized(void **state)
-{
-    (void)state;
-    assert_resolved("/", "/", "");
-    assert_resolved("//", "/", "");
-    assert_resolved("/..", "/", "");
-    assert_resolved("/tmp/..", "/", "");
-    assert_resolved("/missing-", "/missing-", "");
-    assert_resolved("/missing-/", "/missing-", "");
-    assert_resolved("//missing-//./x//../y/", "/missing-/y", "");
-    assert_resolved("/missing-/../../../other-", "/other-", "");
-    assert_resolved("/missing-/..", "/", "");
-}
-
-static void relative_paths_begin_at_the_working_directory(void **state)
-{
-    assert_int_equal(mkdir("there", 0700), 0);
-    assert_resolved(".", *state, "");
-    assert_resolved("there", *state, "/there");
-    assert_resolved("there/", *state, "/there");
-    assert_resolved("./there/../new/file", *state, "/new/file");
-    assert_resolved("123", *state, "/123");
-    assert_int_equal(chdir("/"), 0);
-    assert_resolved("missing-", "/missing-", "");
-    assert_resolved(".", "/", "");
-    assert_resolved("..", "/", "");
-}
-
-static void links_are_resolved(void **state)
-{
-    assert_int_equal(mkdir("real", 0700), 0);
-    assert_int_equal(mkdir("real/deep", 0700), 0);
-    assert_int_equal(symlink("real/deep", "link"), 0);
-    assert_int_equal(symlink("link", "chain"), 0);
-    assert_int_equal(symlink("/", "root"), 0);
-    assert_resolved("link", *state, "/real/deep");
-    assert_resolved("chain/new", *state, "/real/deep/new");
-    assert_resolved("link/..", *state, "/real");
-    assert_resolved("missing/../link/x", *state, "/real/deep/x");
-    assert_resolved("root/missing-", "/missing-", "");
-    assert_resolved("root", "/", "");
-}
-
-static void what_is_missing_is_taken_by_its_letters(void **state)
-{
-    assert_int_equal(close(creat("file", 0600)), 0);
-    assert_resolved("file/x", *state, "/file/x");
-    assert_resolved("file/..", *state, "");
-    assert_resolved("\xff\n", *state, "/\xff\n");
-    assert_missing("file/x", *state, "");
-    assert_missing("new/x", *state, "");
-}
-
-static void dangling_links_are_followed_by_their_text(void **state)
-{
-    char target[PATH_MAX];
-
-    snprintf(target, sizeof(target), "%s/run/stub", (char *)*state);
-    assert_int_equal(mkdir("etc", 0700), 0);
-    assert_int_equal(symlink(target, "etc/absolute"), 0);
-    assert_int_equal(symlink("../run/other", "etc/relative"), 0);
-    assert_int_equal(symlink("relative", "etc/chain"), 0);
-    assert_int_equal(symlink("etc", "there"), 0);
-    assert_int_equal(symlink("new/../chain", "etc/up"), 0);
-    assert_resolved("etc/absolute", *state, "/run/stub");
-    assert_missing("etc/absolute", *state, " /etc/absolute");
-    assert_resolved("etc/absolute/x", *state, "/run/stub/x");
-    assert_missing("etc/absolute/x/../y", *state, " /etc/absolute/y");
-    assert_resolved("etc/relative", *state, "/run/other");
-    assert_resolved("etc/chain/x", *state, "/run/other/x");
-    assert_missing("etc/chain/x", *state, " /etc/chain/x /etc/relative/x");
-    assert_resolved("there/chain", *state, "/run/other");
-    assert_missing("there/chain", *state, " /etc/chain /etc/relative");
-    assert_missing("there/new", *state, "");
-    assert_resolved("etc/up", *state, "/run/other");
-    assert_int_equal(mkdir("run", 0700), 0);
-    assert_missing("etc/relative", *state, " /etc/relative");
-    assert_int_equal(close(creat("run/other", 0600)), 0);
-    assert_resolved("etc/chain", *state, "/run/other");
-    assert_int_equal(symlink("../run/other/x", "etc/below_file"), 0);
-    assert_missing("etc/below_file", *state, " /etc/below_file");
-}
-
-static void what_cannot_be_resolved_is_an_error(void **state)
-{
-    char *long_path = malloc(PATH_MAX + 1), name[300], link[16], target[16];
-
-    assert_int_equal(symlink("loop", "loop"), 0);
-    assert_int_equal(symlink("pong", "ping"), 0);
-    assert_int_equal(symlink("ping", "pong"), 0);
-    assert_fails("", -EINVAL);
-    assert_fails("loop", -ELOOP);
-    assert_fails("loop/x", -ELOOP);
-    assert_fails("ping", -ELOOP);
-    for (int i = 0; i <= 40; i++) {
-        snprintf(link, sizeof(link), "link%d", i);
-        snprintf(target, sizeof(target), "link%d", i - 1);
-        assert_int_equal(symlink(i == 0 ? "nowhere" : target, link), 0);
-    }
-    assert_resolved("link39", *state, "/nowhere"); /* as the kernel counts: 40 links */
-    assert_fails("link40", -ELOOP);
-    memset(name, 'x', sizeof(name));
-    name[sizeof(name) - 1] = '\0';
-    assert_fails(name, -ENAMETOOLONG);
-    for (int i = 0; i < PATH_MAX; i += 2)
-        memcpy(long_path + i, "/x", 3);
-    assert_fails(long_path, -ENAMETOOLONG);
-    long_path[PATH_MAX - 2] = '\0';
-    assert_resolved(long_path, long_path, "");
-    free(long_path);
-}
-
-static void removed_working_directory_is_an_error(void **state)
-{
-    (void)state;
-    assert_int_equal(mkdir("gone", 0700), 0);
-    assert_int_equal(chdir("gone"), 0);
-    assert_int_equal(rmdir("../gone"), 0);
-    assert_fails("x", -ENOENT);
-    assert_resolved("/missing-", "/missing-", "");
-}
 
 static void operands_become_prefixes(void **state)
 {
     struct pathfilter *filter = pathfilter_new();
+    struct paths *paths;
     char *includes[] = {"link/sub", NULL}, *excludes[] = {"./link//sub/../out", NULL},
          path[PATH_MAX];
     static const struct {
@@ -227,30 +36,153 @@ static void operands_become_prefixes(void **state)
     assert_int_equal(mkdir("real", 0700), 0);
     assert_int_equal(mkdir("real/sub", 0700), 0);
     assert_int_equal(symlink("real", "link"), 0);
-    assert_int_equal(paths_add(filter, includes, excludes), 0);
+    assert_int_equal(paths_open(&paths, filter, includes, excludes), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int len = snprintf(path, sizeof(path), "%s%s", (char *)*state, cases[i].name);
 
         assert_int_equal(pathfilter_match(filter, path, (size_t)len), cases[i].path);
         assert_int_equal(pathfilter_match_name(filter, path, (size_t)len), cases[i].given);
     }
+    paths_close(paths);
     pathfilter_free(filter);
 }
 
-#define test_in_directory(function)                                                                \
-    cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
+struct watched {
+    struct pathfilter *filter;
+    struct paths *paths;
+    char added[8 * PATH_MAX];
+};
+
+static int note_added(void *ctx, const char *path, enum pathfilter_verdict verdict)
+{
+    struct watched *watched = ctx;
+
+    assert_true(pathfilter_match(watched->filter, path, strlen(path)) ==
+                (verdict == PATHFILTER_INCLUDE));
+    snprintf(watched->added, sizeof(watched->added), "%s", path);
+    return 0;
+}
+
+static struct watched *watch(const char *include, const char *exclude)
+{
+    struct watched *watched = calloc(1, sizeof(*watched));
+    char *includes[] = {(char *)include, NULL}, *excludes[] = {(char *)exclude, NULL};
+
+    watched->filter = pathfilter_new();
+    assert_int_equal(paths_open(&watched->paths, watched->filter, includes, excludes), 0);
+    return watched;
+}
+
+static void end(struct watched *watched)
+{
+    paths_close(watched->paths);
+    pathfilter_free(watched->filter);
+    free(watched);
+}
+
+static bool is_readable(const struct watched *watched)
+{
+    struct pollfd fd = {.fd = paths_fd(watched->paths), .events = POLLIN};
+
+    return poll(&fd, 1, 0) > 0;
+}
+
+static bool wants(const struct watched *watched, const char *directory, const char *name)
+{
+    char path[2 * PATH_MAX];
+    int len = snprintf(path, sizeof(path), "%s%s", directory, name);
+
+    return pathfilter_match(watched->filter, path, (size_t)len);
+}
+
+static void what_exists_is_not_watched(void **state)
+{
+    struct watched *watched;
+
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(symlink("real", "link"), 0);
+    watched = watch("link", NULL);
+    assert_int_equal(paths_fd(watched->paths), -1);
+    assert_int_equal(pathfilter_expected(watched->filter), 0);
+    assert_true(wants(watched, *state, "/real/x"));
+    end(watched);
+}
+
+static void a_link_that_comes_to_be_there_is_followed(void **state)
+{
+    struct watched *watched;
+
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(mkdir("real/sub", 0700), 0);
+    watched = watch("later/sub/f", "never");
+    assert_int_equal(pathfilter_expected(watched->filter), 2);
+    assert_true(wants(watched, *state, "/later/sub/f"));
+    assert_int_equal(mkdir("other", 0700), 0);
+    assert_true(is_readable(watched));
+    paths_dispatch(watched->paths, note_added, watched);
+    assert_string_equal(watched->added, "");
+    assert_int_equal(symlink("real", "later"), 0);
+    assert_false(wants(watched, *state, "/real/sub/f"));
+    paths_dispatch(watched->paths, note_added, watched);
+    assert_true(wants(watched, *state, "/real/sub/f"));
+    assert_int_equal(symlink("../../other/file", "real/sub/f"), 0);
+    paths_dispatch(watched->paths, note_added, watched);
+    assert_true(wants(watched, *state, "/other/file"));
+    assert_int_equal(mkdir("other/file", 0700), 0);
+    paths_dispatch(watched->paths, note_added, watched);
+    paths_dispatch(watched->paths, note_added, watched); /* that a watch is removed is an event */
+    assert_int_equal(remove("real/sub/f"), 0);
+    assert_false(is_readable(watched)); /* it exists, and that is the end of it */
+    end(watched);
+}
+
+static void an_exclusion_follows_a_link(void **state)
+{
+    struct watched *watched = watch(*state, "hidden");
+
+    assert_true(wants(watched, *state, "/x/y"));
+    assert_int_equal(mkdir("x", 0700), 0);
+    assert_int_equal(symlink("x", "hidden"), 0);
+    paths_dispatch(watched->paths, note_added, watched);
+    assert_false(wants(watched, *state, "/x/y"));
+    assert_true(wants(watched, *state, "/y"));
+    end(watched);
+}
+
+/* From when it exists, at what it then leads to; whatever comes and goes meanwhile. */
+static void any_path_matches_from_when_it_exists(void **state)
+{
+    diag_set_verbosity(-1);
+    random_start(__func__);
+    for (int round = 0; round < 300; round++) {
+        char name[16], real[PATH_MAX];
+        struct watched *watched;
+
+        for (int i = 0; i < 10; i++)
+            random_change(*state);
+        do
+            random_name(name);
+        while (realpath(name, real) == NULL && errno == ELOOP);
+        watched = watch(name, NULL);
+        for (int i = 0; i < 100 && realpath(name, real) == NULL; i++) {
+            random_change(*state);
+            if (paths_fd(watched->paths) >= 0)
+                paths_dispatch(watched->paths, note_added, watched);
+        }
+        if (realpath(name, real) != NULL && !wants(watched, real, "/x"))
+            fail_msg("round %d: %s leads to %s", round, name, real);
+        end(watched);
+    }
+}
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(absolute_paths_are_normalized),
-        test_in_directory(relative_paths_begin_at_the_working_directory),
-        test_in_directory(links_are_resolved),
-        test_in_directory(what_is_missing_is_taken_by_its_letters),
-        test_in_directory(dangling_links_are_followed_by_their_text),
-        test_in_directory(what_cannot_be_resolved_is_an_error),
-        test_in_directory(removed_working_directory_is_an_error),
         test_in_directory(operands_become_prefixes),
+        test_in_directory(what_exists_is_not_watched),
+        test_in_directory(a_link_that_comes_to_be_there_is_followed),
+        test_in_directory(an_exclusion_follows_a_link),
+        test_in_directory(any_path_matches_from_when_it_exists),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -144,7 +144,7 @@ static void set_parameters(struct engine *engine, const struct rules_size *size)
     data->x32_calls = kernel_takes_x32();
     data->every_close = config->initial;
     data->filtering = size->any;
-    data->wanted_below_root = size->below_root;
+    engine->program->bss->wanted_below_root = size->below_root;
     data->longest_component = (__u32)size->longest;
     data->naming = size->names > 0;
     data->longest_name = (__u32)size->longest_name;
@@ -651,6 +651,14 @@ static int bpf_watch(struct engine *engine, pid_t pid)
     return result;
 }
 
+static int bpf_add_prefix(struct engine *engine, const char *path, enum pathfilter_verdict verdict)
+{
+    int result = rules_add(engine->rules, bpf_map__fd(engine->program->maps.rules), path, verdict);
+
+    engine->program->bss->wanted_below_root = pathfilter_match(engine->config.filter, "/", 1);
+    return result;
+}
+
 static int bpf_mark(struct engine *engine)
 {
     engine->marked = true;
@@ -685,6 +693,7 @@ const struct engine_ops engine_bpf = {
     .timeout = bpf_timeout,
     .dispatch = bpf_dispatch,
     .watch = bpf_watch,
+    .add_prefix = bpf_add_prefix,
     .mark = bpf_mark,
     .end_when_idle = bpf_end_when_idle,
     .stop = bpf_stop,

@@ -31,7 +31,8 @@ struct rules {
     struct node *nodes;
     __u32 *slots;
     size_t count, room; /* room is a power of 2 */
-    size_t longest;     /* name */
+    size_t longest;     /* name that the map has keys for */
+    bool full;          /* the map has not all of them */
 };
 
 #define ROOM_MIN 8
@@ -78,6 +79,15 @@ static int grow(struct rules *rules)
     return 0;
 }
 
+/* For a prefix that is added later: nodes that it may need. */
+#define SPARE_NODES 16
+#define SPARE_MAX 16384
+
+static size_t spare_nodes(size_t expected)
+{
+    return expected < SPARE_MAX / SPARE_NODES ? expected * SPARE_NODES : SPARE_MAX;
+}
+
 /* Its number, which is a new one where it is not there yet; 0: no memory. */
 static __u32 enter(struct rules *rules, __u32 parent, const char *name, size_t len)
 {
@@ -97,10 +107,11 @@ static __u32 enter(struct rules *rules, __u32 parent, const char *name, size_t l
     return *find_slot(rules, parent, name, len) = (__u32)rules->count;
 }
 
-static int add_rule(void *ctx, const char *path, enum pathfilter_verdict verdict)
+/* 0 and the node where it ends, 0 for the root. */
+static int enter_rule(struct rules *rules, const char *path, enum pathfilter_verdict verdict,
+                      __u32 *end)
 {
     __u32 last = verdict == PATHFILTER_EXCLUDE ? RULE_EXCLUDE : RULE_INCLUDE, number = 0;
-    struct rules *rules = ctx;
     const char *at = path;
 
     for (size_t len; (len = next_component(&at)) > 0; at += len) {
@@ -115,7 +126,15 @@ static int add_rule(void *ctx, const char *path, enum pathfilter_verdict verdict
     /* Of the same path as both, the exclusion decides.  The root's verdict is below_root. */
     if (number > 0 && rules->nodes[number - 1].verdict < last)
         rules->nodes[number - 1].verdict = last;
+    *end = number;
     return 0;
+}
+
+static int add_rule(void *ctx, const char *path, enum pathfilter_verdict verdict)
+{
+    __u32 end;
+
+    return enter_rule(ctx, path, verdict, &end);
 }
 
 static void measure_names(char *const *names, struct rules_size *size)
@@ -142,7 +161,9 @@ int rules_measure(const struct engine_config *config, struct rules_size *size, s
     result = *rules ? pathfilter_each(config->filter, add_rule, *rules) : -ENOMEM;
     if (result < 0)
         return result;
-    size->nodes = (*rules)->count;
+    if (pathfilter_expected(config->filter) > 0)
+        (*rules)->longest = NAME_BYTES;
+    size->nodes = (*rules)->count + spare_nodes(pathfilter_expected(config->filter));
     size->longest = (*rules)->longest;
     return 0;
 }
@@ -158,26 +179,46 @@ void rules_free(struct rules *rules)
     free(rules);
 }
 
-/* At once: a system call for each of ten thousand takes seconds. */
-int rules_fill(const struct rules *rules, int map)
+/* So many of them, at once: a system call for each of ten thousand takes seconds. */
+static int update_map(const struct rules *rules, size_t first, size_t n, int map)
 {
     size_t key_size = offsetof(struct rule_key, name) + rules->longest + 1;
-    char *keys = calloc(rules->count + 1, key_size);
-    struct rule_node *values = calloc(rules->count + 1, sizeof(*values));
-    __u32 count = (__u32)rules->count;
+    char *keys = calloc(n + 1, key_size);
+    struct rule_node *values = calloc(n + 1, sizeof(*values));
+    __u32 count = (__u32)n;
     int result = keys && values ? 0 : -ENOMEM;
 
-    for (__u32 i = 0; result == 0 && i < count; i++) {
-        const struct node *node = &rules->nodes[i];
+    for (size_t i = 0; result == 0 && i < n; i++) {
+        const struct node *node = &rules->nodes[first + i];
+        char *key = keys + i * key_size;
 
-        memcpy(keys + i * key_size, &node->parent, sizeof(node->parent));
-        memcpy(keys + i * key_size + offsetof(struct rule_key, name), node->name, node->len);
-        values[i] = (struct rule_node){.node = i + 1, .verdict = node->verdict};
+        memcpy(key, &node->parent, sizeof(node->parent));
+        memcpy(key + offsetof(struct rule_key, name), node->name, node->len);
+        values[i] = (struct rule_node){.node = (__u32)(first + i + 1), .verdict = node->verdict};
     }
-    if (result == 0 && count > 0 && bpf_map_update_batch(map, keys, values, &count, NULL) != 0)
+    if (result == 0 && n > 0 && bpf_map_update_batch(map, keys, values, &count, NULL) != 0)
         result = -errno;
     free(keys);
     free(values);
+    return result;
+}
+
+int rules_fill(const struct rules *rules, int map)
+{
+    return update_map(rules, 0, rules->count, map);
+}
+
+int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_verdict verdict)
+{
+    size_t before = rules->count;
+    __u32 end = 0;
+    int result = rules->full ? -E2BIG : enter_rule(rules, path, verdict, &end);
+
+    if (result == 0)
+        result = update_map(rules, before, rules->count - before, map);
+    if (result == 0 && end > 0 && end <= before)
+        result = update_map(rules, end - 1, 1, map);
+    rules->full |= result < 0;
     return result;
 }
 

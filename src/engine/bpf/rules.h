@@ -15,8 +15,8 @@ struct rules;
 struct rules_size {
     bool any;
     bool below_root;     /* is a path wanted that matches no rule but "/"? */
-    size_t nodes;        /* of the tree */
-    size_t longest;      /* of their names */
+    size_t nodes;        /* of the tree, and room for those that may come */
+    size_t longest;      /* name that they can have */
     size_t names;        /* how many */
     size_t longest_name; /* of these */
 };
@@ -26,8 +26,11 @@ int rules_measure(const struct engine_config *config, struct rules_size *size,
                   struct rules **rules);
 void rules_free(struct rules *rules);
 
-/* Fills the map of the rules, which is empty and has keys for the longest component.  0, -errno. */
+/* Fills the map of the rules, which is empty and of this size.  0, -errno. */
 int rules_fill(const struct rules *rules, int map);
+
+/* One more, in a filter that expects it.  0; -E2BIG: the map is full. */
+int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_verdict verdict);
 
 /* Fills the map of the names.  0, -errno. */
 int names_fill(char *const *names, int map);

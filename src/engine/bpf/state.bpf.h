@@ -9,12 +9,14 @@ const volatile bool report_failed = false;
 /* And every copy, though no record was made of the descriptor: files are held from before. */
 const volatile bool every_close = false;
 const volatile bool filtering = false;        /* there are rules */
-const volatile bool wanted_below_root = true; /* what no other rule matches */
 const volatile bool naming = false;           /* there are names */
 const volatile __u32 generations = EVERY_GENERATION;
 const volatile __u64 wake_at = 0;           /* wake the reader at so many bytes */
 const volatile __u32 longest_component = 0; /* of any rule */
 const volatile __u32 longest_name = 0;
+
+/* What matches no rule but "/", which a PATH can turn out to lead to while the run goes on. */
+volatile bool wanted_below_root = false;
 
 /* filemon itself: found out by seek(). */
 __u32 own_tgid, own_level;

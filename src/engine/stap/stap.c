@@ -792,6 +792,12 @@ static int stap_watch(struct engine *engine, pid_t pid)
     return command(engine, 'P', number);
 }
 
+/* Before the script is there, tell_all() is still to come. */
+static int stap_add_prefix(struct engine *engine, const char *path, enum pathfilter_verdict verdict)
+{
+    return engine->control >= 0 ? tell_prefix(engine, path, verdict) : 0;
+}
+
 static int stap_mark(struct engine *engine)
 {
     return command(engine, 'M', NULL);
@@ -862,6 +868,7 @@ const struct engine_ops engine_stap = {
     .timeout = stap_timeout,
     .dispatch = stap_dispatch,
     .watch = stap_watch,
+    .add_prefix = stap_add_prefix,
     .mark = stap_mark,
     .end_when_idle = stap_end_when_idle,
     .stop = stap_stop,

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "event/route.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "event/pathfilter.h"
+
+/* As in the kernel (linux/namei.h). */
+#define LINKS_MAX 40
+
+/* A link whose text is being walked.  It is dangling if something is missing now. */
+struct link {
+    char *path;
+    size_t tail; /* bytes of walk.rest that stood behind it */
+};
+
+/* realpath(3) does not go on where something is missing, and does not tell which links it took. */
+struct walk {
+    struct route *route;
+    char at[PATH_MAX]; /* so far: without links, "" for the root */
+    size_t len;        /* of it */
+    size_t missing;    /* components at its end that are not there */
+    char text[2 * PATH_MAX];
+    char *rest; /* in text: what is still to be walked */
+    struct link links[LINKS_MAX];
+    size_t n_links;
+    int followed; /* links in all */
+};
+
+/* The path of a component that is not there, or that is a dangling link. */
+static int add_place(struct route *route, const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct place *more = reallocarray(route->places, route->n_places + 1, sizeof(*more));
+    struct place place = {.name = strdup(slash + 1),
+                          .directory = slash > path ? strndup(path, (size_t)(slash - path))
+                                                    : strdup("/")};
+
+    if (more != NULL)
+        route->places = more;
+    if (more == NULL || place.name == NULL || place.directory == NULL) {
+        free(place.name);
+        free(place.directory);
+        return -ENOMEM;
+    }
+    more[route->n_places++] = place;
+    return 0;
+}
+
+static int add_path(struct route *route, const char *path)
+{
+    char **more = reallocarray(route->paths, route->n_paths + 1, sizeof(*more));
+
+    if (more == NULL)
+        return -ENOMEM;
+    route->paths = more;
+    more[route->n_paths] = strdup(path);
+    return more[route->n_paths] != NULL ? (route->n_paths++, 0) : -ENOMEM;
+}
+
+/* What it is called where an ordinary directory or file takes the place of this link. */
+static int add_beside_link(struct walk *walk, const struct link *link)
+{
+    char path[3 * PATH_MAX];
+
+    snprintf(path, sizeof(path), "%s/%s", link->path, walk->rest + strlen(walk->rest) - link->tail);
+    pathfilter_clean(path);
+    return add_path(walk->route, path);
+}
+
+static int note_missing(struct walk *walk, int why)
+{
+    struct route *route = walk->route;
+    char *slash = strrchr(walk->at, '/');
+    int error;
+
+    walk->missing = 1;
+    route->missing = why;
+    if (why == ENOTDIR) /* what is in the way is the component before it */
+        *slash = '\0';
+    error = add_place(route, walk->at);
+    *slash = '/';
+    for (size_t i = 0; error == 0 && i < walk->n_links; i++) {
+        error = add_beside_link(walk, &walk->links[i]);
+        if (error == 0)
+            error = add_place(route, walk->links[i].path);
+    }
+    return error;
+}
+
+static void go_up(struct walk *walk)
+{
+    char *slash = strrchr(walk->at, '/');
+
+    walk->len = slash != NULL ? (size_t)(slash - walk->at) : 0;
+    walk->at[walk->len] = '\0';
+    walk->missing -= walk->missing > 0;
+}
+
+/* The link that walk->at is leads to this. */
+static int follow(struct walk *walk, const char *target, size_t len)
+{
+    size_t tail = strlen(walk->rest);
+    struct link *link = &walk->links[walk->n_links];
+
+    if (walk->followed++ == LINKS_MAX)
+        return -ELOOP;
+    if (len + 1 + tail >= sizeof(walk->text))
+        return -ENAMETOOLONG;
+    *link = (struct link){.path = strdup(walk->at), .tail = tail};
+    if (link->path == NULL)
+        return -ENOMEM;
+    walk->n_links++;
+    memmove(walk->text + len + 1, walk->rest, tail + 1);
+    memcpy(walk->text, target, len);
+    walk->text[len] = '/';
+    walk->rest = walk->text;
+    go_up(walk);
+    if (target[0] == '/')
+        walk->at[walk->len = 0] = '\0';
+    return 0;
+}
+
+static int go_down(struct walk *walk, const char *name, size_t len)
+{
+    char target[PATH_MAX];
+    ssize_t n;
+
+    if (len > NAME_MAX || walk->len + 1 + len >= sizeof(walk->at))
+        return -ENAMETOOLONG;
+    walk->at[walk->len] = '/';
+    memcpy(walk->at + walk->len + 1, name, len);
+    walk->len += 1 + len;
+    walk->at[walk->len] = '\0';
+    if (walk->missing > 0) {
+        walk->missing++;
+        return 0;
+    }
+    n = readlink(walk->at, target, sizeof(target));
+    if (n >= 0)
+        return follow(walk, target, (size_t)n);
+    if (errno == EINVAL)
+        return 0; /* it is no link */
+    return errno == ENOENT || errno == ENOTDIR ? note_missing(walk, errno) : -errno;
+}
+
+/* Their texts are used up: what comes now stood behind them. */
+static void leave_links(struct walk *walk)
+{
+    while (walk->n_links > 0 && walk->links[walk->n_links - 1].tail > strlen(walk->rest))
+        free(walk->links[--walk->n_links].path);
+}
+
+static int walk_all(struct walk *walk)
+{
+    int error = 0;
+
+    while (error == 0 && *walk->rest != '\0') {
+        const char *name = walk->rest + strspn(walk->rest, "/");
+        size_t len = strcspn(name, "/");
+
+        walk->rest = (char *)name + len;
+        leave_links(walk);
+        if (len == 2 && memcmp(name, "..", 2) == 0)
+            go_up(walk);
+        else if (len > 1 || (len == 1 && name[0] != '.'))
+            error = go_down(walk, name, len);
+    }
+    return error;
+}
+
+void route_release(struct route *route)
+{
+    for (size_t i = 0; i < route->n_paths; i++)
+        free(route->paths[i]);
+    for (size_t i = 0; i < route->n_places; i++) {
+        free(route->places[i].directory);
+        free(route->places[i].name);
+    }
+    free(route->paths);
+    free(route->places);
+    *route = (struct route){0};
+}
+
+int route_resolve(struct route *route, const char *path)
+{
+    struct walk walk = {.route = route};
+    int error;
+
+    *route = (struct route){0};
+    if (strlen(path) >= sizeof(walk.text))
+        return -ENAMETOOLONG;
+    walk.rest = strcpy(walk.text, path);
+    error = walk_all(&walk);
+    if (error == 0)
+        error = add_path(route, walk.len > 0 ? walk.at : "/");
+    for (size_t i = 0; i < walk.n_links; i++)
+        free(walk.links[i].path);
+    if (error < 0)
+        route_release(route);
+    return error;
+}
+
+int path_make_absolute(const char *operand, char **path)
+{
+    char directory[PATH_MAX];
+
+    if (operand[0] == '\0')
+        return -EINVAL;
+    if (operand[0] == '/')
+        *path = strdup(operand);
+    else if (getcwd(directory, sizeof(directory)) == NULL)
+        return -errno;
+    else if (asprintf(path, "%s/%s", directory, operand) < 0)
+        *path = NULL;
+    return *path != NULL ? 0 : -ENOMEM;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "directory.h"
+#include "event/route.h"
+
+static int resolve(const char *operand, struct route *route)
+{
+    char *path;
+    int error = path_make_absolute(operand, &path);
+
+    *route = (struct route){0};
+    if (error != 0)
+        return error;
+    error = route_resolve(route, path);
+    free(path);
+    return error;
+}
+
+/* The path that the operand leads to, or would lead to: it is the last one. */
+static void assert_resolved(const char *operand, const char *directory, const char *rest)
+{
+    char expected[2 * PATH_MAX];
+    struct route route;
+
+    snprintf(expected, sizeof(expected), "%s%s", directory, rest);
+    assert_int_equal(resolve(operand, &route), 0);
+    assert_string_equal(route.paths[route.n_paths - 1], expected);
+    route_release(&route);
+}
+
+static void assert_fails(const char *operand, int error)
+{
+    struct route route;
+
+    assert_int_equal(resolve(operand, &route), error);
+    assert_int_equal(route.n_paths, 0);
+    route_release(&route);
+}
+
+/* others: what it is called, below the directory, where dangling links have been replaced. */
+static void assert_missing(const char *operand, const char *directory, const char *others)
+{
+    struct route route;
+    char seen[3 * PATH_MAX] = "";
+
+    assert_int_equal(resolve(operand, &route), 0);
+    assert_true(route.missing == ENOENT || route.missing == ENOTDIR);
+    for (size_t i = 0; i + 1 < route.n_paths; i++) {
+        assert_memory_equal(route.paths[i], directory, strlen(directory));
+        strcat(strcat(seen, " "), route.paths[i] + strlen(directory));
+    }
+    assert_string_equal(seen, others);
+    route_release(&route);
+}
+
+static void absolute_paths_are_normalized(void **state)
+{
+    (void)state;
+    assert_resolved("/", "/", "");
+    assert_resolved("//", "/", "");
+    assert_resolved("/..", "/", "");
+    assert_resolved("/tmp/..", "/", "");
+    assert_resolved("/missing-", "/missing-", "");
+    assert_resolved("/missing-/", "/missing-", "");
+    assert_resolved("//missing-//./x//../y/", "/missing-/y", "");
+    assert_resolved("/missing-/../../../other-", "/other-", "");
+    assert_resolved("/missing-/..", "/", "");
+}
+
+static void relative_paths_begin_at_the_working_directory(void **state)
+{
+    assert_int_equal(mkdir("there", 0700), 0);
+    assert_resolved(".", *state, "");
+    assert_resolved("there", *state, "/there");
+    assert_resolved("there/", *state, "/there");
+    assert_resolved("./there/../new/file", *state, "/new/file");
+    assert_resolved("123", *state, "/123");
+    assert_int_equal(chdir("/"), 0);
+    assert_resolved("missing-", "/missing-", "");
+    assert_resolved(".", "/", "");
+    assert_resolved("..", "/", "");
+}
+
+static void links_are_resolved(void **state)
+{
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(mkdir("real/deep", 0700), 0);
+    assert_int_equal(symlink("real/deep", "link"), 0);
+    assert_int_equal(symlink("link", "chain"), 0);
+    assert_int_equal(symlink("/", "root"), 0);
+    assert_resolved("link", *state, "/real/deep");
+    assert_resolved("chain/new", *state, "/real/deep/new");
+    assert_resolved("link/..", *state, "/real");
+    assert_resolved("missing/../link/x", *state, "/real/deep/x");
+    assert_resolved("root/missing-", "/missing-", "");
+    assert_resolved("root", "/", "");
+}
+
+static void what_is_missing_is_taken_by_its_letters(void **state)
+{
+    assert_int_equal(close(creat("file", 0600)), 0);
+    assert_resolved("file/x", *state, "/file/x");
+    assert_resolved("file/..", *state, "");
+    assert_resolved("\xff\n", *state, "/\xff\n");
+    assert_missing("file/x", *state, "");
+    assert_missing("new/x", *state, "");
+}
+
+static void dangling_links_are_followed_by_their_text(void **state)
+{
+    char target[PATH_MAX];
+
+    snprintf(target, sizeof(target), "%s/run/stub", (char *)*state);
+    assert_int_equal(mkdir("etc", 0700), 0);
+    assert_int_equal(symlink(target, "etc/absolute"), 0);
+    assert_int_equal(symlink("../run/other", "etc/relative"), 0);
+    assert_int_equal(symlink("relative", "etc/chain"), 0);
+    assert_int_equal(symlink("etc", "there"), 0);
+    assert_int_equal(symlink("new/../chain", "etc/up"), 0);
+    assert_resolved("etc/absolute", *state, "/run/stub");
+    assert_missing("etc/absolute", *state, " /etc/absolute");
+    assert_resolved("etc/absolute/x", *state, "/run/stub/x");
+    assert_missing("etc/absolute/x/../y", *state, " /etc/absolute/y");
+    assert_resolved("etc/relative", *state, "/run/other");
+    assert_resolved("etc/chain/x", *state, "/run/other/x");
+    assert_missing("etc/chain/x", *state, " /etc/chain/x /etc/relative/x");
+    assert_resolved("there/chain", *state, "/run/other");
+    assert_missing("there/chain", *state, " /etc/chain /etc/relative");
+    assert_missing("there/new", *state, "");
+    assert_resolved("etc/up", *state, "/run/other");
+    assert_int_equal(mkdir("run", 0700), 0);
+    assert_missing("etc/relative", *state, " /etc/relative");
+    assert_int_equal(close(creat("run/other", 0600)), 0);
+    assert_resolved("etc/chain", *state, "/run/other");
+    assert_int_equal(symlink("../run/other/x", "etc/below_file"), 0);
+    assert_missing("etc/below_file", *state, " /etc/below_file");
+}
+
+static void what_cannot_be_resolved_is_an_error(void **state)
+{
+    char *long_path = malloc(PATH_MAX + 1), name[300], link[16], target[16];
+
+    assert_int_equal(symlink("loop", "loop"), 0);
+    assert_int_equal(symlink("pong", "ping"), 0);
+    assert_int_equal(symlink("ping", "pong"), 0);
+    assert_fails("", -EINVAL);
+    assert_fails("loop", -ELOOP);
+    assert_fails("loop/x", -ELOOP);
+    assert_fails("ping", -ELOOP);
+    for (int i = 0; i <= 40; i++) {
+        snprintf(link, sizeof(link), "link%d", i);
+        snprintf(target, sizeof(target), "link%d", i - 1);
+        assert_int_equal(symlink(i == 0 ? "nowhere" : target, link), 0);
+    }
+    assert_resolved("link39", *state, "/nowhere"); /* as the kernel counts: 40 links */
+    assert_fails("link40", -ELOOP);
+    memset(name, 'x', sizeof(name));
+    name[sizeof(name) - 1] = '\0';
+    assert_fails(name, -ENAMETOOLONG);
+    for (int i = 0; i < PATH_MAX; i += 2)
+        memcpy(long_path + i, "/x", 3);
+    assert_fails(long_path, -ENAMETOOLONG);
+    long_path[PATH_MAX - 2] = '\0';
+    assert_resolved(long_path, long_path, "");
+    free(long_path);
+}
+
+static void removed_working_directory_is_an_error(void **state)
+{
+    (void)state;
+    assert_int_equal(mkdir("gone", 0700), 0);
+    assert_int_equal(chdir("gone"), 0);
+    assert_int_equal(rmdir("../gone"), 0);
+    assert_fails("x", -ENOENT);
+    assert_resolved("/missing-", "/missing-", "");
+}
+
+/* mkdir -p. */
+static void make_directories(const char *path)
+{
+    char prefix[PATH_MAX];
+
+    for (const char *end = path + 1; end != NULL; end = strchr(end + 1, '/')) {
+        snprintf(prefix, sizeof(prefix), "%.*s", (int)(end - path), path);
+        (void)!mkdir(prefix, 0700);
+    }
+    (void)!mkdir(path, 0700);
+}
+
+/* As the kernel resolves it, now or when it has come to be there. */
+static void any_path_leads_where_the_kernel_says(void **state)
+{
+    random_start(__func__);
+    for (int round = 0; round < 3000; round++) {
+        char path[2 * PATH_MAX], name[16], real[PATH_MAX];
+        struct route route;
+        int error;
+
+        for (int i = 0; i < 10; i++)
+            random_change(*state);
+        random_name(name);
+        snprintf(path, sizeof(path), "%s/%s", (char *)*state, name);
+        error = route_resolve(&route, path);
+        if (realpath(path, real) == NULL && errno == ENOENT) {
+            assert_int_equal(error, 0);
+            assert_int_equal(route.missing, ENOENT);
+            make_directories(route.paths[route.n_paths - 1]);
+            if (realpath(path, real) == NULL) { /* "..", behind what is missing still */
+                route_release(&route);
+                continue;
+            }
+        } else if (error != 0) {
+            assert_int_equal(error, -ELOOP);
+            assert_int_equal(errno, ELOOP);
+            continue;
+        } else {
+            assert_int_equal(route.missing, 0);
+        }
+        assert_string_equal(route.paths[route.n_paths - 1], real);
+        route_release(&route);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(absolute_paths_are_normalized),
+        test_in_directory(relative_paths_begin_at_the_working_directory),
+        test_in_directory(links_are_resolved),
+        test_in_directory(what_is_missing_is_taken_by_its_letters),
+        test_in_directory(dangling_links_are_followed_by_their_text),
+        test_in_directory(what_cannot_be_resolved_is_an_error),
+        test_in_directory(removed_working_directory_is_an_error),
+        test_in_directory(any_path_leads_where_the_kernel_says),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -14,14 +14,21 @@ struct file {
     uint32_t flags;
     char comm[EVENT_COMM_SIZE];
     char *path;     /* NULL: forgotten, or given */
+    bool cut;       /* it is too long for /proc */
     uint64_t at_ns; /* they were read before this */
 };
 
 struct held_files {
     struct file *files; /* by rising pid and descriptor */
     size_t count, room;
-    int64_t epoch_us; /* when the monotonic clock was 0 */
+    int64_t epoch_us;  /* when the monotonic clock was 0 */
+    size_t unreadable; /* processes; the first: */
+    pid_t unreadable_pid;
+    char unreadable_comm[EVENT_COMM_SIZE];
 };
+
+/* Stands for a path of which nothing is known. */
+#define CUT_PATH "..."
 
 struct reading {
     struct held_files *held;
@@ -84,7 +91,8 @@ static int add_file(void *ctx, const struct procfs_file *file)
                            .ppid = reading->stat.ppid,
                            .fd = file->fd,
                            .flags = file->flags,
-                           .path = strdup(file->path)};
+                           .cut = file->path == NULL,
+                           .path = strdup(file->path != NULL ? file->path : CUT_PATH)};
     memcpy(files->comm, reading->stat.comm, sizeof(files->comm) - 1);
     if (files->path == NULL)
         return -ENOMEM;
@@ -100,20 +108,33 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
+/* Of many, naming one is enough to see what is wrong. */
+static void note_unreadable(struct held_files *held, const struct reading *reading)
+{
+    if (held->unreadable++ > 0)
+        return;
+    held->unreadable_pid = reading->pid;
+    memcpy(held->unreadable_comm, reading->stat.comm, sizeof(held->unreadable_comm) - 1);
+}
+
 static int add_process(void *ctx, pid_t pid)
 {
     struct reading *reading = ctx;
     struct held_files *held = reading->held;
     size_t before = held->count;
-    int result;
+    int result = procfs_stat(reading->procfs, pid, &reading->stat);
 
-    if (procfs_stat(reading->procfs, pid, &reading->stat) != 0 || !is_within(reading, pid))
+    if (procfs_is_shortage(result))
+        return result;
+    if (result != 0 || reading->stat.kernel_thread || !is_within(reading, pid))
         return 0;
     reading->pid = pid;
     result = procfs_files(reading->procfs, reading->stat.thread, add_file, reading);
     for (size_t i = before; i < held->count; i++)
         held->files[i].at_ns = (uint64_t)clock_ns(CLOCK_MONOTONIC);
-    return result == -ENOMEM ? result : 0;
+    if (result == -EACCES || result == -EPERM)
+        note_unreadable(held, reading);
+    return procfs_is_shortage(result) ? result : 0;
 }
 
 int held_read(struct held_files **held, const struct procfs *procfs, const struct held_scope *scope)
@@ -132,6 +153,13 @@ int held_read(struct held_files **held, const struct procfs *procfs, const struc
     }
     *held = reading.held;
     return 0;
+}
+
+size_t held_unreadable(const struct held_files *held, pid_t *pid, const char **comm)
+{
+    *pid = held->unreadable_pid;
+    *comm = held->unreadable_comm;
+    return held->unreadable;
 }
 
 void held_free(struct held_files *held)
@@ -174,6 +202,7 @@ static void give(const struct held_files *held, struct file *file, held_take *ta
                           .tid = file->pid,
                           .comm = file->comm,
                           .path = file->path,
+                          .path_cut = file->cut,
                           .fd = file->fd,
                           .date_us = held->epoch_us + (int64_t)(file->at_ns / 1000),
                           .mono_ns = file->at_ns,

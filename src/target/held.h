@@ -33,6 +33,10 @@ int held_read(struct held_files **held, const struct procfs *procfs,
               const struct held_scope *scope);
 void held_free(struct held_files *held);
 
+/* How many processes' files may not be read, and, where it is not 0, which one is the first.  The
+ * comm lasts as long as held. */
+size_t held_unreadable(const struct held_files *held, pid_t *pid, const char **comm);
+
 typedef void held_take(void *ctx, const struct event *event);
 
 /* An event that take() has not had yet: gives it an EVENT_HELD for each file that has to come

@@ -159,12 +159,6 @@ const char *name_rule_string(enum name_rule rule)
 /* ---- Reading ----------------------------------------------------------------------------------
  */
 
-/* Whether a failure is ours, and not that of a process which exited or may not be looked at. */
-static bool is_ours(int status)
-{
-    return status == -ENOMEM || status == -EMFILE || status == -ENFILE;
-}
-
 static void program_release(struct program *program)
 {
     free(program->exe);
@@ -204,10 +198,10 @@ static int program_read(struct program *program, const struct procfs *procfs, pi
     free(args);
     if (status == 0)
         status = procfs_exe(procfs, stat.thread, &program->exe);
-    if (is_ours(status))
+    if (procfs_is_shortage(status))
         return status;
     status = procfs_unit(procfs, stat.thread, &program->unit);
-    return is_ours(status) ? status : 0;
+    return procfs_is_shortage(status) ? status : 0;
 }
 
 static int reserve_one(struct programs *programs)
@@ -244,7 +238,7 @@ static int add_program(void *ctx, pid_t pid)
         programs->count++;
     else
         program_release(program);
-    return is_ours(status) ? status : 0;
+    return procfs_is_shortage(status) ? status : 0;
 }
 
 int programs_read(struct programs **programs, const struct procfs *procfs, pid_t self)

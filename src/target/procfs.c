@@ -40,6 +40,11 @@ static int failure(void)
     return errno == ENOENT ? -ESRCH : -errno;
 }
 
+bool procfs_is_shortage(int status)
+{
+    return status == -ENOMEM || status == -EMFILE || status == -ENFILE;
+}
+
 int procfs_open(struct procfs *procfs, const char *root)
 {
     struct statfs system;
@@ -434,6 +439,7 @@ static const char *below_root(const char *path, const char *root)
     return path[len] == '/' ? path + len : path[len] == '\0' ? "/" : path;
 }
 
+/* path: what the link leads to, where it can be shown. */
 static int read_file(const struct procfs *procfs, pid_t pid, int fd, struct procfs_file *file,
                      char path[static PATH_MAX + 1])
 {
@@ -442,12 +448,13 @@ static int read_file(const struct procfs *procfs, pid_t pid, int fd, struct proc
 
     snprintf(name, sizeof name, "fd/%d", fd);
     status = read_link(procfs, pid, name, path);
-    if (status == 0 && path[0] != '/')
-        status = -ENOENT;
-    if (status == 0)
-        status = read_flags(procfs, pid, fd, &file->flags);
     file->fd = fd;
-    return status;
+    file->path = status == 0 ? path : NULL;
+    if (status == 0 && path[0] != '/')
+        return -ENOENT;
+    if (status != 0 && status != -ENAMETOOLONG)
+        return status;
+    return read_flags(procfs, pid, fd, &file->flags);
 }
 
 /* Below 0: the name of no descriptor. */
@@ -465,25 +472,46 @@ static int is_descriptor(const struct dirent *entry)
     return descriptor_of(entry) >= 0;
 }
 
+struct visit {
+    const struct procfs *procfs;
+    pid_t pid;
+    char root[PATH_MAX + 1];
+    int (*each)(void *ctx, const struct procfs_file *file);
+    void *ctx;
+};
+
+static int visit_file(const struct visit *visit, int fd)
+{
+    char path[PATH_MAX + 1];
+    struct procfs_file file;
+    int status = read_file(visit->procfs, visit->pid, fd, &file, path);
+
+    if (status != 0)
+        return procfs_is_shortage(status) ? status : 0;
+    if (file.path != NULL)
+        file.path = below_root(file.path, visit->root);
+    return visit->each(visit->ctx, &file);
+}
+
 int procfs_files(const struct procfs *procfs, pid_t pid,
                  int (*each)(void *ctx, const struct procfs_file *file), void *ctx)
 {
-    char path[PATH_MAX + 1], root[PATH_MAX + 1];
+    struct visit visit = {.procfs = procfs, .pid = pid, .each = each, .ctx = ctx};
     struct dirent **entries;
-    int n, status = read_link(procfs, pid, "root", root);
+    int n, status = read_link(procfs, pid, "root", visit.root);
 
+    if (status == -ENAMETOOLONG) { /* then so is the path of every file below it */
+        strcpy(visit.root, "/");
+        status = 0;
+    }
     if (status != 0)
         return status;
     n = scandirat(procfs->fd, entry_of(pid, "fd").path, &entries, is_descriptor, versionsort);
     if (n < 0)
         return failure();
     for (int i = 0; i < n; i++) {
-        struct procfs_file file;
-
-        if (status == 0 && read_file(procfs, pid, descriptor_of(entries[i]), &file, path) == 0) {
-            file.path = below_root(path, root);
-            status = each(ctx, &file);
-        }
+        if (status == 0)
+            status = visit_file(&visit, descriptor_of(entries[i]));
         free(entries[i]);
     }
     free(entries);

@@ -25,6 +25,10 @@ void procfs_close(struct procfs *procfs);
  * "unshare --pid" without --mount-proc. */
 bool procfs_is_own(const struct procfs *procfs);
 
+/* Whether a status says that filemon itself is out of memory or descriptors, and nothing about the
+ * process, which may have exited or may not be looked at. */
+bool procfs_is_shortage(int status);
+
 /* The most bytes that are read of one file: what is beyond is as if it were not there.  More than
  * exec(2) takes as arguments by default; a process can make its cmdline as long as it likes. */
 #define PROCFS_FILE_MAX (4u << 20)
@@ -78,12 +82,14 @@ int procfs_cmdline(const struct procfs *procfs, pid_t pid, char ***args);
 /* A descriptor whose file has an absolute path: no pipe, no socket. */
 struct procfs_file {
     int fd;
-    const char *path; /* as the process's root sees it; " (deleted)" after one that has no name */
+    const char *path; /* as the process's root sees it; " (deleted)" after one that has no name;
+                         NULL: longer than /proc can show (PATH_MAX) */
     uint32_t flags;   /* O_*, O_CLOEXEC among them */
 };
 
 /* Calls each(ctx, file) for each of them, by rising descriptor, until it returns other than 0;
- * returns that, 0 or -errno.  Those that are closed meanwhile are left out. */
+ * returns that, 0 or -errno (-EACCES: another user's process).  Those that are closed meanwhile are
+ * left out. */
 int procfs_files(const struct procfs *procfs, pid_t pid,
                  int (*each)(void *ctx, const struct procfs_file *file), void *ctx);
 

@@ -278,6 +278,22 @@ int targets_watch(struct targets *targets, const struct engine_ops *ops, struct 
     return result;
 }
 
+static void warn_unreadable(const struct held_files *held)
+{
+    static const char remedy[] = "run filemon as root with CAP_SYS_PTRACE";
+    const char *comm;
+    pid_t pid;
+    size_t n = held_unreadable(held, &pid, &comm);
+
+    if (n == 1)
+        diag(DIAG_WARNING, "-i: the open files of process %d (%s) cannot be read: %s", pid, comm,
+             remedy);
+    else if (n > 1)
+        diag(DIAG_WARNING,
+             "-i: the open files of %zu processes cannot be read, process %d (%s) among them: %s",
+             n, pid, comm, remedy);
+}
+
 int targets_read_held(const struct targets *targets, struct held_files **held)
 {
     const struct held_scope scope = {.pids = targets->watched,
@@ -287,7 +303,9 @@ int targets_read_held(const struct targets *targets, struct held_files **held)
                                      .self = getpid()};
     int result = held_read(held, &targets->procfs, &scope);
 
-    if (result < 0)
+    if (result == 0)
+        warn_unreadable(*held);
+    else
         diag(DIAG_ERROR, "-i: the files that are initially open cannot be read from /proc: %s",
              strerror(-result));
     return result;

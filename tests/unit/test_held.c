@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "target/held.h"
 
+#include <errno.h>
+#include <limits.h>
+
 #include "proctree.h"
 
 /* A descriptor that leads there; its flags in octal. */
@@ -223,6 +226,97 @@ static void test_a_command_that_is_not_executed_yet(void **state)
     held_free(held);
 }
 
+/* Another user's process: root could read everything. */
+static void test_unreadable(void **state)
+{
+    const struct proctree *tree = *state;
+    const struct held_scope scope = {.depth = -1, .all = true, .self = SELF};
+    struct held_files *held;
+    const char *comm;
+    char path[128];
+    pid_t pid;
+
+    for (pid = 10; pid < 13; pid++) {
+        add_process(tree, pid, 1, "/");
+        add_descriptor(tree, pid, 3, "/f", "0");
+    }
+    for (pid = 11; pid < 13; pid++) {
+        snprintf(path, sizeof path, "%s/%d/fd", tree->root, pid);
+        assert_int_equal(chmod(path, 0), 0);
+    }
+    assert_int_equal(chmod(tree->root, 0755), 0);
+    bool root = geteuid() == 0;
+    assert_int_equal(root ? seteuid(65534) : 0, 0);
+    int status = held_read(&held, &tree->procfs, &scope);
+    assert_int_equal(root ? seteuid(0) : 0, 0);
+    assert_int_equal(status, 0);
+    assert_int_equal(held_unreadable(held, &pid, &comm), 2);
+    assert_int_equal(pid, 11);
+    assert_string_equal(comm, "holder");
+    assert_given(held, "10/1 3 /f 0\n");
+    held_free(held);
+    for (pid = 11; pid < 13; pid++) {
+        snprintf(path, sizeof path, "%s/%d/fd", tree->root, pid);
+        assert_int_equal(chmod(path, 0755), 0);
+    }
+}
+
+/* A file whose path /proc cannot show: below more directories than PATH_MAX has room for. */
+static int open_deep(const char *top)
+{
+    char name[NAME_MAX + 1];
+    int fd = open(top, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    memset(name, 'd', NAME_MAX);
+    name[NAME_MAX] = '\0';
+    for (int i = 0; i <= PATH_MAX / NAME_MAX; i++) {
+        assert_int_equal(mkdirat(fd, name, 0755), 0);
+        int below = openat(fd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        close(fd);
+        fd = below;
+    }
+    int file = openat(fd, "file", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    close(fd);
+    assert_true(file >= 0);
+    return file;
+}
+
+static int cut_fd;
+
+static void note_cut(void *ctx, const struct event *event)
+{
+    (void)ctx;
+    if (event->fd != cut_fd) {
+        assert_false(event->path_cut);
+        return;
+    }
+    assert_true(event->path_cut);
+    assert_string_equal(event->path, "...");
+    cut_fd = -1;
+}
+
+static void test_path_that_is_too_long(void **state)
+{
+    const pid_t self = getpid();
+    const struct held_scope scope = {.pids = &self, .n_pids = 1, .depth = 0, .self = SELF};
+    struct held_files *held;
+    struct procfs procfs;
+    char command[128];
+    const struct proctree *tree = *state;
+    int fd = open_deep(tree->root);
+
+    assert_int_equal(procfs_open(&procfs, "/proc"), 0);
+    assert_int_equal(held_read(&held, &procfs, &scope), 0);
+    cut_fd = fd;
+    held_give(held, note_cut, NULL);
+    assert_int_equal(cut_fd, -1);
+    held_free(held);
+    procfs_close(&procfs);
+    close(fd);
+    snprintf(command, sizeof command, "rm -rf %s/d*", tree->root);
+    assert_int_equal(system(command), 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, proctree_setup, proctree_teardown)
 
 int main(void)
@@ -237,6 +331,8 @@ int main(void)
         TEST(test_what_happens_after_the_reading),
         TEST(test_vanished),
         TEST(test_a_command_that_is_not_executed_yet),
+        TEST(test_unreadable),
+        TEST(test_path_that_is_too_long),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -37,7 +37,8 @@ static void tell(struct told *told, const char *format, ...)
 static void tell_path(struct told *told, const struct event *event)
 {
     assert_int_equal(event->path_len, strlen(event->path));
-    tell(told, " path %s flags %llx", event->path, (unsigned long long)event->flags);
+    tell(told, " path %s%s flags %llx", event->path, event->path_cut ? " cut" : "",
+         (unsigned long long)event->flags);
     if (event->mode != EVENT_NO_MODE)
         tell(told, " mode %o", (unsigned int)event->mode);
 }
@@ -188,6 +189,10 @@ static void every_kind(void **state)
                  "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, date: 1, " TIMES
                  ", flags: 64, modo: 0}\n",
                  "FAIL " AT " fd -2 path /a flags 40 mode 0\n");
+    assert_tells(state,
+                 "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -36, date: 1, " TIMES
+                 ", flags: 0, cortado: 1}\n",
+                 "FAIL " AT " fd -36 path /a cut flags 0\n");
     assert_tells(state, "{codigo: \"close\", " WHO ", descriptor: 3, date: 0, " TIMES "}\n",
                  "CLOSE " AT " fd 3 close\n");
     assert_tells(state,

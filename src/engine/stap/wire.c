@@ -38,8 +38,8 @@ struct fields {
     unsigned int seen; /* bit 1u << the key's place in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos, version,
-        parte;
+    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos,
+        version, parte, cortado;
 };
 
 /* The one list of what a line can hold: texts, numbers of an int and greater ones. */
@@ -58,6 +58,7 @@ struct fields {
     INT(origen)                                                                                    \
     INT(version)                                                                                   \
     INT(parte)                                                                                     \
+    INT(cortado)                                                                                   \
     BIG(date)                                                                                      \
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
@@ -312,6 +313,7 @@ static int read_ranges(struct wire *wire, const char *text, struct event *event)
 
 static int take_open(struct wire *wire, const struct fields *fields, struct event *event)
 {
+    event->path_cut = fields->cortado != 0;
     return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
@@ -394,7 +396,7 @@ static const struct kind {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(tabla) | HAS(motivo) | HAS(cierra), take_close},
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(tabla) | HAS(motivo), take_dup},
-    {"fail", EVENT_FAIL, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
+    {"fail", EVENT_FAIL, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte) | HAS(cortado), take_open},
     {"exit", EVENT_EXIT, HAS_EVENT, HAS(tabla), take_exit},
     {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"lost", EVENT_LOST, HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},

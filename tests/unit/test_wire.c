@@ -208,8 +208,9 @@ static void every_kind(void **state)
                  "DUP " AT " fd 4 origin 3\n");
     assert_tells(state,
                  "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES
-                 ", origen: 3, motivo: \"dup2\"}\n",
-                 "DUP " AT " fd 4 origin 3 dup2\n");
+                 ", origen: 3, motivo: \"dup2\", entrada: 987604321}\n",
+                 "CLOSE cat 10/9/11 at 1310920975000073 987604321 fd 4 dup2\n"
+                 "DUP " AT " fd 4 origin 3\n");
     assert_tells(state, "{codigo: \"exit\", " WHO ", " TIMES "}\n", "EXIT " AT "\n");
     assert_tells(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
     assert_tells(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
@@ -249,6 +250,18 @@ static void tables(void **state)
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 7, tabla: 7, " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 7, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"mirando\", version: 1, modulo: \"m\", tabla: 7}");
+}
+
+/* dup2 closes when it begins: not without that time, and not after its end. */
+static void replaced_at(void **state)
+{
+#define DUP2_WITH(keys)                                                                            \
+    "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES                                    \
+    ", origen: 3, motivo: \"dup2\"" keys "}"
+    assert_garbage(state, DUP2_WITH(""));
+    assert_garbage(state, DUP2_WITH(", entrada: 0"));
+    assert_garbage(state, DUP2_WITH(", entrada: -1"));
+    assert_garbage(state, DUP2_WITH(", entrada: 987654322"));
 }
 
 static void escapes(void **state)
@@ -624,6 +637,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind, begin, end),
         cmocka_unit_test_setup_teardown(tables, begin, end),
+        cmocka_unit_test_setup_teardown(replaced_at, begin, end),
         cmocka_unit_test_setup_teardown(escapes, begin, end),
         cmocka_unit_test_setup_teardown(numbers, begin, end),
         cmocka_unit_test_setup_teardown(ranges, begin, end),

@@ -38,7 +38,7 @@ struct fields {
     unsigned int seen; /* bit 1u << the key's place in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos,
+    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, entrada, flags, modo, origen, perdidos,
         version, parte, cortado;
 };
 
@@ -62,6 +62,7 @@ struct fields {
     BIG(date)                                                                                      \
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
+    BIG(entrada)                                                                                   \
     BIG(flags)                                                                                     \
     BIG(modo)                                                                                      \
     BIG(perdidos)
@@ -328,11 +329,27 @@ static int take_close(struct wire *wire, const struct fields *fields, struct eve
     return read_ranges(wire, fields->cierra, event) < 0 ? -EBADMSG : 1;
 }
 
+/* dup2 closes when it begins, and has copied when it ends: two events. */
+static void take_replaced(struct wire *wire, const struct fields *fields, const struct event *event)
+{
+    struct event closed = *event;
+
+    closed.code = EVENT_CLOSE;
+    closed.reason = REASON_DUP2;
+    closed.mono_ns = (uint64_t)fields->entrada;
+    closed.date_us -= (fields->ns - fields->entrada) / 1000;
+    wire->sink.event(wire->sink.event_ctx, &closed);
+}
+
 static int take_dup(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    (void)wire;
     event->origin = (int)fields->origen;
-    event->reason = fields->motivo ? REASON_DUP2 : REASON_COUNT;
+    event->reason = REASON_COUNT;
+    if (!fields->motivo)
+        return 1;
+    if (fields->entrada <= 0 || fields->entrada > fields->ns)
+        return -EBADMSG;
+    take_replaced(wire, fields, event);
     return 1;
 }
 
@@ -395,7 +412,7 @@ static const struct kind {
 } kinds[] = {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(tabla) | HAS(motivo) | HAS(cierra), take_close},
-    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(tabla) | HAS(motivo), take_dup},
+    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(tabla) | HAS(motivo) | HAS(entrada), take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte) | HAS(cortado), take_open},
     {"exit", EVENT_EXIT, HAS_EVENT, HAS(tabla), take_exit},
     {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},

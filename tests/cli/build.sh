@@ -774,6 +774,7 @@ END
 test_check_lists_what_is_needed() {
     "$tested" --check -e stap --module-dir "$modules" > out
     grep -q '^  ok       a kernel that loads modules$' out
+    grep -q '^  ok       a kernel without PREEMPT_RT$' out
     grep -q '^  ok       stap 9.9/0.999$' out
     grep -q "^  ok       headers of kernel $release\$" out
     grep -q '^  stap can run here$' out
@@ -781,12 +782,14 @@ test_check_lists_what_is_needed() {
 
     mkdir -p root/proc/sys/kernel root/sys/kernel/security
     echo 1 > root/proc/sys/kernel/modules_disabled
+    echo 1 > root/sys/kernel/realtime
     echo 'none [integrity] confidentiality' > root/sys/kernel/security/lockdown
     rm -r "root/lib/modules/$release" bin/staprun
     status=0
     PATH=$PWD/bin "$tested" --check -e stap --module-dir "$modules" > out || status=$?
     [ $status -eq 3 ]
-    [ "$(grep -c '^  missing ' out)" -eq 4 ]
+    [ "$(grep -c '^  missing ' out)" -eq 5 ]
+    grep -q 'on PREEMPT_RT locks sleep' out
     grep -q 'switched off until the next boot (kernel.modules_disabled)' out
     grep -q 'locked down (none \[integrity\] confidentiality)' out
     grep -q "^           apt-get install linux-headers-$release\$" out

@@ -5,6 +5,7 @@
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "engine/finding.h"
@@ -13,6 +14,7 @@
 
 enum {
     MODULES,
+    REALTIME,
     LOCKDOWN,
     RIGHTS,
     STAPRUN,
@@ -65,6 +67,21 @@ static void check_modules(struct finding *finding)
     else if (disabled[0] == '1')
         snprintf(finding->mend, sizeof(finding->mend),
                  "loading was switched off until the next boot (kernel.modules_disabled)");
+}
+
+/* Spin locks sleep there, which a probe must not: it runs with preemption off. */
+static void check_realtime(struct finding *finding)
+{
+    struct utsname name;
+    char realtime[8];
+
+    snprintf(finding->what, sizeof(finding->what), "a kernel without PREEMPT_RT");
+    first_line(SYSTEM_REALTIME, realtime, sizeof(realtime));
+    if (realtime[0] == '1' || (uname(&name) == 0 && strstr(name.version, "PREEMPT_RT")))
+        snprintf(
+            finding->mend, sizeof(finding->mend),
+            "on PREEMPT_RT locks sleep, which its probes must not: boot another kernel, or use "
+            "--engine bpf");
 }
 
 /* "none [integrity] confidentiality", kernel Documentation of lockdown(7). */
@@ -218,6 +235,7 @@ int stap_check(const struct engine_config *config, FILE *out, struct finding *la
     struct finding findings[FINDINGS] = {0};
 
     check_modules(&findings[MODULES]);
+    check_realtime(&findings[REALTIME]);
     check_lockdown(&findings[LOCKDOWN]);
     check_rights(&findings[RIGHTS]);
     check_staprun(&findings[STAPRUN]);

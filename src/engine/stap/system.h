@@ -12,6 +12,7 @@
 #endif
 
 #define SYSTEM_MODULES SYSTEM_ROOT "/proc/modules"
+#define SYSTEM_REALTIME SYSTEM_ROOT "/sys/kernel/realtime"
 #define SYSTEM_MODULES_DISABLED SYSTEM_ROOT "/proc/sys/kernel/modules_disabled"
 #define SYSTEM_LOCKDOWN SYSTEM_ROOT "/sys/kernel/security/lockdown"
 #define SYSTEM_KALLSYMS SYSTEM_ROOT "/proc/kallsyms"

@@ -419,6 +419,7 @@ static void play_dup(void)
     copy(0, third, 0);     /* of one that filemon does not know: only the close is seen */
     expect(copy(900, a, 0) == -1 && errno == EBADF ? 0 : -1, "dup2 of a closed one");
     expect(copy(a, a, O_CLOEXEC) == -1 && errno == EINVAL ? 0 : -1, "dup3 onto itself");
+    expect(fcntl(a, F_DUPFD, -1) == -1 && errno == EINVAL ? 0 : -1, "F_DUPFD above all limits");
     shut(third);
     int above = copy_above(a, F_DUPFD, 100);
     shut(a);
@@ -966,6 +967,73 @@ static void play_fifo(void)
         breathe();
     for (int i = 0; i < 10; i++)
         touch_path("file");
+    shut(open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY, 0));
+    join_child(child);
+}
+
+/* --- interrupted: signals come while an open blocks.  The kernel begins it again unless a handler
+ * without SA_RESTART ran; only that open has failed --- */
+
+static atomic_int *handled;
+
+static void count_signal(int number)
+{
+    (void)number;
+    ++*handled;
+}
+
+static void handle(int number, int flags)
+{
+    struct sigaction action = {.sa_handler = count_signal, .sa_flags = flags};
+
+    expect(sigaction(number, &action, NULL), "sigaction");
+}
+
+static void await_state(pid_t pid, char state)
+{
+    while (process_state(pid) != state)
+        breathe();
+}
+
+static void set_interrupted(void)
+{
+    set_fifo();
+    handled = mmap(NULL, sizeof(*handled), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                   0);
+    if (handled == MAP_FAILED)
+        die("mmap");
+    handle(SIGUSR1, SA_RESTART);
+    handle(SIGUSR2, 0);
+}
+
+/* Once its handler has run, the process runs until it blocks again. */
+static void interrupt(pid_t pid, int number)
+{
+    int before = *handled;
+
+    expect(kill(pid, number), "kill");
+    while (*handled == before)
+        breathe();
+    await_state(pid, 'S');
+}
+
+static void play_interrupted(void)
+{
+    pid_t child = fork_child();
+
+    if (child == 0) {
+        open_as(AT_FDCWD, below("fifo"), "fifo", O_RDONLY, 0);
+        touch_path("fifo");
+        leave();
+    }
+    await_state(child, 'S');
+    expect(kill(child, SIGSTOP), "kill");
+    await_state(child, 'T');
+    expect(kill(child, SIGCONT), "kill");
+    await_state(child, 'S');
+    interrupt(child, SIGUSR1);
+    interrupt(child, SIGUSR2);
+    interrupt(child, SIGUSR1);
     shut(open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY, 0));
     join_child(child);
 }
@@ -1574,6 +1642,57 @@ static void play_dup_race(void)
     FILE *journal = open_journal();
     fprintf(journal, "%d %d\n", copies, race_closes);
     fclose(journal);
+}
+
+/* --- path-race: a pipe is closed while another thread names it as the directory of an open that
+ * fails.  The kernel frees a pipe's dentry at once --- */
+
+enum { PATH_RACE_SECONDS = 60, PATH_RACE_ROUNDS = 1000 };
+
+static atomic_int raced_pipe = -1;
+
+static void *make_pipes(void *unused)
+{
+    int ends[2];
+
+    while (!race_over) {
+        expect(pipe(ends), "pipe");
+        raced_pipe = ends[0];
+        close(ends[0]);
+        close(ends[1]);
+    }
+    return unused;
+}
+
+static void play_path_race(void)
+{
+    static char name[PATH_MAX];
+    time_t end = time(NULL) + PATH_RACE_SECONDS;
+    int failed = 0;
+    pthread_t other;
+
+    memset(name, 'n', sizeof(name) - 1);
+    start_thread(&other, make_pipes, NULL);
+    while (time(NULL) < end || failed < PATH_RACE_ROUNDS)
+        failed += syscall(SYS_openat, raced_pipe, name, O_RDONLY) == -1;
+    race_over = true;
+    pthread_join(other, NULL);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d\n", failed);
+    fclose(journal);
+}
+
+/* --- long-name: longer than the kernel takes, or than any path can be --- */
+
+static void play_long_name(void)
+{
+    static char name[PATH_MAX + 100];
+
+    memset(name, 'n', sizeof(name) - 1);
+    memcpy(name, below("d/"), strlen(below("d/")));
+    expect(syscall(SYS_openat, AT_FDCWD, name, O_RDONLY) == -1 && errno == ENAMETOOLONG ? 0 : -1,
+           "a name that is too long");
+    touch_path("file");
 }
 
 /* --- table-race: of those that have a table of descriptors one ends while another one may get a
@@ -2223,6 +2342,9 @@ static const struct scene {
     {"wide", set_wide, play_wide, true},
     {"answered", set_file, play_answered, true},
     {"restarted", set_fifo, play_restarted, true},
+    {"interrupted", set_interrupted, play_interrupted, true},
+    {"path-race", NULL, play_path_race, true},
+    {"long-name", set_file, play_long_name, true},
     {"uring", set_file, play_uring, true},
     {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
     {"attach", set_attach, play_attach, true},

@@ -627,6 +627,17 @@ test_failures_that_pass_are_not_remembered() {
         grep -q '^  stap can run here$' out
     done
     if bpf_runs; then said 'stap found the disk full while it built the module below /tmp'; fi
+    rm -rf modules
+    scenario stap <<'END'
+build
+END
+    for fault in 'die 9' "warn ERROR: Couldn't insert module '/x.ko': Cannot allocate memory" \
+        "warn ERROR: Couldn't insert module '/x.ko': Operation not permitted"; do
+        printf '%s\nexit 1\n' "$fault" | scenario staprun
+        falls_back 'failed: stap'
+        "$tested" --check -e stap --module-dir "$modules" > out
+        grep -q '^  stap can run here$' out
+    done
 }
 
 # The kernels that stap says it was tested with, and this one.

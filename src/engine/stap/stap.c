@@ -440,12 +440,15 @@ static int build_anew(struct engine *engine)
     return start_build(engine);
 }
 
-/* Without a word of staprun's it may be that next time it works: a signal, no memory. */
-static void remember_load(struct engine *engine)
+/* What has more to do with this moment, or with who runs it, than with the module. */
+static bool may_pass(const char *complaint)
 {
-    if (strstr(engine->complaint, "Cannot allocate memory") || !engine->complaint[0])
-        return;
-    module_remember_failure(&engine->module, "staprun could not load it");
+    static const int errors[] = {ENOMEM, EPERM, EACCES, EEXIST, EBUSY, EINTR};
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+        if (strstr(complaint, strerror(errors[i])))
+            return true;
+    return !complaint[0];
 }
 
 static int load_failed(struct engine *engine, int status)
@@ -463,8 +466,8 @@ static int load_failed(struct engine *engine, int status)
     else
         engine_failed(engine->config, "stap ended by itself, with status %d%s%s",
                       WEXITSTATUS(status), colon, engine->complaint);
-    if (WIFEXITED(status))
-        remember_load(engine);
+    if (WIFEXITED(status) && !may_pass(engine->complaint))
+        module_remember_failure(&engine->module, "staprun could not load it");
     return -ECHILD;
 }
 

@@ -331,6 +331,18 @@ test_without_headers() {
     said "no headers of kernel $release (.*): apt-get install linux-headers-$release\$"
 }
 
+# After an upgrade that kept the release, before the reboot.
+test_headers_of_another_build() {
+    generated=root/lib/modules/$release/build/include/generated
+    mkdir -p "$generated"
+    echo "#define UTS_VERSION \"$(uname -v)\"" > "$generated/utsversion.h"
+    "$tested" --check -e stap --module-dir "$modules" > out
+    grep -q "^  ok       headers of kernel $release\$" out
+    echo '#define UTS_VERSION "#1 SMP another"' > "$generated/utsversion.h"
+    "$tested" --check -e stap --module-dir "$modules" > out
+    grep -q "^  ok       headers of kernel $release, but of another build than runs: #1 SMP another\$" out
+}
+
 test_without_symbols() {
     echo "0000000000000000 T of_this_test_$$" > root/proc/kallsyms
     run -n nothing-of-that-name
@@ -669,11 +681,11 @@ test_auto_prefers_another_engine_where_stap_is_too_old() {
 
 # ---- Where modules cannot be kept, and who builds at the same time --------------------------------
 
-# Nothing but what is mounted read-only keeps root from writing.
-mount_read_only() {
+# filemon with another file system where the modules are to be.
+mounted() { # OPTIONS COMMAND
     cat > mounted <<END
 #!/bin/sh
-exec unshare -m sh -c 'mount -t tmpfs -o ro,mode=755 none "$modules" && exec "\$0" "\$@"' "$tested" "\$@"
+exec unshare -m sh -c 'mount -t tmpfs -o $1 none "$modules" && $2 && exec "\$0" "\$@"' "$HELPERS/filemon" "\$@"
 END
     chmod +x mounted
     tested=$PWD/mounted
@@ -683,7 +695,8 @@ END
 test_a_cache_that_cannot_be_written() {
     mkdir modules
     chmod a-w modules
-    if [ "$(id -u)" -eq 0 ]; then mount_read_only; fi
+    # Nothing but what is mounted read-only keeps root from writing.
+    if [ "$(id -u)" -eq 0 ]; then mounted ro,mode=755 true; fi
     watches_and_stops -n nothing-of-that-name
     said "the module cannot be kept in $kept (.*) and serves this run alone; give another --module-dir"
     logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
@@ -692,6 +705,18 @@ test_a_cache_that_cannot_be_written() {
     "$tested" --prepare --module-dir "$modules" 2> err || status=$?
     [ $status -eq 1 ]
     said "cannot keep modules in $kept: .*; give another --module-dir"
+    [ "$(id -u)" -eq 0 ] || return 0
+    # One page, which is taken.
+    mounted size=4096,mode=755 "head -c 4096 /dev/zero > $modules/full"
+    rm standin/log standin/argv
+    watches_and_stops -n nothing-of-that-name
+    said "the module cannot be kept in $kept (No space left on device) and serves this run alone"
+    logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
+    work_directory_is_gone
+    status=0
+    "$tested" --prepare --module-dir "$modules" 2> err || status=$?
+    [ $status -eq 1 ]
+    said "cannot put the module at $kept/filemon_.*: No space left on device"
 }
 
 test_two_that_build_at_once() {

@@ -161,10 +161,13 @@ static void check_range(struct finding *finding, const struct module *module)
 
 static void check_headers(struct finding *finding, const struct module *module)
 {
-    char headers[PATH_MAX];
+    char headers[PATH_MAX], build[sizeof(module->build)];
+    bool is_other = module_headers_build(build, sizeof(build), module->release) &&
+                    strcmp(build, module->build) != 0;
 
     module_headers(headers, module->release);
-    snprintf(finding->what, sizeof(finding->what), "headers of kernel %s", module->release);
+    snprintf(finding->what, sizeof(finding->what), "headers of kernel %s%s%.65s", module->release,
+             is_other ? ", but of another build than runs: " : "", is_other ? build : "");
     if (access(headers, R_OK | X_OK) < 0)
         snprintf(finding->mend, sizeof(finding->mend), "apt-get install linux-headers-%s",
                  module->release);

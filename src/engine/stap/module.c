@@ -261,6 +261,12 @@ static bool read_utsversion(char *build, size_t size, const char *release, const
     return found;
 }
 
+bool module_headers_build(char *build, size_t size, const char *release)
+{
+    return read_utsversion(build, size, release, HEADERS_UTSVERSION) ||
+           read_utsversion(build, size, release, HEADERS_COMPILE);
+}
+
 /* A kernel that does not run here is known by its headers alone. */
 static int find_kernel(struct module *module, const char *release)
 {
@@ -276,8 +282,7 @@ static int find_kernel(struct module *module, const char *release)
         return -EINVAL;
     if (!release)
         return compose(module->build, sizeof(module->build), "%s", uts.version);
-    if (!read_utsversion(module->build, sizeof(module->build), release, HEADERS_UTSVERSION) &&
-        !read_utsversion(module->build, sizeof(module->build), release, HEADERS_COMPILE))
+    if (!module_headers_build(module->build, sizeof(module->build), release))
         module->build[0] = '\0';
     return 0;
 }

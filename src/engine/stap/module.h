@@ -109,6 +109,10 @@ int module_build_read(struct module_build *build);
 /* Ends stap if it runs still, and removes what it left. */
 void module_build_end(struct module_build *build);
 
+/* "uname -v" of the kernel that the headers of that release belong to; false where they do not say.
+ */
+bool module_headers_build(char *build, size_t size, const char *release);
+
 /* The directory of the kernel's headers for a release, "/lib/modules/RELEASE/build". */
 void module_headers(char path[static PATH_MAX], const char *release);
 

@@ -309,7 +309,7 @@ static __always_inline int end_task(struct task_struct *task)
     }
     leave_home(task);
     if (!table && !is_counted(tgid))
-        end_table(tgid, process_number(task));
+        end_table(tgid, table_number(task, process_number(task)));
     note_ended(tgid);
     unwatch_process(tgid);
     return 0;

@@ -74,6 +74,16 @@ static void check_rights(struct finding *finding)
                  bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : ", ", perfmon ? "" : "CAP_PERFMON");
 }
 
+/*
+ * The newest helper that the programs call.  Their own type cannot be probed, but raw tracepoints
+ * have the same helpers.
+ */
+static bool has_helpers(void)
+{
+    return libbpf_probe_bpf_helper(BPF_PROG_TYPE_RAW_TRACEPOINT, BPF_FUNC_get_current_task_btf,
+                                   NULL) != 0;
+}
+
 static void check_ring(struct finding *finding)
 {
     int map = bpf_map_create(BPF_MAP_TYPE_RINGBUF, NULL, 0, 0, (__u32)sysconf(_SC_PAGESIZE), NULL);
@@ -81,7 +91,9 @@ static void check_ring(struct finding *finding)
 
     if (map >= 0)
         close(map);
-    find(finding, "bpf(2) with ring buffers",
+    if (error == 0 && !has_helpers())
+        error = EINVAL;
+    find(finding, "bpf(2) with ring buffers and all helpers",
          error == 0        ? ""
          : error == EINVAL ? "boot a kernel of 5.11 or later"
          : error == EPERM  ? "the call is refused: be root outside of any container, or let the "

@@ -291,7 +291,7 @@ static __always_inline int end_task(struct task_struct *task)
     bool watched = is_watched(tgid);
     struct table *table;
 
-    if (stopping)
+    if (stopping || task->flags & PF_KTHREAD)
         return 0;
     forget_interrupted(task->pid, THREAD_UNKNOWN);
     if (watched) /* it may have been killed within an exec */

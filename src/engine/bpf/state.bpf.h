@@ -341,7 +341,9 @@ static __always_inline struct table *find_table(struct task_struct *task)
     return bpf_map_lookup_elem(&tables, &files);
 }
 
-#define PF_IO_WORKER 0x10 /* linux/sched.h */
+/* linux/sched.h */
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x200000
 
 /* What every record says, of the current task.  What a worker of io_uring does, its process does.
  */

@@ -168,6 +168,13 @@ static __always_inline int fork_task(struct task_struct *parent, struct task_str
             watch_process(tgid, depth);
     }
     forget_interrupted(child->pid, is_watched(tgid) ? THREAD_OUTSIDE : THREAD_UNKNOWN);
+    /*
+     * Kernel threads open no descriptors, and all have the table of kthreadd: with -a, the first
+     * new one would have every program look for shared tables.  Workers of vhost have no table at
+     * all.
+     */
+    if (child->flags & PF_KTHREAD || !files_of(child))
+        return 0;
     if (files_of(parent) != files_of(child))
         make_way(files_of(child));
     if (is_watched(from) && is_watched(tgid))

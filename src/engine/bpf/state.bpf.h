@@ -145,6 +145,9 @@ struct request {
 /* The work on one path: too large for the stack. */
 struct scratch {
     struct record record;
+#define DENTRY_BYTES 512
+#define MOUNT_BYTES 256
+
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
     __u32 program;                    /* whose it is, for get_scratch() in other functions */
 
@@ -153,8 +156,9 @@ struct scratch {
     /* The walk, which writes its components into the payload, the last one first. */
     struct dentry *dentry, *root_dentry, *mount_root;
     struct mount *mount, *root_mount;
-    char dentry_bytes[192], mount_bytes[128]; /* of dentry and of mount */
-    __u32 length;                             /* of what is in the payload */
+    /* Of dentry and of mount, whose size depends on the kernel: lockdep makes them larger. */
+    char dentry_bytes[DENTRY_BYTES], mount_bytes[MOUNT_BYTES];
+    __u32 length; /* of what is in the payload */
     __u32 n_components;
     __u32 taken;                     /* the components before this byte are still to be taken */
     bool unlinked;                   /* the file has lost its name */

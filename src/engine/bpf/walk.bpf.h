@@ -35,6 +35,9 @@
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 #define CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
 
+/* Of a name that lies in its dentry so much is copied, how long it may be. */
+#define SHORT_NAME 32
+
 static __always_inline void read_mount(struct scratch *s, bool direct)
 {
     if (direct) {
@@ -82,6 +85,13 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
     return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+/* False: a kernel whose structures are larger than any that is known; nothing is copied then. */
+static __always_inline bool structures_fit(void)
+{
+    return BYTES_UNTIL(struct dentry, d_sb) <= DENTRY_BYTES / 2 + SHORT_NAME &&
+           BYTES_UNTIL(struct mount, mnt.mnt_root) <= MOUNT_BYTES;
+}
+
 static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
                                        struct dentry *dentry, struct vfsmount *mnt, bool direct)
 {
@@ -93,6 +103,10 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
     s->root_mount = mount_of(fs->root.mnt);
     s->length = 0;
     s->n_components = 0;
+    if (!structures_fit()) {
+        count_lost();
+        return;
+    }
     read_mount(s, direct);
     read_first_dentry(s, direct);
 }
@@ -128,9 +142,6 @@ static __always_inline bool walk_over_mount(struct scratch *s, bool direct)
     return true;
 }
 
-/* Of a name that lies in its dentry so much is copied, how long it may be. */
-#define SHORT_NAME 32
-
 static __always_inline void copy_short_name(struct scratch *s, char *to, bool direct)
 {
     const char *name = DENTRY(s, const char *, d_name.name);
@@ -138,7 +149,7 @@ static __always_inline void copy_short_name(struct scratch *s, char *to, bool di
     struct dentry___shortname *newer;
 
     if (!direct)
-        __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, 128)], SHORT_NAME);
+        __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, DENTRY_BYTES / 2)], SHORT_NAME);
     else if (bpf_core_field_exists(newer->d_shortname))
         copy_words(to, CAST(struct dentry, s->dentry),
                    bpf_core_field_offset(struct dentry___shortname, d_shortname), SHORT_NAME);

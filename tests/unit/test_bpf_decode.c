@@ -125,6 +125,18 @@ static int mode_of(__u64 flags)
     return event.mode;
 }
 
+/* filemon's own monotonic clock, and so its idea of when that was at 0, is another one. */
+static void test_time_namespace(void **state)
+{
+    (void)state;
+    decoder.clock_offset_ns = 7000;
+    begin(RECORD_CLOSE);
+    assert_int_equal(decode(RECORD_UNTIL(kind)), 0);
+    assert_int_equal(event.mono_ns, 12000);
+    assert_int_equal(event.date_us, 1000012);
+    decoder.clock_offset_ns = 0;
+}
+
 static void test_mode(void **state)
 {
     (void)state;
@@ -214,6 +226,7 @@ int main(void)
         cmocka_unit_test(test_names_as_they_were_given),
         cmocka_unit_test(test_longest_path),
         cmocka_unit_test(test_common_members),
+        cmocka_unit_test(test_time_namespace),
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_exec_closes_what_is_not_open),
         cmocka_unit_test(test_most_ranges),

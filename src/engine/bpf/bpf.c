@@ -315,6 +315,7 @@ static int attach(struct engine *engine)
 
     if (result == 0)
         result = run_seek(engine);
+    engine->decoder.clock_offset_ns = engine->program->bss->own_clock_offset;
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && result == 0; i++)
         result = attach_link(engine, order[i]);
     if (result == 0 && engine->config.failed)

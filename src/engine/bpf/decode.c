@@ -148,9 +148,11 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
 int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event)
 {
     const struct record *record = data;
+    int64_t mono_ns;
 
     if (size < RECORD_UNTIL(kind) || record->kind >= N_KINDS || size < kinds[record->kind].size)
         return -EBADMSG;
+    mono_ns = (int64_t)record->time + decoder->clock_offset_ns;
     *event = (struct event){
         .code = kinds[record->kind].code,
         .reason = kinds[record->kind].reason,
@@ -160,8 +162,8 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         .table = record->table,
         .comm = record->comm,
         .fd = record->fd,
-        .mono_ns = record->time,
-        .date_us = (decoder->epoch_ns + (int64_t)record->time) / 1000,
+        .mono_ns = (uint64_t)mono_ns,
+        .date_us = (decoder->epoch_ns + mono_ns) / 1000,
         .mode = EVENT_NO_MODE,
     };
     return decode_rest(decoder, record, (const char *)(record + 1), size - kinds[record->kind].size,

@@ -185,6 +185,7 @@ struct task_struct {
     struct signal_struct *signal;
     struct files_struct *files;
     struct fs_struct *fs;
+    struct nsproxy *nsproxy;
     struct mm_struct *mm;
 };
 
@@ -227,6 +228,23 @@ struct io_kiocb {
     struct io_cmd_data cmd;
     __u8 opcode;
     struct io_cqe cqe;
+};
+
+struct timespec64 {
+    __s64 tv_sec;
+    long tv_nsec;
+};
+
+struct timens_offsets {
+    struct timespec64 monotonic;
+};
+
+struct time_namespace {
+    struct timens_offsets offsets;
+};
+
+struct nsproxy {
+    struct time_namespace *time_ns; /* with CONFIG_TIME_NS, from 5.6 on */
 };
 
 struct bpf_iter__task {

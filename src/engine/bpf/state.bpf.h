@@ -22,6 +22,9 @@ volatile bool wanted_below_root = false;
 __u32 own_tgid, own_level;
 struct pid_namespace *own_namespace;
 
+/* What the monotonic clock of filemon's own time namespace is ahead of the kernel's, ns. */
+__s64 own_clock_offset;
+
 /* Set by the reader when it has read everything, cleared when it is woken. */
 volatile __u32 reader_asleep = 0;
 
@@ -142,12 +145,12 @@ struct request {
     __u64 flags, mode, resolve; /* as struct open_how has them */
 };
 
-/* The work on one path: too large for the stack. */
-struct scratch {
-    struct record record;
 #define DENTRY_BYTES 512
 #define MOUNT_BYTES 256
 
+/* The work on one path: too large for the stack. */
+struct scratch {
+    struct record record;
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
     __u32 program;                    /* whose it is, for get_scratch() in other functions */
 

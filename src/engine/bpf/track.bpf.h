@@ -243,6 +243,16 @@ static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth
     return false;
 }
 
+static __always_inline __s64 clock_offset_of(struct task_struct *task)
+{
+    struct nsproxy *namespaces = BPF_CORE_READ(task, nsproxy);
+
+    if (!bpf_core_field_exists(namespaces->time_ns))
+        return 0;
+    return BPF_CORE_READ(namespaces, time_ns, offsets.monotonic.tv_sec) * 1000000000 +
+           BPF_CORE_READ(namespaces, time_ns, offsets.monotonic.tv_nsec);
+}
+
 static __always_inline void find_self(void)
 {
     struct task_struct *task = bpf_get_current_task_btf();
@@ -254,6 +264,7 @@ static __always_inline void find_self(void)
     own_tgid = task->tgid;
     own_level = level;
     own_namespace = BPF_CORE_READ(own, ns);
+    own_clock_offset = clock_offset_of(task);
 }
 
 /*

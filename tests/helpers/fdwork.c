@@ -1942,21 +1942,35 @@ static struct ring make_ring(unsigned int flags, unsigned char how)
 }
 
 /* Its result, or -1 and errno. */
-static int ask(struct ring *ring, struct io_uring_sqe request)
+/* wait: until so many are complete. */
+static void submit(struct ring *ring, struct io_uring_sqe request, unsigned int wait)
 {
-    unsigned int tail = *ring->tail, head = *ring->head;
+    unsigned int tail = *ring->tail;
 
-    request.flags = ring->how;
+    request.flags |= ring->how;
     ring->requests[tail & ring->mask] = request;
     ring->array[tail & ring->mask] = tail & ring->mask;
     __atomic_store_n(ring->tail, tail + 1, __ATOMIC_RELEASE);
-    expect(syscall(SYS_io_uring_enter, ring->fd, 1, 1, ring->flags, NULL, 0), "io_uring_enter");
+    expect(syscall(SYS_io_uring_enter, ring->fd, 1, wait, wait > 0 ? ring->flags : 0, NULL, 0),
+           "io_uring_enter");
+}
+
+static int reap(struct ring *ring)
+{
+    unsigned int head = *ring->head;
+
     while (__atomic_load_n(ring->end, __ATOMIC_ACQUIRE) == head)
         breathe();
     int result = ring->results[head & ring->results_mask].res;
     __atomic_store_n(ring->head, head + 1, __ATOMIC_RELEASE);
     errno = result < 0 ? -result : 0;
     return result < 0 ? -1 : result;
+}
+
+static int ask(struct ring *ring, struct io_uring_sqe request)
+{
+    submit(ring, request, 1);
+    return reap(ring);
 }
 
 /* slot: in the ring's own table, counted from 1; 0: a descriptor. */
@@ -2036,11 +2050,46 @@ static void play_ring(unsigned int flags, unsigned char how)
     expect(close(ring.fd), "close");
 }
 
+/* What tells nobody that it is complete. */
+static void play_silent_close(void)
+{
+    struct ring ring = make_ring(0, IOSQE_CQE_SKIP_SUCCESS);
+    int fd = open_path("file");
+
+    begin();
+    submit(&ring, (struct io_uring_sqe){.opcode = IORING_OP_CLOSE, .fd = fd}, 0);
+    expect(fcntl(fd, F_GETFD) == -1 ? 0 : -1, "close");
+    closed(fd);
+    shut(open_as(AT_FDCWD, below("new"), "new", O_RDWR, 0)); /* the same descriptor */
+    expect(close(ring.fd), "close");
+}
+
+/* What is told to be complete when its descriptor is another file's. */
+static void play_late_completion(void)
+{
+    struct ring ring = make_ring(IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER,
+                                 IOSQE_ASYNC);
+    int fd = open_path("file");
+
+    begin();
+    submit(&ring, (struct io_uring_sqe){.opcode = IORING_OP_CLOSE, .fd = fd}, 0);
+    while (fcntl(fd, F_GETFD) != -1)
+        breathe();
+    closed(fd);
+    int other = open_as(AT_FDCWD, below("new"), "new", O_RDWR, 0);
+    expect(syscall(SYS_io_uring_enter, ring.fd, 0, 1, ring.flags, NULL, 0), "io_uring_enter");
+    expect(reap(&ring), "close");
+    shut(other);
+    expect(close(ring.fd), "close");
+}
+
 static void play_uring(void)
 {
     play_ring(0, 0);
     play_ring(0, IOSQE_ASYNC); /* by its workers */
     play_ring(IORING_SETUP_SQPOLL, 0);
+    play_silent_close();
+    play_late_completion();
 }
 
 /* --- pid-reuse: a process that nobody watches gets the number of one that was watched, and one

@@ -39,7 +39,7 @@
 /* Less than this is no step of the wall clock. */
 #define CLOCK_STEP_NS 10000000
 
-enum { FORK, EXEC, RENAME, EXIT, SIGNAL, ENTER, LEAVE, RING, SEEK, LINKS };
+enum { FORK, EXEC, RENAME, EXIT, SIGNAL, ENTER, LEAVE, RING, RING_ASYNC, RING_SUBMIT, SEEK, LINKS };
 
 /* How the programs on system calls are built and attached, the best first. */
 enum way {
@@ -183,6 +183,9 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
                                  {p->on_leave_perf, p->on_leave_direct, p->on_leave}};
     hooks[RING] = (struct hook){NULL,
                                 {p->on_ring_complete, p->on_ring_complete, p->on_ring_complete}};
+    hooks[RING_ASYNC] = (struct hook){NULL, {p->on_ring_async, p->on_ring_async, p->on_ring_async}};
+    hooks[RING_SUBMIT] = (struct hook){NULL,
+                                       {p->on_ring_submit, p->on_ring_submit, p->on_ring_submit}};
     hooks[SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
     hooks[SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
 }
@@ -301,8 +304,17 @@ static void go_before(void)
 /* A kernel may have been built without io_uring; then there is nothing to be seen of it. */
 static void attach_ring(struct engine *engine)
 {
+    struct bpf_program *submit = engine->program->progs.on_ring_submit;
     int result = attach_link(engine, RING);
 
+    if (result == 0)
+        result = attach_link(engine, RING_ASYNC);
+    if (result == 0 && attach_link(engine, RING_SUBMIT) < 0) {
+        /* Before 6.4 it has another name. */
+        engine->links[RING_SUBMIT] = bpf_program__attach_raw_tracepoint(submit,
+                                                                        "io_uring_submit_sqe");
+        result = engine->links[RING_SUBMIT] ? 0 : -errno;
+    }
     if (result < 0)
         diag(DIAG_VERBOSE, "io_uring is not seen: %s", strerror(-result));
 }

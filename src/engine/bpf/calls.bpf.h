@@ -24,6 +24,7 @@ enum call {
     CALL_CLOSE_RANGE,
     CALL_UNSHARE,
     CALL_EXEC,
+    CALL_RING_ENTER, /* io_uring_enter */
 };
 
 /* Above every number that is ours; a power of two. */
@@ -52,6 +53,7 @@ enum call {
     [272] = NATIVE(CALL_UNSHARE), [310] = COMPAT(CALL_UNSHARE),                                    \
     [304] = NATIVE(CALL_OPEN_BY_HANDLE_AT), [342] = COMPAT(CALL_OPEN_BY_HANDLE_AT),                \
     [322] = NATIVE(CALL_EXEC), [358] = COMPAT(CALL_EXEC), /* execveat */                           \
+    [426] = BOTH(CALL_RING_ENTER),                                                                 \
     [436] = BOTH(CALL_CLOSE_RANGE),                                                                \
     [437] = BOTH(CALL_OPENAT2)
 /* clang-format on */
@@ -113,6 +115,7 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
     [97] = NATIVE(CALL_UNSHARE),                                                                   \
     [221] = NATIVE(CALL_EXEC), [281] = NATIVE(CALL_EXEC), /* execveat */                           \
     [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),                                                        \
+    [426] = NATIVE(CALL_RING_ENTER),                                                               \
     [436] = NATIVE(CALL_CLOSE_RANGE),                                                              \
     [437] = NATIVE(CALL_OPENAT2)
 /* clang-format on */

@@ -25,6 +25,7 @@
 /* These need the above. */
 #include "exec.bpf.h"
 #include "files.bpf.h"
+#include "ring.bpf.h"
 
 /*
  * What the call of a watched process is, its arguments with it.  The task is asked for only when
@@ -73,7 +74,9 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     /* exec gives its thread the pid of the process: that pid's state is not of this call. */
     if (!leave_inflight(task) && call != CALL_EXEC && !was_refused(task, call, result))
         return 0;
-    if (call <= CALL_OPEN_BY_HANDLE_AT) {
+    if (call == CALL_RING_ENTER) {
+        take_last_ring_open(task, ON_LEAVE);
+    } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result, direct);
     } else if (call >= CALL_CLOSE_RANGE) {
         bool kept = may_unshare(call, args) && after_unshare(task);
@@ -181,53 +184,55 @@ int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
     return 0;
 }
 
-/* enum io_uring_op of linux/io_uring.h */
-#define IORING_OP_OPENAT 18
-#define IORING_OP_CLOSE 19
-#define IORING_OP_OPENAT2 28
-
-static __always_inline void on_ring_open(struct task_struct *task, struct io_open *open, int fd)
+/* io_uring_submit_sqe before 6.4. */
+SEC("raw_tp/io_uring_submit_req")
+int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
 {
-    struct scratch *s = get_scratch(ON_RING_COMPLETE);
+    struct io_kiocb *request = (void *)ctx->args[0];
+    struct task_struct *task = bpf_get_current_task_btf();
 
-    if (!s || BPF_CORE_READ(open, file_slot) != 0)
-        return;
-    s->request.flags = BPF_CORE_READ(open, how.flags);
-    s->request.mode = BPF_CORE_READ(open, how.mode);
-    begin_open(task, s, RECORD_OPEN, fd);
-    open_succeeded(task, s, false);
+    if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
+        return 0;
+    take_last_ring_open(task, ON_RING_SUBMIT);
+    if (is_ring_open(request)) {
+        clear_ring_taken(request); /* of one that had the same address */
+        submit_ring_open(task, request);
+    } else if (is_ring_close(request)) {
+        clear_ring_taken(request);
+        submit_ring_close(task, request);
+    }
+    return 0;
 }
 
-static __always_inline void on_ring_close(struct task_struct *task, struct io_close *close)
+SEC("raw_tp/io_uring_queue_async_work")
+int on_ring_async(struct bpf_raw_tracepoint_args *ctx)
 {
-    if (BPF_CORE_READ(close, file_slot) == 0)
-        on_close(task, BPF_CORE_READ(close, fd), false, false);
+    struct io_kiocb *request = (void *)ctx->args[0];
+    struct task_struct *task = bpf_get_current_task_btf();
+
+    if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
+        return 0;
+    if (forget_last_ring_open(task, request) && ring_flags(request) & REQ_F_CQE_SKIP)
+        count_lost();
+    return 0;
 }
 
-/*
- * io_uring opens and closes without a system call of its own for each; they are taken when they are
- * complete, in a thread of the process.  Files of the ring's own table (file_slot) are no
- * descriptors, and of an open that failed the name is gone by now.  Kernels before 6.0 keep the
- * request in another form: there it is not seen.
- */
 SEC("raw_tp/io_uring_complete")
 int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
 {
     struct io_kiocb *request = (void *)ctx->args[1];
     struct task_struct *task = bpf_get_current_task_btf();
-    __u8 operation;
-    int result;
 
     if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
         return 0;
-    operation = BPF_CORE_READ(request, opcode);
-    result = BPF_CORE_READ(request, cqe.res);
-    if (result < 0)
-        return 0;
-    if (operation == IORING_OP_OPENAT || operation == IORING_OP_OPENAT2)
-        on_ring_open(task, (void *)request + bpf_core_field_offset(request->cmd), result);
-    else if (operation == IORING_OP_CLOSE)
-        on_ring_close(task, (void *)request + bpf_core_field_offset(request->cmd));
+    forget_last_ring_open(task, request);
+    if (is_ring_open(request)) {
+        if (!clear_ring_taken(request))
+            take_ring_open(task, ON_RING_COMPLETE, request);
+    } else if (is_ring_close(request)) {
+        if (!clear_ring_taken(request))
+            complete_ring_close(task, request);
+    }
     return 0;
 }
 

@@ -224,10 +224,24 @@ struct io_cmd_data {
     struct file *file;
 };
 
+struct io_submit_link {
+    struct io_kiocb *head;
+};
+
+struct io_submit_state {
+    struct io_submit_link link;
+};
+
+struct io_ring_ctx {
+    struct io_submit_state submit_state;
+};
+
 struct io_kiocb {
     struct io_cmd_data cmd;
     __u8 opcode;
+    __u64 flags; /* or 32 bits of them */
     struct io_cqe cqe;
+    struct io_ring_ctx *ctx;
 };
 
 struct timespec64 {

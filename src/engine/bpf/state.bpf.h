@@ -184,6 +184,7 @@ enum program {
     ON_EXEC,
     ON_EXIT,
     ON_SIGNAL,
+    ON_RING_SUBMIT,
     SCRATCHES,
 };
 

@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * io_uring opens and closes without a system call of its own for each.
+ *
+ * The completion is no time to look: it can be posted long after (IORING_SETUP_DEFER_TASKRUN), in
+ * batches after all requests of one submission have run, or not at all (IOSQE_CQE_SKIP_SUCCESS, a
+ * full completion queue).  By then the descriptor can be another file's.  So:
+ *
+ * A close is taken when it is submitted, as close(2) is when it begins.
+ *
+ * An open that is submitted alone runs before the next request of its thread is submitted, unless
+ * io_uring_queue_async_work says that a worker takes it: so its result is looked at then, or when
+ * io_uring_enter(2) ends, or at its completion, whatever comes first.
+ *
+ * Requests that wait for others (linked, drained) are taken when they are complete: they may be
+ * cancelled.  Of those whose success is not told nothing can be known: they count as lost.
+ *
+ * Files of the ring's own table (file_slot) are no descriptors, and of an open that failed the name
+ * is gone.  Kernels before 6.0 keep the request in another form: there nothing is seen.
+ */
+#ifndef FILEMON_BPF_RING_H
+#define FILEMON_BPF_RING_H
+
+/* enum io_uring_op of linux/io_uring.h */
+#define IORING_OP_OPENAT 18
+#define IORING_OP_CLOSE 19
+#define IORING_OP_OPENAT2 28
+
+/* linux/io_uring_types.h; the values are those of IOSQE_* */
+#define REQ_F_IO_DRAIN 2
+#define REQ_F_LINK 4
+#define REQ_F_HARDLINK 8
+#define REQ_F_FORCE_ASYNC 16
+#define REQ_F_CQE_SKIP 64
+
+/* Requests that need no look when they are complete, by their address. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 16384);
+    __type(key, __u64);
+    __type(value, __u8);
+} ring_taken SEC(".maps");
+
+/* The open that a thread has submitted last, if nothing was seen of it since. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32); /* its pid */
+    __type(value, __u64);
+} ring_opens SEC(".maps");
+
+static __always_inline void *ring_command(struct io_kiocb *request)
+{
+    return (void *)request + bpf_core_field_offset(request->cmd);
+}
+
+static __always_inline bool is_ring_open(struct io_kiocb *request)
+{
+    __u8 operation = BPF_CORE_READ(request, opcode);
+    struct io_open *open = ring_command(request);
+
+    return (operation == IORING_OP_OPENAT || operation == IORING_OP_OPENAT2) &&
+           BPF_CORE_READ(open, file_slot) == 0;
+}
+
+static __always_inline bool is_ring_close(struct io_kiocb *request)
+{
+    struct io_close *close = ring_command(request);
+
+    return BPF_CORE_READ(request, opcode) == IORING_OP_CLOSE &&
+           BPF_CORE_READ(close, file_slot) == 0;
+}
+
+/* The lower half: in newer kernels there are 64 of them. */
+static __always_inline __u32 ring_flags(struct io_kiocb *request)
+{
+    __u32 flags = 0;
+
+    bpf_probe_read_kernel(&flags, sizeof(flags),
+                          (void *)request + bpf_core_field_offset(request->flags));
+    return flags;
+}
+
+/* Of the requests before it, or of one after it: those that it is linked with. */
+static __always_inline bool waits_for_others(struct io_kiocb *request, __u32 flags)
+{
+    struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
+
+    if (!bpf_core_field_exists(ring->submit_state.link.head))
+        return true;
+    return flags & (REQ_F_IO_DRAIN | REQ_F_LINK | REQ_F_HARDLINK) ||
+           BPF_CORE_READ(ring, submit_state.link.head);
+}
+
+static __always_inline void set_ring_taken(struct io_kiocb *request)
+{
+    __u64 key = (__u64)request;
+    __u8 yes = 1;
+
+    bpf_map_update_elem(&ring_taken, &key, &yes, BPF_ANY);
+}
+
+static __always_inline bool clear_ring_taken(struct io_kiocb *request)
+{
+    __u64 key = (__u64)request;
+
+    return bpf_map_delete_elem(&ring_taken, &key) == 0;
+}
+
+/* The request has run. */
+static __always_inline void take_ring_open(struct task_struct *task, __u32 program,
+                                           struct io_kiocb *request)
+{
+    struct scratch *s = get_scratch(program);
+    struct io_open *open = ring_command(request);
+    int result = BPF_CORE_READ(request, cqe.res);
+
+    if (!s || result < 0)
+        return;
+    s->request.flags = BPF_CORE_READ(open, how.flags);
+    s->request.mode = BPF_CORE_READ(open, how.mode);
+    begin_open(task, s, RECORD_OPEN, result);
+    open_succeeded(task, s, false);
+}
+
+/* The open that this thread has submitted before has run by now. */
+static __always_inline void take_last_ring_open(struct task_struct *task, __u32 program)
+{
+    __u32 pid = task->pid;
+    __u64 *found = bpf_map_lookup_elem(&ring_opens, &pid);
+    struct io_kiocb *request;
+
+    if (!found)
+        return;
+    request = (void *)*found;
+    bpf_map_delete_elem(&ring_opens, &pid);
+    if (!is_ring_open(request))
+        return;
+    set_ring_taken(request);
+    take_ring_open(task, program, request);
+}
+
+/* A worker takes it, or it is complete.  True: it was the last of this thread. */
+static __always_inline bool forget_last_ring_open(struct task_struct *task,
+                                                  struct io_kiocb *request)
+{
+    __u32 pid = task->pid;
+    __u64 *found = bpf_map_lookup_elem(&ring_opens, &pid);
+
+    return found && *found == (__u64)request && bpf_map_delete_elem(&ring_opens, &pid) == 0;
+}
+
+static __always_inline void submit_ring_open(struct task_struct *task, struct io_kiocb *request)
+{
+    __u32 flags = ring_flags(request), pid = task->pid;
+    __u64 address = (__u64)request;
+
+    if (!waits_for_others(request, flags) && !(flags & REQ_F_FORCE_ASYNC))
+        bpf_map_update_elem(&ring_opens, &pid, &address, BPF_ANY);
+    else if (flags & REQ_F_CQE_SKIP)
+        count_lost();
+}
+
+static __always_inline void submit_ring_close(struct task_struct *task, struct io_kiocb *request)
+{
+    struct io_close *close = ring_command(request);
+    __u32 flags = ring_flags(request);
+
+    if (!waits_for_others(request, flags)) {
+        set_ring_taken(request);
+        on_close(task, BPF_CORE_READ(close, fd), true, false);
+    } else if (flags & REQ_F_CQE_SKIP) {
+        count_lost();
+    }
+}
+
+/* One that failed has closed nothing, unless what failed was the flush. */
+static __always_inline void complete_ring_close(struct task_struct *task, struct io_kiocb *request)
+{
+    struct io_close *close = ring_command(request);
+    __u32 fd = BPF_CORE_READ(close, fd);
+
+    if (BPF_CORE_READ(request, cqe.res) >= 0 || !file_of(task, fd, false))
+        on_close(task, fd, false, false);
+}
+
+#endif

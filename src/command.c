@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "diag.h"
 
@@ -25,6 +26,7 @@ int command_start(struct command *command, char *const *argv)
     if (!argv)
         return 0;
     command->program = argv[0];
+    witness_start(&command->witness);
     result = spawn_start(&spawn, &command->child);
     if (result < 0)
         refuse(command->program, result);
@@ -54,6 +56,11 @@ void command_cancel(struct command *command)
     command->child.pid = 0;
 }
 
+void command_close(struct command *command)
+{
+    witness_stop(&command->witness);
+}
+
 bool command_reap(struct command *command)
 {
     int status;
@@ -77,9 +84,12 @@ bool command_runs(const struct command *command)
     return command_exists(command) && command->child.hold < 0;
 }
 
-/* The terminal sends its signals to the command, too; kill(1) sent this one to us alone. */
-void command_signal(const struct command *command, const struct signalfd_siginfo *info)
+bool command_signal(struct command *command, const struct signalfd_siginfo *info)
 {
-    if (command_runs(command) && info->ssi_code <= 0)
+    bool reached = witness_has(&command->witness, info) && command_runs(command) &&
+                   getpgid(command->child.pid) == getpgrp();
+
+    if (!reached && command_runs(command))
         kill(command->child.pid, (int)info->ssi_signo);
+    return reached;
 }

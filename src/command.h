@@ -16,6 +16,7 @@
 #include <sys/signalfd.h>
 
 #include "spawn.h"
+#include "witness.h"
 
 /* Of its status, as shells have them. */
 enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127, STATUS_SIGNALLED = 128 /* + N */ };
@@ -23,7 +24,8 @@ enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127, STATUS_SIGNALLED = 1
 struct command {
     struct spawned child; /* pid 0: none, or it has exited */
     const char *program;  /* argv[0], borrowed; NULL: there is no command */
-    int status;           /* its own or one of the above; -1: none yet */
+    struct witness witness;
+    int status; /* its own or one of the above; -1: none yet */
 };
 
 /* Of a run without a command; what the other functions take, too. */
@@ -37,6 +39,9 @@ int command_release(struct command *command);
 
 void command_cancel(struct command *command);
 
+/* Frees what watches over its signals.  The command goes on, where it runs. */
+void command_close(struct command *command);
+
 /* True once, when it has exited: it has a status from then on. */
 bool command_reap(struct command *command);
 
@@ -44,7 +49,8 @@ bool command_reap(struct command *command);
 bool command_exists(const struct command *command);
 bool command_runs(const struct command *command);
 
-/* Passes on a signal that filemon got, unless the command got it, too. */
-void command_signal(const struct command *command, const struct signalfd_siginfo *info);
+/* Passes on a signal that filemon got, unless the command got it as well, being of the process
+ * group that it was sent to: then true. */
+bool command_signal(struct command *command, const struct signalfd_siginfo *info);
 
 #endif

@@ -362,13 +362,14 @@ static void happen(struct run *run, enum happening happening)
 /* ---- The loop ---------------------------------------------------------------------------------
  */
 
+/* A second one ends filemon; but what is typed at the terminal is for a command that reads it, as a
+ * shell or a debugger does. */
 static void interrupted(struct run *run, const struct signalfd_siginfo *info)
 {
-    bool again = run->interrupted;
+    bool reached = command_signal(&run->command, info), again = run->interrupted;
 
     run->interrupted = (int)info->ssi_signo;
-    command_signal(&run->command, info);
-    if (again)
+    if (again && !(reached && info->ssi_code == SI_KERNEL))
         happen(run, SIGNALLED_MORE);
     else if (!command_runs(&run->command))
         happen(run, SIGNALLED);
@@ -518,7 +519,7 @@ static bool is_ignored(int number)
 
 /* SIGPIPE is blocked and never read: writing gives EPIPE, and no program that is started inherits
  * another disposition. */
-static int open_signals(bool reopens)
+static int open_signals(bool reopens, bool has_command)
 {
     sigset_t blocked, set;
 
@@ -528,6 +529,8 @@ static int open_signals(bool reopens)
     sigaddset(&set, SIGUSR1);
     if (!is_ignored(SIGINT))
         sigaddset(&set, SIGINT);
+    if (has_command && !is_ignored(SIGQUIT))
+        sigaddset(&set, SIGQUIT);
     if (reopens || !is_ignored(SIGHUP))
         sigaddset(&set, SIGHUP);
     blocked = set;
@@ -556,7 +559,7 @@ static int open_parts(struct run *run)
     run->ledger = ledger_new(take_record, run);
     if (options->summary != SUMMARY_NONE)
         run->summary = summary_new();
-    run->signals = open_signals(options->output != NULL);
+    run->signals = open_signals(options->output != NULL, options->command != NULL);
     if (!run->filter || !run->ledger || (options->summary != SUMMARY_NONE && !run->summary) ||
         run->signals < 0) {
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
@@ -615,6 +618,7 @@ static void close_parts(struct run *run)
     bool engine_was_open = run->engine != NULL;
 
     command_cancel(&run->command);
+    command_close(&run->command);
     if (run->engine)
         close_engine(run);
     if (run->output)
@@ -685,7 +689,7 @@ int run_prepare(const struct options *options, const struct engine_ops *ops)
     struct engine_sink sink = {.event = no_event};
     struct engine *engine;
     bool interrupted = false;
-    int signals = open_signals(false);
+    int signals = open_signals(false, false);
     int result = ops->open(&engine, &config, &sink);
 
     if (result < 0)

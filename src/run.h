@@ -12,8 +12,8 @@
  * What happens in which state is a table in run.c.
  *
  * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon
- * alone), and the watch ends with the command, whose status is waited for.  The command goes on
- * without filemon after a second signal and after --duration.
+ * alone, see witness.h), and the watch ends with the command, whose status is waited for.  The
+ * command goes on without filemon after a second signal and after --duration.
  *
  * Memory does not grow with what comes: while more than OUTPUT_HIGH_WATER waits for the reader of
  * the output, the engine is not read.  Below 32 MB, the tests say; but the ledger holds a record of

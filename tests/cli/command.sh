@@ -257,40 +257,115 @@ END
     logged 0 SIGTERM
 }
 
-# The terminal's own ^C reaches the command without us.  Here it does not, since the command is in
-# another process group: then it gets none.  A third process tells when ^C was sent.
-test_an_interrupt_of_the_terminal_is_not_passed_on() {
+# A command that writes the name of each signal to "log", and ends with the status 5 after SIGTERM; in
+# a process group of its own after "own".
+make_listener() {
+    cat > listen <<'END'
+#!/usr/bin/perl
+setpgrp if @ARGV;
+open my $log, ">>", "log";
+$log->autoflush;
+$SIG{HUP} = "IGNORE"; # of a terminal whose session has ended
+for my $signal ("INT", "QUIT", "TERM") { $SIG{$signal} = sub { print $log "$signal\n"; $over = $signal eq "TERM" } }
+print $log "listens\n";
+select undef, undef, undef, 0.01 until $over or not -e "listen";
+exit 5;
+END
+    chmod +x listen
+    rm -f log
+}
+
+# The signals that the command got, when it got TERM.
+signals_of_command() {
+    wait_until grep -q TERM log
+    grep -v listens log | paste -s -d ' '
+}
+
+# filemon in a process group of its own, as of a job, whose number is $pid.
+start_job() { # ARG...
+    perl -e 'setpgrp; exec @ARGV' env --default-signal=INT,QUIT "$tested" -e stap \
+        --module-dir "$modules" "$@" < /dev/null > out 2> err &
+    pid=$!
+}
+
+# The second signal ends filemon, and the command, which may have been quicker.
+left_or_ended() {
+    [ "$status" -eq 143 ] || [ "$status" -eq 5 ]
+}
+
+# Whoever signals the whole job, as timeout(1) and a shell's kill do, has signalled the command.
+test_a_signal_to_the_process_group_is_not_passed_on() {
     prepared
     watches <<'END'
 wait
 END
-    cat > listen <<'END'
-#!/usr/bin/perl
-setpgrp if $ARGV[0] eq "alone";
-for my $signal ("INT", "TERM") { $SIG{$signal} = sub { open my $file, ">", "$ARGV[0]-$signal" } }
-$SIG{HUP} = "IGNORE";
-open my $file, ">", "$ARGV[0]-listens";
-select undef, undef, undef, 0.01 until -e "enough"; # or its own status could be the one
-END
-    chmod +x listen
-    mkfifo keys
-    env --default-signal=INT,QUIT script -q -e -f \
-        -c "./listen with & exec '$tested' -e stap --module-dir '$modules' -- ./listen alone" \
-        typescript < keys > /dev/null &
-    pid=$!
-    exec 9> keys
-    wait_until [ -e with-listens ]
-    wait_until [ -e alone-listens ]
-    printf '\003' >&9
-    wait_until [ -e with-INT ]
+    make_listener
+    start_job -- ./listen
+    wait_until grep -q listens log
+    kill -INT "-$pid"
+    wait_until grep -q INT log
     # The second signal is passed on and ends filemon, after all that came of the first.
-    kill -TERM "$(tr -d ' ' < "/proc/$pid/task/$pid/children")"
+    kill -TERM "$pid"
     finish
-    exec 9>&-
-    wait_until [ -e alone-TERM ]
-    touch enough
-    [ "$status" -eq 143 ]
-    [ ! -e alone-INT ]
+    [ "$(signals_of_command)" = 'INT TERM' ]
+    left_or_ended
+    # One that has left the group has not got it.
+    make_listener
+    start_job -- ./listen own
+    wait_until grep -q listens log
+    kill -INT "-$pid"
+    wait_until grep -q INT log
+    kill -TERM "$pid"
+    finish
+    [ "$(signals_of_command)" = 'INT TERM' ]
+    # What was sent to the process that tells the two apart says nothing of another sender's signal.
+    make_listener
+    start_job -- ./listen
+    wait_until grep -q listens log
+    witness=$(tr ' ' '\n' < "/proc/$pid/task/$pid/children" | while read -r child; do
+        ! grep -q signal-witness "/proc/$child/comm" || echo "$child"
+    done)
+    [ -z "$(tr -d '\0' < "/proc/$witness/cmdline")" ]
+    sh -c "kill -TERM $witness"
+    kill -TERM "$pid"
+    [ "$(signals_of_command)" = TERM ]
+    finish
+    [ "$status" -eq 5 ]
+}
+
+# The terminal's own ^C reaches the command without filemon, and is for the command: a shell or a
+# debugger goes on after it.  A command in another process group gets it from filemon.
+test_an_interrupt_of_the_terminal_is_the_commands() {
+    prepared
+    for command in ./listen './listen own'; do
+        watches <<'END'
+wait
+END
+        make_listener
+        rm -f keys
+        mkfifo keys
+        env --default-signal=INT,QUIT script -q -e -f \
+            -c "exec '$tested' -e stap --module-dir '$modules' -- $command" \
+            typescript < keys > /dev/null &
+        pid=$!
+        exec 9> keys
+        wait_until grep -q listens log
+        printf '\003' >&9
+        wait_until grep -q INT log
+        if [ "$command" = ./listen ]; then
+            printf '\003\034' >&9
+            wait_until grep -q QUIT log
+        fi
+        kill -TERM "$(tr -d ' ' < "/proc/$pid/task/$pid/children")"
+        got=$(signals_of_command)
+        finish
+        exec 9>&-
+        left_or_ended
+        case $command in
+        ./listen) [ "$got" = 'INT INT QUIT TERM' ] ;;
+        *) [ "$got" = 'INT TERM' ] ;;
+        esac
+    done
 }
 
 test_duration_leaves_it_running() {

@@ -54,7 +54,8 @@ struct fd_range {
  *   OPEN          path fd flags mode (EVENT_NO_MODE unless O_CREAT or O_TMPFILE)
  *   FAIL          the same, fd being the negative errno and path the name as it was given, absolute
  *   HELD          path fd flags
- *   CLOSE         fd reason (REASON_CLOSE); for close_range instead ranges, with fd -1 and
+ *   CLOSE         fd reason (REASON_CLOSE, or REASON_DUP2 for what a DUP is about to
+ *                 replace); for close_range instead ranges, with fd -1 and
  *                 REASON_CLOSE_RANGE
  *   DUP           fd, origin, reason: REASON_DUP2 where fd was closed if it was open (dup2, dup3),
  *                 REASON_COUNT otherwise

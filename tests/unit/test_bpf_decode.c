@@ -113,6 +113,10 @@ static void test_common_members(void **state)
     assert_int_equal(decode(RECORD_UNTIL(origin)), 0);
     assert_int_equal(event.reason, REASON_DUP2);
     assert_int_equal(event.origin, 7);
+    begin(RECORD_REPLACED);
+    assert_int_equal(decode(RECORD_UNTIL(kind)), 0);
+    assert_int_equal(event.code, EVENT_CLOSE);
+    assert_int_equal(event.reason, REASON_DUP2);
 }
 
 static int mode_of(__u64 flags)

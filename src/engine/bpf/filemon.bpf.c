@@ -68,9 +68,12 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     struct task_struct *task = NULL;
     __u64 args[4];
     enum call call = take_call(left, regs, &task, args);
+    __u64 entered = 0;
 
     if (call == CALL_NONE)
         return 0;
+    if (call == CALL_DUP2)
+        entered = take_entry_time(task);
     /* exec gives its thread the pid of the process: that pid's state is not of this call. */
     if (!leave_inflight(task) && call != CALL_EXEC && !was_refused(task, call, result))
         return 0;
@@ -88,7 +91,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
         __u32 command = args[1]; /* the upper half of the register may hold anything */
 
         if (call != CALL_FCNTL || command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-            on_dup(task, args[0], result, call == CALL_DUP2);
+            on_dup(task, args[0], result, call == CALL_DUP2, entered);
     }
     return 0;
 }
@@ -106,6 +109,8 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
         return 0;
     }
     forget_interrupted(task->pid, THREAD_INSIDE);
+    if (call == CALL_DUP2 && is_recorded(table_of(task), args[1]))
+        note_entry_time(task);
     if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
     if (may_unshare(call, args))

@@ -242,23 +242,39 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
         open_failed(task, s);
 }
 
-static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces)
+/* What dup2 closes, at the beginning of the call, before what it copies. */
+static __always_inline void deliver_replaced(struct record *record, __u64 entered)
+{
+    __u64 now = record->time;
+
+    record->time = entered;
+    record->kind = RECORD_REPLACED;
+    deliver(record, RECORD_UNTIL(kind));
+    record->time = now;
+    record->kind = RECORD_DUP2;
+}
+
+/* entered: when the call began, if there was a record of what was open as fd then; else 0. */
+static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces,
+                                   __u64 entered)
 {
     __u32 table = table_of(task);
+    bool known, replaced;
     struct record record;
-    bool known;
 
     if (origin == fd)
         return;
     known = is_recorded(table, origin);
-    /* Of what it replaces a record was made: that one is closed. */
-    if (clear_recorded(table, fd) || known || every_close) {
-        if (known)
-            set_recorded(table, fd);
-        begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
-        record.origin = origin;
-        deliver(&record, RECORD_UNTIL(origin));
-    }
+    replaced = clear_recorded(table, fd);
+    if (!replaced && !known && !every_close)
+        return;
+    if (known)
+        set_recorded(table, fd);
+    begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
+    if (replaced && entered)
+        deliver_replaced(&record, entered);
+    record.origin = origin;
+    deliver(&record, RECORD_UNTIL(origin));
 }
 
 /*

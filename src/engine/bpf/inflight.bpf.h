@@ -39,6 +39,37 @@ struct {
     __type(value, struct request);
 } interrupted SEC(".maps");
 
+/*
+ * When a call began that is seen at its end but closes a descriptor that was recorded, by the
+ * thread's pid: a close is dated by the beginning of its call, for it can wait for a file system.
+ */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 4096);
+    __type(key, __u32);
+    __type(value, __u64);
+} entry_times SEC(".maps");
+
+static __always_inline void note_entry_time(struct task_struct *task)
+{
+    __u64 now = bpf_ktime_get_ns();
+    __u32 pid = task->pid;
+
+    bpf_map_update_elem(&entry_times, &pid, &now, BPF_ANY);
+}
+
+/* 0: it was not noted. */
+static __always_inline __u64 take_entry_time(struct task_struct *task)
+{
+    __u32 pid = task->pid;
+    __u64 *found = bpf_map_lookup_elem(&entry_times, &pid);
+    __u64 time = found ? *found : 0;
+
+    if (found)
+        bpf_map_delete_elem(&entry_times, &pid);
+    return time;
+}
+
 /* Returns the state that the thread had. */
 static __always_inline enum thread_state set_thread_state(__u32 pid, enum thread_state state)
 {

@@ -24,7 +24,8 @@ enum record_kind {
     RECORD_CLOSE,
     RECORD_CLOSE_RANGE,
     RECORD_DUP,
-    RECORD_DUP2, /* dup2 and dup3: what was open under the new descriptor was closed */
+    RECORD_DUP2,     /* dup2 and dup3: what was open under the new descriptor was closed */
+    RECORD_REPLACED, /* comes before it where that had a record: it closed when the call began */
     RECORD_EXEC,
     RECORD_EXIT,
 };

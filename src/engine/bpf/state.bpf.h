@@ -8,8 +8,8 @@ const volatile bool watch_all = false;
 const volatile bool report_failed = false;
 /* And every copy, though no record was made of the descriptor: files are held from before. */
 const volatile bool every_close = false;
-const volatile bool filtering = false;        /* there are rules */
-const volatile bool naming = false;           /* there are names */
+const volatile bool filtering = false; /* there are rules */
+const volatile bool naming = false;    /* there are names */
 const volatile __u32 generations = EVERY_GENERATION;
 const volatile __u64 wake_at = 0;           /* wake the reader at so many bytes */
 const volatile __u32 longest_component = 0; /* of any rule */

@@ -3,16 +3,16 @@
 #ifndef FILEMON_BPF_EXEC_H
 #define FILEMON_BPF_EXEC_H
 
-/* Bitmaps enough for 262,144 descriptors. */
-#define EXEC_BITMAPS 4
+/* Enough for 1,048,576 descriptors (the default of fs.nr_open). */
+#define EXEC_BITMAPS 16
 
-static __always_inline void report_exec(struct task_struct *task, struct scratch *s)
+/* What was open before the watch has no chunks: so the whole table. */
+static __always_inline void report_table(struct task_struct *task, struct scratch *s)
 {
     struct fdtable *table = task->files->fdt;
     __u64 max = table->max_fds;
     void *bits = table->open_fds;
 
-    begin_record(task, &s->record, RECORD_EXEC, -1);
     for (__u32 i = 0; i < EXEC_BITMAPS; i++) {
         __u64 first = i * BITMAP_FDS, bytes = (max - first) / 8;
 
@@ -28,6 +28,56 @@ static __always_inline void report_exec(struct task_struct *task, struct scratch
     }
     if (max > EXEC_BITMAPS * BITMAP_FDS)
         count_lost();
+}
+
+/* What is open in one chunk. */
+static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 chunk)
+{
+    struct fdtable *table = task->files->fdt;
+    __u64 word = 0, bytes = (__u64)chunk * sizeof(word);
+
+    if (chunk < table->max_fds / CHUNK_FDS)
+        bpf_probe_read_kernel(&word, sizeof(word), (void *)table->open_fds + bytes);
+    s->record.first = chunk * CHUNK_FDS;
+    s->record.last = chunk * CHUNK_FDS + CHUNK_FDS - 1;
+    __builtin_memcpy(s->payload, &word, sizeof(word));
+    deliver(s, sizeof(s->record) + sizeof(word));
+}
+
+/* Some chunks of the table, from this place of their list on.  True: there are no more. */
+TURN bool report_on(__u32 program, __u32 id, __u32 place)
+{
+    struct task_struct *task = bpf_get_current_task_btf();
+    struct scratch *s = get_scratch(program);
+
+    for (int i = 0; s && i < SWEEP_CHUNKS; i++) {
+        __u64 key = chunk_key(id, place++);
+        __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
+
+        if (!chunk)
+            return true;
+        report_chunk(task, s, *chunk);
+        barrier();
+    }
+    return false;
+}
+
+static __always_inline void report_exec(struct task_struct *task, struct scratch *s)
+{
+    __u32 id = table_of(task);
+
+    begin_record(task, &s->record, RECORD_EXEC, -1);
+    if (every_close) {
+        report_table(task, s);
+        return;
+    }
+    if (find_chunk(id, 0))
+        report_chunk(task, s, 0);
+    if (!bpf_map_lookup_elem(&chunk_counts, &id))
+        return;
+    for (__u32 i = 0; i < SWEEP_TURNS; i++)
+        if (report_on(s->program, id, i * SWEEP_CHUNKS))
+            break;
 }
 
 /* Or renames itself.  A kernel without the flag is a newer one, which has the helper. */

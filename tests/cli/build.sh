@@ -387,9 +387,13 @@ test_what_others_can_write_is_not_loaded() {
     [ $status -eq 1 ]
     said "$module could have been written by others"
     chmod o-w "$module"
-    # In a directory of all whose files are their owners' alone, it is.
-    chmod a+w,+t "modules/$release"
+    # In a directory of all whose files are their owners' alone, it is, and is built there.
+    chmod a+w,+t modules "modules/$release"
     watches_and_stops -n nothing-of-that-name
+    logged 0 'stap -p4'
+    rm "$module"
+    watches_and_stops -n nothing-of-that-name
+    logged 1 'stap -p4'
 }
 
 # Nothing is made, logged or built where others can put something in its place.

@@ -132,14 +132,20 @@ static void put_link(int directory, const char *link, const char *text)
         diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno));
 }
 
-static void remember_version(const struct module *module, int top)
+/* MODULE_DIR itself may be one that all may write to, as /tmp; then nothing is remembered in it. */
+static void remember_version(const struct module *module)
 {
     char link[LINK_SIZE], text[sizeof(module->version) + sizeof(module->tested) + 1];
+    char fault[TRUST_FAULT_SIZE];
+    int top = trust_open_directory(module->top, false, fault);
 
+    if (top < 0)
+        return;
     snprintf(text, sizeof(text), "%s %s", module->version,
              module->tested[0] ? module->tested : "-");
     if (version_link(link) == 0)
         put_link(top, link, text);
+    close(top);
 }
 
 static bool recall_version(struct module *module)
@@ -680,17 +686,13 @@ static int open_place(struct module_build *build)
 {
     const struct module *module = build->module;
     char fault[TRUST_FAULT_SIZE] = "";
-    int top = trust_open_directory(module->top, true, fault);
-    int result = top;
+    int result = trust_open_directory(module->dir, true, fault);
 
-    if (top >= 0) {
-        remember_version(module, top);
-        result = trust_open_directory(module->dir, true, fault);
-        close(top);
-    }
     build->directory = result < 0 ? -1 : result;
-    if (result >= 0)
+    if (result >= 0) {
+        remember_version(module);
         return lock_directory(build);
+    }
     if (fault[0])
         engine_failed(build->config, "%s", fault);
     else if (may_go_unkept(build, result))

@@ -148,7 +148,8 @@ static int add(struct targets *targets, const pid_t *pids, size_t n)
         diag(DIAG_ERROR, "the list of processes: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
-    memcpy(more + targets->n_watched, pids, n * sizeof(*pids));
+    if (n > 0) /* else pids may be NULL, which memcpy(3) does not allow */
+        memcpy(more + targets->n_watched, pids, n * sizeof(*pids));
     targets->watched = more;
     targets->n_watched += n;
     return 0;

@@ -75,7 +75,7 @@ struct event {
     int fd;
     uint32_t table;   /* the file descriptor table that fd is in: see the ledger */
     int64_t date_us;  /* µs since the epoch */
-    uint64_t mono_ns; /* CLOCK_MONOTONIC or BOOTTIME ns, always the same one of an engine */
+    uint64_t mono_ns; /* CLOCK_MONOTONIC ns, as filemon's own time namespace has it */
     uint64_t flags;   /* O_* of the call, as the kernel's ABI numbers them */
     int mode;
     enum event_reason reason;

@@ -841,3 +841,16 @@ test_check_lists_what_is_needed() {
     [ "$status" -eq 3 ]
     said 'built without modules'
 }
+
+# What is wrong with the symbols is what is said.
+test_why_the_symbols_cannot_be_read() {
+    rm root/proc/kallsyms
+    run --check
+    grep -q '^ *this kernel was built without CONFIG_KALLSYMS$' out
+    ln -s kallsyms root/proc/kallsyms
+    run --check
+    grep -q '^ *Too many levels of symbolic links$' out
+    rm root/proc/kallsyms root/proc/modules
+    run --check
+    grep -q '^ */proc is not mounted: mount -t proc proc /proc$' out
+}

@@ -132,14 +132,22 @@ static bool shows_addresses(FILE *symbols)
     return false;
 }
 
+/* Why /proc/kallsyms cannot be opened. */
+static const char *no_symbols(int error)
+{
+    if (error != ENOENT)
+        return strerror(error);
+    return access(SYSTEM_MODULES, F_OK) == 0 ? "this kernel was built without CONFIG_KALLSYMS"
+                                             : "/proc is not mounted: mount -t proc proc /proc";
+}
+
 static void check_symbols(struct finding *finding)
 {
     FILE *symbols = fopen(SYSTEM_KALLSYMS, "re");
 
     snprintf(finding->what, sizeof(finding->what), "the kernel's symbols in /proc/kallsyms");
     if (!symbols)
-        snprintf(finding->mend, sizeof(finding->mend),
-                 "this kernel was built without CONFIG_KALLSYMS");
+        snprintf(finding->mend, sizeof(finding->mend), "%s", no_symbols(errno));
     else if (!shows_addresses(symbols))
         snprintf(finding->mend, sizeof(finding->mend),
                  "be root for the first run, with: sysctl kernel.kptr_restrict=1");

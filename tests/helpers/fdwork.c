@@ -13,6 +13,7 @@
 #include <limits.h>
 #include <linux/close_range.h>
 #include <linux/filter.h>
+#include <linux/fuse.h>
 #include <linux/io_uring.h>
 #include <linux/openat2.h>
 #include <linux/seccomp.h>
@@ -22,6 +23,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <stdnoreturn.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -31,6 +33,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -1499,6 +1502,113 @@ static void play_restarted(void)
     join_child(child);
 }
 
+/* --- flush: a file system that takes its time within each close (FUSE) --- */
+
+static _Atomic uint64_t *flushed_ns; /* when the last flush was asked for; shared */
+
+static uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+static void reply(int fuse, uint64_t unique, int error, const void *data, size_t size)
+{
+    struct fuse_out_header header = {.len = (uint32_t)(sizeof(header) + size), .error = error};
+    struct iovec parts[] = {{&header, sizeof(header)}, {(void *)(uintptr_t)data, size}};
+
+    header.unique = unique;
+    expect(writev(fuse, parts, size > 0 ? 2 : 1), "/dev/fuse");
+}
+
+static struct fuse_attr attributes_of(uint64_t node)
+{
+    return (struct fuse_attr){
+        .ino = node, .nlink = 1, .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644};
+}
+
+static void serve_request(int fuse, const struct fuse_in_header *request)
+{
+    struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096};
+    struct fuse_entry_out entry = {.nodeid = 2, .entry_valid = 60, .attr = attributes_of(2)};
+    struct fuse_attr_out attributes = {.attr_valid = 60, .attr = attributes_of(request->nodeid)};
+    struct fuse_open_out opened_file = {.fh = 1};
+
+    switch (request->opcode) {
+    case FUSE_INIT:
+        return reply(fuse, request->unique, 0, &init, sizeof(init));
+    case FUSE_LOOKUP:
+        return reply(fuse, request->unique, 0, &entry, sizeof(entry));
+    case FUSE_GETATTR:
+        return reply(fuse, request->unique, 0, &attributes, sizeof(attributes));
+    case FUSE_OPEN:
+        return reply(fuse, request->unique, 0, &opened_file, sizeof(opened_file));
+    case FUSE_FLUSH:
+        *flushed_ns = monotonic_ns();
+        for (int i = 0; i < 200; i++) /* more than the slack of a comparison */
+            breathe();
+        return reply(fuse, request->unique, 0, NULL, 0);
+    case FUSE_RELEASE:
+        return reply(fuse, request->unique, 0, NULL, 0);
+    case FUSE_FORGET:
+    case FUSE_BATCH_FORGET:
+        return;
+    default:
+        return reply(fuse, request->unique, -ENOSYS, NULL, 0);
+    }
+}
+
+/* Until it is unmounted. */
+noreturn static void serve(int fuse)
+{
+    static char buffer[1 << 16];
+
+    while (read(fuse, buffer, sizeof(buffer)) > 0)
+        serve_request(fuse, (const struct fuse_in_header *)(const void *)buffer);
+    _exit(0);
+}
+
+static pid_t server;
+
+static void set_flush(void)
+{
+    char options[64];
+    int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+
+    set_file();
+    make_directory("m");
+    expect(fuse, "/dev/fuse");
+    flushed_ns = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    expect(flushed_ns == MAP_FAILED ? -1 : 0, "mmap");
+    expect(unshare(CLONE_NEWNS), "unshare");
+    expect(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount private");
+    snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
+    expect(mount("fuse", below("m"), "fuse", 0, options), "mount fuse");
+    server = fork_child();
+    if (server == 0)
+        serve(fuse);
+    expect(close(fuse), "close");
+}
+
+static void play_flush(void)
+{
+    int other = open_path("file"), fd;
+
+    closes_began_by(flushed_ns);
+    shut(open_path("m/f"));
+    fd = open_path("m/f");
+    shut_range((unsigned int)fd, (unsigned int)fd, 0);
+    fd = open_path("m/f");
+    copy(other, fd, 0);
+    closes_began_by(NULL);
+    shut(fd);
+    shut(other);
+    expect(umount2(below("m"), MNT_DETACH), "umount");
+    join_child(server);
+}
+
 /* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
 
 enum { MANY = 20000, AT_ONCE = 500 };
@@ -2390,6 +2500,7 @@ static const struct scene {
     {"endless", set_file, play_endless, true},
     {"wide", set_wide, play_wide, true},
     {"answered", set_file, play_answered, true},
+    {"flush", set_flush, play_flush, true},
     {"restarted", set_fifo, play_restarted, true},
     {"interrupted", set_interrupted, play_interrupted, true},
     {"path-race", NULL, play_path_race, true},

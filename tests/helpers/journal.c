@@ -278,11 +278,18 @@ const char *held_path(int fd)
     return table()[fd].path;
 }
 
+static const _Atomic uint64_t *close_began;
+
+void closes_began_by(const _Atomic uint64_t *ns)
+{
+    close_began = ns;
+}
+
 /* A close that has happened, or that will when the process ends: then its time has no upper bound.
  */
 static void state_close(int fd, struct held held, const char *reason, bool over)
 {
-    uint64_t now = clock_ns(CLOCK_MONOTONIC);
+    uint64_t now = close_began != NULL ? *close_began : clock_ns(CLOCK_MONOTONIC);
     bool mine = held.pid == process();
 
     begin_line_of(held.pid, mine ? parent() : held.ppid, "close", held.path, fd);

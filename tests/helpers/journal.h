@@ -67,6 +67,9 @@ void hold(int fd, const char *path);
 
 void shut(int fd);
 
+/* Closes stated from now on began at *ns (CLOCK_MONOTONIC) at the latest; NULL: when stated. */
+void closes_began_by(const _Atomic uint64_t *ns);
+
 /* States that it was closed, by another way than shut(); begin() was called before. */
 void closed(int fd);
 

@@ -13,9 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/utsname.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -124,11 +126,20 @@ static int fail(int error, const char *what)
 /* ---- Starting ---------------------------------------------------------------------------------
  */
 
-/* CONFIG_X86_X32_ABI, syscall.x32: a number of x32's is a call of its own, or none at all. */
+/* CONFIG_X86_X32_ABI, syscall.x32: a number of x32's is a call of its own, or none at all.  A child
+ * asks: a seccomp filter for this architecture alone, as a service has, kills who makes such a
+ * call. */
 static bool kernel_takes_x32(void)
 {
 #ifdef __x86_64__
-    return syscall(__X32_SYSCALL_BIT + SYS_getpid) > 0;
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        prctl(PR_SET_DUMPABLE, 0); /* no core of it */
+        _exit(syscall(__X32_SYSCALL_BIT + SYS_getpid) <= 0);
+    }
+    return child > 0 && TEMP_FAILURE_RETRY(waitpid(child, &status, 0)) == child && status == 0;
 #else
     return false;
 #endif

@@ -16,6 +16,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -58,8 +59,10 @@ struct engine {
     struct filemon_bpf *program;
     struct bpf_link *links[LINKS];
     struct ring_buffer *ring;
-    int wakeups; /* epoll, edge-triggered: what is in the ring below the mark wakes nobody */
-    bool asked;  /* dispatch() has been called: it is known that we watch */
+    int wakeups;    /* epoll, edge-triggered: what is in the ring below the mark wakes nobody */
+    int clock;      /* a timer that the kernel cancels when the wall clock is set */
+    bool clock_set; /* and what the ring holds is older */
+    bool asked;     /* dispatch() has been called: it is known that we watch */
     bool end_when_idle;
     bool marked; /* what the ring holds now comes before the mark */
     bool more;   /* the ring had more than a batch */
@@ -383,6 +386,7 @@ static void detach(struct engine *engine)
 }
 
 static int take_sample(void *ctx, void *data, size_t size);
+static int watch_clock(void);
 
 static int open_ring(struct engine *engine)
 {
@@ -409,6 +413,8 @@ static void bpf_close(struct engine *engine)
     detach(engine);
     if (engine->wakeups >= 0)
         close(engine->wakeups);
+    if (engine->clock >= 0)
+        close(engine->clock);
     ring_buffer__free(engine->ring);
     filemon_bpf__destroy(engine->program);
     rules_free(engine->rules);
@@ -427,6 +433,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->config = *config;
     engine->sink = *sink;
     engine->wakeups = -1;
+    engine->clock = watch_clock();
     engine->way = best_way();
     libbpf_set_print(print_message);
     result = load(engine);
@@ -454,17 +461,39 @@ static int64_t clock_ns(clockid_t clock)
     return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 }
 
-/*
- * Follows the wall clock where it was set, and nothing else: the time between the two readings is
- * in their difference, and an event must not seem earlier than the one before it for that.
- */
-static void follow_clock(int64_t *epoch_ns)
+/* The wall clock's time when the monotonic clock was at 0, ns. */
+static int64_t read_epoch(void)
 {
-    int64_t before = clock_ns(CLOCK_MONOTONIC), now = clock_ns(CLOCK_REALTIME);
-    int64_t read_in = clock_ns(CLOCK_MONOTONIC) - before;
+    int64_t before = clock_ns(CLOCK_MONOTONIC);
 
-    if (*epoch_ns == 0 || llabs(now - before - *epoch_ns) > read_in + CLOCK_STEP_NS)
-        *epoch_ns = now - before;
+    return clock_ns(CLOCK_REALTIME) - before;
+}
+
+/* A descriptor that is readable when the wall clock was set; -1: there is none. */
+static int watch_clock(void)
+{
+    const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
+    int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK | TFD_CLOEXEC);
+
+    if (fd >= 0)
+        timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &never, NULL);
+    return fd;
+}
+
+static bool was_clock_set(const struct engine *engine)
+{
+    uint64_t expirations;
+
+    return read(engine->clock, &expirations, sizeof(expirations)) < 0 && errno == ECANCELED;
+}
+
+/* Without such a descriptor a step of the clock is found by itself, if it is not a small one. */
+static void follow_clock(struct engine *engine)
+{
+    int64_t *epoch_ns = &engine->decoder.epoch_ns;
+
+    if (*epoch_ns == 0 || (engine->clock < 0 && llabs(read_epoch() - *epoch_ns) > CLOCK_STEP_NS))
+        *epoch_ns = read_epoch();
 }
 
 /* Called by libbpf, which takes anything below zero as an error that ends the reading. */
@@ -485,10 +514,17 @@ static int read_ring(struct engine *engine)
 {
     int result;
 
-    follow_clock(&engine->decoder.epoch_ns);
+    if (was_clock_set(engine))
+        engine->clock_set = true;
+    if (!engine->clock_set)
+        follow_clock(engine);
     engine->batch = BATCH;
     result = ring_buffer__consume(engine->ring);
     engine->more = result == -EAGAIN;
+    if (engine->clock_set && !engine->more) {
+        engine->clock_set = false;
+        engine->decoder.epoch_ns = read_epoch();
+    }
     return result < 0 && !engine->more ? result : 0;
 }
 
@@ -618,7 +654,8 @@ static void report_lost(struct engine *engine)
 static int bpf_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS])
 {
     fds[0] = (struct pollfd){.fd = engine->wakeups, .events = POLLIN};
-    return 1;
+    fds[1] = (struct pollfd){.fd = engine->clock, .events = POLLIN};
+    return 2;
 }
 
 static int bpf_timeout(struct engine *engine)

@@ -32,7 +32,7 @@ struct walk {
     int followed; /* links in all */
 };
 
-/* The path of a component that is not there, or that is a dangling link. */
+/* The path of a component that is not there, or that is a link. */
 static int add_place(struct route *route, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -85,11 +85,8 @@ static int note_missing(struct walk *walk, int why)
         *slash = '\0';
     error = add_place(route, walk->at);
     *slash = '/';
-    for (size_t i = 0; error == 0 && i < walk->n_links; i++) {
+    for (size_t i = 0; error == 0 && i < walk->n_links; i++)
         error = add_beside_link(walk, &walk->links[i]);
-        if (error == 0)
-            error = add_place(route, walk->links[i].path);
-    }
     return error;
 }
 
@@ -116,6 +113,8 @@ static int follow(struct walk *walk, const char *target, size_t len)
     if (link->path == NULL)
         return -ENOMEM;
     walk->n_links++;
+    if (add_place(walk->route, walk->at) < 0)
+        return -ENOMEM;
     memmove(walk->text + len + 1, walk->rest, tail + 1);
     memcpy(walk->text, target, len);
     walk->text[len] = '/';

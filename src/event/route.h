@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 /* What may change where a missing path leads, when something of that name comes to be there: a
- * component that does not exist, a dangling link, or a file in a directory's place. */
+ * component that does not exist, a link, or a file in a directory's place. */
 struct place {
     char *directory; /* resolved; it exists */
     char *name;
@@ -18,7 +18,7 @@ struct route {
     char **paths; /* the last one is where it leads; where it is missing, those before it are what
                    * it is called where an ordinary file or directory replaces a dangling link */
     size_t n_paths;
-    struct place *places; /* where it is missing */
+    struct place *places; /* of use where it is missing */
     size_t n_places;
 };
 

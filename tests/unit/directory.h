@@ -36,17 +36,18 @@ static int leave_directory(void **state)
 #define test_in_directory(function)                                                                \
     cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
 
-/* Up to three components, mostly a, b and c. */
+/* Up to three components: a, b, c, and ".." at most once and behind another, which does not lead
+ * out of the directory. */
 static void random_name(char name[static 16])
 {
     unsigned int components = 1 + random_below(3);
 
     *name = '\0';
     for (unsigned int i = 0; i < components; i++) {
-        unsigned int which = random_below(13);
+        unsigned int which = random_below(i > 0 && strstr(name, "..") == NULL ? 13 : 12);
 
         strcat(name, i > 0 ? "/" : "");
-        strcat(name, which == 0 ? ".." : (char[]){(char)('a' + which % 3), '\0'});
+        strcat(name, which == 12 ? ".." : (char[]){(char)('a' + which % 3), '\0'});
     }
 }
 

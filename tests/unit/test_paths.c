@@ -18,6 +18,7 @@
 #include "diag.h"
 #include "directory.h"
 #include "event/paths.h"
+#include "event/route.h"
 
 static void operands_become_prefixes(void **state)
 {
@@ -149,6 +150,19 @@ static void an_exclusion_follows_a_link(void **state)
     end(watched);
 }
 
+/* A loop of links. */
+static bool route_fails(const char *directory, const char *name)
+{
+    char path[2 * PATH_MAX];
+    struct route route;
+    int error;
+
+    snprintf(path, sizeof(path), "%s/%s", directory, name);
+    error = route_resolve(&route, path);
+    route_release(&route);
+    return error != 0;
+}
+
 /* From when it exists, at what it then leads to; whatever comes and goes meanwhile. */
 static void any_path_matches_from_when_it_exists(void **state)
 {
@@ -157,19 +171,21 @@ static void any_path_matches_from_when_it_exists(void **state)
     for (int round = 0; round < 300; round++) {
         char name[16], real[PATH_MAX];
         struct watched *watched;
+        bool loops = false; /* links led round in a circle meanwhile: what ends that is not seen */
 
         for (int i = 0; i < 10; i++)
             random_change(*state);
         do
             random_name(name);
-        while (realpath(name, real) == NULL && errno == ELOOP);
+        while (route_fails(*state, name));
         watched = watch(name, NULL);
         for (int i = 0; i < 100 && realpath(name, real) == NULL; i++) {
             random_change(*state);
+            loops |= route_fails(*state, name);
             if (paths_fd(watched->paths) >= 0)
                 paths_dispatch(watched->paths, note_added, watched);
         }
-        if (realpath(name, real) != NULL && !wants(watched, real, "/x"))
+        if (!loops && realpath(name, real) != NULL && !wants(watched, real, "/x"))
             fail_msg("round %d: %s leads to %s", round, name, real);
         end(watched);
     }

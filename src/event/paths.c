@@ -19,7 +19,7 @@ struct spot {
     int watch; /* -1: the directory cannot be watched */
     char *name;
     struct pending *owner;
-    struct spot *next; /* of the same slot of paths.slots */
+    struct spot *next, **prev; /* of the same slot of paths.slots; *prev is this one */
 };
 
 /* A PATH that does not exist. */
@@ -92,8 +92,7 @@ static int watch_directory(struct paths *paths, const char *directory)
 
     if (paths->inotify < 0)
         paths->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    watch = inotify_add_watch(paths->inotify, directory,
-                              IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF);
+    watch = inotify_add_watch(paths->inotify, directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     if (watch >= 0 && count_user(paths, watch) < 0)
         return -1;
     if (watch < 0 && errno != ENOENT &&
@@ -102,14 +101,30 @@ static int watch_directory(struct paths *paths, const char *directory)
     return watch;
 }
 
+static void link_spot(struct paths *paths, struct spot *spot)
+{
+    struct spot **slot = slot_of(paths, spot->watch, spot->name);
+
+    spot->next = *slot;
+    spot->prev = slot;
+    if (spot->next != NULL)
+        spot->next->prev = &spot->next;
+    *slot = spot;
+}
+
+static void unlink_spot(struct spot *spot)
+{
+    *spot->prev = spot->next;
+    if (spot->next != NULL)
+        spot->next->prev = spot->prev;
+}
+
 static void drop_spots(struct paths *paths, struct pending *pending)
 {
     for (size_t i = 0; i < pending->n_spots; i++) {
-        struct spot *spot = &pending->spots[i], **at = slot_of(paths, spot->watch, spot->name);
+        struct spot *spot = &pending->spots[i];
 
-        while (*at != spot)
-            at = &(*at)->next;
-        *at = spot->next;
+        unlink_spot(spot);
         free(spot->name);
         if (spot->watch >= 0 && --paths->users[spot->watch] == 0)
             inotify_rm_watch(paths->inotify, spot->watch);
@@ -128,7 +143,7 @@ static int add_spots(struct paths *paths, struct pending *pending, const struct 
     if (pending->spots == NULL)
         return -ENOMEM;
     for (size_t i = 0; i < route->n_places; i++) {
-        struct spot *spot = &pending->spots[i], **slot;
+        struct spot *spot = &pending->spots[i];
 
         spot->name = strdup(route->places[i].name);
         if (spot->name == NULL)
@@ -136,9 +151,7 @@ static int add_spots(struct paths *paths, struct pending *pending, const struct 
         spot->owner = pending;
         spot->watch = watch_directory(paths, route->places[i].directory);
         *fresh |= spot->watch < 0 || paths->users[spot->watch] == 1;
-        slot = slot_of(paths, spot->watch, spot->name);
-        spot->next = *slot;
-        *slot = spot;
+        link_spot(paths, spot);
         pending->n_spots++;
     }
     return 0;
@@ -156,24 +169,23 @@ static bool has_same_places(const struct route *route, const struct route *other
 }
 
 /*
- * Watches the places.  What came to be there before they were watched is not missed: where the PATH
- * leads is found out again.  route: where it led a moment ago.
+ * Watches the places, also those of a loop of links, which a change to one of the links ends.  What
+ * came to be there before they were watched is not missed: where the PATH leads is found out again.
+ * route and error: what route_resolve() gave a moment ago.  Returns what it gives in the end.
  */
-static int settle(struct paths *paths, struct pending *pending, struct route *route)
+static int settle(struct paths *paths, struct pending *pending, struct route *route, int error)
 {
     bool again = true;
-    int error = 0;
 
-    while (error == 0 && again && route->missing != 0) {
+    while (again && (error < 0 || route->missing != 0)) {
         struct route before = *route;
 
         drop_spots(paths, pending);
-        error = add_spots(paths, pending, &before, &again);
-        if (error == 0 && !again)
+        if (add_spots(paths, pending, &before, &again) < 0)
+            return -ENOMEM;
+        if (!again)
             break;
-        *route = (struct route){0};
-        if (error == 0)
-            error = route_resolve(route, pending->path);
+        error = route_resolve(route, pending->path);
         again = !has_same_places(route, &before);
         route_release(&before);
     }
@@ -229,7 +241,7 @@ static int add_pending(struct paths *paths, const char *path, enum pathfilter_ve
     paths->n_pending++;
     pending->verdict = verdict;
     pending->path = strdup(path);
-    return pending->path != NULL ? settle(paths, pending, route) : -ENOMEM;
+    return pending->path != NULL ? settle(paths, pending, route, 0) : -ENOMEM;
 }
 
 static int add_operand(struct paths *paths, const char *operand, enum pathfilter_verdict verdict)
@@ -358,24 +370,21 @@ static int follow(struct paths *paths, const struct pending *pending, const stru
     return error;
 }
 
-/* One that cannot be resolved at present (a loop of links) is looked at again with the next change.
- */
 static void look_again(struct paths *paths, struct pending *pending, paths_added *added, void *ctx)
 {
     struct route route;
     int error = route_resolve(&route, pending->path);
 
     pending->due = false;
-    if (error == 0 && route.missing != 0)
-        error = settle(paths, pending, &route);
+    error = settle(paths, pending, &route, error);
     if (error == 0) {
         pending->found = route.missing == 0;
         diag(DIAG_VERBOSE, "%s: leads to %s now", pending->path, route.paths[route.n_paths - 1]);
         error = follow(paths, pending, &route, added, ctx);
     }
-    if (error < 0)
-        diag(DIAG_WARNING, "%s: %s; where it leads now is not known", pending->path,
-             strerror(-error));
+    if (error < 0) /* what ends a loop of links is watched */
+        diag(error == -ELOOP ? DIAG_INFO : DIAG_WARNING, "%s: %s; where it leads now is not known",
+             pending->path, strerror(-error));
     route_release(&route);
 }
 
@@ -386,21 +395,17 @@ static void note_name(struct paths *paths, int watch, const char *name)
             spot->owner->due = true;
 }
 
-/* Of this watch, or of every one: -1. */
-static void note_watch(struct paths *paths, int watch)
+static void note_all(struct paths *paths)
 {
     for (size_t i = 0; i < paths->n_pending; i++)
-        for (size_t j = 0; j < paths->pending[i]->n_spots; j++)
-            if (watch < 0 || paths->pending[i]->spots[j].watch == watch)
-                paths->pending[i]->due = true;
+        paths->pending[i]->due = true;
 }
 
+/* A file system that is unmounted uncovers what was below it. */
 static void note_event(struct paths *paths, const struct inotify_event *event)
 {
-    if (event->mask & IN_Q_OVERFLOW)
-        note_watch(paths, -1);
-    else if (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_UNMOUNT))
-        note_watch(paths, event->wd);
+    if (event->mask & (IN_Q_OVERFLOW | IN_UNMOUNT))
+        note_all(paths);
     else if (event->len > 0)
         note_name(paths, event->wd, event->name);
 }

@@ -8,9 +8,10 @@
  *
  * One that does not exist is resolved as far as it goes, a dangling link by its text, and the rest
  * is taken by its letters.  It then matches under each name that it has if ordinary files and
- * directories come to be where something is missing now, or replace a dangling link.  Where a
- * symbolic link comes to be there it leads elsewhere, and a prefix is added: so the directories of
- * these places are watched with inotify(7), until the PATH exists.
+ * directories come to be where something is missing now, or replace a dangling link.  Where it
+ * leads elsewhere later, by a link that is made or by a directory that another one replaces, a
+ * prefix is added: so the directories in which its components are looked up are watched with
+ * inotify(7), until the PATH exists.
  */
 #ifndef FILEMON_PATHS_H
 #define FILEMON_PATHS_H

@@ -32,7 +32,7 @@ struct walk {
     int followed; /* links in all */
 };
 
-/* The path of a component that is not there, or that is a link. */
+/* path: of a component, resolved but for the component itself. */
 static int add_place(struct route *route, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -75,16 +75,10 @@ static int add_beside_link(struct walk *walk, const struct link *link)
 
 static int note_missing(struct walk *walk, int why)
 {
-    struct route *route = walk->route;
-    char *slash = strrchr(walk->at, '/');
-    int error;
+    int error = 0;
 
     walk->missing = 1;
-    route->missing = why;
-    if (why == ENOTDIR) /* what is in the way is the component before it */
-        *slash = '\0';
-    error = add_place(route, walk->at);
-    *slash = '/';
+    walk->route->missing = why;
     for (size_t i = 0; error == 0 && i < walk->n_links; i++)
         error = add_beside_link(walk, &walk->links[i]);
     return error;
@@ -113,8 +107,6 @@ static int follow(struct walk *walk, const char *target, size_t len)
     if (link->path == NULL)
         return -ENOMEM;
     walk->n_links++;
-    if (add_place(walk->route, walk->at) < 0)
-        return -ENOMEM;
     memmove(walk->text + len + 1, walk->rest, tail + 1);
     memcpy(walk->text, target, len);
     walk->text[len] = '/';
@@ -129,6 +121,7 @@ static int go_down(struct walk *walk, const char *name, size_t len)
 {
     char target[PATH_MAX];
     ssize_t n;
+    int why;
 
     if (len > NAME_MAX || walk->len + 1 + len >= sizeof(walk->at))
         return -ENAMETOOLONG;
@@ -141,11 +134,15 @@ static int go_down(struct walk *walk, const char *name, size_t len)
         return 0;
     }
     n = readlink(walk->at, target, sizeof(target));
+    why = n < 0 ? errno : 0;
+    /* After ENOTDIR, what is in the way is the component before this one, and has its place. */
+    if (why != ENOTDIR && add_place(walk->route, walk->at) < 0)
+        return -ENOMEM;
     if (n >= 0)
         return follow(walk, target, (size_t)n);
-    if (errno == EINVAL)
+    if (why == EINVAL)
         return 0; /* it is no link */
-    return errno == ENOENT || errno == ENOTDIR ? note_missing(walk, errno) : -errno;
+    return why == ENOENT || why == ENOTDIR ? note_missing(walk, why) : -why;
 }
 
 /* Their texts are used up: what comes now stood behind them. */
@@ -173,15 +170,22 @@ static int walk_all(struct walk *walk)
     return error;
 }
 
-void route_release(struct route *route)
+static void drop_paths(struct route *route)
 {
     for (size_t i = 0; i < route->n_paths; i++)
         free(route->paths[i]);
+    free(route->paths);
+    route->paths = NULL;
+    route->n_paths = 0;
+}
+
+void route_release(struct route *route)
+{
+    drop_paths(route);
     for (size_t i = 0; i < route->n_places; i++) {
         free(route->places[i].directory);
         free(route->places[i].name);
     }
-    free(route->paths);
     free(route->places);
     *route = (struct route){0};
 }
@@ -201,7 +205,7 @@ int route_resolve(struct route *route, const char *path)
     for (size_t i = 0; i < walk.n_links; i++)
         free(walk.links[i].path);
     if (error < 0)
-        route_release(route);
+        drop_paths(route);
     return error;
 }
 

@@ -6,8 +6,8 @@
 
 #include <stddef.h>
 
-/* What may change where a missing path leads, when something of that name comes to be there: a
- * component that does not exist, a link, or a file in a directory's place. */
+/* Where a component was looked up.  Something else of that name there may change where the path
+ * leads. */
 struct place {
     char *directory; /* resolved; it exists */
     char *name;
@@ -18,12 +18,12 @@ struct route {
     char **paths; /* the last one is where it leads; where it is missing, those before it are what
                    * it is called where an ordinary file or directory replaces a dangling link */
     size_t n_paths;
-    struct place *places; /* of use where it is missing */
+    struct place *places; /* of each component that was looked up, of links and their texts too */
     size_t n_places;
 };
 
-/* path: absolute.  0, or -errno and an empty route; ELOOP after as many links as the kernel allows.
- * Release it in any case. */
+/* path: absolute.  0, or -errno and a route that has places as far as it got, but no paths; ELOOP
+ * after as many links as the kernel allows.  Release it in any case. */
 int route_resolve(struct route *route, const char *path);
 void route_release(struct route *route);
 

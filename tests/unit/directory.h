@@ -4,6 +4,7 @@
 #define FILEMON_TEST_DIRECTORY_H
 
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,10 @@
 
 static int enter_directory(void **state)
 {
-    char template[] = "/tmp/filemon-paths-XXXXXX";
+    const char *parent = getenv("TMPDIR");
+    char template[PATH_MAX];
 
+    snprintf(template, sizeof(template), "%s/filemon-paths-XXXXXX", parent ? parent : "/tmp");
     if (mkdtemp(template) == NULL || chdir(template) != 0)
         return -1;
     *state = realpath(template, NULL);
@@ -36,8 +39,7 @@ static int leave_directory(void **state)
 #define test_in_directory(function)                                                                \
     cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
 
-/* Up to three components: a, b, c, and ".." at most once and behind another, which does not lead
- * out of the directory. */
+/* Up to three components: a, b, c, and ".." at most once and behind another. */
 static void random_name(char name[static 16])
 {
     unsigned int components = 1 + random_below(3);
@@ -51,8 +53,20 @@ static void random_name(char name[static 16])
     }
 }
 
-/* Makes a directory or a link, relative or absolute, or removes one; whether it can or not. Nothing
- * outside of the directory. */
+/* Links to the directory and ".." lead out of it, to where a test must not change anything. */
+static bool lies_in(const char *directory, const char *path)
+{
+    char parent[2 * PATH_MAX], real[PATH_MAX];
+    size_t len = strlen(directory);
+
+    snprintf(parent, sizeof(parent), "%s", path);
+    strcpy(strchr(path, '/') != NULL ? strrchr(parent, '/') + 1 : parent, ".");
+    return realpath(parent, real) != NULL && strncmp(real, directory, len) == 0 &&
+           (real[len] == '/' || real[len] == '\0');
+}
+
+/* Makes a directory or a link, relative or absolute, renames or removes one, whether it can or not.
+ */
 static void random_change(const char *directory)
 {
     char name[16], target[16], absolute[PATH_MAX];
@@ -60,9 +74,9 @@ static void random_change(const char *directory)
     random_name(name);
     random_name(target);
     snprintf(absolute, sizeof(absolute), "%s/%s", directory, target);
-    if (strstr(name, "..") != NULL)
+    if (strstr(name, "..") != NULL || !lies_in(directory, name))
         return;
-    switch (random_below(5)) {
+    switch (random_below(6)) {
     case 0:
     case 1:
         (void)!mkdir(name, 0700);
@@ -72,6 +86,10 @@ static void random_change(const char *directory)
         break;
     case 3:
         (void)!symlink(absolute, name);
+        break;
+    case 4:
+        if (strstr(target, "..") == NULL && lies_in(directory, target))
+            (void)!rename(name, target);
         break;
     default:
         (void)!remove(name);

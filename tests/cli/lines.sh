@@ -10,14 +10,15 @@ opened_and_closed='[
      descriptor: 3, date: 27, date_us: 1310920975027000, duracion_ns: 27000000, motivo: "close"}]'
 
 # filemon reads standin/lines, and is asked to end.
-lines_are_read() { # COMMAND (send or bytes)
+lines_are_read() { # COMMAND (send or bytes) [ARG...]
     prepared
     watches <<END
 $1 lines
 mark sent
 wait
 END
-    start -n nothing-of-that-name
+    shift
+    start -n nothing-of-that-name "$@"
     wait_until [ -e standin/sent ]
     kill -INT "$pid"
     finish
@@ -64,6 +65,27 @@ test_a_line_of_a_megabyte_is_one_lost() {
     records "map(select(.codigo != \"lost\")) == $opened_and_closed"
     records 'map(select(.codigo == "lost").perdidos) == [1]'
     [ "$(tail -n 1 err)" = 'filemon: 1 event was lost' ]
+}
+
+# Where there is no PATH it is shown.
+test_a_path_that_is_cut_is_lost_where_it_would_be_compared() {
+    {
+        open_line 7 3 /etc/hosts
+        echo '{codigo: "fail", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/cut",' \
+            'descriptor: -2, date: 1310920975000, us: 1310920975000000, ns: 5000000000,' \
+            'flags: 524288, cortado: 1}'
+        close_line 7 3
+    } > standin/lines
+    for compared in /etc '-X /usr' '-X /etc /etc/hosts'; do
+        # shellcheck disable=SC2086
+        lines_are_read send -x $compared
+        records 'map(.codigo) == ["open", "lost", "close"] and .[1].perdidos == 1'
+        [ "$(tail -n 1 err)" = 'filemon: 1 event was lost' ]
+        rm standin/sent
+    done
+    lines_are_read send -x
+    records 'map(.codigo) == ["open", "fail", "close"] and .[1].fichero == "/etc/cut"'
+    unsaid lost
 }
 
 test_nul_bytes_spoil_their_line_alone() {

@@ -1504,7 +1504,12 @@ static void play_restarted(void)
 
 /* --- flush: a file system that takes its time within each close (FUSE) --- */
 
-static _Atomic uint64_t *flushed_ns; /* when the last flush was asked for; shared */
+struct slow_files {
+    _Atomic uint64_t flushed_ns; /* when the last flush was asked for */
+    atomic_bool reads;           /* somebody waits for what is in a file, */
+    atomic_bool may_read;        /* which is given once this is set */
+};
+static struct slow_files *slow; /* shared with the file system */
 
 static uint64_t monotonic_ns(void)
 {
@@ -1523,10 +1528,24 @@ static void reply(int fuse, uint64_t unique, int error, const void *data, size_t
     expect(writev(fuse, parts, size > 0 ? 2 : 1), "/dev/fuse");
 }
 
+enum { FUSE_PAGE = 4096 }; /* all that is in a file */
+
 static struct fuse_attr attributes_of(uint64_t node)
 {
-    return (struct fuse_attr){
-        .ino = node, .nlink = 1, .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644};
+    return (struct fuse_attr){.ino = node,
+                              .nlink = 1,
+                              .size = FUSE_PAGE,
+                              .mode = node == FUSE_ROOT_ID ? S_IFDIR | 0755 : S_IFREG | 0644};
+}
+
+static void serve_read(int fuse, uint64_t unique)
+{
+    static const char page[FUSE_PAGE];
+
+    slow->reads = true;
+    while (!slow->may_read)
+        breathe();
+    reply(fuse, unique, 0, page, sizeof(page));
 }
 
 static void serve_request(int fuse, const struct fuse_in_header *request)
@@ -1545,8 +1564,10 @@ static void serve_request(int fuse, const struct fuse_in_header *request)
         return reply(fuse, request->unique, 0, &attributes, sizeof(attributes));
     case FUSE_OPEN:
         return reply(fuse, request->unique, 0, &opened_file, sizeof(opened_file));
+    case FUSE_READ:
+        return serve_read(fuse, request->unique);
     case FUSE_FLUSH:
-        *flushed_ns = monotonic_ns();
+        slow->flushed_ns = monotonic_ns();
         for (int i = 0; i < 200; i++) /* more than the slack of a comparison */
             breathe();
         return reply(fuse, request->unique, 0, NULL, 0);
@@ -1572,7 +1593,7 @@ noreturn static void serve(int fuse)
 
 static pid_t server;
 
-static void set_flush(void)
+static void set_slow(void)
 {
     char options[64];
     int fuse = open("/dev/fuse", O_RDWR | O_CLOEXEC);
@@ -1580,8 +1601,8 @@ static void set_flush(void)
     set_file();
     make_directory("m");
     expect(fuse, "/dev/fuse");
-    flushed_ns = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    expect(flushed_ns == MAP_FAILED ? -1 : 0, "mmap");
+    slow = mmap(NULL, sizeof(*slow), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    expect(slow == MAP_FAILED ? -1 : 0, "mmap");
     expect(unshare(CLONE_NEWNS), "unshare");
     expect(mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount private");
     snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=0,group_id=0", fuse);
@@ -1592,11 +1613,17 @@ static void set_flush(void)
     expect(close(fuse), "close");
 }
 
+static void end_slow(void)
+{
+    expect(umount2(below("m"), MNT_DETACH), "umount");
+    join_child(server);
+}
+
 static void play_flush(void)
 {
     int other = open_path("file"), fd;
 
-    closes_began_by(flushed_ns);
+    closes_began_by(&slow->flushed_ns);
     shut(open_path("m/f"));
     fd = open_path("m/f");
     shut_range((unsigned int)fd, (unsigned int)fd, 0);
@@ -1605,8 +1632,51 @@ static void play_flush(void)
     closes_began_by(NULL);
     shut(fd);
     shut(other);
-    expect(umount2(below("m"), MNT_DETACH), "umount");
-    join_child(server);
+    end_slow();
+}
+
+/* --- ending: a thread that has ended, and is not counted any more, still has the table: the kernel
+ * comes to the word that is to be cleared (set_tid_address(2)) before it comes to the table --- */
+
+static atomic_int ending_tid;
+
+static void *end_slowly(void *page)
+{
+    ending_tid = gettid();
+    syscall(SYS_set_tid_address, page);
+    syscall(SYS_exit, 0);
+    return NULL;
+}
+
+static void *map_slow_page(void)
+{
+    int fd = open_path("m/f");
+    void *page = mmap(NULL, FUSE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
+
+    expect(page == MAP_FAILED ? -1 : 0, "mmap");
+    shut(fd);
+    return page;
+}
+
+/* The thread holds the memory's lock, too: nothing is allocated until it is let go. */
+static void play_ending(void)
+{
+    void *page = map_slow_page();
+    int fd = open_path("file");
+    pthread_t thread;
+
+    state_exit();
+    own_descriptors();
+    start_thread(&thread, end_slowly, page);
+    while (!slow->reads)
+        breathe();
+    expect(syscall(SYS_close_range, fd, fd, CLOSE_RANGE_UNSHARE), "close_range");
+    slow->may_read = true;
+    while (syscall(SYS_tgkill, getpid(), ending_tid, 0) == 0)
+        breathe();
+    touch_path("file"); /* the same number */
+    expect(munmap(page, FUSE_PAGE), "munmap");
+    end_slow();
 }
 
 /* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
@@ -2500,7 +2570,8 @@ static const struct scene {
     {"endless", set_file, play_endless, true},
     {"wide", set_wide, play_wide, true},
     {"answered", set_file, play_answered, true},
-    {"flush", set_flush, play_flush, true},
+    {"flush", set_slow, play_flush, true},
+    {"ending", set_slow, play_ending, true},
     {"restarted", set_fifo, play_restarted, true},
     {"interrupted", set_interrupted, play_interrupted, true},
     {"path-race", NULL, play_path_race, true},

@@ -303,10 +303,17 @@ static __always_inline bool has_just_ended(__u32 tgid)
     return bpf_map_lookup_elem(&ended, &tgid) != NULL;
 }
 
-/* The threads that a process has left. */
+/* The threads that a process has left.  One that ends is none of them any more while it still has
+ * its table: do_exit() takes it off long before exit_files(). */
 static __always_inline __s32 threads_of(struct task_struct *task)
 {
     return BPF_CORE_READ(task, signal, live.counter);
+}
+
+/* Those that may have a table: until they are released, which is after exit_files(). */
+static __always_inline __s32 unreleased_threads_of(struct task_struct *task)
+{
+    return BPF_CORE_READ(task, signal, nr_threads);
 }
 
 /* The table that a thread has when a call begins which may give it one of its own. */
@@ -343,7 +350,7 @@ static __always_inline void before_unshare(struct task_struct *task, enum call c
         bpf_map_delete_elem(&tables_before, &key);
         return;
     }
-    if (call != CALL_EXEC && threads_of(task) > 1)
+    if (call != CALL_EXEC && unreleased_threads_of(task) > 1)
         keep_table_of(task, files);
     before.tgid = task->tgid;
     before.table.files = files;

@@ -62,6 +62,14 @@ TURN bool report_on(__u32 program, __u32 id, __u32 place)
     return false;
 }
 
+TURN bool report_block(__u32 program, __u32 id, __u32 place)
+{
+    for (__u32 i = 0; i < SWEEP_BLOCK; i += SWEEP_CHUNKS)
+        if (report_on(program, id, place + i))
+            return true;
+    return false;
+}
+
 static __always_inline void report_exec(struct task_struct *task, struct scratch *s)
 {
     __u32 id = table_of(task);
@@ -75,8 +83,8 @@ static __always_inline void report_exec(struct task_struct *task, struct scratch
         report_chunk(task, s, 0);
     if (!bpf_map_lookup_elem(&chunk_counts, &id))
         return;
-    for (__u32 i = 0; i < SWEEP_TURNS; i++)
-        if (report_on(s->program, id, i * SWEEP_CHUNKS))
+    for (__u32 i = 0; i < MAX_CHUNKS; i += SWEEP_BLOCK)
+        if (report_block(s->program, id, i))
             break;
 }
 

@@ -184,7 +184,7 @@ int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
     forget_interrupted(pid, THREAD_OUTSIDE);
     if (becomes_eintr(s->request.error, action->sa.sa_flags)) {
         s->request.error = -EINTR;
-        open_failed(task, s);
+        deliver_failed(ON_SIGNAL);
     }
     return 0;
 }

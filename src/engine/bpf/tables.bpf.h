@@ -51,9 +51,10 @@ static __always_inline void count_own_table(__u64 files)
 #define SWEEP_RECORDED 1 /* there were any */
 #define SWEEP_OVER 2     /* there are no more */
 
-/* Together they are enough for all that there can be in `descriptors`. */
+/* Loops within loops, multiplied enough for all that there can be in `descriptors`: the verifier
+ * goes through each of them once. */
 #define SWEEP_CHUNKS 16
-#define SWEEP_TURNS (MAX_CHUNKS / SWEEP_CHUNKS)
+#define SWEEP_BLOCK (64 * SWEEP_CHUNKS)
 
 static __always_inline bool forget_chunk(__u32 table, __u32 chunk)
 {
@@ -81,14 +82,23 @@ TURN __u32 sweep_on(__u32 id, __u32 place)
     return result;
 }
 
+TURN __u32 sweep_block(__u32 id, __u32 place)
+{
+    __u32 result = 0;
+
+    for (__u32 i = 0; i < SWEEP_BLOCK && !(result & SWEEP_OVER); i += SWEEP_CHUNKS)
+        result |= sweep_on(id, place + i);
+    return result;
+}
+
 static __always_inline bool sweep_table(__u32 id)
 {
     __u32 result = forget_chunk(id, 0) ? SWEEP_RECORDED : 0;
 
     if (!bpf_map_lookup_elem(&chunk_counts, &id))
         return result;
-    for (__u32 i = 0; i < SWEEP_TURNS && !(result & SWEEP_OVER); i++)
-        result |= sweep_on(id, i * SWEEP_CHUNKS);
+    for (__u32 i = 0; i < MAX_CHUNKS && !(result & SWEEP_OVER); i += SWEEP_BLOCK)
+        result |= sweep_block(id, i);
     bpf_map_delete_elem(&chunk_counts, &id);
     return result & SWEEP_RECORDED;
 }

@@ -214,7 +214,8 @@ static int choose_programs(const struct filemon_bpf *program, enum way chosen)
         for (enum way way = 0; way < WAYS && result == 0; way++)
             result = bpf_program__set_autoload(hooks[link].programs[way], false);
     for (int link = 0; link < LINKS && result == 0; link++)
-        result = bpf_program__set_autoload(hooks[link].programs[chosen], true);
+        result = bpf_program__set_autoload(hooks[link].programs[chosen],
+                                           link != SIGNAL || program->rodata->report_failed);
     return result;
 }
 

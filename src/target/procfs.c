@@ -243,10 +243,16 @@ int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat
     return 0;
 }
 
-/* glibc has a function for it from 2.36 on. */
+/* glibc has a function for it from 2.36 on.  Of the descriptors that a process may have, half are
+ * left for all else: hundreds of processes may be pinned. */
 static int open_pidfd(pid_t pid)
 {
-    return (int)syscall(SYS_pidfd_open, pid, 0);
+    int fd = (int)syscall(SYS_pidfd_open, pid, 0);
+
+    if (fd < sysconf(_SC_OPEN_MAX) / 2)
+        return fd;
+    close(fd);
+    return -1;
 }
 
 struct procfs_pin procfs_pin(const struct procfs *procfs, pid_t pid, const struct procfs_stat *stat)

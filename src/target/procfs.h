@@ -57,7 +57,8 @@ pid_t procfs_leader(const struct procfs *procfs, pid_t tid);
 
 /*
  * A process as it was at one moment, so that its number can be reused without being mistaken for
- * it: by a pidfd, or where there is none (Linux before 5.3, a made-up tree) by its start time.
+ * it: by a pidfd, or where there is none (Linux before 5.3, a made-up tree, too few descriptors) by
+ * its start time.
  */
 struct procfs_pin {
     pid_t pid;

@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include "proctree.h"
@@ -635,6 +636,36 @@ static void test_pin_of_a_real_process(void **state)
     procfs_close(&procfs);
 }
 
+/* As -p $(pidof PROGRAM) may name more of them than there are descriptors. */
+static void test_pins_leave_descriptors_free(void **state)
+{
+    struct procfs procfs;
+    struct procfs_stat stat;
+    struct procfs_pin pins[64];
+    struct rlimit kept, few;
+    bool all_run = true;
+    int free_fd;
+
+    (void)state;
+    assert_int_equal(procfs_open(&procfs, "/proc"), 0);
+    assert_int_equal(procfs_stat(&procfs, getpid(), &stat), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &kept), 0);
+    few = (struct rlimit){.rlim_cur = 64, .rlim_max = kept.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    for (size_t i = 0; i < 64; i++)
+        pins[i] = procfs_pin(&procfs, getpid(), &stat);
+    free_fd = dup(procfs.fd);
+    for (size_t i = 0; i < 64; i++)
+        all_run &= !procfs_has_exited(&procfs, &pins[i]);
+    for (size_t i = 0; i < 64; i++)
+        procfs_unpin(&pins[i]);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &kept), 0);
+    assert_true(all_run);
+    assert_true(free_fd >= 0 && free_fd <= 32);
+    close(free_fd);
+    procfs_close(&procfs);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, proctree_setup, proctree_teardown)
 
 int main(void)
@@ -668,6 +699,7 @@ int main(void)
         cmocka_unit_test(test_a_real_zombie),
         cmocka_unit_test(test_a_real_process_without_its_main_thread),
         cmocka_unit_test(test_pin_of_a_real_process),
+        cmocka_unit_test(test_pins_leave_descriptors_free),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

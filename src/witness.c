@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/auxv.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -36,10 +37,11 @@ static struct answer collect(int number)
 }
 
 /* pkill(1) shall find filemon alone, by its name and by its command line, which ends where the
- * environment begins. */
+ * environment begins, or where that is empty the name of the executable. */
 static void hide(void)
 {
-    char *begin = program_invocation_name, *end = environ[0];
+    char *begin = program_invocation_name;
+    char *end = environ[0] ? environ[0] : (char *)getauxval(AT_EXECFN);
 
     prctl(PR_SET_NAME, "signal-witness");
     if (end && begin < end)

@@ -82,10 +82,10 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result, direct);
     } else if (call >= CALL_CLOSE_RANGE) {
-        bool kept = may_unshare(call, args) && after_unshare(task);
+        bool same = may_unshare(call, args) && has_same_table(task);
 
         /* The others who had the table when it began are gone: it has not closed in a copy. */
-        if (kept && result == 0 && call == CALL_CLOSE_RANGE)
+        if (same && result == 0 && call == CALL_CLOSE_RANGE)
             on_close_range(task, args[0], args[1], args[2]);
     } else if (result >= 0) {
         __u32 command = args[1]; /* the upper half of the register may hold anything */
@@ -253,8 +253,7 @@ static __always_inline int rename_task(int pid)
 
     if (stopping || !s || task->pid != pid || !is_watched(task->tgid) || !is_executing(task))
         return 0;
-    after_unshare(task);
-    check_home(task);
+    has_same_table(task);
     report_exec(task, s);
     return 0;
 }
@@ -298,29 +297,20 @@ static __always_inline int end_task(struct task_struct *task)
     /* If not, other threads live on, or are just now coming by here themselves. */
     bool last = task->signal->live.counter <= 0;
     __u32 tgid = task->tgid;
-    bool watched = is_watched(tgid);
-    struct table *table;
+    bool member;
 
     if (stopping || task->flags & PF_KTHREAD)
         return 0;
     forget_interrupted(task->pid, THREAD_UNKNOWN);
-    if (watched) /* it may have been killed within an exec */
-        after_unshare(task);
-    table = find_table(task);
-    if (!last && !table)
-        return 0;
-    if (table && (watched || (last && has_just_ended(tgid))))
-        end_with_table(task, table);
+    member = leave_table((__u64)task);
     if (!last)
         return 0;
-    if (!watched) {
+    if (!is_watched(tgid)) {
         note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;
     }
-    leave_home(task);
-    if (!table && !is_counted(tgid))
+    if (!member && !is_kept(tgid))
         end_table(tgid, table_number(task, process_number(task)));
-    note_ended(tgid);
     unwatch_process(tgid);
     return 0;
 }

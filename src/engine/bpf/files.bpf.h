@@ -373,7 +373,7 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     /* With CLOSE_RANGE_CLOEXEC nothing is closed, with unknown flags neither. */
     if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
         return;
-    /* Closes in a copy of its own, of which there are no records (after_unshare). */
+    /* Closes in a copy of its own, of which there are no records (has_same_table). */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
     if (clear_range(table_of(task), first, last < end ? last : end) || every_close) {

@@ -166,8 +166,13 @@ struct pid {
     struct upid numbers[1];
 };
 
+struct list_head {
+    struct list_head *next;
+};
+
 struct signal_struct {
     atomic_t live;
+    struct list_head thread_head;
     int nr_threads;
     struct pid *pids[4];
 };
@@ -182,6 +187,7 @@ struct task_struct {
     unsigned int in_execve : 1;
     struct task_struct *real_parent;
     struct pid *thread_pid;
+    struct list_head thread_node;
     struct signal_struct *signal;
     struct files_struct *files;
     struct fs_struct *fs;

@@ -295,70 +295,88 @@ static __always_inline void copy_words(void *to, const void *from, __u64 offset,
 }
 
 /*
- * Tables of descriptors.  A process has one, which is known by its tgid, and nothing is kept of it.
- * Only where that is not so, tables are kept here: one that processes share (CLONE_FILES), and
- * those of a process whose threads have tables of their own (unshare, close_range with UNSHARE).
+ * File descriptor tables.  A process has one, whose id is the process's tgid, and nothing is kept
+ * here.  Only where that is not so, tables are kept: a table that processes share (CLONE_FILES),
+ * and the tables of a process whose threads have tables of their own (unshare, close_range with
+ * UNSHARE).
  *
- * Users are counted from the moment on that a table is kept.  One that a thread was given is kept
- * from its beginning: there it is each thread that counts.  Of others nobody knows how many threads
- * of a process have it just now, when some begin and end at this very moment: there the process
- * counts, once, until it ends or has left as a whole; if all its threads left it one by one, the
- * kernel's own count tells that before.  With the last of its users a table and what is open in it
- * goes.
+ * The users of a kept table are a set of threads, its members, each of which joins once and leaves
+ * once.  The table ends when the last member leaves: which one that is, this set decides, and not
+ * files_struct.count.  That count falls at a place that no tracepoint shows, after the end of a
+ * thread (sched_process_exit) was seen: two threads that end at once both find 2 there, and a count
+ * of 2 can as well mean another user that goes on.
  *
  * A copy of a table is like the one that a new process has: of what was open in it there is no
  * record.
  */
 struct table {
-    __u32 id;     /* a tgid, or a number that no process has */
-    __u32 number; /* what records say: table_number() of a tgid */
+    __u32 number; /* in records: table_number() of a tgid, or the id */
     __s32 users;
 };
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
-    __type(key, __u64); /* the kernel's files_struct, but see make_way() */
+    __type(key, __u32); /* its id: a tgid, or a number that no process has */
     __type(value, struct table);
 } tables SEC(".maps");
 
-/* Tgids that are the id of one of them. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 8192);
-    __type(key, __u32);
-    __type(value, __u8);
-} counted SEC(".maps");
-
 /* How many there are.  As long as it is none, nobody has to look. */
 volatile __s64 n_tables = 0;
+
+struct member {
+    __u64 files; /* the kernel's files_struct when the thread joined */
+    __u32 id, number;
+};
+
+#define MAX_MEMBERS 16384
+
+/* By task_struct, for exec gives its thread another pid. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, MAX_MEMBERS);
+    __type(key, __u64);
+    __type(value, struct member);
+} members SEC(".maps");
+
+/* A member of the table by files_struct, for threads that no program saw begin. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, MAX_MEMBERS);
+    __type(key, __u64);
+    __type(value, struct member);
+} tables_at SEC(".maps");
 
 static __always_inline __u64 files_of(struct task_struct *task)
 {
     return (__u64)BPF_CORE_READ(task, files);
 }
 
-/* NULL: the table of the process, as usual. */
-static __always_inline struct table *find_table(struct task_struct *task)
+/* linux/sched.h */
+#define PF_EXITING 0x4
+#define PF_IO_WORKER 0x10
+#define PF_KTHREAD 0x200000
+
+/* NULL: the table of the process, as usual.  The fork of an io_uring worker shows at no tracepoint.
+ */
+static __always_inline struct member *find_member(struct task_struct *task)
 {
-    __u64 files;
+    __u64 key = (__u64)task;
 
     if (!n_tables)
         return NULL;
-    files = files_of(task);
-    return bpf_map_lookup_elem(&tables, &files);
+    if (!(task->flags & PF_IO_WORKER))
+        return bpf_map_lookup_elem(&members, &key);
+    key = files_of(task);
+    return bpf_map_lookup_elem(&tables_at, &key);
 }
-
-/* linux/sched.h */
-#define PF_IO_WORKER 0x10
-#define PF_KTHREAD 0x200000
 
 /* What every record says, of the current task.  What a worker of io_uring does, its process does.
  */
 static __always_inline void begin_record(struct task_struct *task, struct record *record,
                                          enum record_kind kind, __s32 fd)
 {
-    struct table *table;
+    struct member *member;
 
     record->time = bpf_ktime_get_ns();
     record->pid = process_number(task);
@@ -370,8 +388,8 @@ static __always_inline void begin_record(struct task_struct *task, struct record
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
     }
-    table = find_table(task);
-    record->table = table ? table->number : table_number(task, record->pid);
+    member = find_member(task);
+    record->table = member ? member->number : table_number(task, record->pid);
     record->kind = kind;
     record->marks = 0;
     record->unused = 0;

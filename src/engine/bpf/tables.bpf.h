@@ -5,46 +5,18 @@
 
 static __always_inline __u32 table_of(struct task_struct *task)
 {
-    struct table *table = find_table(task);
+    struct member *member = find_member(task);
     __u32 id = task->tgid;
 
     barrier_var(id); /* no one load from either place: the verifier takes none */
-    if (table)
-        id = table->id;
+    if (member)
+        id = member->id;
     return id;
 }
 
-static __always_inline bool is_counted(__u32 tgid)
+static __always_inline bool is_kept(__u32 id)
 {
-    return n_tables && bpf_map_lookup_elem(&counted, &tgid);
-}
-
-/* False: it was counted already, or there is no room. */
-static __always_inline bool count_table(__u64 files, __u32 id, __u32 number, __s32 users)
-{
-    struct table table = {id, number, users};
-    long result = bpf_map_update_elem(&tables, &files, &table, BPF_NOEXIST);
-    __u8 yes = 1;
-
-    if (result != 0) {
-        if (result != -EEXIST) /* another thread was first */
-            count_lost();
-        return false;
-    }
-    bpf_map_update_elem(&counted, &id, &yes, BPF_ANY);
-    __sync_fetch_and_add(&n_tables, 1);
-    return true;
-}
-
-/* Above every tgid (PID_MAX_LIMIT). */
-#define FIRST_OWN_TABLE 0x80000000u
-
-/* One that is not the first of its process. */
-static __always_inline void count_own_table(__u64 files)
-{
-    __u32 id = FIRST_OWN_TABLE | bpf_get_prandom_u32();
-
-    count_table(files, id, id, 1);
+    return n_tables && bpf_map_lookup_elem(&tables, &id);
 }
 
 /* What became of some chunks of a table. */
@@ -117,153 +89,192 @@ TURN int end_table(__u32 id, __u32 number)
     return 0;
 }
 
-/* Of two at once that find it left one takes it off. */
-static __always_inline void drop_table(__u64 key, struct table *table)
+/* Of two threads that both find no user left, one deletes the table. */
+static __always_inline void release_table(const struct member *member)
 {
-    __u32 id = table->id, number = table->number;
-
-    if (bpf_map_delete_elem(&tables, &key) != 0)
-        return;
-    end_table(id, number);
-    bpf_map_delete_elem(&counted, &id);
-    __sync_fetch_and_add(&n_tables, -1);
-}
-
-/* One of its users is gone; it is kept by that key. */
-static __always_inline void leave_table(__u64 key, struct table *table)
-{
-    __sync_fetch_and_add(&table->users, -1);
-    if (table->users <= 0)
-        drop_table(key, table);
-}
-
-/*
- * The kernel has given this address to a new table.  The one that it was of is gone, but not told
- * yet if a thread has left it in a call that has not ended (after_unshare): for this it is kept by
- * its id, which is no address.
- */
-static __always_inline void make_way(__u64 files)
-{
-    struct table *table = n_tables ? bpf_map_lookup_elem(&tables, &files) : NULL;
-    struct table gone;
-    __u64 id;
+    struct table *table = bpf_map_lookup_elem(&tables, &member->id);
+    struct member *at;
 
     if (!table)
         return;
-    gone = *table;
-    id = gone.id;
-    bpf_map_update_elem(&tables, &id, &gone, BPF_ANY);
-    bpf_map_delete_elem(&tables, &files);
+    __sync_fetch_and_add(&table->users, -1);
+    if (table->users > 0 || bpf_map_delete_elem(&tables, &member->id) != 0)
+        return;
+    at = bpf_map_lookup_elem(&tables_at, &member->files);
+    if (at && at->id == member->id)
+        bpf_map_delete_elem(&tables_at, &member->files);
+    end_table(member->id, member->number);
+    __sync_fetch_and_add(&n_tables, -1);
 }
 
-/* A table, to be found again. */
-struct reference {
-    __u64 files;
-    __u32 id;
-    __u32 kept;
-};
-
-static __always_inline struct table *seek_table(const struct reference *to, __u64 *key)
+/* False: the thread is no member. */
+static __always_inline bool leave_table(__u64 task)
 {
-    struct table *table;
+    struct member *found = n_tables ? bpf_map_lookup_elem(&members, &task) : NULL, member;
 
-    *key = to->files;
-    table = bpf_map_lookup_elem(&tables, key);
-    if (table && table->id == to->id)
-        return table;
-    *key = to->id; /* make_way() */
-    return bpf_map_lookup_elem(&tables, key);
+    if (!found)
+        return false;
+    member = *found;
+    if (bpf_map_delete_elem(&members, &task) == 0) /* or join_thread() was first */
+        release_table(&member);
+    return true;
 }
 
-/* The tables in which processes count, by tgid. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 8192);
-    __type(key, __u32);
-    __type(value, struct reference);
-} homes SEC(".maps");
-
-static __always_inline bool counts_processes(const struct table *table)
+/* The kernel gave this files_struct to a new table. */
+static __always_inline void forget_address(__u64 files)
 {
-    return table->id < FIRST_OWN_TABLE;
+    if (n_tables)
+        bpf_map_delete_elem(&tables_at, &files);
 }
 
-/* One more process has it. */
-static __always_inline void add_process(struct table *table, __u64 files, __u32 tgid)
+/* The table must have another user, so that it cannot end meanwhile. */
+static __always_inline void join_table(__u64 task, const struct member *member)
 {
-    struct reference home = {.files = files};
+    struct table *table = bpf_map_lookup_elem(&tables, &member->id);
+    long result;
 
-    home.id = table->id;
+    if (!table)
+        return;
     __sync_fetch_and_add(&table->users, 1);
-    if (counts_processes(table) && bpf_map_update_elem(&homes, &tgid, &home, BPF_ANY))
+    result = bpf_map_update_elem(&members, &task, member, BPF_NOEXIST);
+    if (result == 0)
+        return;
+    __sync_fetch_and_add(&table->users, -1);
+    if (result != -EEXIST)
         count_lost();
 }
 
-/* The table of this process is kept from now on, if it was not. */
-static __always_inline struct table *keep_table_of(struct task_struct *task, __u64 files)
+/* True: the caller is its only user, and must release it.  False: it exists, or there is no room.
+ */
+static __always_inline bool create_table(const struct member *member)
 {
-    struct table *table = bpf_map_lookup_elem(&tables, &files);
+    struct table table = {member->number, 1};
+    long result = bpf_map_update_elem(&tables, &member->id, &table, BPF_NOEXIST);
 
-    if (table)
-        return table;
-    if (!count_table(files, task->tgid, table_number(task, process_number(task)), 0))
-        return bpf_map_lookup_elem(&tables, &files);
-    table = bpf_map_lookup_elem(&tables, &files);
-    if (table)
-        add_process(table, files, task->tgid);
-    return table;
+    if (result != 0) {
+        if (result != -EEXIST)
+            count_lost();
+        return false;
+    }
+    bpf_map_update_elem(&tables_at, &member->files, member, BPF_ANY);
+    __sync_fetch_and_add(&n_tables, 1);
+    return true;
 }
 
-/* The process has ended, or left its table as a whole. */
-static __always_inline void leave_home(struct task_struct *task)
-{
-    __u32 tgid = task->tgid;
-    struct reference *found = n_tables ? bpf_map_lookup_elem(&homes, &tgid) : NULL;
-    struct reference home;
-    struct table *table;
-    __u64 key;
+/* Above every tgid (PID_MAX_LIMIT). */
+#define FIRST_OWN_TABLE 0x80000000u
 
-    if (!found)
+/* A table that is not the first of its process. */
+static __always_inline void join_own_table(struct task_struct *task)
+{
+    struct member member = {files_of(task)};
+
+    member.id = member.number = FIRST_OWN_TABLE | bpf_get_prandom_u32();
+    if (!create_table(&member))
         return;
-    home = *found;
-    if (bpf_map_delete_elem(&homes, &tgid) != 0) /* another thread was first */
-        return;
-    table = seek_table(&home, &key);
-    if (table)
-        leave_table(key, table);
+    join_table((__u64)task, &member);
+    release_table(&member);
 }
 
-/* Its threads are gone but for one, which may have another table. */
-static __always_inline void check_home(struct task_struct *task)
+/*
+ * The thread may end at any time, and leaves then: the kernel sets PF_EXITING before on_exit() runs
+ * in it.  So either the flag is found here, or the member is found there.
+ */
+static __always_inline void join_thread(struct task_struct *task, const struct member *member)
 {
-    __u32 tgid = task->tgid;
-    struct reference *home = n_tables ? bpf_map_lookup_elem(&homes, &tgid) : NULL;
+    if (BPF_CORE_READ(task, flags) & (PF_EXITING | PF_IO_WORKER) || !files_of(task))
+        return;
+    join_table((__u64)task, member);
+    if (BPF_CORE_READ(task, flags) & PF_EXITING)
+        leave_table((__u64)task);
+}
 
-    if (home && home->id != table_of(task))
-        leave_home(task);
+/* At this node of its process's list. */
+TURN int join_listed(__u64 node, __u64 files, __u32 id, __u32 number)
+{
+    struct member member = {files, id, number};
+    struct task_struct *task = NULL;
+
+    task = (void *)node - bpf_core_field_offset(task->thread_node);
+    join_thread(task, &member);
+    return 0;
+}
+
+/* Threads of one turn, and turns: multiplied twice enough for all members. */
+#define JOINING_THREADS 32
+#define JOINING_TURNS 32
+
+/* Some threads of a process, from this node of its list on.  Returns the next; 0: no more. */
+TURN __u64 join_on(__u64 node, __u64 head, __u64 files, __u32 id, __u32 number)
+{
+    for (int i = 0; i < JOINING_THREADS; i++) {
+        if (!node || node == head)
+            return 0;
+        join_listed(node, files, id, number);
+        if (bpf_probe_read_kernel(&node, sizeof(node), (void *)node) != 0)
+            return 0;
+        barrier();
+    }
+    return node == head ? 0 : node;
+}
+
+TURN __u64 join_block(__u64 node, __u64 head, __u64 files, __u32 id, __u32 number)
+{
+    for (int i = 0; i < JOINING_TURNS && node; i++)
+        node = join_on(node, head, files, id, number);
+    return node;
+}
+
+/* All threads of the process but members of other tables.  The kernel frees them after a grace
+ * period, so the list leads to its end. */
+static __always_inline void join_threads(struct task_struct *task, const struct member *member)
+{
+    struct signal_struct *signal = BPF_CORE_READ(task, signal);
+    __u64 head = (__u64)signal + bpf_core_field_offset(signal->thread_head), node = 0;
+
+    bpf_probe_read_kernel(&node, sizeof(node), (void *)head);
+    for (int i = 0; i < MAX_MEMBERS / JOINING_THREADS / JOINING_TURNS && node; i++)
+        node = join_block(node, head, member->files, member->id, member->number);
+    if (node)
+        count_lost();
+}
+
+/*
+ * From now on this process's table is kept.  All of the process's threads are members before one of
+ * them goes on: so the table cannot end while another thread of it has yet to join.  A thread that
+ * is created meanwhile is on the list already, or on_fork() finds that the table is kept.
+ */
+static __always_inline void keep_table(struct task_struct *task)
+{
+    struct member member = {files_of(task), task->tgid};
+    bool created;
+
+    if (find_member(task))
+        return;
+    member.number = table_number(task, process_number(task));
+    created = create_table(&member);
+    join_thread(task, &member);
+    join_threads(task, &member);
+    if (created)
+        release_table(&member);
 }
 
 /* A thread of this process, or a process that is watched, begins. */
 static __always_inline void begin_with_table(struct task_struct *parent, struct task_struct *child)
 {
-    __u64 files = files_of(parent), own = files_of(child);
-    bool thread = parent->tgid == child->tgid;
-    struct table *table;
+    bool shared = files_of(parent) == files_of(child), thread = parent->tgid == child->tgid;
+    struct member *found, member;
 
-    if (files == own && thread) {
-        table = n_tables ? bpf_map_lookup_elem(&tables, &files) : NULL;
-        if (table && !counts_processes(table))
-            __sync_fetch_and_add(&table->users, 1);
-    } else if (files == own) {
-        table = keep_table_of(parent, files);
-        if (table)
-            add_process(table, files, child->tgid);
-    } else if (thread) {
-        keep_table_of(parent, files);
-        count_own_table(own);
-    } else if (is_counted(child->tgid)) {
-        /* Others have the table of a process that had this number before. */
-        count_own_table(own);
+    if (shared != thread || (thread && is_kept(parent->tgid)))
+        keep_table(parent);
+    if (shared) {
+        found = find_member(parent);
+        if (!found)
+            return;
+        member = *found;
+        join_table((__u64)child, &member);
+    } else if (thread || is_kept(child->tgid)) { /* others have that of an earlier process */
+        join_own_table(child);
     }
 }
 
@@ -271,73 +282,16 @@ static __always_inline void begin_with_table(struct task_struct *parent, struct 
 static __always_inline void find_shared_table(struct task_struct *task)
 {
     __u64 files = files_of(task);
-    struct table *table = bpf_map_lookup_elem(&tables, &files);
+    struct member *found = bpf_map_lookup_elem(&tables_at, &files), member;
 
-    if (table)
-        add_process(table, files, task->tgid);
-    else if (BPF_CORE_READ(task, files, count.counter) > BPF_CORE_READ(task, signal, nr_threads))
-        keep_table_of(task, files);
-}
-
-/* A thread ends. */
-static __always_inline void end_with_table(struct task_struct *task, struct table *table)
-{
-    __u64 files = files_of(task);
-
-    if (counts_processes(table)) {
-        if (task->files->count.counter == 1)
-            drop_table(files, table);
-    } else if (!(task->flags & PF_IO_WORKER)) { /* those begin unseen */
-        leave_table(files, table);
+    if (found) {
+        member = *found;
+        join_threads(task, &member);
+    } else if (BPF_CORE_READ(task, files, count.counter) >
+               BPF_CORE_READ(task, signal, nr_threads)) {
+        keep_table(task);
     }
 }
-
-/* Processes whose end was seen last: threads of theirs may still be on their way to it. */
-struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 1024);
-    __type(key, __u32);
-    __type(value, __u8);
-} ended SEC(".maps");
-
-static __always_inline void note_ended(__u32 tgid)
-{
-    __u8 yes = 1;
-
-    if (n_tables)
-        bpf_map_update_elem(&ended, &tgid, &yes, BPF_ANY);
-}
-
-static __always_inline bool has_just_ended(__u32 tgid)
-{
-    return bpf_map_lookup_elem(&ended, &tgid) != NULL;
-}
-
-/* The threads that a process has left.  One that ends is none of them any more while it still has
- * its table: do_exit() takes it off long before exit_files(). */
-static __always_inline __s32 threads_of(struct task_struct *task)
-{
-    return BPF_CORE_READ(task, signal, live.counter);
-}
-
-/* Those that may have a table: until they are released, which is after exit_files(). */
-static __always_inline __s32 unreleased_threads_of(struct task_struct *task)
-{
-    return BPF_CORE_READ(task, signal, nr_threads);
-}
-
-/* The table that a thread has when a call begins which may give it one of its own. */
-struct before {
-    struct reference table;
-    __u32 tgid; /* another thread may have had this one's address */
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_LRU_HASH);
-    __uint(max_entries, 4096);
-    __type(key, __u64); /* the kernel's task_struct */
-    __type(value, struct before);
-} tables_before SEC(".maps");
 
 #define CLONE_FILES 0x400     /* linux/sched.h */
 #define CLOSE_RANGE_UNSHARE 2 /* linux/close_range.h */
@@ -349,64 +303,34 @@ static __always_inline bool may_unshare(enum call call, const __u64 args[4])
                                     : call == CALL_EXEC;
 }
 
-/* An exec comes to it when no other threads are left. */
+/*
+ * An exec comes to it when no other threads are left.  A thread that ends still has the table, so
+ * nr_threads counts, which falls when it is released, after exit_files().
+ */
 static __always_inline void before_unshare(struct task_struct *task, enum call call)
 {
-    struct before before = {};
-    __u64 key = (__u64)task, files = files_of(task);
-    struct table *table;
-
-    if (task->files->count.counter <= 1) {
-        bpf_map_delete_elem(&tables_before, &key);
-        return;
-    }
-    if (call != CALL_EXEC && unreleased_threads_of(task) > 1)
-        keep_table_of(task, files);
-    before.tgid = task->tgid;
-    before.table.files = files;
-    before.table.id = task->tgid;
-    table = find_table(task);
-    if (table) {
-        before.table.id = table->id;
-        before.table.kept = 1;
-    }
-    bpf_map_update_elem(&tables_before, &key, &before, BPF_ANY);
+    if (call != CALL_EXEC && task->files->count.counter > 1 && task->signal->nr_threads > 1)
+        keep_table(task);
 }
 
-/* It has a copy now, of which there are no records. */
-static __always_inline void move_on(struct task_struct *task, const struct reference *before)
+/*
+ * False: the call gave its thread a copy of its table, of which there are no records.
+ *
+ * The thread leaves the table only here: others who have it may have ended since the call made the
+ * copy, and found that one member was left.
+ *
+ * No member: if there is a copy, only processes that are not watched have the other one.
+ */
+static __always_inline bool has_same_table(struct task_struct *task)
 {
-    __u64 files = files_of(task), key;
-    struct table *table = seek_table(before, &key);
+    __u64 files = files_of(task), key = (__u64)task;
+    struct member *member = find_member(task);
 
-    bool alone = threads_of(task) <= 1; /* or none, when it ends */
-
-    make_way(files);
-    if (!before->kept && !table && alone) /* only such have it as are not watched */
-        return;
-    if (table && !counts_processes(table))
-        leave_table(key, table);
-    else if (table && alone)
-        leave_home(task);
-    count_own_table(files);
-}
-
-/* True: the call might have given it one, but it has the one that it had. */
-static __always_inline bool after_unshare(struct task_struct *task)
-{
-    __u64 key = (__u64)task;
-    struct before *found = bpf_map_lookup_elem(&tables_before, &key);
-    struct before before;
-
-    if (!found)
-        return false;
-    before = *found;
-    bpf_map_delete_elem(&tables_before, &key);
-    if (before.tgid != (__u32)task->tgid)
-        return false;
-    if (before.table.files == files_of(task))
+    if (!member || member->files == files)
         return true;
-    move_on(task, &before.table);
+    leave_table(key);
+    forget_address(files);
+    join_own_table(task);
     return false;
 }
 

@@ -175,8 +175,9 @@ static __always_inline int fork_task(struct task_struct *parent, struct task_str
      */
     if (child->flags & PF_KTHREAD || !files_of(child))
         return 0;
+    leave_table((__u64)child); /* an earlier thread's task_struct, whose end was missed */
     if (files_of(parent) != files_of(child))
-        make_way(files_of(child));
+        forget_address(files_of(child));
     if (is_watched(from) && is_watched(tgid))
         begin_with_table(parent, child);
     return 0;

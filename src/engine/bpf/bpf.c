@@ -69,9 +69,7 @@ struct engine {
     int batch;   /* records left of this one */
     enum way way;
     uint64_t lost;
-    uint64_t *lost_counts; /* as each processor has counted */
-    uint64_t missed;       /* calls of programs that the kernel has skipped; part of lost */
-    int processors;
+    uint64_t missed; /* calls of programs that the kernel has skipped; part of lost */
     struct decoder decoder;
 };
 
@@ -397,12 +395,6 @@ static int open_ring(struct engine *engine)
     engine->ring = ring_buffer__new(map, take_sample, engine, NULL);
     if (!engine->ring)
         return fail(-errno, "the ring buffer");
-    engine->processors = libbpf_num_possible_cpus();
-    if (engine->processors < 0)
-        return fail(engine->processors, "the number of processors");
-    engine->lost_counts = calloc((size_t)engine->processors, sizeof(*engine->lost_counts));
-    if (!engine->lost_counts)
-        return fail(-ENOMEM, "the eBPF engine");
     engine->wakeups = epoll_create1(EPOLL_CLOEXEC);
     if (engine->wakeups < 0 || epoll_ctl(engine->wakeups, EPOLL_CTL_ADD, map, &event) < 0)
         return fail(-errno, "epoll");
@@ -419,7 +411,6 @@ static void bpf_close(struct engine *engine)
     ring_buffer__free(engine->ring);
     filemon_bpf__destroy(engine->program);
     rules_free(engine->rules);
-    free(engine->lost_counts);
     free(engine);
 }
 
@@ -600,20 +591,6 @@ static void recover(struct engine *engine)
     take_census(engine);
 }
 
-/* Records that found no room, as each processor has counted them. */
-static uint64_t count_unrecorded(struct engine *engine)
-{
-    int map = bpf_map__fd(engine->program->maps.lost);
-    uint64_t sum = 0;
-    __u32 zero = 0;
-
-    if (bpf_map_lookup_elem(map, &zero, engine->lost_counts) != 0)
-        return 0;
-    for (int i = 0; i < engine->processors; i++)
-        sum += engine->lost_counts[i];
-    return sum;
-}
-
 /* Calls of programs that the kernel has skipped, whatever they would have done. */
 static uint64_t count_missed(const struct engine *engine)
 {
@@ -635,7 +612,7 @@ static uint64_t count_missed(const struct engine *engine)
 /* Says how many are new. */
 static void report_lost(struct engine *engine)
 {
-    uint64_t missed = count_missed(engine), sum = count_unrecorded(engine) + missed;
+    uint64_t missed = count_missed(engine), sum = engine->program->bss->n_lost + missed;
 
     if (missed > engine->missed && is_attached(engine))
         recover(engine);

@@ -42,13 +42,12 @@ struct {
     __uint(max_entries, 4 << 20);
 } events SEC(".maps");
 
-/* Records that found no room, and closes that will not be seen for want of it. */
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, 1);
-    __type(key, __u32);
-    __type(value, __u64);
-} lost SEC(".maps");
+/*
+ * Records that found no room, and closes that will not be seen for want of it.  No map of its own:
+ * while bpf(2) reads a map it holds bpf_prog_active of its processor, and can be preempted there;
+ * programs on perf events are skipped on that processor then.
+ */
+volatile __u64 n_lost = 0;
 
 /*
  * Is it watched?  A byte for each pid, so that it costs no more than a look: PIDS_PER_LINE of them
@@ -224,11 +223,7 @@ static __always_inline struct scratch *get_scratch(__u32 program)
 
 static __always_inline void count_lost(void)
 {
-    __u32 zero = 0;
-    __u64 *count = bpf_map_lookup_elem(&lost, &zero);
-
-    if (count)
-        (*count)++;
+    __sync_fetch_and_add(&n_lost, 1);
 }
 
 /* The first size bytes of a record and what follows it.  False: no room, and counted. */

@@ -30,14 +30,29 @@ static __always_inline void report_table(struct task_struct *task, struct scratc
         count_lost();
 }
 
+/* Of descriptors that are closed there is no record any more. */
+TURN int clear_closed(__u32 table, __u32 chunk, __u64 open)
+{
+    struct chunk *found = find_chunk(table, chunk * CHUNK_FDS);
+
+    for (__u32 i = 0; found && i < CHUNK_FDS; i++)
+        if (!(open >> i & 1))
+            found->recorded[i] = 0;
+    return 0;
+}
+
 /* What is open in one chunk. */
-static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 chunk)
+static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 id,
+                                         __u32 chunk)
 {
     struct fdtable *table = task->files->fdt;
     __u64 word = 0, bytes = (__u64)chunk * sizeof(word);
 
     if (chunk < table->max_fds / CHUNK_FDS)
         bpf_probe_read_kernel(&word, sizeof(word), (void *)table->open_fds + bytes);
+    clear_closed(id, chunk, word);
+    if (every_close) /* report_table() has said it */
+        return;
     s->record.first = chunk * CHUNK_FDS;
     s->record.last = chunk * CHUNK_FDS + CHUNK_FDS - 1;
     __builtin_memcpy(s->payload, &word, sizeof(word));
@@ -56,7 +71,7 @@ TURN bool report_on(__u32 program, __u32 id, __u32 place)
 
         if (!chunk)
             return true;
-        report_chunk(task, s, *chunk);
+        report_chunk(task, s, id, *chunk);
         barrier();
     }
     return false;
@@ -75,12 +90,10 @@ static __always_inline void report_exec(struct task_struct *task, struct scratch
     __u32 id = table_of(task);
 
     begin_record(task, &s->record, RECORD_EXEC, -1);
-    if (every_close) {
+    if (every_close)
         report_table(task, s);
-        return;
-    }
     if (find_chunk(id, 0))
-        report_chunk(task, s, 0);
+        report_chunk(task, s, id, 0);
     if (!bpf_map_lookup_elem(&chunk_counts, &id))
         return;
     for (__u32 i = 0; i < MAX_CHUNKS; i += SWEEP_BLOCK)

@@ -58,7 +58,7 @@ struct fd_range {
  *                 replace); for close_range instead ranges, with fd -1 and
  *                 REASON_CLOSE_RANGE
  *   DUP           fd, origin, reason: REASON_DUP2 where fd was closed if it was open (dup2, dup3),
- *                 REASON_COUNT otherwise
+ *                 REASON_COUNT otherwise; path, if origin may have been closed meanwhile
  *   EXEC          ranges, and comm: still the old one, as when the kernel closes them
  *   EXIT          nothing more
  *   MARK          nothing at all
@@ -80,6 +80,7 @@ struct event {
     int mode;
     enum event_reason reason;
     int origin;
+    bool origin_gone; /* by the time of a DUP, origin is closed, or another file */
     uint64_t duration_ns;
     uint64_t lost;
     const struct fd_range *ranges;

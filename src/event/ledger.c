@@ -396,25 +396,36 @@ static int take_open(struct ledger *ledger, const struct event *event)
     return hold(ledger, event, path_new(event->path, event->path_len));
 }
 
+/* The file that was copied; NULL: none that is known. */
+static const struct held *find_origin(const struct ledger *ledger, const struct event *event)
+{
+    return event->origin_gone ? NULL : find(ledger, event, event->origin);
+}
+
 static int take_dup(struct ledger *ledger, const struct event *event)
 {
     const struct held *origin;
-    struct event record;
+    struct event record = *event;
     struct path *path;
 
-    if (event->fd == event->origin)
+    if (event->fd == event->origin && !event->origin_gone)
         return 0;
     if (event->reason == REASON_DUP2)
         close_one(ledger, event, REASON_DUP2, event->fd);
     else
         close_missed(ledger, event);
-    origin = find(ledger, event, event->origin);
-    if (origin == NULL)
+    origin = find_origin(ledger, event);
+    if (origin == NULL && event->path == NULL)
         return 0;
-    path = origin->path;
-    path->refs++;
-    record = record_of(event, EVENT_DUP, origin);
-    record.fd = event->fd;
+    if (origin != NULL) {
+        record = record_of(event, EVENT_DUP, origin);
+        record.fd = event->fd;
+        record.path_cut = false;
+        path = origin->path;
+        path->refs++;
+    } else {
+        path = path_new(event->path, event->path_len);
+    }
     ledger->emit(ledger->ctx, &record);
     return hold(ledger, event, path);
 }

@@ -17,7 +17,8 @@
  *               missed), then the record; the descriptor is held from mono_ns on.
  *   DUP         REASON_DUP2 and fd held: first its CLOSE, reason dup2.  Otherwise, fd held: ERROR.
  *               Then, if origin is held: a DUP record with origin's path; fd is held from now on.
- *               If it is not, nothing.  fd == origin: nothing at all.
+ *               If it is not, or origin_gone: the same with the event's own path, or nothing where
+ *               it has none.  fd == origin, not origin_gone: nothing at all.
  *   CLOSE       not held: nothing.  Held: a CLOSE with path and duration_ns; with ranges, one for
  *               each held descriptor in them, by rising number.
  *   EXEC        one CLOSE, reason exec, for each held descriptor in ranges, by rising number.

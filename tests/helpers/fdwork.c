@@ -1824,6 +1824,75 @@ static void play_dup_race(void)
     fclose(journal);
 }
 
+/* --- copy-race: a thread copies a descriptor that another closes meanwhile.  How many copies there
+ * were is in the journal --- */
+
+enum { COPY_ROUNDS = 8000, COPY_TARGET = 50, COPY_SPIN = 200 };
+
+static atomic_int to_close = -1;
+
+/* Now earlier, now later. */
+static void spin_about(unsigned *state)
+{
+    *state = *state * 1103515245 + 12345;
+    for (volatile unsigned i = *state >> 16 & 0xff; i > 0 && i < COPY_SPIN; i--)
+        ;
+}
+
+static void *close_copied(void *arg)
+{
+    unsigned state = 1;
+
+    while (!race_over) {
+        if (to_close < 0)
+            continue;
+        spin_about(&state);
+        close(to_close);
+        to_close = -1;
+    }
+    return arg;
+}
+
+static int copy_raced(int fd, int way)
+{
+    switch (way) {
+    case 0:
+        return dup(fd);
+    case 1:
+        return fcntl(fd, F_DUPFD, 0);
+    case 2:
+        return dup2(fd, COPY_TARGET);
+    default:
+        return dup3(fd, COPY_TARGET, O_CLOEXEC);
+    }
+}
+
+static void play_copy_race(void)
+{
+    unsigned state = 7;
+    int copies = 0;
+    pthread_t other;
+
+    start_thread(&other, close_copied, NULL);
+    for (int round = 0; round < COPY_ROUNDS; round++) {
+        int fd = open(below("file"), O_RDONLY), made;
+        expect(fd, "open");
+        to_close = fd;
+        spin_about(&state);
+        made = copy_raced(fd, round % 4);
+        while (to_close >= 0)
+            ;
+        if (made >= 0)
+            close(made);
+        copies += made >= 0;
+    }
+    race_over = true;
+    pthread_join(other, NULL);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d %d\n", COPY_ROUNDS, copies);
+    fclose(journal);
+}
+
 /* --- path-race: a pipe is closed while another thread names it as the directory of an open that
  * fails.  The kernel frees a pipe's dentry at once --- */
 
@@ -2565,6 +2634,7 @@ static const struct scene {
     {"errors", set_errors, play_errors, false},
     {"tree", set_tree, play_tree, false},
     {"dup-race", set_file, play_dup_race, true},
+    {"copy-race", set_file, play_copy_race, true},
     {"table-race", set_file, play_table_race, true},
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},

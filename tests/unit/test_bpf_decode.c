@@ -130,6 +130,26 @@ static int mode_of(__u64 flags)
 }
 
 /* filemon's own monotonic clock, and so its idea of when that was at 0, is another one. */
+static void test_copies_with_a_path(void **state)
+{
+    (void)state;
+    path_of(RECORD_DUP_PATH, MARK_GONE, "hosts/etc/", "");
+    sample.record.origin = 7;
+    assert_int_equal(decode(sizeof(struct record) + strlen(sample.payload)), 0);
+    assert_string_equal(event.path, "/etc/hosts");
+    assert_int_equal(event.code, EVENT_DUP);
+    assert_int_equal(event.reason, REASON_COUNT);
+    assert_int_equal(event.origin, 7);
+    assert_true(event.origin_gone);
+    path_of(RECORD_DUP2_PATH, 0, "hosts/etc/", "");
+    assert_int_equal(event.reason, REASON_DUP2);
+    assert_false(event.origin_gone);
+    assert_int_equal(decode(RECORD_UNTIL(origin)), -EBADMSG);
+    begin(RECORD_DUP);
+    assert_int_equal(decode(RECORD_UNTIL(origin)), 0);
+    assert_null(event.path);
+}
+
 static void test_time_namespace(void **state)
 {
     (void)state;
@@ -219,7 +239,7 @@ static void test_what_is_no_record(void **state)
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
     assert_int_equal(decode(RECORD_UNTIL(kind) - 1), -EBADMSG);
-    begin(RECORD_EXIT + 1);
+    begin(RECORD_DUP2_PATH + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }
 
@@ -230,6 +250,7 @@ int main(void)
         cmocka_unit_test(test_names_as_they_were_given),
         cmocka_unit_test(test_longest_path),
         cmocka_unit_test(test_common_members),
+        cmocka_unit_test(test_copies_with_a_path),
         cmocka_unit_test(test_time_namespace),
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_exec_closes_what_is_not_open),

@@ -297,6 +297,36 @@ static void copies_have_the_path_and_a_time_of_their_own(void **state)
         "close 4 /a close 50\nclose 5 /a close 50\n");
 }
 
+/* Another thread closed the origin, and may have opened another file there, before the call ended.
+ */
+static void a_copy_of_what_is_closed_has_its_own_path(void **state)
+{
+    struct event copy = event_of(EVENT_DUP, 10, 4);
+
+    now_ns = 0;
+    open_fd(*state, 10, 3, "/a");
+    copy.origin = 3;
+    copy.reason = REASON_DUP2;
+    copy.path = "/walked";
+    copy.path_len = strlen(copy.path);
+    assert_int_equal(counted_ledger_take(*state, &copy), 0);
+    copy.origin_gone = true;
+    assert_int_equal(counted_ledger_take(*state, &copy), 0);
+    close_fd(*state, 10, 3);
+    copy.origin_gone = false;
+    assert_int_equal(counted_ledger_take(*state, &copy), 0);
+    copy.fd = 3;
+    copy.origin_gone = true;
+    copy.reason = REASON_COUNT;
+    assert_int_equal(counted_ledger_take(*state, &copy), 0);
+    close_fd(*state, 10, 3);
+    close_fd(*state, 10, 4);
+    assert_emitted(
+        "open 3 /a\ndup 4 /a of 3\nclose 4 /a dup2 0\ndup 4 /walked of 3\nclose 3 /a close 0\n"
+        "close 4 /walked dup2 0\ndup 4 /walked of 3\ndup 3 /walked of 3\n"
+        "close 3 /walked close 0\nclose 4 /walked close 0\n");
+}
+
 static void dup2_closes_what_it_replaces(void **state)
 {
     now_ns = 0;
@@ -696,6 +726,7 @@ int main(void)
         test_of(without_pid_or_table_nothing_is_held),
         test_of(missed_close_is_an_error_about_the_older_file),
         test_of(copies_have_the_path_and_a_time_of_their_own),
+        test_of(a_copy_of_what_is_closed_has_its_own_path),
         test_of(dup2_closes_what_it_replaces),
         test_of(dup_onto_a_held_number_is_an_error),
         test_of(ranges_close_what_is_held_in_rising_order),

@@ -41,8 +41,9 @@ enum call {
 #if defined(__TARGET_ARCH_x86)
 
 /* clang-format off */
-#define LEFT_CALLS                                                                                 \
+#define CALLS                                                                                      \
     [2] = NATIVE(CALL_OPEN), [5] = COMPAT(CALL_OPEN),                                              \
+    [3] = NATIVE(CALL_CLOSE), [6] = COMPAT(CALL_CLOSE),                                            \
     [8] = COMPAT(CALL_CREAT), [85] = NATIVE(CALL_CREAT),                                           \
     [11] = COMPAT(CALL_EXEC), [59] = NATIVE(CALL_EXEC),                                            \
     [32] = NATIVE(CALL_DUP), [41] = COMPAT(CALL_DUP),                                              \
@@ -58,12 +59,7 @@ enum call {
     [437] = BOTH(CALL_OPENAT2)
 /* clang-format on */
 
-/* Calls that are seen when they begin. */
-static const __u16 entered[CALL_NUMBERS] = {
-    [3] = NATIVE(CALL_CLOSE), [6] = COMPAT(CALL_CLOSE), LEFT_CALLS};
-
-/* Calls that are seen when they end. */
-static const __u16 left[CALL_NUMBERS] = {LEFT_CALLS};
+static const __u16 calls[CALL_NUMBERS] = {CALLS};
 
 #define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
 
@@ -107,11 +103,12 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
 #elif defined(__TARGET_ARCH_arm64)
 
 /* clang-format off */
-#define LEFT_CALLS                                                                                 \
+#define CALLS                                                                                      \
     [23] = NATIVE(CALL_DUP),                                                                       \
     [24] = NATIVE(CALL_DUP2), /* dup3 */                                                           \
     [25] = NATIVE(CALL_FCNTL),                                                                     \
     [56] = NATIVE(CALL_OPENAT),                                                                    \
+    [57] = NATIVE(CALL_CLOSE),                                                                     \
     [97] = NATIVE(CALL_UNSHARE),                                                                   \
     [221] = NATIVE(CALL_EXEC), [281] = NATIVE(CALL_EXEC), /* execveat */                           \
     [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),                                                        \
@@ -120,8 +117,7 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
     [437] = NATIVE(CALL_OPENAT2)
 /* clang-format on */
 
-static const __u16 entered[CALL_NUMBERS] = {[57] = NATIVE(CALL_CLOSE), LEFT_CALLS};
-static const __u16 left[CALL_NUMBERS] = {LEFT_CALLS};
+static const __u16 calls[CALL_NUMBERS] = {CALLS};
 
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
 

@@ -23,6 +23,8 @@ static const struct {
     [RECORD_REPLACED] = {EVENT_CLOSE, REASON_DUP2, RECORD_UNTIL(kind)},
     [RECORD_EXEC] = {EVENT_EXEC, REASON_EXEC, sizeof(struct record)},
     [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_UNTIL(kind)},
+    [RECORD_DUP_PATH] = {EVENT_DUP, REASON_COUNT, sizeof(struct record)},
+    [RECORD_DUP2_PATH] = {EVENT_DUP, REASON_DUP2, sizeof(struct record)},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -138,7 +140,13 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
     case RECORD_DUP:
     case RECORD_DUP2:
         event->origin = record->origin;
+        event->origin_gone = record->marks & MARK_GONE;
         return 0;
+    case RECORD_DUP_PATH:
+    case RECORD_DUP2_PATH:
+        event->origin = record->origin;
+        event->origin_gone = record->marks & MARK_GONE;
+        return decode_path(decoder, record, payload, len, event);
     case RECORD_EXEC:
         return decode_exec(decoder, record, (const unsigned char *)payload, len, event);
     default:

@@ -31,15 +31,15 @@
  * What the call of a watched process is, its arguments with it.  The task is asked for only when
  * the number is one of ours: nearly all calls go no further than that.
  */
-static __always_inline enum call take_call(const __u16 table[CALL_NUMBERS], struct pt_regs *regs,
-                                           struct task_struct **task, __u64 args[4])
+static __always_inline enum call take_call(struct pt_regs *regs, struct task_struct **task,
+                                           __u64 args[4])
 {
     __u32 number = call_number(regs), call;
     bool compat;
 
     if (number >= CALL_NUMBERS)
         return CALL_NONE;
-    call = table[bounded(number, CALL_NUMBERS)];
+    call = calls[bounded(number, CALL_NUMBERS)];
     if (!call || stopping)
         return CALL_NONE;
     *task = bpf_get_current_task_btf();
@@ -54,6 +54,14 @@ static __always_inline enum call take_call(const __u16 table[CALL_NUMBERS], stru
 #define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
 
+static __always_inline bool is_copy(enum call call, const __u64 args[4])
+{
+    __u32 command = args[1]; /* the upper half of the register may hold anything */
+
+    return call == CALL_DUP || call == CALL_DUP2 ||
+           (call == CALL_FCNTL && (command == F_DUPFD || command == F_DUPFD_CLOEXEC));
+}
+
 /*
  * A seccomp filter refused it with an error, as the program sees.  A tracer's answer is none of the
  * kernel's, and may not even be given yet.
@@ -67,15 +75,22 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
 {
     struct task_struct *task = NULL;
     __u64 args[4];
-    enum call call = take_call(left, regs, &task, args);
+    enum call call = take_call(regs, &task, args);
+    enum thread_state state;
     __u64 entered = 0;
 
     if (call == CALL_NONE)
         return 0;
+    if (call == CALL_CLOSE) {
+        if (has_others(task))
+            end_closing(task, args[0]);
+        return 0;
+    }
     if (call == CALL_DUP2)
         entered = take_entry_time(task);
     /* exec gives its thread the pid of the process: that pid's state is not of this call. */
-    if (!leave_inflight(task) && call != CALL_EXEC && !was_refused(task, call, result))
+    state = leave_inflight(task);
+    if (!was_entered(state) && call != CALL_EXEC && !was_refused(task, call, result))
         return 0;
     if (call == CALL_RING_ENTER) {
         take_last_ring_open(task, ON_LEAVE);
@@ -88,10 +103,13 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
         if (same && result == 0 && call == CALL_CLOSE_RANGE)
             on_close_range(task, args[0], args[1], args[2]);
     } else if (result >= 0) {
-        __u32 command = args[1]; /* the upper half of the register may hold anything */
+        __u32 how = (call == CALL_DUP2 ? COPY_REPLACES : 0) |
+                    (state == THREAD_COPYING ? COPY_RECORDED : 0);
 
-        if (call != CALL_FCNTL || command == F_DUPFD || command == F_DUPFD_CLOEXEC)
-            on_dup(task, args[0], result, call == CALL_DUP2, entered);
+        if (!is_copy(call, args))
+            return 0;
+        direct ? take_copy_direct(args[0], result, how, entered)
+               : take_copy(args[0], result, how, entered);
     }
     return 0;
 }
@@ -100,15 +118,17 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
 {
     struct task_struct *task = NULL;
     __u64 args[4];
-    enum call call = take_call(entered, regs, &task, args);
+    enum call call = take_call(regs, &task, args);
+    bool copies;
 
     if (call == CALL_NONE)
         return 0;
-    if (call == CALL_CLOSE) { /* is not seen when it ends */
+    if (call == CALL_CLOSE) {
         on_close(task, args[0], true, direct);
         return 0;
     }
-    forget_interrupted(task->pid, THREAD_INSIDE);
+    copies = is_copy(call, args) && can_be_copied(task, args[0], direct);
+    forget_interrupted(task->pid, copies ? THREAD_COPYING : THREAD_INSIDE);
     if (call == CALL_DUP2 && is_recorded(table_of(task), args[1]))
         note_entry_time(task);
     if (call == CALL_CLOSE_RANGE)

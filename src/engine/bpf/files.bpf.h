@@ -101,23 +101,26 @@ static __always_inline void begin_open(struct task_struct *task, struct scratch 
     s->record.walked = 0;
 }
 
+/* Its path, or what stands for one, for the record in s.  False: a rule may exclude it. */
+static __always_inline bool name_file(struct task_struct *task, struct scratch *s,
+                                      struct file *file, bool direct)
+{
+    walk_file(task, s, file, direct);
+    if (name_pathless(s))
+        return true;
+    s->unlinked = is_unlinked(s);
+    direct ? walk_direct(s->program) : walk(s->program);
+    s->record.walked = s->length;
+    return false;
+}
+
 static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s, bool direct)
 {
     struct file *file = file_of(task, s->record.fd, direct);
 
-    if (!file) { /* another thread has closed it already */
+    if (!file) /* another thread has closed it already */
         count_lost();
-        return;
-    }
-    walk_file(task, s, file, direct);
-    if (name_pathless(s)) {
-        deliver_path(task, s);
-        return;
-    }
-    s->unlinked = is_unlinked(s);
-    direct ? walk_direct(s->program) : walk(s->program);
-    s->record.walked = s->length;
-    if (filter(s))
+    else if (name_file(task, s, file, direct) || filter(s))
         deliver_path(task, s);
 }
 
@@ -273,6 +276,76 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
         deliver_failed(ON_LEAVE);
 }
 
+/* Other threads, or processes, have the same file descriptor table. */
+static __always_inline bool has_others(struct task_struct *task)
+{
+    return task->files->count.counter > 1;
+}
+
+/*
+ * Descriptors whose close(2) has begun, in a slot that few of them share: its record is made, but
+ * another thread can still copy the file.
+ */
+struct closing {
+    __u64 file, descriptor; /* 0: none */
+};
+
+#define CLOSING_SLOTS 4096
+
+struct {
+    __uint(type, BPF_MAP_TYPE_ARRAY);
+    __uint(max_entries, CLOSING_SLOTS);
+    __type(key, __u32);
+    __type(value, struct closing);
+} closings SEC(".maps");
+
+static __always_inline struct closing *closing_of(__u32 table, __u32 fd)
+{
+    __u32 slot = (table * 2654435761u + fd) % CLOSING_SLOTS;
+
+    return bpf_map_lookup_elem(&closings, &slot);
+}
+
+static __always_inline void begin_closing(__u32 table, __u32 fd, struct file *file)
+{
+    struct closing *closing = closing_of(table, fd);
+
+    if (!closing)
+        return;
+    closing->file = (__u64)file;
+    closing->descriptor = (__u64)table << 32 | fd;
+}
+
+static __always_inline void end_closing(struct task_struct *task, __u32 fd)
+{
+    __u32 table = table_of(task);
+    struct closing *closing = closing_of(table, fd);
+
+    if (closing && closing->descriptor == ((__u64)table << 32 | fd))
+        closing->descriptor = 0;
+}
+
+/* It is open, and there is a record of the file that it has. */
+static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd, bool direct)
+{
+    __u32 table = table_of(task);
+    struct closing *closing;
+
+    if (is_recorded(table, fd))
+        return true;
+    closing = closing_of(table, fd);
+    return closing && closing->descriptor == ((__u64)table << 32 | fd) &&
+           closing->file == (__u64)file_of(task, fd, direct);
+}
+
+/* A call that copies a descriptor. */
+struct copy {
+    __u32 origin, fd;
+    bool replaces;
+    bool was_recorded; /* origin, when the call began */
+    __u64 entered; /* when it began, if there was a record of what was open as fd then; else 0 */
+};
+
 /* What dup2 closes, at the beginning of the call, before what it copies. */
 static __always_inline void deliver_replaced(struct record *record, __u64 entered)
 {
@@ -282,30 +355,92 @@ static __always_inline void deliver_replaced(struct record *record, __u64 entere
     record->kind = RECORD_REPLACED;
     deliver(record, RECORD_UNTIL(kind));
     record->time = now;
-    record->kind = RECORD_DUP2;
 }
 
-/* entered: when the call began, if there was a record of what was open as fd then; else 0. */
-static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32 fd, bool replaces,
-                                   __u64 entered)
+/*
+ * Another thread can close origin while this one copies it, and that record comes first:
+ *
+ *     this thread                      another
+ *     dup(3) makes 4
+ *                                      close(3) begins: CLOSE 3
+ *     dup(3) ends: DUP 3, 4
+ *
+ * The copy can even be 3 again, when it gets its number after the close.
+ *
+ * Then origin does not tell the file any more, or tells another one that was opened since.  So the
+ * record has the path of the copy as well.  False: it has none, and origin says what is known.
+ */
+static __always_inline bool name_copy(struct task_struct *task, struct scratch *s,
+                                      const struct copy *copy, bool known, bool direct)
 {
+    struct file *file = file_of(task, copy->fd, direct);
+    bool wanted,
+        same = known && file == file_of(task, copy->origin, direct) && copy->origin != copy->fd;
+
+    if (!file) { /* closed already */
+        if (!known)
+            count_lost();
+        return false;
+    }
+    wanted = name_file(task, s, file, direct) || same || filter(s);
+    if (!same)
+        s->record.marks |= MARK_GONE;
+    return wanted;
+}
+
+/* Origin may have been another file's when the call began, or nobody's now. */
+static __always_inline bool may_be_raced(struct task_struct *task, const struct copy *copy,
+                                         bool known)
+{
+    return known ? has_others(task) : copy->was_recorded;
+}
+
+static __always_inline void on_dup(struct task_struct *task, const struct copy *copy, bool direct)
+{
+    struct scratch *s = get_scratch(ON_LEAVE);
     __u32 table = table_of(task);
     bool known, replaced;
-    struct record record;
 
-    if (origin == fd)
+    if (!s || (copy->replaces && copy->origin == copy->fd))
         return;
-    known = is_recorded(table, origin);
-    replaced = clear_recorded(table, fd);
-    if (!replaced && !known && !every_close)
+    known = is_recorded(table, copy->origin);
+    replaced = clear_recorded(table, copy->fd);
+    if (!replaced && !known && !copy->was_recorded && !every_close)
         return;
-    if (known)
-        set_recorded(table, fd);
-    begin_record(task, &record, replaces ? RECORD_DUP2 : RECORD_DUP, fd);
-    if (replaced && entered)
-        deliver_replaced(&record, entered);
-    record.origin = origin;
-    deliver(&record, RECORD_UNTIL(origin));
+    begin_record(task, &s->record, RECORD_DUP, copy->fd);
+    if (replaced && copy->entered)
+        deliver_replaced(&s->record, copy->entered);
+    s->record.flags = s->record.mode = s->record.walked = 0;
+    s->record.origin = copy->origin;
+    if (may_be_raced(task, copy, known) && name_copy(task, s, copy, known, direct)) {
+        s->record.kind = copy->replaces ? RECORD_DUP2_PATH : RECORD_DUP_PATH;
+        deliver_path(task, s);
+        return;
+    }
+    s->record.kind = copy->replaces ? RECORD_DUP2 : RECORD_DUP;
+    s->record.marks &= MARK_GONE;
+    if (known && !s->record.marks)
+        set_recorded(table, copy->fd);
+    deliver(&s->record, RECORD_UNTIL(origin));
+}
+
+#define COPY_REPLACES 1
+#define COPY_RECORDED 2 /* was_recorded */
+
+TURN int take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered)
+{
+    struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered};
+
+    on_dup(bpf_get_current_task_btf(), &copy, false);
+    return 0;
+}
+
+TURN int take_copy_direct(__u32 origin, __u32 fd, __u32 how, __u64 entered)
+{
+    struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered};
+
+    on_dup(bpf_get_current_task_btf(), &copy, true);
+    return 0;
 }
 
 /*
@@ -316,16 +451,20 @@ static __always_inline void on_dup(struct task_struct *task, __u32 origin, __u32
 static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins, bool direct)
 {
     __u32 table = table_of(task);
-    bool known = clear_recorded(table, fd);
     struct record record;
+    struct file *file;
 
-    if (!known && !every_close)
+    if (!is_recorded(table, fd) && !every_close)
         return;
-    if (begins && !file_of(task, fd, direct)) {
-        if (known)
-            set_recorded(table, fd);
-        return;
+    if (begins) {
+        file = file_of(task, fd, direct);
+        if (!file)
+            return;
+        if (has_others(task))
+            begin_closing(table, fd, file);
     }
+    if (!clear_recorded(table, fd) && !every_close)
+        return;
     begin_record(task, &record, RECORD_CLOSE, fd);
     deliver(&record, RECORD_UNTIL(kind));
 }

@@ -20,6 +20,7 @@ enum thread_state {
     THREAD_UNKNOWN, /* not seen since the watch began: it may have been in a call then */
     THREAD_OUTSIDE,
     THREAD_INSIDE,
+    THREAD_COPYING,     /* a descriptor of which there was a record when the call began */
     THREAD_INTERRUPTED, /* its request is in `interrupted` */
 };
 
@@ -91,12 +92,15 @@ static __always_inline void forget_interrupted(__u32 pid, enum thread_state stat
         bpf_map_delete_elem(&interrupted, &pid);
 }
 
-/* False: the call that ends was not entered. */
-static __always_inline bool leave_inflight(struct task_struct *task)
+/* The state that the thread had in the call. */
+static __always_inline enum thread_state leave_inflight(struct task_struct *task)
 {
-    enum thread_state state = set_thread_state(task->pid, THREAD_OUTSIDE);
+    return set_thread_state(task->pid, THREAD_OUTSIDE);
+}
 
-    return state == THREAD_INSIDE || state == THREAD_UNKNOWN;
+static __always_inline bool was_entered(enum thread_state state)
+{
+    return state == THREAD_INSIDE || state == THREAD_COPYING || state == THREAD_UNKNOWN;
 }
 
 static __always_inline void keep_interrupted(struct task_struct *task,

@@ -28,6 +28,9 @@ enum record_kind {
     RECORD_REPLACED, /* comes before it where that had a record: it closed when the call began */
     RECORD_EXEC,
     RECORD_EXIT,
+    /* The same with the path of the copy, as OPEN has it, for the case that origin was closed. */
+    RECORD_DUP_PATH,
+    RECORD_DUP2_PATH,
 };
 
 /* What the text of a path is not by itself. */
@@ -35,6 +38,7 @@ enum record_mark {
     MARK_CUT = 1,   /* it is longer than PATH_BYTES: only its end is there */
     MARK_TEXT = 2,  /* what was walked is no path, but a text as it is: of something without one */
     MARK_INODE = 4, /* and :[inode] belongs after it */
+    MARK_GONE = 16, /* DUP: the file that was copied is not origin's any more */
     MARK_NONE = 8,  /* the name that was given could not be read: the path is empty */
 };
 
@@ -60,7 +64,7 @@ struct record {
         struct { /* CLOSE_RANGE: these; EXEC: the payload is a bitmap of what is open in these */
             __u32 first, last;
         };
-        __s32 origin; /* DUP, DUP2 */
+        __s32 origin; /* DUP, DUP2, with or without a path */
     };
 };
 

@@ -470,13 +470,13 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
 }
 
 /* Those of one chunk.  True when a record had been made of any. */
-TURN bool clear_chunk(__u32 table, __u32 first, __u32 last)
+TURN bool clear_chunk(__u32 table, __u32 number, __u32 first, __u32 last)
 {
-    struct chunk *chunk = find_chunk(table, first);
+    struct chunk *chunk = find_chunk(table, number * CHUNK_FDS);
     bool any = false;
 
     for (__u32 i = 0; chunk && i < CHUNK_FDS; i++) {
-        __u32 fd = first / CHUNK_FDS * CHUNK_FDS + i;
+        __u32 fd = number * CHUNK_FDS + i;
 
         if (fd >= first && fd <= last && chunk->recorded[i]) {
             chunk->recorded[i] = 0;
@@ -486,21 +486,54 @@ TURN bool clear_chunk(__u32 table, __u32 first, __u32 last)
     return any;
 }
 
-/* Chunks gone through; a process that has more than 8,192 descriptors is rare. */
-#define RANGE_CHUNKS 128
+/* Some chunks of a table, from this place of their list on. */
+TURN __u32 clear_on(__u32 id, __u32 place, __u32 first, __u32 last)
+{
+    __u32 result = 0;
 
-/* True when a record had been made of any, or when there are too many to look. */
+    for (int i = 0; i < SWEEP_CHUNKS; i++) {
+        __u64 key = chunk_key(id, place++);
+        __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
+
+        if (!chunk)
+            return result | SWEEP_OVER;
+        if (clear_chunk(id, *chunk, first, last))
+            result |= SWEEP_RECORDED;
+        barrier();
+    }
+    return result;
+}
+
+TURN __u32 clear_block(__u32 id, __u32 place, __u32 first, __u32 last)
+{
+    __u32 result = 0;
+
+    for (__u32 i = 0; i < SWEEP_BLOCK && !(result & SWEEP_OVER); i += SWEEP_CHUNKS)
+        result |= clear_on(id, place + i, first, last);
+    return result;
+}
+
+/* Chunks looked at one by one; in a wider range, those of the table's list. */
+#define RANGE_CHUNKS 32
+
+/* True when a record had been made of any. */
 static __always_inline bool clear_range(__u32 table, __u32 first, __u32 last)
 {
-    bool any = false;
+    __u32 chunk = first / CHUNK_FDS, result = 0;
 
-    for (int i = 0; i < RANGE_CHUNKS; i++) {
-        any |= clear_chunk(table, first, last);
-        first = (first / CHUNK_FDS + 1) * CHUNK_FDS;
-        if (first > last)
-            return any;
+    if (last / CHUNK_FDS - chunk < RANGE_CHUNKS) {
+        for (int i = 0; i < RANGE_CHUNKS && chunk <= last / CHUNK_FDS; i++)
+            if (clear_chunk(table, chunk++, first, last))
+                result = SWEEP_RECORDED;
+        return result;
     }
-    return true;
+    if (clear_chunk(table, 0, first, last))
+        result = SWEEP_RECORDED;
+    if (!bpf_map_lookup_elem(&chunk_counts, &table))
+        return result;
+    for (__u32 i = 0; i < MAX_CHUNKS && !(result & SWEEP_OVER); i += SWEEP_BLOCK)
+        result |= clear_block(table, i, first, last);
+    return result & SWEEP_RECORDED;
 }
 
 static __always_inline void on_close_range(struct task_struct *task, __u32 first, __u32 last,

@@ -131,7 +131,7 @@ static __always_inline void forget_address(__u64 files)
 static __always_inline void join_table(__u64 task, const struct member *member)
 {
     struct table *table = bpf_map_lookup_elem(&tables, &member->id);
-    long result;
+    int result;
 
     if (!table)
         return;
@@ -149,7 +149,7 @@ static __always_inline void join_table(__u64 task, const struct member *member)
 static __always_inline bool create_table(const struct member *member)
 {
     struct table table = {member->number, 1};
-    long result = bpf_map_update_elem(&tables, &member->id, &table, BPF_NOEXIST);
+    int result = bpf_map_update_elem(&tables, &member->id, &table, BPF_NOEXIST);
 
     if (result != 0) {
         if (result != -EEXIST)

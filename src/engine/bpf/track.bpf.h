@@ -23,12 +23,14 @@ static __always_inline void set_watched(__u32 tgid, bool yes)
         pids[tgid % PIDS_PER_LINE] = yes;
 }
 
+/* What updates of a map return is compared as an int: before 6.4 its upper half is not extended. */
+
 /* True when that is more than was watched before.  on_fork() and seek() may come upon one at once.
  */
 static __always_inline bool watch_process(__u32 tgid, __u32 depth)
 {
     struct process process = {depth, census}, *known;
-    long result;
+    int result;
 
     if (tgid == own_tgid)
         return false;
@@ -77,7 +79,7 @@ static __always_inline bool is_recorded(__u32 table, __u32 fd)
 static __always_inline void list_chunk(__u32 table, __u32 chunk)
 {
     __u32 *count = bpf_map_lookup_elem(&chunk_counts, &table), none = 0;
-    long result = -EEXIST;
+    int result = -EEXIST;
 
     if (!count) {
         bpf_map_update_elem(&chunk_counts, &table, &none, BPF_NOEXIST);
@@ -141,7 +143,7 @@ struct {
 
 static __always_inline void note_kin(__u32 tgid, __u32 parent, __u64 flags)
 {
-    if (seeking && bpf_map_update_elem(&kin, &tgid, &parent, flags) == -E2BIG)
+    if (seeking && (int)bpf_map_update_elem(&kin, &tgid, &parent, flags) == -E2BIG)
         count_lost();
 }
 

@@ -326,6 +326,7 @@ static void (*const actions[N_STATES][N_HAPPENINGS])(struct run *run) = {
             [ENGINE_ENDED] = drain,
             [SIGNALLED] = stop,
             [SIGNALLED_MORE] = abandon,
+            [COMMAND_ENDED] = stop,
             [OUTPUT_OVER] = go_on_unwatched,
             [FAILED] = stop,
         },

@@ -200,6 +200,7 @@ void spawn_cancel(struct spawned *spawned)
 {
     close(spawned->hold);
     close(spawned->failure);
-    waitpid(spawned->pid, NULL, 0);
+    if (spawned->pid > 0) /* else it was killed, and waited for */
+        waitpid(spawned->pid, NULL, 0);
     spawned->hold = spawned->failure = -1;
 }

@@ -141,6 +141,23 @@ END
     [ ! -e ran ]
 }
 
+# Nothing is left to be watched.
+test_it_is_killed_before_it_is_let_go() {
+    prepared
+    scenario staprun <<'END'
+mark started
+caught
+END
+    start -- touch ran
+    wait_until [ -e standin/started ]
+    for child in $(cat "/proc/$pid/task/$pid/children"); do
+        ! grep -qx filemon "/proc/$child/comm" || kill -KILL "$child"
+    done
+    finish
+    [ "$status" -eq 137 ]
+    [ ! -e ran ]
+}
+
 test_killed_filemon_does_not_let_it_go() {
     prepared
     scenario staprun <<'END'

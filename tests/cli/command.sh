@@ -150,7 +150,7 @@ caught
 END
     start -- touch ran
     wait_until [ -e standin/started ]
-    for child in $(cat "/proc/$pid/task/$pid/children"); do
+    tr ' ' '\n' < "/proc/$pid/task/$pid/children" | while read -r child; do
         ! grep -qx filemon "/proc/$child/comm" || kill -KILL "$child"
     done
     finish

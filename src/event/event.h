@@ -73,7 +73,7 @@ struct event {
     size_t path_len;
     bool path_cut; /* part of the path is missing, since it was too long: it cannot be compared */
     int fd;
-    uint32_t table;   /* the file descriptor table that fd is in: see the ledger */
+    uint64_t table;   /* the file descriptor table that fd is in: see the ledger */
     int64_t date_us;  /* µs since the epoch */
     uint64_t mono_ns; /* CLOCK_MONOTONIC ns, as filemon's own time namespace has it */
     uint64_t flags;   /* O_* of the call, as the kernel's ABI numbers them */

@@ -23,11 +23,11 @@ struct map {
     char *items;
     uint32_t *slots;
     size_t item_size, count, room; /* room is a power of 2; there are 2 * room slots */
-    uint32_t secret;
+    uint64_t secret;
 };
 
 struct held {
-    uint32_t fd;
+    uint64_t fd;
     bool closing;
     uint64_t since_ns;
     struct path *path;
@@ -35,7 +35,7 @@ struct held {
 };
 
 struct table {
-    uint32_t number;
+    uint64_t number;
     struct map held;
 };
 
@@ -49,12 +49,12 @@ struct ledger {
 #define MAP_ROOM_MIN 4
 
 /* Mixed with a secret: the watched choose the descriptors, and must not choose the collisions. */
-static size_t map_home(const struct map *map, uint32_t key)
+static size_t map_home(const struct map *map, uint64_t key)
 {
     key ^= map->secret;
-    key = (key ^ key >> 16) * 0x85ebca6bu;
-    key = (key ^ key >> 13) * 0xc2b2ae35u;
-    return (key ^ key >> 16) & (2 * map->room - 1);
+    key = (key ^ key >> 33) * 0xff51afd7ed558ccdu;
+    key = (key ^ key >> 33) * 0xc4ceb9fe1a85ec53u;
+    return (key ^ key >> 33) & (2 * map->room - 1);
 }
 
 static size_t map_next(const struct map *map, size_t slot)
@@ -67,13 +67,13 @@ static void *map_item(const struct map *map, size_t place)
     return map->items + place * map->item_size;
 }
 
-static uint32_t map_key(const struct map *map, size_t place)
+static uint64_t map_key(const struct map *map, size_t place)
 {
-    return *(const uint32_t *)map_item(map, place);
+    return *(const uint64_t *)map_item(map, place);
 }
 
 /* The slot that holds the key, or the free one where it would go. */
-static size_t map_slot(const struct map *map, uint32_t key)
+static size_t map_slot(const struct map *map, uint64_t key)
 {
     size_t slot = map_home(map, key);
 
@@ -82,7 +82,7 @@ static size_t map_slot(const struct map *map, uint32_t key)
     return slot;
 }
 
-static void *map_get(const struct map *map, uint32_t key)
+static void *map_get(const struct map *map, uint64_t key)
 {
     uint32_t found = map->count != 0 ? map->slots[map_slot(map, key)] : 0;
 
@@ -121,7 +121,7 @@ static void map_shrink(struct map *map)
 }
 
 /* A new item, zero but for its key, which must not be there yet.  NULL: no memory. */
-static void *map_put(struct map *map, uint32_t key)
+static void *map_put(struct map *map, uint64_t key)
 {
     void *item;
 
@@ -129,7 +129,7 @@ static void *map_put(struct map *map, uint32_t key)
         return NULL;
     map->slots[map_slot(map, key)] = (uint32_t)map->count + 1;
     item = memset(map_item(map, map->count++), 0, map->item_size);
-    *(uint32_t *)item = key;
+    *(uint64_t *)item = key;
     return item;
 }
 
@@ -150,7 +150,7 @@ static void map_free_slot(struct map *map, size_t gap)
 }
 
 /* The last item takes the place of the removed one. */
-static void map_remove(struct map *map, uint32_t key)
+static void map_remove(struct map *map, uint64_t key)
 {
     size_t slot = map_slot(map, key), place = map->slots[slot] - 1, last = map->count - 1;
 
@@ -165,7 +165,7 @@ static void map_remove(struct map *map, uint32_t key)
 
 static int compare_keys(const void *left, const void *right)
 {
-    uint32_t a = *(const uint32_t *)left, b = *(const uint32_t *)right;
+    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
 
     return (a > b) - (a < b);
 }
@@ -195,9 +195,9 @@ static void path_unref(struct path *path)
         free(path);
 }
 
-static uint32_t table_number(const struct event *event)
+static uint64_t table_number(const struct event *event)
 {
-    return event->table != 0 ? event->table : (uint32_t)event->pid;
+    return event->table != 0 ? event->table : (uint64_t)event->pid;
 }
 
 static struct table *find_table(const struct ledger *ledger, const struct event *event)
@@ -210,7 +210,7 @@ static struct held *find(const struct ledger *ledger, const struct event *event,
 {
     struct table *table = find_table(ledger, event);
 
-    return table != NULL ? map_get(&table->held, (uint32_t)fd) : NULL;
+    return table != NULL ? map_get(&table->held, (unsigned int)fd) : NULL;
 }
 
 static struct table *find_or_add_table(struct ledger *ledger, const struct event *event)
@@ -238,7 +238,7 @@ static void forget_if_empty(struct ledger *ledger, struct table *table)
 static int hold(struct ledger *ledger, const struct event *event, struct path *path)
 {
     struct table *table = path != NULL ? find_or_add_table(ledger, event) : NULL;
-    struct held *held = table != NULL ? map_put(&table->held, (uint32_t)event->fd) : NULL;
+    struct held *held = table != NULL ? map_put(&table->held, (unsigned int)event->fd) : NULL;
 
     if (held == NULL) {
         if (table != NULL)
@@ -257,10 +257,10 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
 static void drop(struct ledger *ledger, const struct event *event, int fd)
 {
     struct table *table = find_table(ledger, event);
-    struct held *held = map_get(&table->held, (uint32_t)fd);
+    struct held *held = map_get(&table->held, (unsigned int)fd);
 
     path_unref(held->path);
-    map_remove(&table->held, (uint32_t)fd);
+    map_remove(&table->held, (unsigned int)fd);
     ledger->held--;
     forget_if_empty(ledger, table);
 }
@@ -466,7 +466,7 @@ int ledger_take(struct ledger *ledger, const struct event *event)
 struct ledger *ledger_new(ledger_emit *emit, void *ctx)
 {
     struct ledger *ledger = calloc(1, sizeof(*ledger));
-    uint32_t secret;
+    uint64_t secret;
 
     if (ledger == NULL)
         return NULL;

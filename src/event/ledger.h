@@ -5,12 +5,12 @@
  * that an exec or the end of a process took away, and an error record where a close was missed.
  * It knows neither kernel nor engine.
  *
- * Descriptors belong to a table, event.table: that of the process is named by its pid, or by 0 for
- * short.  Others have numbers that are no pid's: a thread may have a table of its own, and
- * processes may share one.  All processes outside filemon's pid namespace have pid 0: there the
- * table must have a number (EVENT_TABLE_OUTSIDE), or it could be any of theirs.  Of what one
- * process opened and another closes, CLOSE and ERROR have pid and ppid of the opener, so that the
- * two records are seen to be a pair; all else in it is the closer's.
+ * Descriptors belong to a file descriptor table, event.table: any number that no other table has
+ * before its EXIT, such as the address of the kernel's files_struct; 0 stands for the pid.  A
+ * thread may have a table of its own, and processes may share one.  All processes outside filemon's
+ * pid namespace have pid 0: there 0 would be any of their tables.  Of what one process opened and
+ * another closes, CLOSE and ERROR have pid and ppid of the opener, so that the two records are seen
+ * to be a pair; all else in it is the closer's.
  *
  * Rules (tid plays no part in pairing):
  *   OPEN, HELD  on a held descriptor: first an ERROR that names the older file (its close was

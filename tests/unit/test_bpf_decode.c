@@ -24,8 +24,14 @@ static struct event event;
 static void begin(enum record_kind kind)
 {
     memset(&sample, 0, sizeof(sample));
-    sample.record = (struct record){
-        .time = 5000, .pid = 10, .ppid = 9, .tid = 11, .fd = 3, .comm = "cat", .kind = kind};
+    sample.record = (struct record){.time = 5000,
+                                    .table = 0xffff888004a1c000,
+                                    .pid = 10,
+                                    .ppid = 9,
+                                    .tid = 11,
+                                    .fd = 3,
+                                    .comm = "cat",
+                                    .kind = kind};
 }
 
 static int decode(size_t size)
@@ -35,8 +41,10 @@ static int decode(size_t size)
 
     memcpy(exact, &sample, size);
     result = decode_record(&decoder, exact, size, &event);
-    if (result == 0)
+    if (result == 0) {
         assert_string_equal(event.comm, "cat");
+        assert_int_equal(event.table, 0xffff888004a1c000);
+    }
     event.comm = NULL;
     free(exact);
     return result;

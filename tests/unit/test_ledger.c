@@ -569,7 +569,7 @@ static void any_history_is_as_the_rules_say(void **state)
 }
 
 static void take_in_table(struct ledger *ledger, enum event_code code, int pid, int fd,
-                          uint32_t table)
+                          uint64_t table)
 {
     struct event event = event_of(code, pid, fd);
 
@@ -610,6 +610,20 @@ static void tables_of_one_process_are_two(void **state)
     take_in_table(ledger, EVENT_EXIT, 1, -1, 0x80000001);
     assert_int_equal(last.code, EVENT_CLOSE);
     assert_int_equal(counted_ledger_held(ledger), 1);
+}
+
+/* Addresses that differ in their upper half alone. */
+static void tables_have_64_bits(void **state)
+{
+    struct ledger *ledger = *state;
+
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 0xffff888004a1c000);
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 0xffff888104a1c000);
+    assert_int_equal(last.code, EVENT_OPEN);
+    take_in_table(ledger, EVENT_EXIT, 1, -1, 0xffff888004a1c000);
+    assert_int_equal(counted_ledger_held(ledger), 1);
+    take_in_table(ledger, EVENT_CLOSE, 1, 3, 0xffff888104a1c000);
+    assert_int_equal(counted_ledger_held(ledger), 0);
 }
 
 /* A ledger without memory says so, and never holds what it did not hold before. */
@@ -737,6 +751,7 @@ int main(void)
         test_of(any_history_is_as_the_rules_say),
         test_of(a_shared_table_is_one),
         test_of(tables_of_one_process_are_two),
+        test_of(tables_have_64_bits),
         test_of(it_survives_without_memory),
         test_of(memory_is_for_what_is_held),
         test_of(memory_of_one_process_shrinks),

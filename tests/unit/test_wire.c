@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -58,7 +59,7 @@ static void on_event(void *ctx, const struct event *event)
     tell(told, " %s %d/%d/%d at %jd %ju", event->comm, event->pid, event->ppid, event->tid,
          (intmax_t)event->date_us, (uintmax_t)event->mono_ns);
     if (event->table != 0)
-        tell(told, " table %u", event->table);
+        tell(told, " table %" PRIu64, event->table);
     if (event->code != EVENT_EXIT)
         tell(told, " fd %d", event->fd);
     if (event->path)
@@ -245,7 +246,10 @@ static void tables(void **state)
     /* One that a thread has for itself: its number is above every pid. */
     assert_tells(state, "{codigo: \"exit\", " WHO ", tabla: 1073741825, " TIMES "}\n",
                  "EXIT " AT " table 1073741825\n");
-    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 2147483648, " TIMES "}");
+    /* An address of the kernel, as a signed number. */
+    assert_tells(state, "{codigo: \"exit\", " WHO ", tabla: -131391560433664, " TIMES "}\n",
+                 "EXIT " AT " table 18446612682149117952\n");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 9223372036854775808, " TIMES "}");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: \"7\", " TIMES "}");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 7, tabla: 7, " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 7, us: 5, ns: 6}");

@@ -43,13 +43,13 @@ enum record_mark {
 };
 
 struct record {
-    __u64 time; /* CLOCK_MONOTONIC, ns */
+    __u64 time;  /* CLOCK_MONOTONIC, ns */
+    __u64 table; /* of descriptors: event.table */
     __u32 pid, ppid, tid;
     __s32 fd; /* FAIL: the negative errno */
     char comm[COMM_BYTES];
-    __u32 table; /* of descriptors: the pid of its process, or what is no pid */
     __u8 kind, marks;
-    __u16 unused;
+    __u16 unused[3];
     union {
         /*
          * OPEN, FAIL.  The payload's first `walked` bytes are a path from its end to its beginning,

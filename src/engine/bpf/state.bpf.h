@@ -387,7 +387,7 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     record->table = member ? member->number : table_number(task, record->pid);
     record->kind = kind;
     record->marks = 0;
-    record->unused = 0;
+    __builtin_memset(record->unused, 0, sizeof(record->unused));
 }
 
 #endif

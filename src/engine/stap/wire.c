@@ -53,7 +53,6 @@ struct fields {
     INT(pid)                                                                                       \
     INT(ppid)                                                                                      \
     INT(tid)                                                                                       \
-    INT(tabla)                                                                                     \
     INT(descriptor)                                                                                \
     INT(origen)                                                                                    \
     INT(version)                                                                                   \
@@ -63,6 +62,7 @@ struct fields {
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
     BIG(entrada)                                                                                   \
+    BIG(tabla)                                                                                     \
     BIG(flags)                                                                                     \
     BIG(modo)                                                                                      \
     BIG(perdidos)
@@ -70,7 +70,8 @@ struct fields {
 #define KEY(name) KEY_##name,
 enum { KEYS(KEY, KEY, KEY) KEY_COUNT };
 
-/* flags and modo are what a process gave to openat2(2): any 64 bits. */
+/* tabla is an address of the kernel, flags and modo are what a process gave to openat2(2): any 64
+ * bits. */
 static const struct {
     const char *key;
     size_t offset;
@@ -440,7 +441,7 @@ static int take_fields(struct wire *wire, const struct fields *fields)
         .pid = (pid_t)fields->pid,
         .ppid = (pid_t)fields->ppid,
         .tid = (pid_t)fields->tid,
-        .table = fields->seen & HAS(tabla) ? (uint32_t)fields->tabla : 0,
+        .table = fields->seen & HAS(tabla) ? (uint64_t)fields->tabla : 0,
         .comm = fields->proceso,
         .fd = (int)fields->descriptor,
         .date_us = fields->us,

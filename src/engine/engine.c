@@ -218,6 +218,11 @@ static int auto_watch(struct engine *engine, pid_t pid)
     return engine->ops->watch(engine->chosen, pid);
 }
 
+static int auto_add_prefix(struct engine *engine, const char *path, enum pathfilter_verdict verdict)
+{
+    return engine->ops->add_prefix(engine->chosen, path, verdict);
+}
+
 static int auto_mark(struct engine *engine)
 {
     return engine->ops->mark(engine->chosen);
@@ -241,6 +246,7 @@ const struct engine_ops engine_auto = {
     .timeout = auto_timeout,
     .dispatch = auto_dispatch,
     .watch = auto_watch,
+    .add_prefix = auto_add_prefix,
     .mark = auto_mark,
     .end_when_idle = auto_end_when_idle,
     .stop = auto_stop,

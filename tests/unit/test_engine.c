@@ -9,7 +9,7 @@
 /* Two engines that do as they are told, and write down what they were asked for. */
 struct behaviour {
     int check, open, dispatch[4];
-    int opened, closed, dispatched, stopped;
+    int opened, closed, dispatched, stopped, prefixes;
 };
 
 static struct behaviour behaviours[2];
@@ -40,6 +40,14 @@ static int fake_dispatch(struct engine *engine)
     return behaviour->dispatch[behaviour->dispatched++];
 }
 
+static int fake_add_prefix(struct engine *engine, const char *path, enum pathfilter_verdict verdict)
+{
+    assert_string_equal(path, "/a");
+    assert_int_equal(verdict, PATHFILTER_EXCLUDE);
+    ((struct behaviour *)(void *)engine)->prefixes++;
+    return -E2BIG;
+}
+
 static void fake_stop(struct engine *engine)
 {
     ((struct behaviour *)(void *)engine)->stopped++;
@@ -67,6 +75,7 @@ static void fake_close(struct engine *engine)
                                                .check = check_##i,                                 \
                                                .open = open_##i,                                   \
                                                .dispatch = fake_dispatch,                          \
+                                               .add_prefix = fake_add_prefix,                      \
                                                .stop = fake_stop,                                  \
                                                .close = fake_close}
 FAKE(0);
@@ -191,6 +200,18 @@ static void does_not_go_on_later(void **state)
     assert_string_equal(caught_line(state), "");
 }
 
+/* A PATH that came to exist after the start, with the engine that was chosen. */
+static void passes_a_new_prefix_on(void **state)
+{
+    const struct engine_ops *ops;
+    struct engine *engine = opened(&ops);
+
+    (void)state;
+    assert_int_equal(ops->add_prefix(engine, "/a", PATHFILTER_EXCLUDE), -E2BIG);
+    assert_int_equal(behaviours[0].prefixes, 1);
+    ops->close(engine);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, caught_end)
 
 int main(void)
@@ -201,6 +222,7 @@ int main(void)
         TEST(goes_on_when_opening_fails),
         TEST(goes_on_when_it_fails_before_it_watches),
         TEST(does_not_go_on_later),
+        TEST(passes_a_new_prefix_on),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

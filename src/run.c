@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "command.h"
 #include "diag.h"
 #include "event/ledger.h"
@@ -59,14 +59,6 @@ struct run {
     int64_t end_ms;     /* -1: none */
     uint64_t lost;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void happen(struct run *run, enum happening happening);
 
@@ -247,7 +239,7 @@ static void begin(struct run *run)
     }
     diag(DIAG_INFO, "watching with %s", engine_name(run->ops, run->engine));
     if (options->duration_ms >= 0)
-        run->end_ms = now_ms() + options->duration_ms;
+        run->end_ms = clock_ms() + options->duration_ms;
     if (command_release(&run->command) < 0)
         stop(run);
 }
@@ -434,7 +426,7 @@ static int time_left(const struct run *run, bool engine_waits)
     if (run->engine && !engine_waits)
         left = run->ops->timeout(run->engine);
     if (run->end_ms >= 0 && (run->state == WATCHING || run->state == WAITING))
-        left = sooner(left, run->end_ms > now_ms() ? run->end_ms - now_ms() : 0);
+        left = sooner(left, run->end_ms > clock_ms() ? run->end_ms - clock_ms() : 0);
     return left > 60000 ? 60000 : (int)left;
 }
 
@@ -470,7 +462,7 @@ static void step(struct run *run)
         output_failed(run, output_hangup(run->output));
     if (fds[2].revents)
         paths_dispatch(run->paths, add_prefix, run);
-    if (run->end_ms >= 0 && now_ms() >= run->end_ms)
+    if (run->end_ms >= 0 && clock_ms() >= run->end_ms)
         happen(run, TIME_OVER);
     if (run->engine && !engine_waits)
         step_engine(run);

@@ -11,9 +11,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "output/csv.h"
 #include "output/human.h"
 #include "output/json.h"
@@ -366,22 +366,14 @@ int output_write(struct output *output)
     return output->error;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
-}
-
 /* Writes all that waits: 0, or the error of writing, or -ETIMEDOUT. */
 static int drain(struct output *output, int timeout_ms)
 {
-    int64_t deadline = now_ms() + timeout_ms;
+    int64_t deadline = clock_ms() + timeout_ms;
     int error = output_write(output);
 
     while (error == 0 && output_pending(output) != 0) {
-        int64_t left = deadline - now_ms();
+        int64_t left = deadline - clock_ms();
 
         if (left <= 0)
             return -ETIMEDOUT;

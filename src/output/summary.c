@@ -6,8 +6,8 @@
 #include <search.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "clock.h"
 #include "output/columns.h"
 #include "output/json.h"
 #include "output/value.h"
@@ -439,14 +439,6 @@ int summary_write(const struct summary *summary, FILE *out, enum output_format f
                                  : write_text(summary, out, columns);
 }
 
-static int64_t now_us(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-}
-
 int summary_print(const struct summary *summary, struct output *output, enum output_format format)
 {
     char *text = NULL;
@@ -456,7 +448,8 @@ int summary_print(const struct summary *summary, struct output *output, enum out
 
     if (out == NULL)
         return -ENOMEM;
-    status = summary_write(summary, out, format, columns_of_terminal(output_fd(output)), now_us());
+    status = summary_write(summary, out, format, columns_of_terminal(output_fd(output)),
+                           clock_ns(CLOCK_REALTIME) / 1000);
     if (fclose(out) != 0)
         status = -ENOMEM;
     if (status == 0)

@@ -6,7 +6,8 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+
+#include "clock.h"
 
 struct file {
     pid_t pid, ppid;
@@ -100,14 +101,6 @@ static int add_file(void *ctx, const struct procfs_file *file)
     return 0;
 }
 
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
 /* Of many, naming one is enough to see what is wrong. */
 static void note_unreadable(struct held_files *held, const struct reading *reading)
 {
@@ -145,7 +138,7 @@ int held_read(struct held_files **held, const struct procfs *procfs, const struc
     reading.held = calloc(1, sizeof(*reading.held));
     if (reading.held == NULL)
         return -ENOMEM;
-    reading.held->epoch_us = (clock_ns(CLOCK_REALTIME) - clock_ns(CLOCK_MONOTONIC)) / 1000;
+    reading.held->epoch_us = clock_epoch_ns() / 1000;
     result = procfs_each(procfs, add_process, &reading);
     if (result < 0) {
         held_free(reading.held);

@@ -19,9 +19,9 @@
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "diag.h"
 #include "engine/bpf/check.h"
 #include "engine/bpf/decode.h"
@@ -445,22 +445,6 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
 /* ---- Reading ----------------------------------------------------------------------------------
  */
 
-static int64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-/* The wall clock's time when the monotonic clock was at 0, ns. */
-static int64_t read_epoch(void)
-{
-    int64_t before = clock_ns(CLOCK_MONOTONIC);
-
-    return clock_ns(CLOCK_REALTIME) - before;
-}
-
 /* A descriptor that is readable when the wall clock was set; -1: there is none. */
 static int watch_clock(void)
 {
@@ -484,8 +468,9 @@ static void follow_clock(struct engine *engine)
 {
     int64_t *epoch_ns = &engine->decoder.epoch_ns;
 
-    if (*epoch_ns == 0 || (engine->clock < 0 && llabs(read_epoch() - *epoch_ns) > CLOCK_STEP_NS))
-        *epoch_ns = read_epoch();
+    if (*epoch_ns == 0 ||
+        (engine->clock < 0 && llabs(clock_epoch_ns() - *epoch_ns) > CLOCK_STEP_NS))
+        *epoch_ns = clock_epoch_ns();
 }
 
 /* Called by libbpf, which takes anything below zero as an error that ends the reading. */
@@ -515,7 +500,7 @@ static int read_ring(struct engine *engine)
     engine->more = result == -EAGAIN;
     if (engine->clock_set && !engine->more) {
         engine->clock_set = false;
-        engine->decoder.epoch_ns = read_epoch();
+        engine->decoder.epoch_ns = clock_epoch_ns();
     }
     return result < 0 && !engine->more ? result : 0;
 }

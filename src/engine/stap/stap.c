@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "diag.h"
 #include "engine/stap/check.h"
 #include "engine/stap/module.h"
@@ -61,14 +61,6 @@ struct engine {
     bool is_misfit;      /* and one of them is of a module that is not for this kernel */
     bool rebuilt;        /* the module comes from this run */
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 /* ---- Modules that a killed run left -----------------------------------------------------------
  */
@@ -253,14 +245,11 @@ static void on_idle(void *ctx)
 
 static void tell_lost(struct engine *engine, uint64_t lost)
 {
-    struct timespec now;
-    struct event event = {.code = EVENT_LOST, .lost = lost};
+    struct event event = {
+        .code = EVENT_LOST, .lost = lost, .date_us = clock_ns(CLOCK_REALTIME) / 1000};
 
-    if (lost == 0)
-        return;
-    clock_gettime(CLOCK_REALTIME, &now);
-    event.date_us = (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
-    engine->sink.event(engine->sink.ctx, &event);
+    if (lost > 0)
+        engine->sink.event(engine->sink.ctx, &event);
 }
 
 /* What stapio says at its end about what the module could not do or send. */
@@ -382,12 +371,12 @@ static void send_signal(struct engine *engine)
     if (number == SIGKILL)
         diag(DIAG_WARNING, "stap did not end when asked to: killed");
     kill(engine->pid, number);
-    engine->deadline = now_ms() + STOP_MS;
+    engine->deadline = clock_ms() + STOP_MS;
 }
 
 static void insist(struct engine *engine)
 {
-    if (now_ms() >= engine->deadline)
+    if (clock_ms() >= engine->deadline)
         send_signal(engine);
 }
 
@@ -397,7 +386,7 @@ static bool is_dead(const struct engine *engine)
 {
     siginfo_t info = {0};
 
-    if (engine->signals == STOP_SIGNALS && now_ms() >= engine->deadline)
+    if (engine->signals == STOP_SIGNALS && clock_ms() >= engine->deadline)
         return true;
     return waitid(P_PID, (id_t)engine->pid, &info, WEXITED | WNOWAIT | WNOHANG) < 0 ||
            info.si_pid != 0;
@@ -513,7 +502,7 @@ static void take_lines(struct engine *engine, const char *bytes, size_t n)
     wire_take(engine->wire, bytes, n);
     tell_lost(engine, wire_garbage(engine->wire));
     if (engine->deadline != NO_DEADLINE) /* the reader of our output may be slow */
-        engine->deadline = now_ms() + STOP_MS;
+        engine->deadline = clock_ms() + STOP_MS;
 }
 
 /* It has closed both: nothing more will come of it but its end. */
@@ -560,7 +549,7 @@ static const char *last_time(const struct engine *engine, char text[static LAST_
 
 static int seconds_gone(const struct engine *engine)
 {
-    return (int)((now_ms() - engine->started) / 1000);
+    return (int)((clock_ms() - engine->started) / 1000);
 }
 
 static void show_progress(const struct engine *engine)
@@ -577,8 +566,9 @@ static int built(struct engine *engine)
     bool is_kept = !strcmp(engine->build.path, engine->module.path);
 
     diag_progress(NULL);
-    diag(DIAG_INFO, "the module is built (%.1f s)%s%s", (double)(now_ms() - engine->started) / 1000,
-         is_kept ? " and kept: " : "", is_kept ? engine->module.path : "");
+    diag(DIAG_INFO, "the module is built (%.1f s)%s%s",
+         (double)(clock_ms() - engine->started) / 1000, is_kept ? " and kept: " : "",
+         is_kept ? engine->module.path : "");
     module_remember_seconds(&engine->module, seconds_gone(engine));
     memcpy(engine->path, engine->build.path, sizeof(engine->path));
     engine->rebuilt = true;
@@ -720,7 +710,7 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
         engine->sink = *sink;
         engine->out = engine->err = engine->control = -1;
         module_build_init(&engine->build);
-        engine->started = now_ms();
+        engine->started = clock_ms();
         engine->deadline = NO_DEADLINE;
         engine->wire = wire_new(&(struct wire_sink){
             .event = sink->event,
@@ -768,7 +758,7 @@ static int stap_timeout(struct engine *engine)
         return 10;
     if (engine->deadline == NO_DEADLINE)
         return -1;
-    left = engine->deadline - now_ms();
+    left = engine->deadline - clock_ms();
     return left < 0 ? 0 : (int)left;
 }
 
@@ -820,7 +810,7 @@ static void stap_stop(struct engine *engine)
         diag_progress(NULL);
         engine->phase = OVER;
     }
-    engine->deadline = now_ms() + STOP_MS;
+    engine->deadline = clock_ms() + STOP_MS;
     if (!engine->watching || engine->idle || command(engine, 'S', NULL) < 0)
         send_signal(engine);
 }

@@ -2,9 +2,11 @@
 #include "target/targets.h"
 
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -295,6 +297,16 @@ static void warn_unreadable(const struct held_files *held)
              n, pid, comm, remedy);
 }
 
+/*
+ * A close that was under way when its process became watched is not seen, and may take its
+ * descriptor away only after it has been read here.  The kernel's grace period lasts until every
+ * CPU has been outside of what it was in: by then such calls have passed that point.
+ */
+static void await_calls_under_way(void)
+{
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
 int targets_read_held(const struct targets *targets, struct held_files **held)
 {
     const struct held_scope scope = {.pids = targets->watched,
@@ -302,8 +314,10 @@ int targets_read_held(const struct targets *targets, struct held_files **held)
                                      .depth = targets->options->depth,
                                      .all = targets->options->all,
                                      .self = getpid()};
-    int result = held_read(held, &targets->procfs, &scope);
+    int result;
 
+    await_calls_under_way();
+    result = held_read(held, &targets->procfs, &scope);
     if (result == 0)
         warn_unreadable(*held);
     else

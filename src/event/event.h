@@ -38,7 +38,7 @@ enum event_reason {
     REASON_COUNT,
 };
 
-/* Descriptors first to last, both included. */
+/* Descriptors first to last, both included; where there are several, rising and without overlap. */
 struct fd_range {
     unsigned int first, last;
 };

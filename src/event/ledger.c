@@ -9,172 +9,48 @@
 
 /* A path, shared by the descriptors that were copied from each other. */
 struct path {
-    size_t refs;
-    size_t len;
+    uint32_t refs;
+    uint32_t len;
     char bytes[];
 };
 
-/*
- * A map from a number to an item whose first member is that number.  The items lie side by side, so
- * that they can be put in order without any memory; slots are the hash: 1 + place of an item, 0
- * where free.  Pointers to items last until the next put, remove or sort.
- */
-struct map {
-    char *items;
-    uint32_t *slots;
-    size_t item_size, count, room; /* room is a power of 2; there are 2 * room slots */
-    uint64_t secret;
-};
-
+/* A descriptor that is open.  Those of a table are linked in a ring, of which one is the anchor. */
 struct held {
-    uint64_t fd;
-    bool closing;
+    uint64_t table;
     uint64_t since_ns;
-    struct path *path;
-    pid_t pid, ppid; /* of the process that opened it */
+    struct path *path; /* NULL: its close has been told, and it is about to be dropped */
+    uint32_t fd : 31, is_anchor : 1;
+    uint32_t next, prev; /* in the ring, as places in ledger.items */
+    pid_t pid, ppid;     /* of the process that opened it */
 };
 
-struct table {
-    uint64_t number;
-    struct map held;
-};
-
+/*
+ * The items lie side by side, without gaps: the last one takes the place of one that is removed.
+ * slots are a hash of them by table and descriptor, and of the anchors by table alone: 1 + the
+ * place of an item, 0 where free.  Pointers to items last until the next one is added or dropped.
+ */
 struct ledger {
     ledger_emit *emit;
     void *ctx;
-    struct map tables; /* those that hold something */
-    size_t held;
+    struct held *items;
+    uint32_t *slots;
+    size_t count, room;      /* of items */
+    size_t n_taken, n_slots; /* n_slots is a power of 2 */
+    uint64_t secret;
 };
 
-#define MAP_ROOM_MIN 4
+/* In a slot: the item is there as the anchor. */
+#define ANCHOR 0x80000000u
+#define ITEMS_MAX (ANCHOR - 1)
 
-/* Mixed with a secret: the watched choose the descriptors, and must not choose the collisions. */
-static size_t map_home(const struct map *map, uint64_t key)
-{
-    key ^= map->secret;
-    key = (key ^ key >> 33) * 0xff51afd7ed558ccdu;
-    key = (key ^ key >> 33) * 0xc4ceb9fe1a85ec53u;
-    return (key ^ key >> 33) & (2 * map->room - 1);
-}
+/* Stands for a descriptor where the anchor is meant: they are below. */
+#define ANCHOR_FD UINT32_MAX
 
-static size_t map_next(const struct map *map, size_t slot)
-{
-    return (slot + 1) & (2 * map->room - 1);
-}
+#define ROOM_MIN 16
+#define SLOTS_MIN 32
 
-static void *map_item(const struct map *map, size_t place)
-{
-    return map->items + place * map->item_size;
-}
-
-static uint64_t map_key(const struct map *map, size_t place)
-{
-    return *(const uint64_t *)map_item(map, place);
-}
-
-/* The slot that holds the key, or the free one where it would go. */
-static size_t map_slot(const struct map *map, uint64_t key)
-{
-    size_t slot = map_home(map, key);
-
-    while (map->slots[slot] != 0 && map_key(map, map->slots[slot] - 1) != key)
-        slot = map_next(map, slot);
-    return slot;
-}
-
-static void *map_get(const struct map *map, uint64_t key)
-{
-    uint32_t found = map->count != 0 ? map->slots[map_slot(map, key)] : 0;
-
-    return found != 0 ? map_item(map, found - 1) : NULL;
-}
-
-static void map_index(struct map *map)
-{
-    memset(map->slots, 0, 2 * map->room * sizeof(*map->slots));
-    for (size_t i = 0; i < map->count; i++)
-        map->slots[map_slot(map, map_key(map, i))] = (uint32_t)i + 1;
-}
-
-static int map_resize(struct map *map, size_t room)
-{
-    uint32_t *slots = malloc(2 * room * sizeof(*slots));
-    char *items = slots != NULL ? realloc(map->items, room * map->item_size) : NULL;
-
-    if (items == NULL) {
-        free(slots);
-        return -ENOMEM;
-    }
-    free(map->slots);
-    map->slots = slots;
-    map->items = items;
-    map->room = room;
-    map_index(map);
-    return 0;
-}
-
-/* Gives back what a map that was larger once no longer needs; without memory it stays as it is. */
-static void map_shrink(struct map *map)
-{
-    if (map->room > MAP_ROOM_MIN && map->count < map->room / 4)
-        map_resize(map, map->room / 2);
-}
-
-/* A new item, zero but for its key, which must not be there yet.  NULL: no memory. */
-static void *map_put(struct map *map, uint64_t key)
-{
-    void *item;
-
-    if (map->count == map->room && map_resize(map, map->room ? 2 * map->room : MAP_ROOM_MIN) != 0)
-        return NULL;
-    map->slots[map_slot(map, key)] = (uint32_t)map->count + 1;
-    item = memset(map_item(map, map->count++), 0, map->item_size);
-    *(uint64_t *)item = key;
-    return item;
-}
-
-/* Frees a slot, and moves up those behind it that would not be found past the gap. */
-static void map_free_slot(struct map *map, size_t gap)
-{
-    size_t mask = 2 * map->room - 1;
-
-    for (size_t slot = map_next(map, gap); map->slots[slot] != 0; slot = map_next(map, slot)) {
-        size_t home = map_home(map, map_key(map, map->slots[slot] - 1));
-
-        if (((slot - home) & mask) < ((slot - gap) & mask))
-            continue;
-        map->slots[gap] = map->slots[slot];
-        gap = slot;
-    }
-    map->slots[gap] = 0;
-}
-
-/* The last item takes the place of the removed one. */
-static void map_remove(struct map *map, uint64_t key)
-{
-    size_t slot = map_slot(map, key), place = map->slots[slot] - 1, last = map->count - 1;
-
-    map_free_slot(map, slot);
-    if (place != last) {
-        map->slots[map_slot(map, map_key(map, last))] = (uint32_t)place + 1;
-        memcpy(map_item(map, place), map_item(map, last), map->item_size);
-    }
-    map->count--;
-    map_shrink(map);
-}
-
-static int compare_keys(const void *left, const void *right)
-{
-    uint64_t a = *(const uint64_t *)left, b = *(const uint64_t *)right;
-
-    return (a > b) - (a < b);
-}
-
-static void map_release(struct map *map)
-{
-    free(map->items);
-    free(map->slots);
-}
+/* ---- Paths ------------------------------------------------------------------------------------
+ */
 
 static struct path *path_new(const char *bytes, size_t len)
 {
@@ -183,7 +59,7 @@ static struct path *path_new(const char *bytes, size_t len)
     if (path == NULL)
         return NULL;
     path->refs = 1;
-    path->len = len;
+    path->len = (uint32_t)len;
     memcpy(path->bytes, bytes, len);
     path->bytes[len] = '\0';
     return path;
@@ -195,75 +71,243 @@ static void path_unref(struct path *path)
         free(path);
 }
 
-static uint64_t table_number(const struct event *event)
+/* ---- The hash ---------------------------------------------------------------------------------
+ */
+
+/* Mixed with a secret: the watched choose the descriptors, and must not choose the collisions. */
+static size_t home_of(const struct ledger *ledger, uint64_t table, uint32_t fd)
+{
+    uint64_t hash = table ^ ledger->secret;
+
+    hash = ((hash ^ hash >> 33) * 0xff51afd7ed558ccdu) ^ fd;
+    hash = (hash ^ hash >> 33) * 0xc4ceb9fe1a85ec53u;
+    return (hash ^ hash >> 33) & (ledger->n_slots - 1);
+}
+
+static size_t next_slot(const struct ledger *ledger, size_t slot)
+{
+    return (slot + 1) & (ledger->n_slots - 1);
+}
+
+static struct held *item_in(const struct ledger *ledger, uint32_t slot)
+{
+    return &ledger->items[(slot & ~ANCHOR) - 1];
+}
+
+static bool is_key_of(const struct ledger *ledger, uint32_t slot, uint64_t table, uint32_t fd)
+{
+    const struct held *item = item_in(ledger, slot);
+
+    return item->table == table && (slot & ANCHOR ? ANCHOR_FD : item->fd) == fd;
+}
+
+/* The slot that holds it, or the free one where it would go. */
+static size_t slot_of(const struct ledger *ledger, uint64_t table, uint32_t fd)
+{
+    size_t slot = home_of(ledger, table, fd);
+
+    while (ledger->slots[slot] != 0 && !is_key_of(ledger, ledger->slots[slot], table, fd))
+        slot = next_slot(ledger, slot);
+    return slot;
+}
+
+/* NULL: it is not held. */
+static struct held *find(const struct ledger *ledger, uint64_t table, uint32_t fd)
+{
+    uint32_t found = ledger->count != 0 ? ledger->slots[slot_of(ledger, table, fd)] : 0;
+
+    return found != 0 ? item_in(ledger, found) : NULL;
+}
+
+static void enter(struct ledger *ledger, uint32_t place)
+{
+    const struct held *item = &ledger->items[place];
+
+    ledger->slots[slot_of(ledger, item->table, item->fd)] = place + 1;
+    if (item->is_anchor)
+        ledger->slots[slot_of(ledger, item->table, ANCHOR_FD)] = (place + 1) | ANCHOR;
+}
+
+/* Frees it, and moves up those behind it that would not be found past the gap. */
+static void free_slot(struct ledger *ledger, size_t gap)
+{
+    size_t mask = ledger->n_slots - 1, slot = gap;
+
+    ledger->n_taken--;
+    while (ledger->slots[slot = next_slot(ledger, slot)] != 0) {
+        uint32_t taken = ledger->slots[slot];
+        const struct held *item = item_in(ledger, taken);
+        size_t home = home_of(ledger, item->table, taken & ANCHOR ? ANCHOR_FD : item->fd);
+
+        if (((slot - home) & mask) < ((slot - gap) & mask))
+            continue;
+        ledger->slots[gap] = taken;
+        gap = slot;
+    }
+    ledger->slots[gap] = 0;
+}
+
+/* ---- Room -------------------------------------------------------------------------------------
+ */
+
+/* An eighth more than that at most: an array that large is not copied to grow, but mapped anew. */
+static int resize_items(struct ledger *ledger, size_t count)
+{
+    size_t step = ROOM_MIN, room;
+    struct held *items;
+
+    while (step <= count / 16)
+        step *= 2;
+    room = (count + step - 1) / step * step;
+    items = realloc(ledger->items, room * sizeof(*items));
+    if (items == NULL)
+        return -ENOMEM;
+    ledger->items = items;
+    ledger->room = room;
+    return 0;
+}
+
+static int resize_slots(struct ledger *ledger, size_t n_slots)
+{
+    uint32_t *slots = calloc(n_slots, sizeof(*slots));
+
+    if (slots == NULL)
+        return -ENOMEM;
+    free(ledger->slots);
+    ledger->slots = slots;
+    ledger->n_slots = n_slots;
+    for (size_t i = 0; i < ledger->count; i++)
+        enter(ledger, (uint32_t)i);
+    return 0;
+}
+
+/* For one more item.  Three of four slots are taken at most. */
+static int reserve(struct ledger *ledger)
+{
+    size_t count = ledger->count + 1;
+
+    if (count > ITEMS_MAX || (count > ledger->room && resize_items(ledger, count) < 0))
+        return -ENOMEM;
+    if (ledger->n_taken + 2 > ledger->n_slots / 4 * 3)
+        return resize_slots(ledger, ledger->n_slots ? 2 * ledger->n_slots : SLOTS_MIN);
+    return 0;
+}
+
+/* Gives back what many items needed once; without memory all stays as it is. */
+static void shrink(struct ledger *ledger)
+{
+    if (ledger->room > ROOM_MIN && ledger->count < ledger->room / 3)
+        resize_items(ledger, ledger->count + 1);
+    if (ledger->n_slots > SLOTS_MIN && ledger->n_taken < ledger->n_slots / 16 * 3)
+        resize_slots(ledger, ledger->n_slots / 2);
+}
+
+/* ---- Items ------------------------------------------------------------------------------------
+ */
+
+static uint32_t place_of(const struct ledger *ledger, const struct held *held)
+{
+    return (uint32_t)(held - ledger->items);
+}
+
+static void link_ring(struct ledger *ledger, uint32_t before, uint32_t after)
+{
+    ledger->items[before].next = after;
+    ledger->items[after].prev = before;
+}
+
+/* A new item, last in the ring of its table; there is room for it. */
+static struct held *add(struct ledger *ledger, uint64_t table, uint32_t fd)
+{
+    struct held *anchor = find(ledger, table, ANCHOR_FD), *held = &ledger->items[ledger->count];
+    uint32_t place = (uint32_t)ledger->count++;
+
+    *held = (struct held){.table = table, .fd = fd, .is_anchor = anchor == NULL};
+    enter(ledger, place);
+    ledger->n_taken += 1 + held->is_anchor;
+    link_ring(ledger, anchor != NULL ? anchor->prev : place, place);
+    link_ring(ledger, place, anchor != NULL ? place_of(ledger, anchor) : place);
+    return held;
+}
+
+/* To another place; its slots are still to be told. */
+static void move(struct ledger *ledger, uint32_t from, uint32_t to)
+{
+    const struct held *item = &ledger->items[from];
+    bool is_alone = item->next == from;
+
+    ledger->slots[slot_of(ledger, item->table, item->fd)] = to + 1;
+    if (item->is_anchor)
+        ledger->slots[slot_of(ledger, item->table, ANCHOR_FD)] = (to + 1) | ANCHOR;
+    ledger->items[to] = *item;
+    link_ring(ledger, is_alone ? to : item->prev, to);
+    link_ring(ledger, to, is_alone ? to : item->next);
+}
+
+/* The item is the anchor from now on. */
+static void set_anchor(struct ledger *ledger, struct held *anchor, uint32_t place)
+{
+    size_t slot = slot_of(ledger, anchor->table, ANCHOR_FD);
+
+    anchor->is_anchor = false;
+    ledger->items[place].is_anchor = true;
+    ledger->slots[slot] = (place + 1) | ANCHOR;
+}
+
+/* The last item takes its place. */
+static void drop(struct ledger *ledger, struct held *held)
+{
+    uint32_t place = place_of(ledger, held), last = (uint32_t)ledger->count - 1;
+
+    path_unref(held->path);
+    if (held->is_anchor && held->next != place)
+        set_anchor(ledger, held, held->next);
+    if (held->is_anchor)
+        free_slot(ledger, slot_of(ledger, held->table, ANCHOR_FD));
+    free_slot(ledger, slot_of(ledger, held->table, held->fd));
+    link_ring(ledger, held->prev, held->next);
+    if (place != last)
+        move(ledger, last, place);
+    ledger->count--;
+    shrink(ledger);
+}
+
+static uint64_t table_of(const struct event *event)
 {
     return event->table != 0 ? event->table : (uint64_t)event->pid;
 }
 
-static struct table *find_table(const struct ledger *ledger, const struct event *event)
+/* In the event's table.  NULL: it is not held. */
+static struct held *find_held(const struct ledger *ledger, const struct event *event, int fd)
 {
-    return map_get(&ledger->tables, table_number(event));
+    return fd >= 0 ? find(ledger, table_of(event), (uint32_t)fd) : NULL;
 }
 
-/* In the event's table. */
-static struct held *find(const struct ledger *ledger, const struct event *event, int fd)
+/* 0 would be the table of many processes. */
+static bool may_be_held(const struct event *event)
 {
-    struct table *table = find_table(ledger, event);
-
-    return table != NULL ? map_get(&table->held, (unsigned int)fd) : NULL;
-}
-
-static struct table *find_or_add_table(struct ledger *ledger, const struct event *event)
-{
-    struct table *table = find_table(ledger, event);
-
-    if (table != NULL)
-        return table;
-    table = map_put(&ledger->tables, table_number(event));
-    if (table != NULL)
-        table->held = (struct map){.item_size = sizeof(struct held),
-                                   .secret = ledger->tables.secret};
-    return table;
-}
-
-static void forget_if_empty(struct ledger *ledger, struct table *table)
-{
-    if (table->held.count != 0)
-        return;
-    map_release(&table->held);
-    map_remove(&ledger->tables, table->number);
+    return event->fd >= 0 && table_of(event) != 0;
 }
 
 /* Takes over the reference to path, which may be NULL: no memory. */
 static int hold(struct ledger *ledger, const struct event *event, struct path *path)
 {
-    struct table *table = path != NULL ? find_or_add_table(ledger, event) : NULL;
-    struct held *held = table != NULL ? map_put(&table->held, (unsigned int)event->fd) : NULL;
+    struct held *held;
 
-    if (held == NULL) {
-        if (table != NULL)
-            forget_if_empty(ledger, table);
+    if (path == NULL || !may_be_held(event) || reserve(ledger) < 0) {
         path_unref(path);
-        return -ENOMEM;
+        return path == NULL || may_be_held(event) ? -ENOMEM : -EINVAL;
     }
+    held = add(ledger, table_of(event), (uint32_t)event->fd);
     held->since_ns = event->mono_ns;
     held->path = path;
     held->pid = event->pid;
     held->ppid = event->ppid;
-    ledger->held++;
     return 0;
 }
 
-static void drop(struct ledger *ledger, const struct event *event, int fd)
-{
-    struct table *table = find_table(ledger, event);
-    struct held *held = map_get(&table->held, (unsigned int)fd);
-
-    path_unref(held->path);
-    map_remove(&table->held, (unsigned int)fd);
-    ledger->held--;
-    forget_if_empty(ledger, table);
-}
+/* ---- Records ----------------------------------------------------------------------------------
+ */
 
 /* A record of the cause's process and time about a held descriptor. */
 static struct event record_of(const struct event *cause, enum event_code code,
@@ -303,62 +347,109 @@ static void emit_close(struct ledger *ledger, const struct event *cause, enum ev
 static void close_one(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                       int fd)
 {
-    const struct held *held = find(ledger, cause, fd);
+    struct held *held = find_held(ledger, cause, fd);
 
     if (held == NULL)
         return;
     emit_close(ledger, cause, reason, held);
-    drop(ledger, cause, fd);
+    drop(ledger, held);
 }
 
 /* The number is about to be taken by another file, though its close was not seen. */
 static void close_missed(struct ledger *ledger, const struct event *event)
 {
-    const struct held *held = find(ledger, event, event->fd);
+    struct held *held = find_held(ledger, event, event->fd);
     struct event record;
 
     if (held == NULL)
         return;
     record = end_of(event, EVENT_ERROR, held);
     ledger->emit(ledger->ctx, &record);
-    drop(ledger, event, event->fd);
+    drop(ledger, held);
 }
 
-static void mark_range(struct map *map, const struct fd_range *range)
+/* ---- Many at once -----------------------------------------------------------------------------
+ */
+
+/* The end of a list. */
+#define NONE UINT32_MAX
+
+/* From one of two lists. */
+static uint32_t take_lower(const struct held *items, uint32_t *one, uint32_t *other)
 {
-    struct held *items = (struct held *)map->items;
-    size_t low = 0, high = map->count;
+    uint32_t *from = *other == NONE || (*one != NONE && items[*one].fd < items[*other].fd) ? one
+                                                                                           : other;
+    uint32_t place = *from;
 
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (items[middle].fd < range->first)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    for (; low < map->count && items[low].fd <= range->last; low++)
-        items[low].closing = true;
+    *from = items[place].next;
+    return place;
 }
 
-static void close_marked(struct ledger *ledger, const struct event *cause, enum event_reason reason,
-                         struct map *map)
+static uint32_t merge(struct held *items, uint32_t one, uint32_t other)
 {
-    struct held *items = (struct held *)map->items;
-    size_t kept = 0;
+    uint32_t first = take_lower(items, &one, &other);
 
-    for (size_t i = 0; i < map->count; i++) {
-        if (!items[i].closing) {
-            items[kept++] = items[i];
-            continue;
+    for (uint32_t at = first; one != NONE || other != NONE; at = items[at].next)
+        items[at].next = take_lower(items, &one, &other);
+    return first;
+}
+
+/* Takes the beginning that is in order off the list. */
+static uint32_t cut_run(struct held *items, uint32_t *rest)
+{
+    uint32_t first = *rest, at = first;
+
+    while (items[at].next != NONE && items[items[at].next].fd > items[at].fd)
+        at = items[at].next;
+    *rest = items[at].next;
+    items[at].next = NONE;
+    return first;
+}
+
+/* Needs no memory, which may be short: runs[i] is of 2^i runs, NONE where there is none. */
+static uint32_t sort_list(struct held *items, uint32_t list)
+{
+    uint32_t runs[32], sorted = NONE;
+    size_t n = 0;
+
+    while (list != NONE) {
+        uint32_t run = cut_run(items, &list);
+        size_t i = 0;
+
+        for (; i < n && runs[i] != NONE; i++) {
+            run = merge(items, runs[i], run);
+            runs[i] = NONE;
         }
-        emit_close(ledger, cause, reason, &items[i]);
-        path_unref(items[i].path);
-        ledger->held--;
+        n += i == n;
+        runs[i] = run;
     }
-    map->count = kept;
-    map_index(map);
-    map_shrink(map);
+    for (size_t i = 0; i < n; i++)
+        if (runs[i] != NONE)
+            sorted = sorted != NONE ? merge(items, runs[i], sorted) : runs[i];
+    return sorted;
+}
+
+/* By rising descriptor from the anchor on. */
+static void sort_ring(struct ledger *ledger, struct held *anchor)
+{
+    struct held *items = ledger->items;
+    uint32_t first, at;
+
+    items[anchor->prev].next = NONE;
+    first = sort_list(items, place_of(ledger, anchor));
+    set_anchor(ledger, anchor, first);
+    for (at = first; items[at].next != NONE; at = items[at].next)
+        items[items[at].next].prev = at;
+    link_ring(ledger, at, first);
+}
+
+static bool has_more_than(const struct ledger *ledger, const struct held *anchor, uint32_t number)
+{
+    const struct held *at = &ledger->items[anchor->next];
+
+    for (; at != anchor && number > 0; number--)
+        at = &ledger->items[at->next];
+    return at != anchor;
 }
 
 static void close_each(struct ledger *ledger, const struct event *cause, enum event_reason reason,
@@ -368,38 +459,76 @@ static void close_each(struct ledger *ledger, const struct event *cause, enum ev
         close_one(ledger, cause, reason, (int)fd);
 }
 
+/* Of the sorted ring; returns how many. */
+static size_t emit_closes(struct ledger *ledger, const struct event *cause,
+                          enum event_reason reason, const struct fd_range *ranges, size_t n_ranges)
+{
+    struct held *held = find(ledger, table_of(cause), ANCHOR_FD);
+    size_t i = 0, n = 0;
+
+    do {
+        while (i < n_ranges && ranges[i].last < held->fd)
+            i++;
+        if (i < n_ranges && ranges[i].first <= held->fd) {
+            emit_close(ledger, cause, reason, held);
+            path_unref(held->path);
+            held->path = NULL;
+            n++;
+        }
+        held = &ledger->items[held->next];
+    } while (i < n_ranges && !held->is_anchor);
+    return n;
+}
+
+/* Those whose close was emitted.  Backwards: what was opened last is mostly the last item, for
+ * which no other one has to be moved. */
+static void drop_closed(struct ledger *ledger, uint64_t table, size_t n)
+{
+    uint32_t at = n > 0 ? find(ledger, table, ANCHOR_FD)->prev : NONE;
+
+    while (n > 0) {
+        uint32_t last = (uint32_t)ledger->count - 1, prev = ledger->items[at].prev;
+
+        if (ledger->items[at].path == NULL) {
+            drop(ledger, &ledger->items[at]);
+            prev = prev == last ? at : prev;
+            n--;
+        }
+        at = prev;
+    }
+}
+
 /* A range may span four billion numbers: then it is the held ones that are gone through. */
 static void close_ranges(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                          const struct fd_range *ranges, size_t n_ranges)
 {
-    struct table *table = find_table(ledger, cause);
+    struct held *anchor = find(ledger, table_of(cause), ANCHOR_FD);
 
-    if (table == NULL)
+    if (anchor == NULL)
         return;
-    if (n_ranges == 1 && ranges->last - ranges->first < table->held.count) {
+    if (n_ranges == 1 && ranges->last - ranges->first < ledger->count &&
+        has_more_than(ledger, anchor, ranges->last - ranges->first)) {
         close_each(ledger, cause, reason, ranges);
         return;
     }
-    qsort(table->held.items, table->held.count, sizeof(struct held), compare_keys);
-    for (size_t i = 0; i < n_ranges; i++)
-        mark_range(&table->held, &ranges[i]);
-    close_marked(ledger, cause, reason, &table->held);
-    forget_if_empty(ledger, table);
+    sort_ring(ledger, anchor);
+    drop_closed(ledger, table_of(cause), emit_closes(ledger, cause, reason, ranges, n_ranges));
 }
+
+/* ---- Events -----------------------------------------------------------------------------------
+ */
 
 static int take_open(struct ledger *ledger, const struct event *event)
 {
     close_missed(ledger, event);
     ledger->emit(ledger->ctx, event);
-    if (table_number(event) == 0) /* another process with pid 0 would close it */
-        return -EINVAL;
     return hold(ledger, event, path_new(event->path, event->path_len));
 }
 
 /* The file that was copied; NULL: none that is known. */
 static const struct held *find_origin(const struct ledger *ledger, const struct event *event)
 {
-    return event->origin_gone ? NULL : find(ledger, event, event->origin);
+    return event->origin_gone ? NULL : find_held(ledger, event, event->origin);
 }
 
 static int take_dup(struct ledger *ledger, const struct event *event)
@@ -441,7 +570,7 @@ static int take_close(struct ledger *ledger, const struct event *event)
 
 int ledger_take(struct ledger *ledger, const struct event *event)
 {
-    static const struct fd_range all = {0, UINT_MAX};
+    static const struct fd_range all = {0, INT_MAX};
 
     switch (event->code) {
     case EVENT_OPEN:
@@ -466,38 +595,28 @@ int ledger_take(struct ledger *ledger, const struct event *event)
 struct ledger *ledger_new(ledger_emit *emit, void *ctx)
 {
     struct ledger *ledger = calloc(1, sizeof(*ledger));
-    uint64_t secret;
 
     if (ledger == NULL)
         return NULL;
-    if (getrandom(&secret, sizeof(secret), GRND_NONBLOCK) < 0)
-        secret = 0; /* so early in the boot there is no adversary yet */
+    if (getrandom(&ledger->secret, sizeof(ledger->secret), GRND_NONBLOCK) < 0)
+        ledger->secret = 0; /* so early in the boot there is no adversary yet */
     ledger->emit = emit;
     ledger->ctx = ctx;
-    ledger->tables.item_size = sizeof(struct table);
-    ledger->tables.secret = secret;
     return ledger;
 }
 
 void ledger_free(struct ledger *ledger)
 {
-    struct table *tables;
-
     if (ledger == NULL)
         return;
-    tables = (struct table *)ledger->tables.items;
-    for (size_t i = 0; i < ledger->tables.count; i++) {
-        struct map *map = &tables[i].held;
-
-        for (size_t j = 0; j < map->count; j++)
-            path_unref(((struct held *)map->items)[j].path);
-        map_release(map);
-    }
-    map_release(&ledger->tables);
+    for (size_t i = 0; i < ledger->count; i++)
+        path_unref(ledger->items[i].path);
+    free(ledger->items);
+    free(ledger->slots);
     free(ledger);
 }
 
 size_t ledger_held(const struct ledger *ledger)
 {
-    return ledger->held;
+    return ledger->count;
 }

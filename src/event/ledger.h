@@ -41,8 +41,8 @@ typedef void ledger_emit(void *ctx, const struct event *record);
 struct ledger *ledger_new(ledger_emit *emit, void *ctx);
 void ledger_free(struct ledger *ledger);
 
-/* Takes one event or notice.  0; -ENOMEM, or -EINVAL where neither pid nor table has a number: then
- * the event was passed on but is not held. */
+/* Takes one event or notice.  0; -ENOMEM, or -EINVAL where neither pid nor table has a number or fd
+ * is none: then the event was passed on but is not held. */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
 /* Descriptors held now, over all processes. */

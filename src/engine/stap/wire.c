@@ -12,7 +12,8 @@
 #define LINE_MAX_BYTES 16384
 /* A path's pieces come on lines of their own; several threads can be in the middle of one. */
 #define MAX_PARTS 64
-#define MAX_RANGES 4096
+/* Rising numbers: the script's buffer has room for fewer. */
+#define MAX_RANGES 2048
 
 struct part {
     pid_t tid;
@@ -288,9 +289,11 @@ static int whole_path(struct wire *wire, const struct fields *fields, struct eve
     return result;
 }
 
-/* "3,5-9" */
+/* "3,5-9": rising */
 static int read_ranges(struct wire *wire, const char *text, struct event *event)
 {
+    int64_t least = 0;
+
     event->ranges = wire->ranges;
     for (event->n_ranges = 0; *text; event->n_ranges++) {
         struct fd_range *range = &wire->ranges[event->n_ranges];
@@ -299,12 +302,14 @@ static int read_ranges(struct wire *wire, const char *text, struct event *event)
         size_t first_len = dash ? (size_t)(dash - text) : len;
         int64_t first, last;
 
-        if (event->n_ranges == MAX_RANGES || text_number(text, first_len, 0, INT_MAX, &first) < 0)
+        if (event->n_ranges == MAX_RANGES ||
+            text_number(text, first_len, least, INT_MAX, &first) < 0)
             return -EBADMSG;
         last = first;
         if (dash && text_number(dash + 1, len - first_len - 1, first, INT_MAX, &last) < 0)
             return -EBADMSG;
         *range = (struct fd_range){(unsigned int)first, (unsigned int)last};
+        least = last + 1;
         text += len + (text[len] == ',');
     }
     return 0;

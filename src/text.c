@@ -58,12 +58,52 @@ size_t text_utf8(const char *text, size_t len, bool *valid)
     return got;
 }
 
+/* Eight bytes at a time (Warren, Hacker's Delight, 6-1): the high bit of a byte is set where it is
+ * below another; bytes after the first such one may have it wrongly. */
+#define EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
+#define BELOW(word, byte) (((word)-EACH(byte)) & ~(word))
+#define IS(word, byte) BELOW((word) ^ EACH(byte), 1)
+
+static uint64_t eight_bytes(const char *text)
+{
+    uint64_t word;
+
+    memcpy(&word, text, sizeof(word));
+    return word;
+}
+
+static bool are_plain(uint64_t word)
+{
+    uint64_t wrong = word | BELOW(word, ' ') | IS(word, 0x7f) | IS(word, '"') | IS(word, '\\');
+
+    return (wrong & EACH(0x80)) == 0;
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+size_t text_plain(const char *text, size_t len)
+{
+    size_t at = 0;
+
+    while (at + 8 <= len && are_plain(eight_bytes(text + at)))
+        at += 8;
+    while (at < len && is_plain((unsigned char)text[at]))
+        at++;
+    return at;
+}
+
 bool text_is_utf8(const char *text, size_t len)
 {
     bool valid = true;
 
     for (size_t at = 0; valid && at < len;)
-        at += text_utf8(text + at, len - at, &valid);
+        if (at + 8 <= len && (eight_bytes(text + at) & EACH(0x80)) == 0)
+            at += 8;
+        else
+            at += text_utf8(text + at, len - at, &valid);
     return valid;
 }
 

@@ -21,6 +21,9 @@ int text_number(const char *text, size_t len, int64_t min, int64_t max, int64_t 
  */
 size_t text_utf8(const char *text, size_t len, bool *valid);
 
+/* How many of them, from the first on, are printable ASCII other than '"' and '\\'. */
+size_t text_plain(const char *text, size_t len);
+
 bool text_is_utf8(const char *text, size_t len);
 
 /* U+FFFD, for what is not UTF-8. */

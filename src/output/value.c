@@ -66,19 +66,39 @@ void value_get(struct value *value, const struct field *field, const struct even
     }
 }
 
+/* "00", "01" ... "99" */
+#define TEN(tens)                                                                                  \
+    tens "0" tens "1" tens "2" tens "3" tens "4" tens "5" tens "6" tens "7" tens "8" tens "9"
+static const char pairs[] = TEN("0") TEN("1") TEN("2") TEN("3") TEN("4") TEN("5") TEN("6") TEN("7")
+    TEN("8") TEN("9");
+
+/* Eight digits, before start. */
+static char *put_eight(char *start, uint32_t number)
+{
+    for (int i = 0; i < 4; i++, number /= 100)
+        memcpy(start -= 2, pairs + number % 100 * 2, 2);
+    return start;
+}
+
+/* Two digits at a time, and divisions of 32 bits: half of all that is written are numbers. */
 char *value_put_integer(char *at, int64_t integer)
 {
-    char digits[20];
-    size_t start = sizeof(digits);
     uint64_t left = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;
+    char digits[2 * VALUE_INTEGER_BYTES] = {0}, *end = digits + VALUE_INTEGER_BYTES, *start = end;
+    uint32_t rest;
 
+    for (; left >= 100000000; left /= 100000000)
+        start = put_eight(start, (uint32_t)(left % 100000000));
+    for (rest = (uint32_t)left; rest >= 100; rest /= 100)
+        memcpy(start -= 2, pairs + rest % 100 * 2, 2);
+    if (rest >= 10)
+        memcpy(start -= 2, pairs + rest * 2, 2);
+    else
+        *--start = (char)('0' + rest);
     if (integer < 0)
-        *at++ = '-';
-    do {
-        digits[--start] = (char)('0' + left % 10);
-        left /= 10;
-    } while (left != 0);
-    return mempcpy(at, digits + start, sizeof(digits) - start);
+        *--start = '-';
+    memcpy(at, start, VALUE_INTEGER_BYTES);
+    return at + (end - start);
 }
 
 char *value_put_hex(char *at, const char *bytes, size_t size)

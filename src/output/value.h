@@ -24,7 +24,9 @@ struct value {
 /* Without a path (NULL) the path is "". */
 void value_get(struct value *value, const struct field *field, const struct event *event);
 
-/* Writes the integer in decimal, or the bytes in hexadecimal, without a NUL; returns the end. */
+/* Writes the integer in decimal, or the bytes in hexadecimal, without a NUL; returns the end.  What
+ * is behind an integer is overwritten, too, up to so many bytes from its beginning. */
+#define VALUE_INTEGER_BYTES 20
 char *value_put_integer(char *at, int64_t integer);
 char *value_put_hex(char *at, const char *bytes, size_t size);
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <limits.h>
 #include <locale.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include <wchar.h>
 
 #include "output/json.h"
+#include "output/value.h"
 #include "random.h"
 
 #define REPLACEMENT "\xef\xbf\xbd"
@@ -479,6 +481,33 @@ static void jq_accepts_every_record(void **state)
     unlink(file);
 }
 
+static void assert_integer(int64_t integer)
+{
+    char expected[32], written[VALUE_INTEGER_BYTES + 1] = {0};
+    char *end = value_put_integer(written, integer);
+
+    *end = '\0';
+    snprintf(expected, sizeof(expected), "%jd", (intmax_t)integer);
+    assert_string_equal(written, expected);
+}
+
+static void integers_of_any_width(void **state)
+{
+    (void)state;
+    random_start(__func__);
+    assert_integer(0);
+    assert_integer(INT64_MIN);
+    assert_integer(INT64_MAX);
+    for (int64_t power = 1; power < INT64_MAX / 10; power *= 10) {
+        assert_integer(power);
+        assert_integer(power - 1);
+        assert_integer(-power);
+    }
+    for (int i = 0; i < 10000; i++)
+        assert_integer((int64_t)((uint64_t)random_below(UINT_MAX) << 32 | random_below(UINT_MAX)) >>
+                       random_below(64));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -491,6 +520,7 @@ int main(void)
         cmocka_unit_test(longest_record_fits),
         cmocka_unit_test(path_ends_where_its_length_says),
         cmocka_unit_test(empty_paths_are_empty_strings),
+        cmocka_unit_test(integers_of_any_width),
         cmocka_unit_test(jq_accepts_every_record),
     };
 

@@ -160,16 +160,33 @@ static void test_marks_are_visible(void **state)
         check_visible(shown[i], shown[i]);
 }
 
+/* Each byte at each place of longer texts, which are looked at several bytes at a time. */
+static void test_plain_bytes(void **state)
+{
+    (void)state;
+    char text[24];
+
+    for (size_t len = 0; len <= sizeof(text); len++)
+        for (size_t place = 0; place < len; place++)
+            for (int byte = 0; byte < 256; byte++) {
+                bool plain = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
+
+                memset(text, '!', sizeof(text)); /* one below a quote */
+                text[place] = (char)byte;
+                assert_int_equal(text_plain(text, len), plain ? len : place);
+                assert_int_equal(text_is_utf8(text, len), byte < 0x80);
+            }
+    assert_int_equal(text_plain("\"\"aaaaaaaaaaaaa", 15), 0);
+    assert_int_equal(text_plain("aaaaaaa\\\"", 9), 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_what_is_no_number),
-        cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_ill_formed_utf8),
-        cmocka_unit_test(test_visible),
-        cmocka_unit_test(test_marks_are_visible),
+        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_what_is_no_number),
+        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_ill_formed_utf8), cmocka_unit_test(test_plain_bytes),
+        cmocka_unit_test(test_visible),         cmocka_unit_test(test_marks_are_visible),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

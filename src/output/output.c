@@ -37,6 +37,8 @@ struct output {
     char *file; /* NULL: standard output */
     int fd;
     bool regular; /* fd is a regular file */
+    bool mixes;   /* others may write to it at the same time: a pipe, a terminal or a socket */
+    bool shared;  /* so may be its open file description, and O_NONBLOCK is not ours to set */
     bool begun;   /* it has its header */
     bool torn;    /* the last line that others have written to it lacks its newline */
     bool terminal;
@@ -68,7 +70,7 @@ static const struct writer writers[] = {
  * description.  A pipe or terminal can be opened once more for a description of our own; the poll()
  * before each write has to do for what cannot.
  */
-static int open_stdout(void)
+static int open_stdout(bool *shared)
 {
     struct stat status;
     int fd = -1, flags = fcntl(STDOUT_FILENO, F_GETFL);
@@ -79,14 +81,15 @@ static int open_stdout(void)
     }
     if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)))
         fd = open("/proc/self/fd/1", O_WRONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    *shared = fd < 0;
     return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
 /* O_NONBLOCK: neither the open of a FIFO nor a write waits for a reader. */
-static int open_file(const char *file)
+static int open_file(const char *file, bool *shared)
 {
     int fd = file == NULL
-                 ? open_stdout()
+                 ? open_stdout(shared)
                  : open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK,
                         0666);
 
@@ -135,6 +138,7 @@ static int use_fd(struct output *output, int fd)
     output->fd = fd;
     output->regular = S_ISREG(status.st_mode);
     output->terminal = isatty(fd);
+    output->mixes = output->terminal || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
     output->torn = output->regular && is_torn(fd);
     output->begun = output->file != NULL && output->regular && status.st_size > 0;
     return 0;
@@ -156,7 +160,7 @@ static int init(struct output *output, const char *file)
         if (output->file == NULL)
             return -ENOMEM;
     }
-    fd = open_file(file);
+    fd = open_file(file, &output->shared);
     return fd >= 0 ? use_fd(output, fd) : fd;
 }
 
@@ -301,7 +305,7 @@ static size_t chunk_size(const struct output *output)
     const char *from = output->buf + output->start, *newline;
     size_t pending = output_pending(output);
 
-    if (pending <= PIPE_BUF || output->regular)
+    if (pending <= PIPE_BUF || !output->mixes)
         return pending;
     newline = memrchr(from, '\n', PIPE_BUF);
     return newline != NULL ? (size_t)(newline + 1 - from) : PIPE_BUF;
@@ -319,7 +323,7 @@ static int wait_ready(const struct output *output, int timeout_ms)
 /* 1 when there may be more to write at once, 0 when not, -errno. */
 static int write_some(struct output *output)
 {
-    int ready = wait_ready(output, 0);
+    int ready = output->shared ? wait_ready(output, 0) : 1;
     ssize_t written;
 
     if (ready <= 0)
@@ -389,7 +393,7 @@ int output_reopen(struct output *output)
 
     if (output->file == NULL)
         return 0;
-    fd = open_file(output->file);
+    fd = open_file(output->file, &output->shared);
     if (fd < 0)
         return fd;
     error = drain(output, REOPEN_WAIT_MS);

@@ -51,10 +51,10 @@ int output_fd(const struct output *output);
 int output_hangup(const struct output *output);
 
 /*
- * Writes what the descriptor takes now, without blocking: it asks poll() itself, and gives a pipe
- * or terminal at most PIPE_BUF bytes at a time, which POLLOUT promises to take.  A regular file
- * takes everything.  0, or -errno of write(2); -EPIPE when the reader is gone, be it a pipe's or
- * that of a socket.
+ * Writes what the descriptor takes now, without blocking: where its open file description is not
+ * ours alone it asks poll() first.  It gives a pipe, terminal or socket at most PIPE_BUF bytes at a
+ * time, which POLLOUT promises to take.  A regular file takes everything.  0, or -errno of
+ * write(2); -EPIPE when the reader is gone, be it a pipe's or that of a socket.
  */
 int output_write(struct output *output);
 

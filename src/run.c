@@ -107,16 +107,10 @@ static int is_wanted(const struct run *run, const struct event *record)
     return pathfilter_match_name(run->filter, record->path, record->path_len);
 }
 
-static void take_record(void *ctx, const struct event *record)
+static void give_record(struct run *run, const struct event *record)
 {
-    struct run *run = ctx;
-    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
-    int result = record->code == EVENT_LOST ? 1 : is_wanted(run, record);
+    int result;
 
-    if (result == 0)
-        return;
-    if (result < 0)
-        record = &lost;
     if (record->code == EVENT_LOST)
         run->lost += record->lost;
     if (run->summary)
@@ -126,6 +120,26 @@ static void take_record(void *ctx, const struct event *record)
     result = output_event(run->output, record);
     if (result < 0)
         output_failed(run, result);
+}
+
+/* In place of a record whose path cannot be compared: it is neither shown nor dropped without being
+ * counted. */
+static void give_lost(struct run *run, const struct event *record)
+{
+    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
+
+    give_record(run, &lost);
+}
+
+static void take_record(void *ctx, const struct event *record)
+{
+    struct run *run = ctx;
+    int result = record->code == EVENT_LOST ? 1 : is_wanted(run, record);
+
+    if (result > 0)
+        give_record(run, record);
+    else if (result < 0)
+        give_lost(run, record);
 }
 
 static void print_summary(struct run *run)
@@ -143,15 +157,13 @@ static void print_summary(struct run *run)
         output_failed(run, result);
 }
 
-/* A path that is cut cannot be compared: it is neither shown nor dropped without being counted. */
 static void enter(void *ctx, const struct event *event)
 {
     struct run *run = ctx;
-    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = event->date_us};
 
     if (event->path_cut && !pathfilter_all(run->filter))
-        event = &lost;
-    if (ledger_take(run->ledger, event) < 0)
+        give_lost(run, event);
+    else if (ledger_take(run->ledger, event) < 0)
         run->lost++;
 }
 

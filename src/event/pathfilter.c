@@ -252,7 +252,7 @@ bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t 
 {
     struct decision decision = {.filter = filter, .wanted = filter->includes == 0};
 
-    if (len != 0 && path[0] == '/')
+    if (filter->count != 0 && len != 0 && path[0] == '/')
         search(&decision, path, len);
     return decision.wanted;
 }

@@ -163,6 +163,7 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         return -EBADMSG;
     mono_ns = (int64_t)record->time + decoder->clock_offset_ns;
     *event = (struct event){
+        /* every member, or the whole is cleared first, which takes longer */
         .code = kinds[record->kind].code,
         .reason = kinds[record->kind].reason,
         .pid = (pid_t)record->pid,
@@ -174,6 +175,16 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         .mono_ns = (uint64_t)mono_ns,
         .date_us = (decoder->epoch_ns + mono_ns) / 1000,
         .mode = EVENT_NO_MODE,
+        .path = NULL,
+        .path_len = 0,
+        .path_cut = false,
+        .flags = 0,
+        .origin = 0,
+        .origin_gone = false,
+        .duration_ns = 0,
+        .lost = 0,
+        .ranges = NULL,
+        .n_ranges = 0,
     };
     return decode_rest(decoder, record, (const char *)(record + 1), size - kinds[record->kind].size,
                        event);

@@ -10,8 +10,7 @@ struct prefix {
     char *path;
     size_t len; /* of what is compared: 0 for "/", so that every prefix ends before a slash */
     uint64_t hash;
-    enum pathfilter_verdict verdict;
-    enum pathfilter_form form;
+    unsigned int verdicts[2]; /* by form: bit 1u << verdict */
 };
 
 /* A symbolic link in the root directory, and what it leads to. */
@@ -25,29 +24,45 @@ struct pathfilter {
     struct prefix *prefixes;
     uint32_t *slots;
     size_t count, room; /* room is a power of 2 */
-    size_t includes;
-    size_t expected; /* prefixes that are still to come */
+    bool includes;      /* one of them is a PATH */
+    size_t expected;    /* prefixes that are still to come */
     struct alias *aliases;
     size_t n_aliases;
 };
 
 #define ROOM_MIN 8
 
-/* FNV-1a: of a path's beginnings, each is one step from the one before. */
-#define HASH_START UINT64_C(0xcbf29ce484222325)
+/* Of a path's beginnings, each is one step from the one before; eight bytes are mixed at once. */
+struct hash {
+    uint64_t mixed, word; /* the last eight bytes */
+    size_t len;
+};
 
-static uint64_t hash_step(uint64_t hash, char byte)
+static uint64_t mix(uint64_t hash, uint64_t word)
 {
-    return (hash ^ (unsigned char)byte) * UINT64_C(0x100000001b3);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    return hash ^ hash >> 32;
+}
+
+static void hash_step(struct hash *hash, char byte)
+{
+    hash->word = hash->word << 8 | (unsigned char)byte;
+    if (++hash->len % 8 == 0)
+        hash->mixed = mix(hash->mixed, hash->word);
+}
+
+static uint64_t hash_value(const struct hash *hash)
+{
+    return mix(hash->mixed ^ hash->len, hash->word);
 }
 
 static uint64_t hash_of(const char *path, size_t len)
 {
-    uint64_t hash = HASH_START;
+    struct hash hash = {0};
 
     for (size_t i = 0; i < len; i++)
-        hash = hash_step(hash, path[i]);
-    return hash;
+        hash_step(&hash, path[i]);
+    return hash_value(&hash);
 }
 
 static size_t slot_of(const struct pathfilter *filter, uint64_t hash)
@@ -89,17 +104,15 @@ static int grow(struct pathfilter *filter)
     return 0;
 }
 
-/* A path can be there twice, once with each verdict. */
 static struct prefix *lookup(const struct pathfilter *filter, const char *path, size_t len,
-                             uint64_t hash, enum pathfilter_verdict verdict)
+                             uint64_t hash)
 {
     size_t slot = slot_of(filter, hash);
 
     for (; filter->slots[slot] != 0; slot = next_slot(filter, slot)) {
         struct prefix *prefix = &filter->prefixes[filter->slots[slot] - 1];
 
-        if (prefix->hash == hash && prefix->verdict == verdict && prefix->len == len &&
-            memcmp(prefix->path, path, len) == 0)
+        if (prefix->hash == hash && prefix->len == len && memcmp(prefix->path, path, len) == 0)
             return prefix;
     }
     return NULL;
@@ -132,29 +145,38 @@ void pathfilter_free(struct pathfilter *filter)
     free(filter);
 }
 
+/* NULL: no memory. */
+static struct prefix *add_path(struct pathfilter *filter, const char *path, size_t len,
+                               uint64_t hash)
+{
+    struct prefix prefix = {.path = NULL, .len = len, .hash = hash};
+
+    if (filter->count == filter->room && grow(filter) != 0)
+        return NULL;
+    prefix.path = strdup(path);
+    if (prefix.path == NULL)
+        return NULL;
+    filter->prefixes[filter->count] = prefix;
+    enter(filter, filter->count);
+    return &filter->prefixes[filter->count++];
+}
+
 int pathfilter_add(struct pathfilter *filter, const char *path, enum pathfilter_verdict verdict,
                    enum pathfilter_form form)
 {
-    struct prefix prefix = {.verdict = verdict, .form = form}, *known;
+    size_t len = path[0] == '/' && path[1] == '\0' ? 0 : strlen(path);
+    uint64_t hash = hash_of(path, len);
+    struct prefix *prefix;
 
     if (path[0] != '/')
         return -EINVAL;
-    prefix.len = path[1] != '\0' ? strlen(path) : 0;
-    prefix.hash = hash_of(path, prefix.len);
-    known = lookup(filter, path, prefix.len, prefix.hash, verdict);
-    if (known != NULL) {
-        if (form == PATHFILTER_RESOLVED)
-            known->form = form;
-        return 0;
-    }
-    if (filter->count == filter->room && grow(filter) != 0)
+    prefix = lookup(filter, path, len, hash);
+    if (prefix == NULL)
+        prefix = add_path(filter, path, len, hash);
+    if (prefix == NULL)
         return -ENOMEM;
-    prefix.path = strdup(path);
-    if (prefix.path == NULL)
-        return -ENOMEM;
-    filter->prefixes[filter->count] = prefix;
-    enter(filter, filter->count++);
-    filter->includes += verdict == PATHFILTER_INCLUDE;
+    prefix->verdicts[form] |= 1u << verdict;
+    filter->includes |= verdict == PATHFILTER_INCLUDE;
     return 0;
 }
 
@@ -197,22 +219,19 @@ struct decision {
     size_t left;
 };
 
-static bool is_below(const struct decision *decision, const char *path, size_t len, uint64_t hash,
-                     enum pathfilter_verdict verdict)
-{
-    const struct prefix *prefix = lookup(decision->filter, path, len, hash, verdict);
-
-    return prefix != NULL && (decision->given || prefix->form == PATHFILTER_RESOLVED);
-}
-
 /* Of the same path as both, the exclusion decides. */
 static void decide(struct decision *decision, const char *path, size_t len, uint64_t hash,
                    size_t left)
 {
-    bool excluded = is_below(decision, path, len, hash, PATHFILTER_EXCLUDE);
+    const struct prefix *prefix = lookup(decision->filter, path, len, hash);
+    unsigned int verdicts = prefix != NULL ? prefix->verdicts[PATHFILTER_RESOLVED] : 0;
+    bool excluded;
 
-    if (!excluded && !is_below(decision, path, len, hash, PATHFILTER_INCLUDE))
+    if (prefix != NULL && decision->given)
+        verdicts |= prefix->verdicts[PATHFILTER_TYPED];
+    if (verdicts == 0)
         return;
+    excluded = verdicts & 1u << PATHFILTER_EXCLUDE;
     if (!decision->any || left < decision->left)
         decision->wanted = true;
     if (!decision->any || left <= decision->left) {
@@ -234,23 +253,23 @@ static bool ends_deleted(const char *path, size_t len)
 
 static void search(struct decision *decision, const char *path, size_t len)
 {
-    uint64_t hash = HASH_START;
+    struct hash hash = {0};
 
     for (size_t i = 0; i <= len; i++) {
         if (i == len || path[i] == '/') {
             if (ends_deleted(path, i))
                 decide(decision, path, i - DELETED_LEN, hash_of(path, i - DELETED_LEN),
                        len - i + DELETED_LEN);
-            decide(decision, path, i, hash, len - i);
+            decide(decision, path, i, hash_value(&hash), len - i);
         }
         if (i < len)
-            hash = hash_step(hash, path[i]);
+            hash_step(&hash, path[i]);
     }
 }
 
 bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t len)
 {
-    struct decision decision = {.filter = filter, .wanted = filter->includes == 0};
+    struct decision decision = {.filter = filter, .wanted = !filter->includes};
 
     if (filter->count != 0 && len != 0 && path[0] == '/')
         search(&decision, path, len);
@@ -279,7 +298,7 @@ static int search_alias(struct decision *decision, const char *name, size_t len)
 
 int pathfilter_match_name(const struct pathfilter *filter, const char *name, size_t len)
 {
-    struct decision decision = {.filter = filter, .given = true, .wanted = filter->includes == 0};
+    struct decision decision = {.filter = filter, .given = true, .wanted = !filter->includes};
     char path[PATHFILTER_NAME_MAX + 1];
     int result;
 
@@ -304,15 +323,18 @@ int pathfilter_each(const struct pathfilter *filter,
                     int (*each)(void *ctx, const char *path, enum pathfilter_verdict verdict),
                     void *ctx)
 {
-    for (size_t i = 0; i < filter->count; i++) {
-        const struct prefix *prefix = &filter->prefixes[i];
-        int result = prefix->form == PATHFILTER_RESOLVED ? each(ctx, prefix->path, prefix->verdict)
-                                                         : 0;
+    int result = 0;
 
-        if (result != 0)
-            return result;
+    for (size_t i = 0; result == 0 && i < filter->count; i++) {
+        const struct prefix *prefix = &filter->prefixes[i];
+        unsigned int verdicts = prefix->verdicts[PATHFILTER_RESOLVED];
+
+        if (verdicts & 1u << PATHFILTER_INCLUDE)
+            result = each(ctx, prefix->path, PATHFILTER_INCLUDE);
+        if (result == 0 && verdicts & 1u << PATHFILTER_EXCLUDE)
+            result = each(ctx, prefix->path, PATHFILTER_EXCLUDE);
     }
-    return 0;
+    return result;
 }
 
 /* ---- Names as they are typed ------------------------------------------------------------------

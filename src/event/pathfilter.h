@@ -10,7 +10,7 @@
  * it was typed, which other paths cannot be: "/lib" where that is a symbolic link.
  *
  * Paths are bytes.  The cost of a match depends on the path's length, not on how many prefixes
- * there are: one hash for each component boundary, looked up in one table.
+ * there are: at each component boundary one look-up in one hash.
  */
 #ifndef FILEMON_PATHFILTER_H
 #define FILEMON_PATHFILTER_H
@@ -68,8 +68,8 @@ int pathfilter_match_name(const struct pathfilter *filter, const char *name, siz
 /* True where pathfilter_match() would say yes to every path. */
 bool pathfilter_all(const struct pathfilter *filter);
 
-/* Calls each(ctx, path, verdict) for every resolved prefix, in the order they were added, until it
- * returns other than 0; returns that, or 0. */
+/* Calls each(ctx, path, verdict) for every resolved prefix, in the order in which their paths were
+ * added, until it returns other than 0; returns that, or 0. */
 int pathfilter_each(const struct pathfilter *filter,
                     int (*each)(void *ctx, const char *path, enum pathfilter_verdict verdict),
                     void *ctx);

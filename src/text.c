@@ -3,6 +3,8 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 
 static bool is_digit(char c)
@@ -200,4 +202,15 @@ size_t text_errors_allowed(const char *text)
     size_t third = strlen(text) / 3;
 
     return third < 3 ? third : 3;
+}
+
+int text_compose(char *to, size_t size, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(to, size, format, args);
+    va_end(args);
+    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
 }

@@ -53,4 +53,9 @@ size_t text_errors(const char *a, const char *b);
  * than three. */
 size_t text_errors_allowed(const char *text);
 
+/* snprintf(3) for names and paths, which are useless when cut: 0, or -ENAMETOOLONG when the text
+ * and its NUL do not fit in size bytes. */
+int text_compose(char *to, size_t size, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
 #endif

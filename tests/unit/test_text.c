@@ -180,13 +180,29 @@ static void test_plain_bytes(void **state)
     assert_int_equal(text_plain("aaaaaaa\\\"", 9), 7);
 }
 
+static void test_composed_whole_or_not_at_all(void **state)
+{
+    char to[6];
+
+    (void)state;
+    assert_int_equal(text_compose(to, sizeof to, "%s/%d", "abc", 7), 0);
+    assert_string_equal(to, "abc/7");
+    assert_int_equal(text_compose(to, sizeof to, "%s/%d", "abc", 78), -ENAMETOOLONG);
+    assert_int_equal(text_compose(to, 0, "%s", ""), -ENAMETOOLONG);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_numbers),         cmocka_unit_test(test_what_is_no_number),
-        cmocka_unit_test(test_ranges),          cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_ill_formed_utf8), cmocka_unit_test(test_plain_bytes),
-        cmocka_unit_test(test_visible),         cmocka_unit_test(test_marks_are_visible),
+        cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_what_is_no_number),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_utf8),
+        cmocka_unit_test(test_ill_formed_utf8),
+        cmocka_unit_test(test_visible),
+        cmocka_unit_test(test_marks_are_visible),
+        cmocka_unit_test(test_plain_bytes),
+        cmocka_unit_test(test_composed_whole_or_not_at_all),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

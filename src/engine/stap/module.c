@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,20 +58,6 @@ static uint64_t hash_script(void)
     return hash;
 }
 
-static int compose(char *to, size_t size, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static int compose(char *to, size_t size, const char *format, ...)
-{
-    va_list args;
-    int n;
-
-    va_start(args, format);
-    n = vsnprintf(to, size, format, args);
-    va_end(args);
-    return n < 0 || (size_t)n >= size ? -ENAMETOOLONG : 0;
-}
-
 /* "Systemtap translator/driver (version 4.8/0.188, Debian version 4.8-2)", and lines later "tested
  * kernel versions: 2.6.32 ... 6.1.0-rc3". */
 static void read_version(struct module *module, const char *text)
@@ -120,8 +105,8 @@ static int version_link(char link[static LINK_SIZE])
 
     if (spawn_find("stap", path) < 0 || stat(path, &st) < 0)
         return -ENOENT;
-    return compose(link, LINK_SIZE, "stap.%llx.%llx.%lx", (unsigned long long)st.st_size,
-                   (unsigned long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
+    return text_compose(link, LINK_SIZE, "stap.%llx.%llx.%lx", (unsigned long long)st.st_size,
+                        (unsigned long long)st.st_mtim.tv_sec, st.st_mtim.tv_nsec);
 }
 
 /* Anew, whatever is there. */
@@ -229,8 +214,8 @@ static int absolute_path(char *path, size_t size, const char *given)
     char here[PATH_MAX];
 
     if (given[0] == '/')
-        return compose(path, size, "%s", given);
-    return getcwd(here, sizeof(here)) ? compose(path, size, "%s/%s", here, given) : -errno;
+        return text_compose(path, size, "%s", given);
+    return getcwd(here, sizeof(here)) ? text_compose(path, size, "%s/%s", here, given) : -errno;
 }
 
 static int find_top(char *dir, size_t size, const char *given)
@@ -242,8 +227,8 @@ static int find_top(char *dir, size_t size, const char *given)
     if (geteuid() == 0 || !home)
         return absolute_path(dir, size, SYSTEM_CACHE);
     if (cache && cache[0] == '/')
-        return compose(dir, size, "%s/filemon", cache);
-    return compose(dir, size, "%s/.cache/filemon", home);
+        return text_compose(dir, size, "%s/filemon", cache);
+    return text_compose(dir, size, "%s/.cache/filemon", home);
 }
 
 static bool read_utsversion(char *build, size_t size, const char *release, const char *header)
@@ -260,7 +245,7 @@ static bool read_utsversion(char *build, size_t size, const char *release, const
         if (strncmp(line, "#define UTS_VERSION", strlen("#define UTS_VERSION")) != 0 || text == end)
             continue;
         *end = '\0';
-        found = compose(build, size, "%s", text + 1) == 0;
+        found = text_compose(build, size, "%s", text + 1) == 0;
     }
     if (file)
         fclose(file);
@@ -280,14 +265,14 @@ static int find_kernel(struct module *module, const char *release)
     int result;
 
     uname(&uts);
-    result = compose(module->release, sizeof(module->release), "%s",
-                     release ? release : uts.release);
+    result = text_compose(module->release, sizeof(module->release), "%s",
+                          release ? release : uts.release);
     if (result < 0)
         return result;
     if (strchr(module->release, '/') || module->release[0] == '.')
         return -EINVAL;
     if (!release)
-        return compose(module->build, sizeof(module->build), "%s", uts.version);
+        return text_compose(module->build, sizeof(module->build), "%s", uts.version);
     if (!module_headers_build(module->build, sizeof(module->build), release))
         module->build[0] = '\0';
     return 0;
@@ -300,16 +285,17 @@ static uint64_t hash_string(const char *text)
 
 static int name_directory(struct module *module)
 {
-    return compose(module->dir, sizeof(module->dir), "%s/%s/%012llx", module->top, module->release,
-                   (unsigned long long)(hash_string(module->build) >> 16));
+    return text_compose(module->dir, sizeof(module->dir), "%s/%s/%012llx", module->top,
+                        module->release, (unsigned long long)(hash_string(module->build) >> 16));
 }
 
 static int name_module(struct module *module)
 {
     find_version(module);
-    compose(module->name, sizeof(module->name), MODULE_PREFIX "%012llx_%08x",
-            (unsigned long long)(hash_script() >> 16), (unsigned int)hash_string(module->version));
-    return compose(module->path, sizeof(module->path), "%s/%s.ko", module->dir, module->name);
+    text_compose(module->name, sizeof(module->name), MODULE_PREFIX "%012llx_%08x",
+                 (unsigned long long)(hash_script() >> 16),
+                 (unsigned int)hash_string(module->version));
+    return text_compose(module->path, sizeof(module->path), "%s/%s.ko", module->dir, module->name);
 }
 
 int module_identify(struct module *module, const struct engine_config *config)
@@ -348,9 +334,9 @@ static void find_any_version(struct module *module, int directory)
     while (dir && (entry = readdir(dir))) {
         if (!is_version_of(entry->d_name, module))
             continue;
-        compose(module->name, sizeof(module->name), "%.*s", (int)strlen(entry->d_name) - 3,
-                entry->d_name);
-        compose(module->path, sizeof(module->path), "%s/%s", module->dir, entry->d_name);
+        text_compose(module->name, sizeof(module->name), "%.*s", (int)strlen(entry->d_name) - 3,
+                     entry->d_name);
+        text_compose(module->path, sizeof(module->path), "%s/%s", module->dir, entry->d_name);
     }
     if (dir)
         closedir(dir);
@@ -387,7 +373,7 @@ int module_find(struct module *module)
 
 static void failure_link(char link[static LINK_SIZE], const struct module *module)
 {
-    compose(link, LINK_SIZE, "%s.failed", module->name);
+    text_compose(link, LINK_SIZE, "%s.failed", module->name);
 }
 
 static bool is_newer(const struct timespec *a, const struct timespec *b)
@@ -888,7 +874,7 @@ static int install(const struct module_build *build, int from, const char *name)
 
 static void log_name(char name[static LINK_SIZE], const struct module_build *build)
 {
-    compose(name, LINK_SIZE, "%s.log", build->module->name);
+    text_compose(name, LINK_SIZE, "%s.log", build->module->name);
 }
 
 #define LOG_TEXT_SIZE (PATH_MAX + 2 * LINK_SIZE)
@@ -968,7 +954,7 @@ static int keep_module(struct module_build *build, int from)
     if (result == 0) {
         remove_log(build);
         module_forget_failure(module);
-        return compose(build->path, sizeof(build->path), "%s", module->path);
+        return text_compose(build->path, sizeof(build->path), "%s", module->path);
     }
     if (!may_go_unkept(build, result)) {
         engine_failed(build->config, "cannot put the module at %s: %s", module->path,
@@ -984,7 +970,8 @@ static int take_module(struct module_build *build)
 {
     int from, result;
 
-    compose(build->path, sizeof(build->path), "%s/%s.ko", build->work.path, build->module->name);
+    text_compose(build->path, sizeof(build->path), "%s/%s.ko", build->work.path,
+                 build->module->name);
     from = open(build->path, O_RDONLY | O_CLOEXEC);
     if (from < 0) {
         result = -errno;

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "text.h"
+
 #define LINKS_AT_MOST 40 /* as the kernel itself follows in one path */
 
 /* A walk down a path, component by component. */
@@ -123,7 +125,7 @@ static int follow(struct walk *walk, int link)
     target[n] = '\0';
     if (++walk->links > LINKS_AT_MOST)
         return -ELOOP;
-    if (snprintf(left, sizeof(left), "%s/%s", target, walk->left) >= (int)sizeof(left))
+    if (text_compose(left, sizeof(left), "%s/%s", target, walk->left) < 0)
         return -ENAMETOOLONG;
     memcpy(walk->left, left, sizeof(left));
     if (target[0] != '/')
@@ -163,7 +165,7 @@ int trust_open_directory(const char *path, bool create, char fault[static TRUST_
     char name[NAME_MAX + 1];
     int fd = -1, result = 0;
 
-    if (snprintf(walk.left, sizeof(walk.left), "%s", path) >= (int)sizeof(walk.left))
+    if (text_compose(walk.left, sizeof(walk.left), "%s", path) < 0)
         return -ENAMETOOLONG;
     walk.at = open(path[0] == '/' ? "/" : ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (walk.at < 0)

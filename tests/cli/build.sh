@@ -86,8 +86,8 @@ END
     said "do not say what 'uname -v' is of their kernel"
 }
 
-# Faults of stap on some kernels are mended where they are, by what the kernel has.
-test_mends_are_chosen_by_what_the_kernel_has() {
+# Only a kernel that an unmodified stap cannot build for gets a workaround.
+test_workarounds_are_chosen_by_what_the_kernel_has() {
     "$tested" --prepare --module-dir "$modules" 2> err
     not grep -a STAPCONF standin/argv
     rm -r modules standin/argv
@@ -96,9 +96,9 @@ test_mends_are_chosen_by_what_the_kernel_has() {
     sed -i /uprobe/d root/proc/kallsyms
     "$tested" --prepare --module-dir "$modules" 2> err
     grep -q -a STAPCONF_TASK_WORK_CANCEL_EXPORTED standin/argv
-    grep -q -a 'KCFLAGS=-include /tmp/filemon\.[0-9a-f]*/mend\.h' standin/argv
+    grep -q -a 'KCFLAGS=-include /tmp/filemon\.[0-9a-f]*/task_work_cancel\.h' standin/argv
     grep -q -a STAPCONF_UPROBE_UNREGISTER_EXPORTED standin/argv
-    # A stap that knows the new function needs no mend for it.
+    # A stap that knows the new function needs no workaround.
     rm -r modules standin/argv
     mkdir -p root/usr/share/systemtap/runtime
     echo task_work_cancel_func > root/usr/share/systemtap/runtime/stp_task_work.c
@@ -233,7 +233,7 @@ END
     start --prepare
     wait_until [ -e standin/building ]
     stale=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
-    [ -e "$stale/mend.h" ]
+    [ -e "$stale/System.map" ]
     kill -KILL "$pid"
     finish
     # Another build at work keeps its own.
@@ -269,7 +269,7 @@ END
 build
 END
     "$tested" -q --prepare --module-dir "$PWD/other"
-    [ -e "$at_work/mend.h" ]
+    [ -e "$at_work/System.map" ]
     touch standin/go
     finish
     [ "$status" -eq 0 ]

@@ -1,99 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "engine/stap/module.h"
-
-#include <errno.h>
-#include <ftw.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "../helpers/tinymodule.h"
-#include "caught.h"
-
-#include "engine/stap/modinfo.h"
-#include "engine/stap/script.h"
-
-/* A directory of its own, with "bin/stap", the only program in PATH. */
-struct place {
-    char dir[64];
-    char *path_before;
-};
-
-static void make_file(const char *name, const char *text, mode_t mode)
-{
-    FILE *file = fopen(name, "w");
-
-    assert_non_null(file);
-    fputs(text, file);
-    fclose(file);
-    assert_int_equal(chmod(name, mode), 0);
-}
-
-static void make_module(const char *name, const char *release)
-{
-    struct tinymodule module;
-    FILE *file = fopen(name, "w");
-
-    assert_non_null(file);
-    tinymodule_make(&module, release);
-    assert_int_equal(fwrite(&module, sizeof(module), 1, file), 1);
-    fclose(file);
-    assert_int_equal(chmod(name, 0644), 0);
-}
-
-/* It says this when it is asked for its version, and counts how often it is. */
-static void make_stap(const char *says)
-{
-    char text[1024];
-
-    unlink("bin/stap");
-    snprintf(text, sizeof(text), "#!/bin/sh\necho >> calls\ncat << 'END'\n%s\nEND\n", says);
-    make_file("bin/stap", text, 0755);
-}
-
-static int begin(void **state)
-{
-    static struct place place;
-    char path[16384];
-
-    place = (struct place){.dir = "/tmp/filemon-test-module.XXXXXX",
-                           .path_before = strdup(getenv("PATH"))};
-    if (!mkdtemp(place.dir) || chdir(place.dir) != 0 || mkdir("bin", 0755) != 0)
-        return -1;
-    snprintf(path, sizeof(path), "%s/bin:%s", place.dir, place.path_before);
-    setenv("PATH", path, 1);
-    make_stap("Systemtap translator/driver (version 4.8/0.188, Debian version 4.8-2)\nCopyright");
-    *state = &place;
-    return 0;
-}
-
-static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
-{
-    (void)st;
-    (void)type;
-    (void)ftw;
-    return remove(path);
-}
-
-static int end(void **state)
-{
-    struct place *place = *state;
-
-    setenv("PATH", place->path_before, 1);
-    free(place->path_before);
-    return chdir("/") | nftw(place->dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static struct module identified(const char *module_dir, const char *kernel)
-{
-    struct engine_config config = {.module_dir = module_dir, .kernel = kernel};
-    struct module module;
-
-    assert_int_equal(module_identify(&module, &config), 0);
-    return module;
-}
+#include "modules.h"
 
 static void assert_path(const char *path, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -233,57 +139,8 @@ static void default_directories(void **state)
     free(home);
 }
 
-/* ---- stap's version is remembered -------------------------------------------------------------
+/* ---- Finding it -------------------------------------------------------------------------------
  */
-
-static long calls(void)
-{
-    struct stat st;
-
-    return stat("calls", &st) == 0 ? (long)st.st_size : 0;
-}
-
-static void version_is_remembered(void **state)
-{
-    struct engine_config config = {.module_dir = "m", .kernel = "no-such-kernel"};
-    struct module module;
-    struct module_build build;
-    void *caught;
-
-    (void)state;
-    assert_int_equal(module_identify(&module, &config), 0);
-    assert_int_equal(module_identify(&module, &config), 0);
-    assert_int_equal(calls(), 2); /* no directory is made by asking */
-    assert_int_not_equal(access("m", F_OK), 0);
-
-    /* It fails where the headers are wanted. */
-    caught_begin(&caught);
-    assert_int_equal(module_build_start(&build, &module, &config), -ENOENT);
-    assert_non_null(strstr(caught_line(&caught), "linux-headers-no-such-kernel"));
-    caught_end(&caught);
-    module_build_end(&build);
-    assert_int_equal(module_identify(&module, &config), 0);
-    assert_string_equal(module.version, "4.8/0.188");
-    assert_int_equal(calls(), 2);
-
-    make_stap("stap (version 5.1/0.191)");
-    assert_int_equal(module_identify(&module, &config), 0);
-    assert_string_equal(module.version, "5.1/0.191");
-    assert_int_equal(calls(), 3);
-}
-
-/* ---- Which one is found, and trusted ----------------------------------------------------------
- */
-
-static struct module made(void)
-{
-    struct module module = identified("m", "k");
-
-    mkdir("m", 0755);
-    mkdir("m/k", 0755);
-    mkdir(module.dir, 0755);
-    return module;
-}
 
 static void found(void **state)
 {
@@ -300,163 +157,6 @@ static void found(void **state)
     make_module("elsewhere.ko", "k");
     assert_int_equal(symlink("../../../elsewhere.ko", module.path), 0);
     assert_int_equal(module_find(&module), -EPERM);
-}
-
-static void trusted(void **state)
-{
-    static const struct {
-        mode_t top, release, dir, file;
-        int result;
-    } cases[] = {
-        {0755, 0755, 0755, 0644, 0},       {0700, 0700, 0700, 0600, 0},
-        {0755, 0755, 0755, 0664, -EPERM},  {0755, 0755, 0755, 0646, -EPERM},
-        {0755, 0755, 0755, 01666, -EPERM}, {0755, 0755, 0775, 0644, -EPERM},
-        {0755, 0755, 0757, 0644, -EPERM},  {0755, 0775, 0755, 0644, -EPERM},
-        {0755, 0757, 0755, 0644, -EPERM},  {0775, 0755, 0755, 0644, -EPERM},
-        {0757, 0755, 0755, 0644, -EPERM},  {01777, 0755, 0755, 0644, 0},
-        {01777, 01777, 0755, 0644, 0},     {01777, 01777, 01777, 0644, -EPERM},
-    };
-    struct module module = made();
-
-    (void)state;
-    make_module(module.path, "k");
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        chmod("m", cases[i].top);
-        chmod("m/k", cases[i].release);
-        chmod(module.dir, cases[i].dir);
-        chmod(module.path, cases[i].file);
-        assert_int_equal(module_find(&module), cases[i].result);
-        if (cases[i].result == -EPERM)
-            assert_non_null(strstr(module.fault, "--module-dir"));
-    }
-}
-
-/* Only root can give files away. */
-static void owned(void **state)
-{
-    struct module module = made();
-    const char *const parts[] = {"m", "m/k", module.dir, module.path};
-
-    (void)state;
-    make_module(module.path, "k");
-    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
-        if (geteuid() == 0)
-            assert_int_equal(chown(parts[i], 12345, 0), 0);
-        assert_int_equal(module_find(&module), geteuid() == 0 ? -EPERM : 0);
-        if (geteuid() == 0)
-            assert_int_equal(chown(parts[i], 0, 0), 0);
-    }
-}
-
-/* Links on the way are followed where nobody else can turn them. */
-static void linked_directories(void **state)
-{
-    struct module module = made();
-    char fault[TRUST_FAULT_SIZE];
-
-    (void)state;
-    make_module(module.path, "k");
-    assert_int_equal(symlink("m", "link"), 0);
-    module = identified("link", "k");
-    assert_int_equal(module_find(&module), 0);
-    assert_int_equal(symlink("loop", "loop"), 0);
-    assert_int_equal(trust_open_directory("loop", false, fault), -ELOOP);
-    chmod("m", 0777);
-    assert_int_equal(module_find(&module), -EPERM);
-    if (geteuid() != 0)
-        return;
-    chmod("m", 0755);
-    assert_int_equal(lchown("link", 12345, 0), 0);
-    assert_int_equal(module_find(&module), -EPERM);
-    assert_non_null(strstr(module.fault, "belongs to another user (uid 12345)"));
-}
-
-/* Nothing is made in a directory of others'. */
-static void directories_are_made_where_they_are_trusted(void **state)
-{
-    char fault[TRUST_FAULT_SIZE];
-    int fd;
-
-    (void)state;
-    mkdir("open", 0777);
-    chmod("open", 0777);
-    assert_int_equal(trust_open_directory("open/a/b", true, fault), -EPERM);
-    assert_int_not_equal(access("open/a", F_OK), 0);
-    mkdir("ours", 0755);
-    fd = trust_open_directory("ours/a/b", true, fault);
-    assert_true(fd >= 0);
-    close(fd);
-    assert_int_equal(access("ours/a/b", F_OK), 0);
-    make_file("file", "", 0644);
-    assert_int_equal(trust_open_directory("file/a", true, fault), -ENOTDIR);
-    assert_int_equal(trust_open_directory("nothing/a", false, fault), -ENOENT);
-}
-
-/* ---- What a module's file says ----------------------------------------------------------------
- */
-
-static int checked(const struct tinymodule *module, size_t size, char *fault)
-{
-    unsigned char *bytes = malloc(size + 1); /* its end is the sanitizer's to guard */
-    int result;
-
-    assert_non_null(bytes);
-    memcpy(bytes, module, size);
-    result = modinfo_check_bytes(bytes, size, "6.1.0-1-amd64", fault);
-    free(bytes);
-    return result;
-}
-
-static void whole_modules(void **state)
-{
-    char fault[MODINFO_FAULT_SIZE];
-    struct tinymodule module;
-
-    (void)state;
-    tinymodule_make(&module, "6.1.0-1-amd64");
-    assert_int_equal(checked(&module, sizeof(module), fault), 0);
-    for (size_t size = 0; size < sizeof(module); size++)
-        assert_int_equal(checked(&module, size, fault), -ENOEXEC);
-    assert_int_equal(checked(&module, 0, fault), -ENOEXEC);
-    assert_string_equal(fault, "is empty");
-    assert_int_equal(checked(&module, 20, fault), -ENOEXEC);
-    assert_string_equal(fault, "is no kernel module");
-    assert_int_equal(checked(&module, sizeof(module) - 1, fault), -ENOEXEC);
-    assert_string_equal(fault, "is truncated");
-}
-
-static void modules_of_other_kernels(void **state)
-{
-    static const char *const releases[] = {"6.1.0-1-amd6", "6.1.0-1-amd64x", "6.1.0-2-amd64", ""};
-    char fault[MODINFO_FAULT_SIZE];
-    struct tinymodule module;
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(releases) / sizeof(releases[0]); i++) {
-        tinymodule_make(&module, releases[i]);
-        assert_int_equal(checked(&module, sizeof(module), fault), -ENOEXEC);
-        assert_memory_equal(fault, "is for kernel ", strlen("is for kernel "));
-        assert_string_equal(fault + strlen("is for kernel "), releases[i]);
-    }
-    tinymodule_make(&module, "6.1.0-1-amd64");
-    memset(module.info, 'x', sizeof(module.info)); /* no key, and no NUL either */
-    assert_int_equal(checked(&module, sizeof(module), fault), -ENOEXEC);
-}
-
-/* Whatever a byte of it is, nothing outside of the file is read. */
-static void damaged_modules(void **state)
-{
-    char fault[MODINFO_FAULT_SIZE];
-    struct tinymodule module = {0};
-
-    (void)state;
-    for (size_t i = 0; i < sizeof(module); i++) {
-        for (unsigned int bit = 0; bit < 8; bit++) {
-            tinymodule_make(&module, "6.1.0-1-amd64");
-            ((unsigned char *)&module)[i] ^= (unsigned char)(1U << bit);
-            (void)checked(&module, sizeof(module), fault);
-        }
-    }
 }
 
 static void bad_modules_are_found_out(void **state)
@@ -592,18 +292,6 @@ static void of_any_version(void **state)
     assert_int_equal(module_find(&module), -EPERM);
 }
 
-/* ---- The script -------------------------------------------------------------------------------
- */
-
-static void script_is_the_one(void **state)
-{
-    (void)state;
-    assert_memory_equal(script_text, "#!/usr/bin/stap -g\n", strlen("#!/usr/bin/stap -g\n"));
-    assert_non_null(strstr(script_text, "probe kprobe.function(\"exit_files\")"));
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -612,21 +300,12 @@ int main(void)
         TEST(versions),
         TEST(no_names),
         TEST(default_directories),
-        TEST(version_is_remembered),
         TEST(found),
-        TEST(trusted),
-        TEST(owned),
-        TEST(linked_directories),
-        TEST(directories_are_made_where_they_are_trusted),
-        TEST(whole_modules),
-        TEST(modules_of_other_kernels),
-        TEST(damaged_modules),
         TEST(bad_modules_are_found_out),
         TEST(failures),
         TEST(kernels_ahead),
         TEST(tested_kernels),
         TEST(of_any_version),
-        TEST(script_is_the_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,6 +11,7 @@
 #include "engine/finding.h"
 #include "engine/stap/module.h"
 #include "engine/stap/system.h"
+#include "spawn.h"
 
 enum {
     MODULES,

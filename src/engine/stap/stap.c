@@ -14,6 +14,7 @@
 
 #include "clock.h"
 #include "diag.h"
+#include "engine/stap/build.h"
 #include "engine/stap/check.h"
 #include "engine/stap/module.h"
 #include "engine/stap/system.h"

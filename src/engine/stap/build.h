@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Building the probe module: stap runs in a temporary directory of its own (work.h), and the module
+ * is then copied into the cache (module.h).
+ *
+ * Lifecycle: module_build_init(), module_build_start(); module_build_read() whenever `output` is
+ * readable, until it no longer returns 1; module_build_end(), which may be called in any state.
+ */
+#ifndef FILEMON_BUILD_H
+#define FILEMON_BUILD_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "engine/engine.h"
+#include "engine/stap/module.h"
+#include "engine/stap/work.h"
+#include "engine/stap/workarounds.h"
+#include "spawn.h"
+
+struct module_build {
+    const struct module *module;
+    const struct engine_config *config;
+    struct work work;
+    struct workarounds workarounds;
+    int directory;       /* of the cache, locked; -1: the module cannot be kept */
+    char path[PATH_MAX]; /* of the module, once it is built */
+    char log[PATH_MAX];  /* stap's output; kept in the cache where the build failed */
+    struct spawned stap;
+    int output; /* a pipe of stap's standard output and error; -1: none */
+    int log_fd;
+    char line[512]; /* the line that is being read */
+    size_t line_len;
+    int pass;          /* stap's current one, 1 to 4 */
+    bool disk_full;    /* stap said so */
+    char tail[8][256]; /* stap's last lines, for the message when it fails */
+    unsigned int n_tail;
+};
+
+void module_build_init(struct module_build *build);
+
+/*
+ * Starts stap.  module and config are borrowed until module_build_end().  0; -EBUSY: another
+ * process is building this module, try again; other -errno: a message that says what is missing was
+ * given by engine_failed().
+ */
+int module_build_start(struct module_build *build, const struct module *module,
+                       const struct engine_config *config);
+
+/*
+ * Reads stap's output, without waiting.  1: stap is still running; 0: the module is built and is at
+ * build->path, which is in the cache, or, where it cannot be kept, in the temporary directory;
+ * -errno with a message given by engine_failed().
+ */
+int module_build_read(struct module_build *build);
+
+/* Kills stap if it is still running, removes the temporary directory and closes what the build has
+ * open. */
+void module_build_end(struct module_build *build);
+
+#endif

@@ -1,0 +1,274 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/stap/workarounds.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "engine/stap/system.h"
+#include "text.h"
+
+#define STUB_MAX 65536 /* bytes: a symbol map has megabytes */
+
+/* Closes it.  0, or -EIO where not all of it was written. */
+static int finish(FILE *file)
+{
+    int failed = ferror(file);
+
+    return fclose(file) != 0 || failed ? -EIO : 0;
+}
+
+static bool file_mentions(const char *path, const char *word)
+{
+    FILE *file = fopen(path, "re");
+    char line[1024];
+    bool found = false;
+
+    while (file && !found && fgets(line, sizeof(line), file))
+        found = strstr(line, word) != NULL;
+    if (file)
+        fclose(file);
+    return found;
+}
+
+/* ---- 1. A symbol map --------------------------------------------------------------------------
+ */
+
+/* A line of kallsyms is "ADDRESS TYPE NAME", of a module's symbol with "[MODULE]" behind it. */
+struct symbols {
+    size_t all, hidden; /* hidden: at address 0, as kptr_restrict shows them */
+    bool has_unregister;
+};
+
+static void copy_symbol(const char *line, FILE *out, struct symbols *symbols)
+{
+    const char *name = strrchr(line, ' ');
+
+    if (!name || strchr(line, '['))
+        return;
+    symbols->all++;
+    symbols->hidden += strtoull(line, NULL, 16) == 0;
+    symbols->has_unregister |= !strcmp(name, " uprobe_unregister\n");
+    fputs(line, out);
+}
+
+static int copy_symbols(FILE *in, FILE *out)
+{
+    struct symbols symbols = {.has_unregister = false};
+    char *line = NULL;
+    size_t size = 0;
+
+    while (getline(&line, &size, in) > 0)
+        copy_symbol(line, out, &symbols);
+    free(line);
+    if (symbols.all == 0)
+        return -ENODATA;
+    if (symbols.hidden > symbols.all / 2)
+        return -EPERM;
+    return symbols.has_unregister;
+}
+
+static int write_map(struct workarounds *workarounds, const char *kallsyms)
+{
+    FILE *in = fopen(kallsyms, "re"), *out;
+    int result;
+
+    if (!in)
+        return -errno;
+    out = fopen(workarounds->map, "wxe");
+    if (!out) {
+        result = -errno;
+        fclose(in);
+        return result;
+    }
+    result = copy_symbols(in, out);
+    fclose(in);
+    if (finish(out) < 0)
+        return -EIO;
+    workarounds->no_unregister = result == 0;
+    return result < 0 ? result : 0;
+}
+
+static int link_entry(const struct workarounds *workarounds, const char *headers, const char *name)
+{
+    char from[PATH_MAX], to[PATH_MAX];
+
+    if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "System.map"))
+        return 0;
+    if (text_compose(from, sizeof(from), "%s/%s", headers, name) < 0 ||
+        text_compose(to, sizeof(to), "%s/%s", workarounds->tree, name) < 0)
+        return -ENAMETOOLONG;
+    return symlink(from, to) < 0 ? -errno : 0;
+}
+
+/* Links to all that is in the build tree, and the symbol map. */
+static int shadow_tree(const struct workarounds *workarounds, const char *headers)
+{
+    char map[PATH_MAX];
+    DIR *dir = opendir(headers);
+    struct dirent *entry;
+    int result = text_compose(map, sizeof(map), "%s/System.map", workarounds->tree);
+
+    if (!dir)
+        return -errno;
+    if (result == 0 && mkdir(workarounds->tree, 0755) < 0)
+        result = -errno;
+    while (result == 0 && (entry = readdir(dir)))
+        result = link_entry(workarounds, headers, entry->d_name);
+    closedir(dir);
+    if (result == 0 && symlink("../System.map", map) < 0)
+        result = -errno;
+    return result;
+}
+
+/* Only root can mount over it. */
+static void find_stub(struct workarounds *workarounds, const char *release)
+{
+    struct stat st;
+
+    snprintf(workarounds->boot, sizeof(workarounds->boot), SYSTEM_BOOT_MAP, release);
+    if (geteuid() != 0 || stat(workarounds->boot, &st) < 0 || st.st_size >= STUB_MAX)
+        workarounds->boot[0] = '\0';
+}
+
+/* ---- 2. task_work_cancel() --------------------------------------------------------------------
+ */
+
+static bool runtime_knows_cancel_func(void)
+{
+    return file_mentions(SYSTEM_STAP_RUNTIME "/stp_task_work.c", "task_work_cancel_func") ||
+           file_mentions(SYSTEM_STAP_RUNTIME "/linux/task_work_compatibility.h",
+                         "task_work_cancel_func");
+}
+
+/* Debian splits the headers in two: "build" has what was configured, "source" what is common. */
+static bool kernel_has_cancel_func(const char *release)
+{
+    static const char *const trees[] = {"build", "source"};
+    char path[PATH_MAX];
+
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(path, sizeof(path), SYSTEM_LIB_MODULES "/%s/include/linux/task_work.h", release,
+                 trees[i]);
+        if (file_mentions(path, "task_work_cancel_func"))
+            return true;
+    }
+    return false;
+}
+
+/* A stand-in of the type that stap compiles against. */
+static int write_cancel(const char *path)
+{
+    FILE *file = fopen(path, "wxe");
+
+    if (!file)
+        return -errno;
+    fputs(
+        "#ifndef __ASSEMBLY__\n"
+        "#include <linux/task_work.h>\n"
+        "static inline struct callback_head *\n"
+        "filemon_never_called(struct task_struct *task, task_work_func_t func)\n"
+        "{\n"
+        "    (void)task;\n"
+        "    (void)func;\n"
+        "    return NULL;\n"
+        "}\n"
+        "#define task_work_cancel filemon_never_called\n"
+        "#endif\n",
+        file);
+    return finish(file);
+}
+
+static int replace_cancel(struct workarounds *workarounds, const char *directory,
+                          const char *release)
+{
+    const char *option = "KCFLAGS=-include ";
+    int result;
+
+    if (runtime_knows_cancel_func() || !kernel_has_cancel_func(release))
+        return 0;
+    result = text_compose(workarounds->include, sizeof(workarounds->include),
+                          "%s%s/task_work_cancel.h", option, directory);
+    return result < 0 ? result : write_cancel(workarounds->include + strlen(option));
+}
+
+/* ---- All of them ------------------------------------------------------------------------------
+ */
+
+static int prepare_map(struct workarounds *workarounds, const struct engine_config *config)
+{
+    const char *kallsyms = config->kallsyms ? config->kallsyms : SYSTEM_KALLSYMS;
+    int result = write_map(workarounds, kallsyms);
+
+    if (result < 0)
+        engine_failed(config, "no symbols in %s: %s", kallsyms,
+                      result == -EPERM ? "addresses are hidden: sysctl kernel.kptr_restrict=1"
+                                       : strerror(-result));
+    return result;
+}
+
+static int prepare_tree(struct workarounds *workarounds, const struct engine_config *config,
+                        const char *directory, const char *headers)
+{
+    int result = text_compose(workarounds->tree, sizeof(workarounds->tree), "%s/tree", directory);
+
+    if (result == 0)
+        result = text_compose(workarounds->map, sizeof(workarounds->map), "%s/System.map",
+                              directory);
+    if (result == 0)
+        result = shadow_tree(workarounds, headers);
+    if (result < 0)
+        engine_failed(config, "cannot build with %s below %s: %s", headers, directory,
+                      strerror(-result));
+    return result;
+}
+
+int workarounds_prepare(struct workarounds *workarounds, const struct engine_config *config,
+                        const char *directory, const char *headers, const char *release)
+{
+    int result;
+
+    memset(workarounds, 0, sizeof(*workarounds));
+    result = prepare_tree(workarounds, config, directory, headers);
+    if (result == 0)
+        result = prepare_map(workarounds, config);
+    if (result < 0)
+        return result;
+    find_stub(workarounds, release);
+    result = replace_cancel(workarounds, directory, release);
+    if (result < 0)
+        engine_failed(config, "cannot write below %s: %s", directory, strerror(-result));
+    return result;
+}
+
+size_t workarounds_arguments(const struct workarounds *workarounds,
+                             const char *arguments[static WORKAROUNDS_ARGUMENTS])
+{
+    size_t n = 0;
+
+    arguments[n++] = "-r";
+    arguments[n++] = workarounds->tree;
+    if (workarounds->include[0]) {
+        arguments[n++] = "-D";
+        arguments[n++] = "STAPCONF_TASK_WORK_CANCEL_EXPORTED";
+        arguments[n++] = "-B";
+        arguments[n++] = workarounds->include;
+    }
+    if (workarounds->no_unregister) {
+        arguments[n++] = "-D";
+        arguments[n++] = "STAPCONF_UPROBE_UNREGISTER_EXPORTED";
+    }
+    return n;
+}
+
+void workarounds_cover_boot(const struct workarounds *workarounds, struct spawn *spawn)
+{
+    if (!workarounds->boot[0])
+        return;
+    spawn->lay = workarounds->map;
+    spawn->over = workarounds->boot;
+}

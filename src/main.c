@@ -12,10 +12,6 @@
 #include "run.h"
 #include "spawn.h"
 
-/* NULL: auto. */
-static const char *const engine_names[] = {
-    [CHOOSE_AUTO] = NULL, [CHOOSE_STAP] = "stap", [CHOOSE_BPF] = "bpf"};
-
 /* The status, unless standard output did not take all that was printed. */
 static int printed(int status)
 {
@@ -39,14 +35,18 @@ static int check_engine(const struct engine_ops *ops, const struct engine_config
     return result;
 }
 
+static bool is_wanted(const struct options *options, const struct engine_ops *ops)
+{
+    return options->engine == &engine_auto || options->engine == ops;
+}
+
 static int check(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    const char *name = engine_names[options->engine];
     int status = STATUS_NO_ENGINE;
 
     for (const struct engine_ops *const *ops = engine_list; *ops; ops++)
-        if ((!name || !strcmp((*ops)->name, name)) && check_engine(*ops, &config) == 0)
+        if (is_wanted(options, *ops) && check_engine(*ops, &config) == 0)
             status = STATUS_OK;
     return printed(status);
 }
@@ -54,8 +54,7 @@ static int check(const struct options *options)
 static int watch(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    const struct engine_ops *ops = engine_choose(engine_list, engine_names[options->engine],
-                                                 &config);
+    const struct engine_ops *ops = engine_choose(engine_list, options->engine, &config);
 
     if (ops)
         return run_watch(options, ops);

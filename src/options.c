@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "diag.h"
-#include "engine/engine.h"
 #include "event/event.h"
 #include "text.h"
 
@@ -28,10 +27,14 @@
 /* The one list of options: for getopt_long(3), for messages and for --help. */
 enum { CODE_CHECK = UCHAR_MAX + 1, CODE_PREPARE, CODE_KERNEL, CODE_KALLSYMS, CODE_MODULE_DIR };
 
+/* Stands for the names of all engines, which engine.c has. */
+static const char engines[] = "ENGINE";
+
 static const struct row {
     int code;             /* its letter, or one of the above; 0: no option, only for --help */
     const char *name;     /* NULL: none but the letter */
-    const char *argument; /* NULL: it takes none.  a|b|c: these words, in the order of their enum */
+    const char *argument; /* NULL: it takes none.  a|b|c: these words, in the order of their enum.
+                           * engines: see there */
     const char *help;     /* '\n' begins another line; NULL: not shown */
 } rows[] = {
     {0, NULL, NULL, "Targets"},
@@ -53,7 +56,7 @@ static const struct row {
     {'C', NULL, NULL, "totals after the records"},
     {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew"},
     {0, NULL, NULL, "Engine"},
-    {'e', "engine", "auto|stap|bpf", "default: auto, stap where it can run, else bpf"},
+    {'e', "engine", engines, "default: auto, stap where it can run, else bpf"},
     {CODE_CHECK, "check", NULL, "say which engines can run here, or what to mend"},
     {CODE_PREPARE, "prepare", NULL, "build the probe module now, for later starts"},
     {CODE_KERNEL, "kernel", "RELEASE", "with --prepare: for that kernel"},
@@ -65,6 +68,20 @@ static const struct row {
     {'h', "help", NULL, "this help"},
     {'V', "version", NULL, "the version"},
 };
+
+/* As --help shows it; NULL: it takes none. */
+static const char *argument_of(const struct row *row)
+{
+    static char names[64];
+    char *at = names;
+
+    if (row->argument != engines)
+        return row->argument;
+    at = stpcpy(at, engine_auto.name);
+    for (const struct engine_ops *const *ops = engine_list; *ops != NULL; ops++)
+        at = stpcpy(stpcpy(at, "|"), (*ops)->name);
+    return names;
+}
 
 /* How a message names an option. */
 struct label {
@@ -234,6 +251,11 @@ static int take_duration(struct options *options, const char *argument)
     return 0;
 }
 
+static int refuse_choice(const struct row *row, const char *argument)
+{
+    return refuse("%s wants one of %s, not '%s'", label_of(row).text, argument_of(row), argument);
+}
+
 /* Which of the words of the row it is. */
 static int take_choice(const struct row *row, const char *argument, int *choice)
 {
@@ -248,7 +270,13 @@ static int take_choice(const struct row *row, const char *argument, int *choice)
         }
         word = word[end] == '|' ? word + end + 1 : NULL;
     }
-    return refuse("%s wants one of %s, not '%s'", label_of(row).text, row->argument, argument);
+    return refuse_choice(row, argument);
+}
+
+static int take_engine(struct options *options, const struct row *row, const char *name)
+{
+    options->engine = engine_find(name);
+    return options->engine != NULL ? 0 : refuse_choice(row, name);
 }
 
 static int take_action(struct options *options, enum options_action action)
@@ -272,7 +300,7 @@ static int refuse_missing(const struct row *row)
 {
     if (row->code == 'p')
         return refuse_pid("");
-    return refuse("%s wants an argument: %s", label_of(row).text, row->argument);
+    return refuse("%s wants an argument: %s", label_of(row).text, argument_of(row));
 }
 
 static int refuse_empty(const struct row *row)
@@ -280,7 +308,7 @@ static int refuse_empty(const struct row *row)
     if (row->code == 'p')
         return refuse_pid("");
     return refuse("%s: its %s is empty: a variable or command substitution gave nothing",
-                  label_of(row).text, row->argument);
+                  label_of(row).text, argument_of(row));
 }
 
 static int take_option(struct parser *parser, const struct row *row, char *argument)
@@ -328,9 +356,7 @@ static int take_option(struct parser *parser, const struct row *row, char *argum
         options->output = argument;
         break;
     case 'e':
-        status = take_choice(row, argument, &choice);
-        options->engine = (enum engine_choice)choice;
-        break;
+        return take_engine(options, row, argument);
     case CODE_CHECK:
         return take_action(options, ACTION_CHECK);
     case CODE_PREPARE:
@@ -544,7 +570,7 @@ static int check(const struct parser *parser)
 
 void options_init(struct options *options)
 {
-    *options = (struct options){.depth = DEPTH_ALL, .duration_ms = -1};
+    *options = (struct options){.depth = DEPTH_ALL, .engine = &engine_auto, .duration_ms = -1};
 }
 
 void options_release(struct options *options)
@@ -591,7 +617,7 @@ int options_parse(struct options *options, int argc, char **argv)
 /* Returns how wide it is. */
 static int print_left(FILE *out, const struct row *row)
 {
-    const char *argument = row->argument != NULL ? row->argument : "";
+    const char *argument = row->argument != NULL ? argument_of(row) : "";
     const char *space = row->argument != NULL ? " " : "";
 
     if (row->code == 0)

@@ -9,11 +9,10 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "engine/engine.h"
 #include "output/output.h"
 
 #define FILEMON_VERSION "0.1.0"
-
-enum engine_choice { CHOOSE_AUTO, CHOOSE_STAP, CHOOSE_BPF };
 
 enum options_action { ACTION_RUN, ACTION_CHECK, ACTION_PREPARE, ACTION_HELP, ACTION_VERSION };
 
@@ -28,10 +27,10 @@ struct options {
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
     bool all;
-    char **command; /* what follows "--", argv's own, too; NULL without */
-    int depth;      /* DEPTH_ALL or 0 and more */
-    enum engine_choice engine;
-    enum output_format format; /* with SUMMARY_ALONE text by default, else json */
+    char **command;                  /* what follows "--", argv's own, too; NULL without */
+    int depth;                       /* DEPTH_ALL or 0 and more */
+    const struct engine_ops *engine; /* engine_auto by default */
+    enum output_format format;       /* with SUMMARY_ALONE text by default, else json */
     enum summary_choice summary;
     const char *output; /* NULL: standard output */
     bool failed;

@@ -13,13 +13,21 @@
 
 #include "diag.h"
 
-const struct engine_ops *const engine_list[] = {
-    &engine_stap,
-#ifndef FILEMON_NO_BPF
-    &engine_bpf,
+const struct engine_ops *const engine_list[] = {&engine_stap, &engine_bpf, NULL};
+
+#ifdef FILEMON_NO_BPF
+/* In the list as in any other build, so that -e and --check can say why it does not run. */
+static int check_left_out(const struct engine_config *config, FILE *out, struct finding *lack)
+{
+    struct finding finding = {.what = "a filemon that was built with this engine",
+                              .mend = "this one was built with BPF=0"};
+
+    (void)config;
+    return findings_report(&finding, 1, out, lack);
+}
+
+const struct engine_ops engine_bpf = {.name = "bpf", .check = check_left_out};
 #endif
-    NULL,
-};
 
 #define LIST_MAX 8
 
@@ -57,20 +65,14 @@ static void refuse(const struct engine_ops *ops, const struct finding *lack)
     diag(DIAG_ERROR, "engine %s cannot run here: %s: %s", ops->name, lack->what, lack->mend);
 }
 
-static const struct engine_ops *choose_named(const struct engine_ops *const *list, const char *name,
+static const struct engine_ops *choose_named(const struct engine_ops *wanted,
                                              const struct engine_config *config)
 {
     struct finding lack = {0};
 
-    while (*list && strcmp((*list)->name, name) != 0)
-        list++;
-    if (!*list) {
-        diag(DIAG_ERROR, "this filemon was built without the engine %s", name);
-        return NULL;
-    }
-    if ((*list)->check(config, NULL, &lack) != -ENOSYS)
-        return *list;
-    refuse(*list, &lack);
+    if (wanted->check(config, NULL, &lack) != -ENOSYS)
+        return wanted;
+    refuse(wanted, &lack);
     return NULL;
 }
 
@@ -87,8 +89,6 @@ static size_t rank(const struct engine_ops *const *list, const int *results)
     candidates[n] = NULL;
     return n;
 }
-
-extern const struct engine_ops engine_auto;
 
 static void say_why(const struct engine_ops *first, const struct finding *lack)
 {
@@ -119,10 +119,21 @@ static const struct engine_ops *choose_auto(const struct engine_ops *const *list
     return &engine_auto;
 }
 
-const struct engine_ops *engine_choose(const struct engine_ops *const *list, const char *name,
+const struct engine_ops *engine_choose(const struct engine_ops *const *list,
+                                       const struct engine_ops *wanted,
                                        const struct engine_config *config)
 {
-    return name ? choose_named(list, name, config) : choose_auto(list, config);
+    return wanted == &engine_auto ? choose_auto(list, config) : choose_named(wanted, config);
+}
+
+const struct engine_ops *engine_find(const char *name)
+{
+    if (!strcmp(name, engine_auto.name))
+        return &engine_auto;
+    for (const struct engine_ops *const *ops = engine_list; *ops; ops++)
+        if (!strcmp(name, (*ops)->name))
+            return *ops;
+    return NULL;
 }
 
 /* ---- The engine that stands for another -------------------------------------------------------

@@ -115,20 +115,25 @@ struct engine_ops {
 };
 
 extern const struct engine_ops engine_stap;
-extern const struct engine_ops engine_bpf;
+extern const struct engine_ops engine_bpf; /* built with BPF=0, it can never run */
 
-/* All of them, in the order in which auto tries them, NULL-ended. */
+/* All engines, in the order in which auto tries them, ended by NULL. */
 extern const struct engine_ops *const engine_list[];
 
-/*
- * The one of that name; or, for NULL (auto), one that tries those of the list which can run here,
- * in their order, until one of them watches.  NULL: it cannot run here, or none can, and a message
- * was given.
- */
-const struct engine_ops *engine_choose(const struct engine_ops *const *list, const char *name,
+/* The engine that tries those of the list which can run here, in their order, until one of them
+ * watches.  To be opened only after engine_choose() has returned it; it has no check(). */
+extern const struct engine_ops engine_auto;
+
+/* The engine of the list, or engine_auto, that has this name; NULL: none. */
+const struct engine_ops *engine_find(const char *name);
+
+/* Returns `wanted`, if it can run here; NULL: it cannot, and a message was given.  engine_auto can
+ * run where one of the list can. */
+const struct engine_ops *engine_choose(const struct engine_ops *const *list,
+                                       const struct engine_ops *wanted,
                                        const struct engine_config *config);
 
-/* Of the one that is at work, where auto has chosen it. */
+/* The name of the engine that is at work: with engine_auto, the one that it has chosen. */
 const char *engine_name(const struct engine_ops *ops, const struct engine *engine);
 
 /* For engines: the message of a start that failed, which another engine may follow. */

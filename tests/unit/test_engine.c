@@ -95,23 +95,31 @@ static struct engine *opened(const struct engine_ops **ops)
 {
     struct engine *engine = NULL;
 
-    *ops = engine_choose(list, NULL, &config);
+    *ops = engine_choose(list, &engine_auto, &config);
     assert_non_null(*ops);
     assert_int_equal((*ops)->open(&engine, &config, &sink), 0);
     return engine;
 }
 
-static void by_name(void **state)
+static void names(void **state)
 {
-    assert_ptr_equal(engine_choose(list, "one", &config), &fake_1);
+    (void)state;
+    assert_ptr_equal(engine_find("auto"), &engine_auto);
+    for (size_t i = 0; engine_list[i]; i++)
+        assert_ptr_equal(engine_find(engine_list[i]->name), engine_list[i]);
+    assert_null(engine_find("two"));
+    assert_null(engine_find(""));
+}
+
+static void the_one_that_is_wanted(void **state)
+{
+    assert_ptr_equal(engine_choose(list, &fake_1, &config), &fake_1);
     behaviours[1].check = -EAGAIN; /* it is asked for */
-    assert_ptr_equal(engine_choose(list, "one", &config), &fake_1);
+    assert_ptr_equal(engine_choose(list, &fake_1, &config), &fake_1);
     assert_string_equal(caught_line(state), "");
     behaviours[1].check = -ENOSYS;
-    assert_null(engine_choose(list, "one", &config));
+    assert_null(engine_choose(list, &fake_1, &config));
     assert_string_equal(caught_line(state), "filemon: engine one cannot run here: WHAT: MEND\n");
-    assert_null(engine_choose(list, "two", &config));
-    assert_non_null(strstr(caught_line(state), "without the engine two"));
 }
 
 static void the_first_that_can(void **state)
@@ -138,7 +146,7 @@ static void the_first_that_can(void **state)
     assert_string_equal(engine_name(ops, engine), "zero");
     ops->close(engine);
     behaviours[0].check = -ENOSYS;
-    assert_null(engine_choose(list, NULL, &config));
+    assert_null(engine_choose(list, &engine_auto, &config));
 }
 
 static void goes_on_when_opening_fails(void **state)
@@ -217,7 +225,8 @@ static void passes_a_new_prefix_on(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(by_name),
+        TEST(names),
+        TEST(the_one_that_is_wanted),
         TEST(the_first_that_can),
         TEST(goes_on_when_opening_fails),
         TEST(goes_on_when_it_fails_before_it_watches),

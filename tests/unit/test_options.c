@@ -99,7 +99,7 @@ static void test_defaults(void **state)
     assert_false(options.all);
     assert_null(options.command);
     assert_int_equal(options.depth, DEPTH_ALL);
-    assert_int_equal(options.engine, CHOOSE_AUTO);
+    assert_ptr_equal(options.engine, &engine_auto);
     assert_int_equal(options.format, FORMAT_JSON);
     assert_int_equal(options.summary, SUMMARY_NONE);
     assert_null(options.output);
@@ -123,7 +123,7 @@ static void test_every_option(void **state)
     assert_string_equal(joined(options.paths), "/etc|lib|");
     assert_string_equal(joined(options.excludes), "/x|y|");
     assert_int_equal(options.depth, 0);
-    assert_int_equal(options.engine, CHOOSE_BPF);
+    assert_ptr_equal(options.engine, &engine_bpf);
     assert_string_equal(options.output, "out");
     assert_true(options.failed);
     assert_int_equal(options.duration_ms, 1500);
@@ -150,7 +150,7 @@ static void test_engines(void **state)
 
     for (int i = 0; i < 3; i++) {
         struct options options = ACCEPTED("-n", "x", "-e", "auto", "-e", names[i]);
-        assert_int_equal(options.engine, i);
+        assert_ptr_equal(options.engine, engine_find(names[i]));
         options_release(&options);
     }
     REFUSED("-e|'perf'|auto|stap|bpf", "-n", "x", "-e", "perf");

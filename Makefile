@@ -199,9 +199,9 @@ install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
 	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/filemon.8
 	install -D -m 644 stap/monitorFicheros.stp $(DESTDIR)$(DATADIR)/monitorFicheros.stp
-	install -D -m 644 src/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
-	install -D -m 644 src/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
-	install -D -m 644 src/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service
+	install -D -m 644 src/share/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
+	install -D -m 644 src/share/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
+	install -D -m 644 src/share/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service
 	sed -i 's#@BINDIR@#$(BINDIR)#' $(DESTDIR)$(UNITDIR)/filemon@.service
 
 uninstall:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Completion, by the shells themselves.
 
-completions=$(dirname "$CLI")/../src/completion
+completions=$(dirname "$CLI")/../src/share/completion
 
 # What bash offers for the last word, a line each.
 bash_offers() { # WORD...

@@ -37,6 +37,8 @@ test_bash_offers_what_an_option_takes() {
     offers_are json text csv
     bash_offers --engine b
     offers_are bpf
+    bash_offers -e ''
+    offers_are auto stap bpf
     mkdir logs
     touch logfile
     bash_offers --module-dir lo
@@ -46,6 +48,8 @@ test_bash_offers_what_an_option_takes() {
     offers_are logfile logs
     bash_offers -d ''
     [ ! -s offers ]
+    bash_offers -x ''
+    grep -qx logs offers
 }
 
 # As many processes as there are names; their comms are these.
@@ -116,18 +120,33 @@ END
     cat completed
 }
 
+# What _filemon gives to _arguments, a line each.
+zsh_arguments() {
+    PATH=${FILEMON%/*}:$PATH zsh -f -c 'fpath=($1 $fpath)
+        autoload -Uz _filemon
+        _call_program() { shift; "$@"; }
+        _arguments() { print -rl -- "$@"; }
+        words=(filemon "") CURRENT=2
+        _filemon' zsh "$completions"
+}
+
 test_zsh_knows_every_option() {
-    grep -oE -e "(^|[ {,'])--?[A-Za-z][a-z-]*" "$completions/_filemon" | grep -oE -e '--?[A-Za-z].*' |
-        sort -u > found
-    options_of_help > expected
-    # -- of its own functions are no options.
-    grep -vxE -e '-(a|s|r|d|aU|P)' found > without
-    grep -vxE -e '-(a|s|r|d|aU|P)' expected | diff -u - without
+    zsh_arguments > found
+    grep -oE -e '^(\([^)]*\)|\*)--?[A-Za-z-]+' found | sed -E 's/.*[)*]//' | sort > without
+    options_of_help | diff -u - without
+    grep -qx -e '(-x --failed)-x\[..*\]' found
+    grep -qx -e '(-x --failed)--failed\[..*\]' found
+    grep -qx -e '\*-f+\[..*\\: json\]:word:(json text csv)' found
+    grep -qx -e '\*--engine=\[..*\]:word:(auto stap bpf)' found
+    grep -qx -e '\*-d+\[..*\]:SECONDS:' found
+    grep -qx -e '(- \*)--help\[..*\]' found
+    grep -qx -e '\*-o+\[..*\]:file:_files' found
 }
 
 test_zsh_completes() {
     [ "$(zsh_completes 'filemon --mod')" = 'filemon --module-dir=' ]
     [ "$(zsh_completes 'filemon -f te')" = 'filemon -f text ' ]
+    [ "$(zsh_completes 'filemon --engine=b')" = 'filemon --engine=bpf ' ]
     sleepers 'fm-one' 'fq$(touch x)'
     [ "$(zsh_completes 'filemon -n fm-o')" = 'filemon -n fm-one ' ]
     [ "$(zsh_completes 'filemon -n fq')" = 'filemon -n fq\$\(touch\ x\) ' ]

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Completion of filemon's arguments for bash.  Options, and the words that some take, are those of
-# "filemon --help".  Names of processes are whatever their owners chose: nothing here evaluates one.
+# Completion of filemon's arguments for bash.  The options, and what each takes, are those of
+# "filemon --help".  The names of processes are whatever their owners chose: nothing evaluates them.
 
 # Words, one a line, that begin with what stands there, quoted for the shell; before each a prefix.
 _filemon_offer() { # BEGINNING PREFIX
@@ -11,7 +11,7 @@ _filemon_offer() { # BEGINNING PREFIX
     done
 }
 
-# Kernel threads have no arguments; nothing is reported of them.
+# Kernel threads have no arguments, and filemon never watches them.
 _filemon_processes() { # pid or comm
     local dir word
     for dir in /proc/[0-9]*; do
@@ -40,13 +40,24 @@ _filemon_command() { # WHERE BEGINNING
     fi
 }
 
-# The words that an option takes: -f, --format json|text|csv.
-_filemon_choices() { # PROGRAM OPTION
-    "$1" --help 2>/dev/null | grep -E -e "^ .*$2[, ]" | grep -oE '[a-z]+(\|[a-z]+)+' | tr '|' '\n'
+# What an option takes, as in "  -f, --format json|text|csv  HELP"; nothing where it takes none.
+_filemon_argument() { # PROGRAM OPTION
+    local line form='^ {2,6}(-[A-Za-z])?(, )?(--[a-z-]+)?( ([^ ]+))?'
+    [[ $2 == -* ]] || return
+    while IFS= read -r line; do
+        [[ $line =~ $form ]] || continue
+        [[ $2 == "${BASH_REMATCH[1]}" || $2 == "${BASH_REMATCH[3]}" ]] || continue
+        echo "${BASH_REMATCH[5]}"
+        return
+    done < <("$1" --help 2>/dev/null)
+}
+
+_filemon_options() { # PROGRAM
+    "$1" --help 2>/dev/null | grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*'
 }
 
 _filemon() {
-    local program=$1 current=$2 before=$3 i list
+    local program=$1 current=$2 before=$3 i list argument
     COMPREPLY=()
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ ${COMP_WORDS[i]} == -- ]]; then
@@ -54,25 +65,23 @@ _filemon() {
             return
         fi
     done
-    case $before in
-    -p | --pid)
+    argument=$(_filemon_argument "$program" "$before")
+    case $before:$argument in
+    -p:* | --pid:*)
         list=${current%"${current##*,}"}
         _filemon_offer "${current##*,}" "$list" < <(_filemon_processes pid)
         ;;
-    -n | --name) _filemon_offer "$current" '' < <(_filemon_processes comm) ;;
-    -e | --engine | -f | --format)
-        _filemon_offer "$current" '' < <(_filemon_choices "$program" "$before")
-        ;;
-    -d | --duration | -D | --depth | --kernel) ;;
-    --module-dir) _filemon_files d "$current" ;;
-    *)
+    -n:* | --name:*) _filemon_offer "$current" '' < <(_filemon_processes comm) ;;
+    *:)
         if [[ $current == -* ]]; then
-            _filemon_offer "$current" '' < <("$program" --help 2>/dev/null |
-                grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*')
+            _filemon_offer "$current" '' < <(_filemon_options "$program")
         else
             _filemon_files f "$current"
         fi
         ;;
+    *:*\|*) _filemon_offer "$current" '' < <(tr '|' '\n' <<<"$argument") ;;
+    *:FILE | *:PATH) _filemon_files f "$current" ;;
+    *:DIR) _filemon_files d "$current" ;;
     esac
 }
 

@@ -187,43 +187,41 @@ static void assert_range(size_t index, unsigned int first, unsigned int last)
     assert_int_equal(event.ranges[index].last, last);
 }
 
-/* What is open are 0, 1, 2, 5 and 15. */
+/* Of 64 what is open are 0, 1, 2, 5 and 15, and 63. */
 static void test_exec_closes_what_is_not_open(void **state)
 {
     (void)state;
     begin(RECORD_EXEC);
-    sample.record.last = ~0u;
-    memcpy(sample.payload, "\x27\x80", 2);
-    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    sample.record.open = 0x8027;
+    assert_int_equal(decode(RECORD_UNTIL(open)), 0);
     assert_int_equal(event.code, EVENT_EXEC);
     assert_int_equal(event.n_ranges, 3);
     assert_range(0, 3, 4);
     assert_range(1, 6, 14);
-    assert_range(2, 16, ~0u);
-    memcpy(sample.payload, "\x27\x00", 2);
-    assert_int_equal(decode(sizeof(struct record) + 2), 0);
-    assert_int_equal(event.n_ranges, 2);
-    assert_range(1, 6, ~0u);
-    sample.record.last = 16;
-    assert_int_equal(decode(sizeof(struct record) + 2), 0);
-    assert_range(1, 6, 16);
+    assert_range(2, 16, 63);
+    sample.record.open |= 1ull << 63;
+    assert_int_equal(decode(RECORD_UNTIL(open)), 0);
+    assert_int_equal(event.n_ranges, 3);
+    assert_range(2, 16, 62);
     sample.record.first = 65536;
-    sample.record.last = 65551;
-    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_int_equal(decode(RECORD_UNTIL(open)), 0);
     assert_range(0, 65539, 65540);
-    assert_range(1, 65542, 65551);
+    assert_range(2, 65552, 65598);
+    assert_int_equal(decode(RECORD_UNTIL(open) - 1), -EBADMSG);
 }
 
-/* Every other one open: the most ranges there can be. */
+/* Every other one open: the most ranges there can be.  And none, when all are open. */
 static void test_most_ranges(void **state)
 {
     (void)state;
     begin(RECORD_EXEC);
-    sample.record.last = ~0u;
-    memset(sample.payload, 0xaa, PAYLOAD_BYTES);
-    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES), 0);
-    assert_int_equal(event.n_ranges, BITMAP_FDS / 2 + 1);
-    assert_range(BITMAP_FDS / 2, BITMAP_FDS, ~0u);
+    sample.record.open = 0xaaaaaaaaaaaaaaaa;
+    assert_int_equal(decode(RECORD_UNTIL(open)), 0);
+    assert_int_equal(event.n_ranges, FDS_OF_EXEC / 2);
+    assert_range(FDS_OF_EXEC / 2 - 1, FDS_OF_EXEC - 2, FDS_OF_EXEC - 2);
+    sample.record.open = ~0ull;
+    assert_int_equal(decode(RECORD_UNTIL(open)), 0);
+    assert_int_equal(event.n_ranges, 0);
 }
 
 static void test_close_range(void **state)

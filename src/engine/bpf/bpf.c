@@ -42,7 +42,21 @@
 /* Less than this is no step of the wall clock. */
 #define CLOCK_STEP_NS 10000000
 
-enum { FORK, EXEC, RENAME, EXIT, SIGNAL, ENTER, LEAVE, RING, RING_ASYNC, RING_SUBMIT, SEEK, LINKS };
+enum {
+    FORK,
+    EXEC,
+    RENAME,
+    EXIT,
+    SIGNAL,
+    ENTER,
+    LEAVE,
+    RING,
+    RING_ASYNC,
+    RING_SUBMIT,
+    SEEK,
+    USERS,
+    LINKS
+};
 
 /* How the programs on system calls are built and attached, the best first. */
 enum way {
@@ -154,7 +168,6 @@ static void set_parameters(struct engine *engine, const struct rules_size *size)
     data->watch_all = config->all;
     data->report_failed = config->failed;
     data->x32_calls = kernel_takes_x32();
-    data->every_close = config->initial;
     data->filtering = size->any;
     engine->program->bss->wanted_below_root = size->below_root;
     data->longest_component = (__u32)size->longest;
@@ -200,6 +213,7 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
                                        {p->on_ring_submit, p->on_ring_submit, p->on_ring_submit}};
     hooks[SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
     hooks[SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
+    hooks[USERS] = (struct hook){NULL, {p->find_users, p->find_users, p->find_users}};
 }
 
 static int choose_programs(const struct filemon_bpf *program, enum way chosen)
@@ -277,10 +291,10 @@ static int load(struct engine *engine)
     return result < 0 ? fail(result, "loading the eBPF program") : 0;
 }
 
-/* Runs seek() for every task. */
-static int run_seek(struct engine *engine)
+/* Runs the iterator of this link, SEEK or USERS, for every task. */
+static int iterate(struct engine *engine, int link)
 {
-    int fd = bpf_iter_create(bpf_link__fd(engine->links[SEEK]));
+    int fd = bpf_iter_create(bpf_link__fd(engine->links[link]));
     char nothing[64];
     ssize_t n;
 
@@ -339,7 +353,9 @@ static int attach(struct engine *engine)
     int result = attach_link(engine, SEEK);
 
     if (result == 0)
-        result = run_seek(engine);
+        result = attach_link(engine, USERS);
+    if (result == 0)
+        result = iterate(engine, SEEK);
     engine->decoder.clock_offset_ns = engine->program->bss->own_clock_offset;
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && result == 0; i++)
         result = attach_link(engine, order[i]);
@@ -523,19 +539,25 @@ static int seek_descendants(struct engine *engine)
     data->seeking = true;
     do {
         data->seek_news = false;
-        result = run_seek(engine);
+        result = iterate(engine, SEEK);
     } while (result == 0 && data->seek_news);
     data->seeking = false;
     forget_kin(engine);
     return result;
 }
 
-static void forget_process(struct engine *engine, __u32 tgid)
+/* Once, on this processor. */
+static void run_program(const struct bpf_program *program)
 {
     struct bpf_test_run_opts options = {.sz = sizeof(options)};
 
+    bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+}
+
+static void forget_process(struct engine *engine, __u32 tgid)
+{
     engine->program->bss->ended_unseen = tgid;
-    bpf_prog_test_run_opts(bpf_program__fd(engine->program->progs.forget_process), &options);
+    run_program(engine->program->progs.forget_process);
 }
 
 static bool has_ended_unseen(const struct engine *engine, __u32 tgid)
@@ -557,13 +579,56 @@ static void take_census(struct engine *engine)
 
     data->census++;
     data->taking_census = true;
-    result = run_seek(engine);
+    result = iterate(engine, SEEK);
     data->taking_census = false;
     for (; more && result == 0; tgid = next) {
         more = bpf_map_get_next_key(map, &tgid, &next) == 0; /* before this one is deleted */
         if (has_ended_unseen(engine, tgid))
             forget_process(engine, tgid);
     }
+}
+
+/* The tables that are keys of a map.  Returns how many. */
+static size_t list_tables(const struct bpf_map *map, __u64 *tables)
+{
+    __u64 *last = NULL;
+    size_t n = 0;
+
+    while (n < bpf_map__max_entries(map) &&
+           bpf_map_get_next_key(bpf_map__fd(map), last, &tables[n]) == 0)
+        last = &tables[n++];
+    return n;
+}
+
+static void run_for_each(struct engine *engine, const struct bpf_program *program,
+                         const __u64 *tables, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        engine->program->bss->doubted = tables[i];
+        run_program(program);
+    }
+}
+
+/* Ends those tables of the map that no task has any more: see tables.bpf.h. */
+static void end_unused(struct engine *engine, const struct bpf_map *map)
+{
+    __u64 *tables = calloc(bpf_map__max_entries(map), sizeof(*tables));
+    size_t n = tables ? list_tables(map, tables) : 0;
+
+    run_for_each(engine, engine->program->progs.begin_settling, tables, n);
+    if (n > 0 && iterate(engine, USERS) == 0)
+        run_for_each(engine, engine->program->progs.settle_doubt, tables, n);
+    free(tables);
+}
+
+static void settle_doubts(struct engine *engine)
+{
+    struct filemon_bpf__bss *data = engine->program->bss;
+
+    if (!data->is_in_doubt)
+        return;
+    data->is_in_doubt = false;
+    end_unused(engine, engine->program->maps.doubts);
 }
 
 /*
@@ -574,6 +639,7 @@ static void recover(struct engine *engine)
 {
     seek_descendants(engine);
     take_census(engine);
+    end_unused(engine, engine->program->maps.tables);
 }
 
 /* Calls of programs that the kernel has skipped, whatever they would have done. */
@@ -644,6 +710,7 @@ static int bpf_dispatch(struct engine *engine)
     int result;
 
     epoll_wait(engine->wakeups, &event, 1, 0);
+    settle_doubts(engine);
     result = read_ring(engine);
     if (result < 0)
         return fail(result, "the ring buffer");
@@ -655,7 +722,7 @@ static int bpf_dispatch(struct engine *engine)
     data->reader_asleep = 1;
     if (!is_attached(engine))
         return ENGINE_DONE;
-    return idle ? ENGINE_IDLE : ENGINE_WATCHING;
+    return idle && !data->is_in_doubt ? ENGINE_IDLE : ENGINE_WATCHING;
 }
 
 /* ---- Targets ----------------------------------------------------------------------------------
@@ -695,6 +762,20 @@ static int bpf_end_when_idle(struct engine *engine)
     return 0;
 }
 
+/* A thread that was ending when the programs fell silent has left its table soon. */
+#define LAST_SCANS 10
+
+static void settle_last_doubts(struct engine *engine)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+
+    for (int i = 0; i < LAST_SCANS && engine->program->bss->is_in_doubt; i++) {
+        settle_doubts(engine);
+        if (engine->program->bss->is_in_doubt)
+            nanosleep(&pause, NULL);
+    }
+}
+
 /* What programs still running deliver or count must be there for the last reading. */
 static void bpf_stop(struct engine *engine)
 {
@@ -706,6 +787,7 @@ static void bpf_stop(struct engine *engine)
     result = wait_running_programs();
     if (result < 0)
         diag(DIAG_WARNING, "the last records may be missing: %s", strerror(-result));
+    settle_last_doubts(engine);
     detach(engine);
 }
 

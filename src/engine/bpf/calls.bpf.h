@@ -21,10 +21,12 @@ enum call {
     CALL_DUP2, /* and dup3 */
     CALL_FCNTL,
     CALL_CLOSE,
-    CALL_CLOSE_RANGE,
+    CALL_RING_ENTER, /* io_uring_enter */
+    /* Those that can give their thread another file descriptor table, whoever makes them. */
+    CALL_OF_TABLE,
+    CALL_CLOSE_RANGE = CALL_OF_TABLE,
     CALL_UNSHARE,
     CALL_EXEC,
-    CALL_RING_ENTER, /* io_uring_enter */
 };
 
 /* Above every number that is ours; a power of two. */

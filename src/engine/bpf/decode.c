@@ -21,7 +21,7 @@ static const struct {
     [RECORD_DUP] = {EVENT_DUP, REASON_COUNT, RECORD_UNTIL(origin)},
     [RECORD_DUP2] = {EVENT_DUP, REASON_DUP2, RECORD_UNTIL(origin)},
     [RECORD_REPLACED] = {EVENT_CLOSE, REASON_DUP2, RECORD_UNTIL(kind)},
-    [RECORD_EXEC] = {EVENT_EXEC, REASON_EXEC, sizeof(struct record)},
+    [RECORD_EXEC] = {EVENT_EXEC, REASON_EXEC, RECORD_UNTIL(open)},
     [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_UNTIL(kind)},
     [RECORD_DUP_PATH] = {EVENT_DUP, REASON_COUNT, sizeof(struct record)},
     [RECORD_DUP2_PATH] = {EVENT_DUP, REASON_DUP2, sizeof(struct record)},
@@ -93,35 +93,23 @@ static void decode_flags(const struct record *record, struct event *event)
         event->mode = record->mode & 07777;
 }
 
-/* The descriptors whose bit is not set; those from the bitmap's end to the last are all closed. */
-static int decode_exec(struct decoder *decoder, const struct record *record,
-                       const unsigned char *bits, size_t len, struct event *event)
+/* The descriptors whose bit is not set. */
+static void decode_exec(struct decoder *decoder, const struct record *record, struct event *event)
 {
     bool closed = false;
     size_t n = 0;
 
-    if (len > PAYLOAD_BYTES)
-        return -EBADMSG;
-    for (size_t i = 0; i < 8 * len; i++) {
-        unsigned int fd = record->first + (unsigned int)i;
+    for (unsigned int i = 0; i < FDS_OF_EXEC; i++) {
+        bool open = record->open >> i & 1;
 
-        if (bits[i / 8] >> i % 8 & 1) {
-            closed = false;
-            continue;
-        }
-        if (!closed)
-            decoder->ranges[n++].first = fd;
-        decoder->ranges[n - 1].last = fd;
-        closed = true;
-    }
-    if (record->first + 8 * len <= record->last) {
-        if (!closed)
-            decoder->ranges[n++].first = record->first + (unsigned int)(8 * len);
-        decoder->ranges[n - 1].last = record->last;
+        if (!open && !closed)
+            decoder->ranges[n++].first = record->first + i;
+        if (!open)
+            decoder->ranges[n - 1].last = record->first + i;
+        closed = !open;
     }
     event->ranges = decoder->ranges;
     event->n_ranges = n;
-    return 0;
 }
 
 static int decode_rest(struct decoder *decoder, const struct record *record, const char *payload,
@@ -148,7 +136,8 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
         event->origin_gone = record->marks & MARK_GONE;
         return decode_path(decoder, record, payload, len, event);
     case RECORD_EXEC:
-        return decode_exec(decoder, record, (const unsigned char *)payload, len, event);
+        decode_exec(decoder, record, event);
+        return 0;
     default:
         return 0;
     }

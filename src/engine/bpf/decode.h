@@ -14,7 +14,7 @@ struct decoder {
     int64_t epoch_ns;        /* the wall clock's time when the monotonic clock was at 0 */
     int64_t clock_offset_ns; /* what filemon's monotonic clock is ahead of the records' */
     char path[PAYLOAD_BYTES + 64];
-    struct fd_range ranges[BITMAP_FDS / 2 + 1];
+    struct fd_range ranges[FDS_OF_EXEC / 2];
 };
 
 /* 0, or -EBADMSG when the bytes make no record. */

@@ -3,101 +3,67 @@
 #ifndef FILEMON_BPF_EXEC_H
 #define FILEMON_BPF_EXEC_H
 
-/* Enough for 1,048,576 descriptors (the default of fs.nr_open). */
-#define EXEC_BITMAPS 16
-
-/* What was open before the watch has no chunks: so the whole table. */
-static __always_inline void report_table(struct task_struct *task, struct scratch *s)
-{
-    struct fdtable *table = task->files->fdt;
-    __u64 max = table->max_fds;
-    void *bits = table->open_fds;
-
-    for (__u32 i = 0; i < EXEC_BITMAPS; i++) {
-        __u64 first = i * BITMAP_FDS, bytes = (max - first) / 8;
-
-        if (first >= max)
-            return;
-        if (bytes > PAYLOAD_BYTES)
-            bytes = PAYLOAD_BYTES;
-        barrier_var(bytes);
-        s->record.first = first;
-        s->record.last = first + 8 * bytes >= max ? ~0u : first + 8 * bytes - 1;
-        bpf_probe_read_kernel(s->payload, bytes, bits + first / 8);
-        deliver(s, sizeof(s->record) + bytes);
-    }
-    if (max > EXEC_BITMAPS * BITMAP_FDS)
-        count_lost();
-}
-
-/* Of descriptors that are closed there is no record any more. */
-TURN int clear_closed(__u32 table, __u32 chunk, __u64 open)
+/* Forgets the records of descriptors that are not open any more.  True when there were any. */
+TURN bool clear_closed(__u64 table, __u32 chunk, __u64 open)
 {
     struct chunk *found = find_chunk(table, chunk * CHUNK_FDS);
+    bool any = false;
 
-    for (__u32 i = 0; found && i < CHUNK_FDS; i++)
-        if (!(open >> i & 1))
-            found->recorded[i] = 0;
-    return 0;
+    for (__u32 i = 0; found && i < CHUNK_FDS; i++) {
+        if (open >> i & 1 || !found->recorded[i])
+            continue;
+        found->recorded[i] = 0;
+        any = true;
+    }
+    return any;
 }
 
-/* What is open in one chunk. */
-static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 id,
-                                         __u32 chunk)
+/* What is open in one chunk, if exec has closed anything there. */
+static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 chunk)
 {
     struct fdtable *table = task->files->fdt;
-    __u64 word = 0, bytes = (__u64)chunk * sizeof(word);
+    __u64 open = 0, bytes = (__u64)chunk * sizeof(open);
 
     if (chunk < table->max_fds / CHUNK_FDS)
-        bpf_probe_read_kernel(&word, sizeof(word), (void *)table->open_fds + bytes);
-    clear_closed(id, chunk, word);
-    if (every_close) /* report_table() has said it */
+        bpf_probe_read_kernel(&open, sizeof(open), (void *)table->open_fds + bytes);
+    if (!clear_closed(s->record.table, chunk, open))
         return;
     s->record.first = chunk * CHUNK_FDS;
-    s->record.last = chunk * CHUNK_FDS + CHUNK_FDS - 1;
-    __builtin_memcpy(s->payload, &word, sizeof(word));
-    deliver(s, sizeof(s->record) + sizeof(word));
+    s->record.open = open;
+    deliver(&s->record, RECORD_UNTIL(open));
 }
 
 /* Some chunks of the table, from this place of their list on.  True: there are no more. */
-TURN bool report_on(__u32 program, __u32 id, __u32 place)
+TURN bool report_on(__u32 program, __u32 place)
 {
     struct task_struct *task = bpf_get_current_task_btf();
     struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < SWEEP_CHUNKS; i++) {
-        __u64 key = chunk_key(id, place++);
+        struct chunk_key key = {s->record.table, place++};
         __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
 
         if (!chunk)
             return true;
-        report_chunk(task, s, id, *chunk);
+        report_chunk(task, s, *chunk);
         barrier();
     }
     return false;
 }
 
-TURN bool report_block(__u32 program, __u32 id, __u32 place)
+TURN bool report_block(__u32 program, __u32 place)
 {
     for (__u32 i = 0; i < SWEEP_BLOCK; i += SWEEP_CHUNKS)
-        if (report_on(program, id, place + i))
+        if (report_on(program, place + i))
             return true;
     return false;
 }
 
 static __always_inline void report_exec(struct task_struct *task, struct scratch *s)
 {
-    __u32 id = table_of(task);
-
     begin_record(task, &s->record, RECORD_EXEC, -1);
-    if (every_close)
-        report_table(task, s);
-    if (find_chunk(id, 0))
-        report_chunk(task, s, id, 0);
-    if (!bpf_map_lookup_elem(&chunk_counts, &id))
-        return;
     for (__u32 i = 0; i < MAX_CHUNKS; i += SWEEP_BLOCK)
-        if (report_block(s->program, id, i))
+        if (report_block(s->program, i))
             break;
 }
 

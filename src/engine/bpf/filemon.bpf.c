@@ -28,8 +28,9 @@
 #include "ring.bpf.h"
 
 /*
- * What the call of a watched process is, its arguments with it.  The task is asked for only when
- * the number is one of ours: nearly all calls go no further than that.
+ * What the call of a watched process is, its arguments with it; or one from CALL_OF_TABLE on, of
+ * any process.  The task is asked for only when the number is one of ours: nearly all calls go no
+ * further than that.
  */
 static __always_inline enum call take_call(struct pt_regs *regs, struct task_struct **task,
                                            __u64 args[4])
@@ -43,11 +44,12 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     if (!call || stopping)
         return CALL_NONE;
     *task = bpf_get_current_task_btf();
-    if (!is_watched((*task)->tgid))
-        return CALL_NONE;
     compat = call_is_compat(*task);
+    call = compat ? call >> 8 : call & 0xff;
+    if (call < CALL_OF_TABLE && !is_watched((*task)->tgid))
+        return CALL_NONE;
     call_arguments(regs, compat, args);
-    return compat ? call >> 8 : call & 0xff;
+    return call;
 }
 
 /* linux/fcntl.h */
@@ -78,8 +80,12 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     enum call call = take_call(regs, &task, args);
     enum thread_state state;
     __u64 entered = 0;
+    bool same;
 
     if (call == CALL_NONE)
+        return 0;
+    same = !may_unshare(call, args) || has_same_table(task);
+    if (call >= CALL_OF_TABLE && !is_watched(task->tgid))
         return 0;
     if (call == CALL_CLOSE) {
         if (has_others(task))
@@ -97,10 +103,8 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result, direct);
     } else if (call >= CALL_CLOSE_RANGE) {
-        bool same = may_unshare(call, args) && has_same_table(task);
-
         /* The others who had the table when it began are gone: it has not closed in a copy. */
-        if (same && result == 0 && call == CALL_CLOSE_RANGE)
+        if (same && result == 0 && call == CALL_CLOSE_RANGE && args[2] & CLOSE_RANGE_UNSHARE)
             on_close_range(task, args[0], args[1], args[2]);
     } else if (result >= 0) {
         __u32 how = (call == CALL_DUP2 ? COPY_REPLACES : 0) |
@@ -123,6 +127,10 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
 
     if (call == CALL_NONE)
         return 0;
+    if (may_unshare(call, args))
+        before_unshare(task);
+    if (call >= CALL_OF_TABLE && !is_watched(task->tgid))
+        return 0;
     if (call == CALL_CLOSE) {
         on_close(task, args[0], true, direct);
         return 0;
@@ -133,8 +141,6 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
         note_entry_time(task);
     if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
-    if (may_unshare(call, args))
-        before_unshare(task, call);
     return 0;
 }
 
@@ -317,20 +323,17 @@ static __always_inline int end_task(struct task_struct *task)
     /* If not, other threads live on, or are just now coming by here themselves. */
     bool last = task->signal->live.counter <= 0;
     __u32 tgid = task->tgid;
-    bool member;
 
     if (stopping || task->flags & PF_KTHREAD)
         return 0;
     forget_interrupted(task->pid, THREAD_UNKNOWN);
-    member = leave_table((__u64)task);
+    leave_table(task);
     if (!last)
         return 0;
     if (!is_watched(tgid)) {
         note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;
     }
-    if (!member && !is_kept(tgid))
-        end_table(tgid, table_number(task, process_number(task)));
     unwatch_process(tgid);
     return 0;
 }
@@ -353,7 +356,6 @@ __u32 ended_unseen;
 SEC("raw_tp")
 int forget_process(struct bpf_raw_tracepoint_args *ctx)
 {
-    sweep_table(ended_unseen);
     unwatch_process(ended_unseen);
     return 0;
 }

@@ -4,10 +4,11 @@
 #define FILEMON_BPF_FILES_H
 
 /* The record in s, with its payload. */
-static __always_inline void deliver_path(struct task_struct *task, struct scratch *s)
+static __always_inline void deliver_path(struct scratch *s)
 {
     __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
-    __u32 fd = s->record.fd, table = table_of(task);
+    __u64 table = s->record.table;
+    __u32 fd = s->record.fd;
 
     if (size > sizeof(s->record) + PAYLOAD_BYTES)
         return;
@@ -121,7 +122,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
     if (!file) /* another thread has closed it already */
         count_lost();
     else if (name_file(task, s, file, direct) || filter(s))
-        deliver_path(task, s);
+        deliver_path(s);
 }
 
 /*
@@ -211,7 +212,7 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     if (filtering && (cut || s->record.marks & MARK_CUT))
         count_lost();
     else
-        deliver_path(task, s);
+        deliver_path(s);
 }
 
 TURN int deliver_failed(__u32 program)
@@ -287,7 +288,8 @@ static __always_inline bool has_others(struct task_struct *task)
  * another thread can still copy the file.
  */
 struct closing {
-    __u64 file, descriptor; /* 0: none */
+    __u64 file, table; /* 0: none */
+    __u32 fd;
 };
 
 #define CLOSING_SLOTS 4096
@@ -299,43 +301,48 @@ struct {
     __type(value, struct closing);
 } closings SEC(".maps");
 
-static __always_inline struct closing *closing_of(__u32 table, __u32 fd)
+static __always_inline struct closing *closing_of(__u64 table, __u32 fd)
 {
-    __u32 slot = (table * 2654435761u + fd) % CLOSING_SLOTS;
+    __u32 slot = ((__u32)(table >> 6) * 2654435761u + fd) % CLOSING_SLOTS;
 
     return bpf_map_lookup_elem(&closings, &slot);
 }
 
-static __always_inline void begin_closing(__u32 table, __u32 fd, struct file *file)
+static __always_inline void begin_closing(__u64 table, __u32 fd, struct file *file)
 {
     struct closing *closing = closing_of(table, fd);
 
     if (!closing)
         return;
     closing->file = (__u64)file;
-    closing->descriptor = (__u64)table << 32 | fd;
+    closing->table = table;
+    closing->fd = fd;
+}
+
+static __always_inline bool is_closing(const struct closing *closing, __u64 table, __u32 fd)
+{
+    return closing && closing->table == table && closing->fd == fd;
 }
 
 static __always_inline void end_closing(struct task_struct *task, __u32 fd)
 {
-    __u32 table = table_of(task);
+    __u64 table = table_of(task);
     struct closing *closing = closing_of(table, fd);
 
-    if (closing && closing->descriptor == ((__u64)table << 32 | fd))
-        closing->descriptor = 0;
+    if (is_closing(closing, table, fd))
+        closing->table = 0;
 }
 
 /* It is open, and there is a record of the file that it has. */
 static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd, bool direct)
 {
-    __u32 table = table_of(task);
+    __u64 table = table_of(task);
     struct closing *closing;
 
     if (is_recorded(table, fd))
         return true;
     closing = closing_of(table, fd);
-    return closing && closing->descriptor == ((__u64)table << 32 | fd) &&
-           closing->file == (__u64)file_of(task, fd, direct);
+    return is_closing(closing, table, fd) && closing->file == (__u64)file_of(task, fd, direct);
 }
 
 /* A call that copies a descriptor. */
@@ -398,14 +405,14 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
 static __always_inline void on_dup(struct task_struct *task, const struct copy *copy, bool direct)
 {
     struct scratch *s = get_scratch(ON_LEAVE);
-    __u32 table = table_of(task);
+    __u64 table = table_of(task);
     bool known, replaced;
 
     if (!s || (copy->replaces && copy->origin == copy->fd))
         return;
     known = is_recorded(table, copy->origin);
     replaced = clear_recorded(table, copy->fd);
-    if (!replaced && !known && !copy->was_recorded && !every_close)
+    if (!replaced && !known && !copy->was_recorded)
         return;
     begin_record(task, &s->record, RECORD_DUP, copy->fd);
     if (replaced && copy->entered)
@@ -414,7 +421,7 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     s->record.origin = copy->origin;
     if (may_be_raced(task, copy, known) && name_copy(task, s, copy, known, direct)) {
         s->record.kind = copy->replaces ? RECORD_DUP2_PATH : RECORD_DUP_PATH;
-        deliver_path(task, s);
+        deliver_path(s);
         return;
     }
     s->record.kind = copy->replaces ? RECORD_DUP2 : RECORD_DUP;
@@ -450,11 +457,11 @@ TURN int take_copy_direct(__u32 origin, __u32 fd, __u32 how, __u64 entered)
  */
 static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins, bool direct)
 {
-    __u32 table = table_of(task);
+    __u64 table = table_of(task);
     struct record record;
     struct file *file;
 
-    if (!is_recorded(table, fd) && !every_close)
+    if (!is_recorded(table, fd))
         return;
     if (begins) {
         file = file_of(task, fd, direct);
@@ -463,14 +470,14 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
         if (has_others(task))
             begin_closing(table, fd, file);
     }
-    if (!clear_recorded(table, fd) && !every_close)
+    if (!clear_recorded(table, fd))
         return;
     begin_record(task, &record, RECORD_CLOSE, fd);
     deliver(&record, RECORD_UNTIL(kind));
 }
 
 /* Those of one chunk.  True when a record had been made of any. */
-TURN bool clear_chunk(__u32 table, __u32 number, __u32 first, __u32 last)
+TURN bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
 {
     struct chunk *chunk = find_chunk(table, number * CHUNK_FDS);
     bool any = false;
@@ -487,29 +494,29 @@ TURN bool clear_chunk(__u32 table, __u32 number, __u32 first, __u32 last)
 }
 
 /* Some chunks of a table, from this place of their list on. */
-TURN __u32 clear_on(__u32 id, __u32 place, __u32 first, __u32 last)
+TURN __u32 clear_on(__u64 table, __u32 place, __u32 first, __u32 last)
 {
     __u32 result = 0;
 
     for (int i = 0; i < SWEEP_CHUNKS; i++) {
-        __u64 key = chunk_key(id, place++);
+        struct chunk_key key = {table, place++};
         __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
 
         if (!chunk)
             return result | SWEEP_OVER;
-        if (clear_chunk(id, *chunk, first, last))
+        if (clear_chunk(table, *chunk, first, last))
             result |= SWEEP_RECORDED;
         barrier();
     }
     return result;
 }
 
-TURN __u32 clear_block(__u32 id, __u32 place, __u32 first, __u32 last)
+TURN __u32 clear_block(__u64 table, __u32 place, __u32 first, __u32 last)
 {
     __u32 result = 0;
 
     for (__u32 i = 0; i < SWEEP_BLOCK && !(result & SWEEP_OVER); i += SWEEP_CHUNKS)
-        result |= clear_on(id, place + i, first, last);
+        result |= clear_on(table, place + i, first, last);
     return result;
 }
 
@@ -517,7 +524,7 @@ TURN __u32 clear_block(__u32 id, __u32 place, __u32 first, __u32 last)
 #define RANGE_CHUNKS 32
 
 /* True when a record had been made of any. */
-static __always_inline bool clear_range(__u32 table, __u32 first, __u32 last)
+static __always_inline bool clear_range(__u64 table, __u32 first, __u32 last)
 {
     __u32 chunk = first / CHUNK_FDS, result = 0;
 
@@ -527,10 +534,6 @@ static __always_inline bool clear_range(__u32 table, __u32 first, __u32 last)
                 result = SWEEP_RECORDED;
         return result;
     }
-    if (clear_chunk(table, 0, first, last))
-        result = SWEEP_RECORDED;
-    if (!bpf_map_lookup_elem(&chunk_counts, &table))
-        return result;
     for (__u32 i = 0; i < MAX_CHUNKS && !(result & SWEEP_OVER); i += SWEEP_BLOCK)
         result |= clear_block(table, i, first, last);
     return result & SWEEP_RECORDED;
@@ -548,7 +551,7 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     /* Closes in a copy of its own, of which there are no records (has_same_table). */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
-    if (clear_range(table_of(task), first, last < end ? last : end) || every_close) {
+    if (clear_range(table_of(task), first, last < end ? last : end)) {
         begin_record(task, &record, RECORD_CLOSE_RANGE, -1);
         record.first = first;
         record.last = last;

@@ -61,8 +61,9 @@ struct record {
             __u64 inode; /* MARK_INODE */
             __u16 mode, walked;
         };
-        struct { /* CLOSE_RANGE: these; EXEC: the payload is a bitmap of what is open in these */
-            __u32 first, last;
+        struct {
+            __u32 first, last; /* CLOSE_RANGE */
+            __u64 open; /* EXEC: of FDS_OF_EXEC from the first, a bit for each that is open */
         };
         __s32 origin; /* DUP, DUP2, with or without a path */
     };
@@ -72,8 +73,7 @@ struct record {
 #define RECORD_UNTIL(member)                                                                       \
     (__builtin_offsetof(struct record, member) + sizeof(((struct record *)0)->member))
 
-/* As many descriptors as a bitmap in the payload has bits. */
-#define BITMAP_FDS (8 * PAYLOAD_BYTES)
+#define FDS_OF_EXEC 64
 
 /* Generations of descendants still to be followed. */
 #define EVERY_GENERATION 0xffffffffu

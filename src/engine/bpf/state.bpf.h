@@ -6,8 +6,6 @@
 /* Set by the loader before it loads. */
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;
-/* And every copy, though no record was made of the descriptor: files are held from before. */
-const volatile bool every_close = false;
 const volatile bool filtering = false; /* there are rules */
 const volatile bool naming = false;    /* there are names */
 const volatile __u32 generations = EVERY_GENERATION;
@@ -83,39 +81,48 @@ struct chunk {
     __u8 recorded[CHUNK_FDS];
 };
 
-static __always_inline __u64 chunk_key(__u32 table, __u32 chunk)
-{
-    return (__u64)table << 32 | chunk;
-}
+/* Part of a file descriptor table, which its files_struct names. */
+struct chunk_key {
+    __u64 table;
+    __u32 number;
+} __attribute__((packed, aligned(4)));
 
 #define MAX_CHUNKS 32768
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, MAX_CHUNKS);
-    __type(key, __u64);
+    __type(key, struct chunk_key);
     __type(value, struct chunk);
 } descriptors SEC(".maps");
 
 /*
- * The chunks that a table has there, but for the first: what goes through them takes as long as
- * there are records, however large the table is.  The key is chunk_key() of a table and a place in
- * its list, which has no gaps.
+ * The chunks that a table has there: what goes through them takes as long as there are records,
+ * however large the table is.  The key's number is a place in the table's list, which has no gaps.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, MAX_CHUNKS);
-    __type(key, __u64);
+    __type(key, struct chunk_key);
     __type(value, __u32);
 } chunk_lists SEC(".maps");
 
-/* Places taken in the list of a table, or a few less while threads of it are adding chunks. */
+/* A file descriptor table that has chunks: see tables.bpf.h. */
+struct table {
+    __u64 born;   /* when this was made: no other that had the address was then */
+    __u32 chunks; /* in its list, or a few less while threads of it are adding some */
+    /* Its users: threads that had it when this was made, got it when they were created, left it. */
+    __u32 first, joined, left;
+    __u32 joined_before;      /* a scan of the tasks: joined when it began */
+    bool is_used, is_leaving; /* and what it came upon: the latter is a thread that ends */
+};
+
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, MAX_CHUNKS);
-    __type(key, __u32);
-    __type(value, __u32);
-} chunk_counts SEC(".maps");
+    __type(key, __u64);
+    __type(value, struct table);
+} tables SEC(".maps");
 
 /* The loader sizes these two, and their keys. */
 struct {
@@ -262,15 +269,6 @@ static __always_inline __u32 process_number(struct task_struct *task)
     return pid_number(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]));
 }
 
-/* EVENT_TABLE_OUTSIDE of event/event.h. */
-#define OUTSIDE 0x20000000u
-
-/* What names the table of a process, whose number is 0 outside filemon's own namespace. */
-static __always_inline __u32 table_number(struct task_struct *task, __u32 process)
-{
-    return process ? process : OUTSIDE | task->tgid;
-}
-
 static __always_inline __u32 thread_number(struct task_struct *task)
 {
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
@@ -289,81 +287,27 @@ static __always_inline void copy_words(void *to, const void *from, __u64 offset,
         __builtin_memcpy(to + i * sizeof(*words), &words[i], sizeof(*words));
 }
 
-/*
- * File descriptor tables.  A process has one, whose id is the process's tgid, and nothing is kept
- * here.  Only where that is not so, tables are kept: a table that processes share (CLONE_FILES),
- * and the tables of a process whose threads have tables of their own (unshare, close_range with
- * UNSHARE).
- *
- * The users of a kept table are a set of threads, its members, each of which joins once and leaves
- * once.  The table ends when the last member leaves: which one that is, this set decides, and not
- * files_struct.count.  That count falls at a place that no tracepoint shows, after the end of a
- * thread (sched_process_exit) was seen: two threads that end at once both find 2 there, and a count
- * of 2 can as well mean another user that goes on.
- *
- * A copy of a table is like the one that a new process has: of what was open in it there is no
- * record.
- */
-struct table {
-    __u32 number; /* in records: table_number() of a tgid, or the id */
-    __s32 users;
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, 8192);
-    __type(key, __u32); /* its id: a tgid, or a number that no process has */
-    __type(value, struct table);
-} tables SEC(".maps");
-
-/* How many there are.  As long as it is none, nobody has to look. */
-volatile __s64 n_tables = 0;
-
-struct member {
-    __u64 files; /* the kernel's files_struct when the thread joined */
-    __u32 id, number;
-};
-
-#define MAX_MEMBERS 16384
-
-/* By task_struct, for exec gives its thread another pid. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, MAX_MEMBERS);
-    __type(key, __u64);
-    __type(value, struct member);
-} members SEC(".maps");
-
-/* A member of the table by files_struct, for threads that no program saw begin. */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, MAX_MEMBERS);
-    __type(key, __u64);
-    __type(value, struct member);
-} tables_at SEC(".maps");
-
-static __always_inline __u64 files_of(struct task_struct *task)
-{
-    return (__u64)BPF_CORE_READ(task, files);
-}
-
 /* linux/sched.h */
 #define PF_EXITING 0x4
 #define PF_IO_WORKER 0x10
 #define PF_KTHREAD 0x200000
 
-/* NULL: the table of the process, as usual.  The fork of an io_uring worker shows at no tracepoint.
+/*
+ * Of a pointer whose type the verifier knows: it lets no such pointer be a number, but does allow
+ * the difference of two.
  */
-static __always_inline struct member *find_member(struct task_struct *task)
+static __always_inline __u64 address_of(const void *pointer)
 {
-    __u64 key = (__u64)task;
+    __u64 address = (__u64)pointer;
 
-    if (!n_tables)
-        return NULL;
-    if (!(task->flags & PF_IO_WORKER))
-        return bpf_map_lookup_elem(&members, &key);
-    key = files_of(task);
-    return bpf_map_lookup_elem(&tables_at, &key);
+    asm volatile("%0 -= %1" : "+r"(address) : "r"(bpf_get_current_task_btf()));
+    return address + bpf_get_current_task();
+}
+
+/* Names the file descriptor table that a thread has; 0: none (any more). */
+static __always_inline __u64 table_of(struct task_struct *task)
+{
+    return address_of(task->files);
 }
 
 /* What every record says, of the current task.  What a worker of io_uring does, its process does.
@@ -371,8 +315,6 @@ static __always_inline struct member *find_member(struct task_struct *task)
 static __always_inline void begin_record(struct task_struct *task, struct record *record,
                                          enum record_kind kind, __s32 fd)
 {
-    struct member *member;
-
     record->time = bpf_ktime_get_ns();
     record->pid = process_number(task);
     record->ppid = process_number(task->real_parent);
@@ -383,8 +325,7 @@ static __always_inline void begin_record(struct task_struct *task, struct record
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
     }
-    member = find_member(task);
-    record->table = member ? member->number : table_number(task, record->pid);
+    record->table = table_of(task);
     record->kind = kind;
     record->marks = 0;
     __builtin_memset(record->unused, 0, sizeof(record->unused));

@@ -1,23 +1,38 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which table of descriptors a thread has, and when that is gone. */
+/*
+ * File descriptor tables.  The kernel's files_struct names one while it lives: whether threads have
+ * it, or processes, or a thread alone makes no difference.  A copy of a table (fork, unshare) is
+ * another one, and of what was open in it there is no record.
+ *
+ * A table ends with its last user, a thread.  A thread that ends has the table a little longer than
+ * a tracepoint shows, but does nothing to it any more: so the table is taken as ended when all its
+ * users have come by sched_process_exit, or have left it by unshare, close_range or exec.  They are
+ * counted from the first record on.  The kernel's own files_struct.count says less: it falls later,
+ * and two threads that end at once both find 2 there, as does a thread that ends while another goes
+ * on.
+ *
+ * The count of users can be too high: a thread was ending when it began, or was a worker of
+ * io_uring, whose creation no tracepoint shows.  Then the end of a table is in doubt, and the
+ * loader settles that: it lets find_users() look at all tasks.  A table that no task has is gone.
+ *
+ * Its address can be that of another table before: begin_table() finds this out.
+ */
 #ifndef FILEMON_BPF_TABLES_H
 #define FILEMON_BPF_TABLES_H
 
-static __always_inline __u32 table_of(struct task_struct *task)
-{
-    struct member *member = find_member(task);
-    __u32 id = task->tgid;
+/* By files_struct: the record of its end, as of the last thread that left it in doubt. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __type(key, __u64);
+    __type(value, struct record);
+} doubts SEC(".maps");
 
-    barrier_var(id); /* no one load from either place: the verifier takes none */
-    if (member)
-        id = member->id;
-    return id;
-}
+/* There are new ones: set here, cleared by the loader. */
+volatile bool is_in_doubt = false;
 
-static __always_inline bool is_kept(__u32 id)
-{
-    return n_tables && bpf_map_lookup_elem(&tables, &id);
-}
+/* The table that settle_doubt() is ending just now. */
+volatile __u64 settling = 0;
 
 /* What became of some chunks of a table. */
 #define SWEEP_RECORDED 1 /* there were any */
@@ -28,270 +43,187 @@ static __always_inline bool is_kept(__u32 id)
 #define SWEEP_CHUNKS 16
 #define SWEEP_BLOCK (64 * SWEEP_CHUNKS)
 
-static __always_inline bool forget_chunk(__u32 table, __u32 chunk)
+/* Forgets chunks of a table, from this place of their list on.  True: there are no more. */
+TURN bool sweep_on(__u64 table, __u32 place)
 {
-    __u64 key = chunk_key(table, chunk);
-
-    return bpf_map_delete_elem(&descriptors, &key) == 0;
-}
-
-/* Forgets chunks of a table, from this place of their list on. */
-TURN __u32 sweep_on(__u32 id, __u32 place)
-{
-    __u32 result = 0;
-
     for (int i = 0; i < SWEEP_CHUNKS; i++) {
-        __u64 key = chunk_key(id, place++);
+        struct chunk_key key = {table, place++};
         __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
+        struct chunk_key which = {table, chunk ? *chunk : 0};
 
         if (!chunk)
-            return result | SWEEP_OVER;
-        if (forget_chunk(id, *chunk))
-            result |= SWEEP_RECORDED;
+            return true;
+        bpf_map_delete_elem(&descriptors, &which);
         bpf_map_delete_elem(&chunk_lists, &key);
         barrier();
     }
-    return result;
+    return false;
 }
 
-TURN __u32 sweep_block(__u32 id, __u32 place)
+TURN bool sweep_block(__u64 table, __u32 place)
 {
-    __u32 result = 0;
-
-    for (__u32 i = 0; i < SWEEP_BLOCK && !(result & SWEEP_OVER); i += SWEEP_CHUNKS)
-        result |= sweep_on(id, place + i);
-    return result;
+    for (__u32 i = 0; i < SWEEP_BLOCK; i += SWEEP_CHUNKS)
+        if (sweep_on(table, place + i))
+            return true;
+    return false;
 }
 
-static __always_inline bool sweep_table(__u32 id)
+static __always_inline void sweep_table(__u64 table)
 {
-    __u32 result = forget_chunk(id, 0) ? SWEEP_RECORDED : 0;
-
-    if (!bpf_map_lookup_elem(&chunk_counts, &id))
-        return result;
-    for (__u32 i = 0; i < MAX_CHUNKS && !(result & SWEEP_OVER); i += SWEEP_BLOCK)
-        result |= sweep_block(id, i);
-    bpf_map_delete_elem(&chunk_counts, &id);
-    return result & SWEEP_RECORDED;
+    for (__u32 i = 0; i < MAX_CHUNKS; i += SWEEP_BLOCK)
+        if (sweep_block(table, i))
+            break;
 }
 
-/* A table is gone: tells so, when a record had been made of anything that was open in it. */
-TURN int end_table(__u32 id, __u32 number)
-{
-    struct task_struct *task = bpf_get_current_task_btf();
-    struct record record;
+enum end {
+    END_BY_THIS,   /* the current thread is its last user */
+    END_BY_OTHERS, /* it has none any more: the record is in `doubts`, or nobody saw it */
+};
 
-    if (sweep_table(id) || every_close) {
-        begin_record(task, &record, RECORD_EXIT, -1);
-        record.table = number;
-        deliver(&record, RECORD_UNTIL(kind));
-    }
+static __always_inline void put_end(__u64 table, enum end how, struct record *record)
+{
+    struct record *last = bpf_map_lookup_elem(&doubts, &table);
+
+    if (how == END_BY_THIS)
+        begin_record(bpf_get_current_task_btf(), record, RECORD_EXIT, -1);
+    else if (last)
+        *record = *last;
+    if (!record->time)
+        record->time = bpf_ktime_get_ns();
+    record->kind = RECORD_EXIT;
+    record->table = table;
+    if (last)
+        bpf_map_delete_elem(&doubts, &table);
+}
+
+/* Of those who find that a table has ended, one deletes it and says so. */
+TURN int end_table(__u64 table, enum end how)
+{
+    struct record record = {.fd = -1};
+
+    if (bpf_map_delete_elem(&tables, &table) != 0)
+        return 0;
+    sweep_table(table);
+    put_end(table, how, &record);
+    deliver(&record, RECORD_UNTIL(kind));
     return 0;
 }
 
-/* Of two threads that both find no user left, one deletes the table. */
-static __always_inline void release_table(const struct member *member)
-{
-    struct table *table = bpf_map_lookup_elem(&tables, &member->id);
-    struct member *at;
-
-    if (!table)
-        return;
-    __sync_fetch_and_add(&table->users, -1);
-    if (table->users > 0 || bpf_map_delete_elem(&tables, &member->id) != 0)
-        return;
-    at = bpf_map_lookup_elem(&tables_at, &member->files);
-    if (at && at->id == member->id)
-        bpf_map_delete_elem(&tables_at, &member->files);
-    end_table(member->id, member->number);
-    __sync_fetch_and_add(&n_tables, -1);
-}
-
-/* False: the thread is no member. */
-static __always_inline bool leave_table(__u64 task)
-{
-    struct member *found = n_tables ? bpf_map_lookup_elem(&members, &task) : NULL, member;
-
-    if (!found)
-        return false;
-    member = *found;
-    if (bpf_map_delete_elem(&members, &task) == 0) /* or join_thread() was first */
-        release_table(&member);
-    return true;
-}
-
-/* The kernel gave this files_struct to a new table. */
-static __always_inline void forget_address(__u64 files)
-{
-    if (n_tables)
-        bpf_map_delete_elem(&tables_at, &files);
-}
-
-/* The table must have another user, so that it cannot end meanwhile. */
-static __always_inline void join_table(__u64 task, const struct member *member)
-{
-    struct table *table = bpf_map_lookup_elem(&tables, &member->id);
-    int result;
-
-    if (!table)
-        return;
-    __sync_fetch_and_add(&table->users, 1);
-    result = bpf_map_update_elem(&members, &task, member, BPF_NOEXIST);
-    if (result == 0)
-        return;
-    __sync_fetch_and_add(&table->users, -1);
-    if (result != -EEXIST)
-        count_lost();
-}
-
-/* True: the caller is its only user, and must release it.  False: it exists, or there is no room.
- */
-static __always_inline bool create_table(const struct member *member)
-{
-    struct table table = {member->number, 1};
-    int result = bpf_map_update_elem(&tables, &member->id, &table, BPF_NOEXIST);
-
-    if (result != 0) {
-        if (result != -EEXIST)
-            count_lost();
-        return false;
-    }
-    bpf_map_update_elem(&tables_at, &member->files, member, BPF_ANY);
-    __sync_fetch_and_add(&n_tables, 1);
-    return true;
-}
-
-/* Above every tgid (PID_MAX_LIMIT). */
-#define FIRST_OWN_TABLE 0x80000000u
-
-/* A table that is not the first of its process. */
-static __always_inline void join_own_table(struct task_struct *task)
-{
-    struct member member = {files_of(task)};
-
-    member.id = member.number = FIRST_OWN_TABLE | bpf_get_prandom_u32();
-    if (!create_table(&member))
-        return;
-    join_table((__u64)task, &member);
-    release_table(&member);
-}
-
 /*
- * The thread may end at any time, and leaves then: the kernel sets PF_EXITING before on_exit() runs
- * in it.  So either the flag is found here, or the member is found there.
+ * The current thread leaves it, or has left it.  goes_on: there can be records of this thread
+ * before the doubt is settled, so the table ends after them, when that is done.
  */
-static __always_inline void join_thread(struct task_struct *task, const struct member *member)
+TURN int doubt_end(__u64 table, bool goes_on)
 {
-    if (BPF_CORE_READ(task, flags) & (PF_EXITING | PF_IO_WORKER) || !files_of(task))
-        return;
-    join_table((__u64)task, member);
-    if (BPF_CORE_READ(task, flags) & PF_EXITING)
-        leave_table((__u64)task);
-}
+    struct record record = {};
 
-/* At this node of its process's list. */
-TURN int join_listed(__u64 node, __u64 files, __u32 id, __u32 number)
-{
-    struct member member = {files, id, number};
-    struct task_struct *task = NULL;
-
-    task = (void *)node - bpf_core_field_offset(task->thread_node);
-    join_thread(task, &member);
+    begin_record(bpf_get_current_task_btf(), &record, RECORD_EXIT, -1);
+    if (goes_on)
+        record.time = 0;
+    if (bpf_map_update_elem(&doubts, &table, &record, BPF_ANY) != 0)
+        count_lost();
+    is_in_doubt = true;
     return 0;
 }
 
-/* Threads of one turn, and turns: multiplied twice enough for all members. */
-#define JOINING_THREADS 32
-#define JOINING_TURNS 32
+/* Turns of a wait, and how deep they are nested: together some milliseconds. */
+#define WAIT_TURNS 64
 
-/* Some threads of a process, from this node of its list on.  Returns the next; 0: no more. */
-TURN __u64 join_on(__u64 node, __u64 head, __u64 files, __u32 id, __u32 number)
+TURN bool wait_on(__u64 table)
 {
-    for (int i = 0; i < JOINING_THREADS; i++) {
-        if (!node || node == head)
+    for (int i = 0; i < WAIT_TURNS; i++)
+        if (settling != table || !bpf_ktime_get_ns())
+            return true;
+    return false;
+}
+
+TURN bool wait_longer(__u64 table)
+{
+    for (int i = 0; i < WAIT_TURNS; i++)
+        if (wait_on(table))
+            return true;
+    return false;
+}
+
+/* settle_doubt() has taken it first, on another processor, and cannot be preempted. */
+TURN int wait_for_end(__u64 table)
+{
+    for (int i = 0; i < WAIT_TURNS; i++)
+        if (wait_longer(table))
             return 0;
-        join_listed(node, files, id, number);
-        if (bpf_probe_read_kernel(&node, sizeof(node), (void *)node) != 0)
-            return 0;
-        barrier();
-    }
-    return node == head ? 0 : node;
+    count_lost();
+    return 0;
 }
 
-TURN __u64 join_block(__u64 node, __u64 head, __u64 files, __u32 id, __u32 number)
+/* The kernel has made a table, which nobody can use yet.  One that was at its address has ended. */
+static __always_inline void begin_table(__u64 table)
 {
-    for (int i = 0; i < JOINING_TURNS && node; i++)
-        node = join_on(node, head, files, id, number);
-    return node;
+    end_table(table, END_BY_OTHERS);
+    if (settling == table)
+        wait_for_end(table);
 }
 
-/* All threads of the process but members of other tables.  The kernel frees them after a grace
- * period, so the list leads to its end. */
-static __always_inline void join_threads(struct task_struct *task, const struct member *member)
-{
-    struct signal_struct *signal = BPF_CORE_READ(task, signal);
-    __u64 head = (__u64)signal + bpf_core_field_offset(signal->thread_head), node = 0;
-
-    bpf_probe_read_kernel(&node, sizeof(node), (void *)head);
-    for (int i = 0; i < MAX_MEMBERS / JOINING_THREADS / JOINING_TURNS && node; i++)
-        node = join_block(node, head, member->files, member->id, member->number);
-    if (node)
-        count_lost();
-}
-
-/*
- * From now on this process's table is kept.  All of the process's threads are members before one of
- * them goes on: so the table cannot end while another thread of it has yet to join.  A thread that
- * is created meanwhile is on the list already, or on_fork() finds that the table is kept.
- */
-static __always_inline void keep_table(struct task_struct *task)
-{
-    struct member member = {files_of(task), task->tgid};
-    bool created;
-
-    if (find_member(task))
-        return;
-    member.number = table_number(task, process_number(task));
-    created = create_table(&member);
-    join_thread(task, &member);
-    join_threads(task, &member);
-    if (created)
-        release_table(&member);
-}
-
-/* A thread of this process, or a process that is watched, begins. */
+/* A thread or a process is created, with the table of another or one of its own. */
 static __always_inline void begin_with_table(struct task_struct *parent, struct task_struct *child)
 {
-    bool shared = files_of(parent) == files_of(child), thread = parent->tgid == child->tgid;
-    struct member *found, member;
+    __u64 address = table_of(child);
+    struct table *table;
 
-    if (shared != thread || (thread && is_kept(parent->tgid)))
-        keep_table(parent);
-    if (shared) {
-        found = find_member(parent);
-        if (!found)
-            return;
-        member = *found;
-        join_table((__u64)child, &member);
-    } else if (thread || is_kept(child->tgid)) { /* others have that of an earlier process */
-        join_own_table(child);
+    if (address != table_of(parent)) {
+        begin_table(address);
+        return;
     }
+    table = bpf_map_lookup_elem(&tables, &address);
+    if (table)
+        __sync_fetch_and_add(&table->joined, 1);
 }
 
-/* It was found running: are there more who have its table than its threads? */
-static __always_inline void find_shared_table(struct task_struct *task)
+/* Others of its process have the same table: they have yet to end, and then it comes here again. */
+static __always_inline bool has_living_leader(struct task_struct *task, __u64 table)
 {
-    __u64 files = files_of(task);
-    struct member *found = bpf_map_lookup_elem(&tables_at, &files), member;
+    struct task_struct *leader = task->group_leader;
 
-    if (found) {
-        member = *found;
-        join_threads(task, &member);
-    } else if (BPF_CORE_READ(task, files, count.counter) >
-               BPF_CORE_READ(task, signal, nr_threads)) {
-        keep_table(task);
-    }
+    return task->pid != task->tgid && !(leader->flags & PF_EXITING) && table_of(leader) == table;
 }
+
+/* Of workers it is not known whether they were counted. */
+static __always_inline bool has_users(struct task_struct *task, struct table *table)
+{
+    if (!(task->flags & PF_IO_WORKER))
+        __sync_fetch_and_add(&table->left, 1);
+    return table->left < table->first + table->joined;
+}
+
+/* The current thread ends. */
+static __always_inline void leave_table(struct task_struct *task)
+{
+    __u64 address = table_of(task);
+    struct table *table = bpf_map_lookup_elem(&tables, &address);
+
+    if (!table)
+        return;
+    if (!has_users(task, table) || task->files->count.counter == 1)
+        end_table(address, END_BY_THIS);
+    else if (!has_living_leader(task, address))
+        doubt_end(address, false);
+}
+
+/* ---- Calls that give their thread a copy of its table -----------------------------------------
+ */
+
+/* The table of a thread when its call began, and which of those that have its address; 0: there was
+ * no record of it. */
+struct table_before {
+    __u64 table, born;
+};
+
+/* By task_struct, for exec gives its thread another pid. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 8192);
+    __type(key, __u64);
+    __type(value, struct table_before);
+} tables_before SEC(".maps");
 
 #define CLONE_FILES 0x400     /* linux/sched.h */
 #define CLOSE_RANGE_UNSHARE 2 /* linux/close_range.h */
@@ -303,35 +235,111 @@ static __always_inline bool may_unshare(enum call call, const __u64 args[4])
                                     : call == CALL_EXEC;
 }
 
-/*
- * An exec comes to it when no other threads are left.  A thread that ends still has the table, so
- * nr_threads counts, which falls when it is released, after exit_files().
- */
-static __always_inline void before_unshare(struct task_struct *task, enum call call)
+/* Nothing is copied for the only user. */
+static __always_inline void before_unshare(struct task_struct *task)
 {
-    if (call != CALL_EXEC && task->files->count.counter > 1 && task->signal->nr_threads > 1)
-        keep_table(task);
+    struct table_before before = {table_of(task)};
+    struct table *table = bpf_map_lookup_elem(&tables, &before.table);
+    __u64 key = address_of(task);
+
+    if (table)
+        before.born = table->born;
+    if (task->files->count.counter == 1)
+        bpf_map_delete_elem(&tables_before, &key); /* of a call whose end was missed */
+    else if (bpf_map_update_elem(&tables_before, &key, &before, BPF_ANY) != 0)
+        count_lost();
+}
+
+/* The current thread has left it.  The address can be that of another table by now. */
+static __always_inline void leave_table_before(struct task_struct *task,
+                                               const struct table_before *before)
+{
+    struct table *table = bpf_map_lookup_elem(&tables, &before->table);
+
+    if (table && table->born == before->born && !has_users(task, table))
+        end_table(before->table, END_BY_THIS);
+    else if (table)
+        doubt_end(before->table, true);
+}
+
+/* False: the thread has a copy now. */
+static __always_inline bool has_same_table(struct task_struct *task)
+{
+    __u64 key = address_of(task), now = table_of(task);
+    struct table_before *found = bpf_map_lookup_elem(&tables_before, &key), before;
+
+    if (!found)
+        return true;
+    before = *found;
+    bpf_map_delete_elem(&tables_before, &key);
+    if (before.table == now)
+        return true;
+    leave_table_before(task, &before);
+    begin_table(now);
+    return false;
+}
+
+/* ---- Settling doubts --------------------------------------------------------------------------
+ */
+
+/* The loader runs these: begin_settling() for each table in doubt, then find_users() for all tasks,
+ * then settle_doubt() for each again. */
+__u64 doubted;
+
+SEC("raw_tp")
+int begin_settling(struct bpf_raw_tracepoint_args *ctx)
+{
+    __u64 address = doubted;
+    struct table *table = bpf_map_lookup_elem(&tables, &address);
+
+    if (!table)
+        return 0;
+    table->is_used = table->is_leaving = false;
+    table->joined_before = table->joined;
+    return 0;
+}
+
+SEC("iter/task")
+int find_users(struct bpf_iter__task *ctx)
+{
+    struct task_struct *task = ctx->task;
+    struct table *table;
+    __u64 address;
+
+    if (!task)
+        return 0;
+    address = table_of(task);
+    table = bpf_map_lookup_elem(&tables, &address);
+    if (!table)
+        return 0;
+    if (task->flags & PF_EXITING)
+        table->is_leaving = true;
+    else
+        table->is_used = true;
+    return 0;
 }
 
 /*
- * False: the call gave its thread a copy of its table, of which there are no records.
- *
- * The thread leaves the table only here: others who have it may have ended since the call made the
- * copy, and found that one member was left.
- *
- * No member: if there is a copy, only processes that are not watched have the other one.
+ * Who has it still will raise a doubt when he leaves.  Of a thread that is ending it is not known
+ * whether it has come by leave_table() already: the scan is to be repeated.  One that was created
+ * while the scan went on may have escaped it.
  */
-static __always_inline bool has_same_table(struct task_struct *task)
+SEC("raw_tp")
+int settle_doubt(struct bpf_raw_tracepoint_args *ctx)
 {
-    __u64 files = files_of(task), key = (__u64)task;
-    struct member *member = find_member(task);
+    __u64 address = doubted;
+    struct table *table = bpf_map_lookup_elem(&tables, &address);
 
-    if (!member || member->files == files)
-        return true;
-    leave_table(key);
-    forget_address(files);
-    join_own_table(task);
-    return false;
+    if (!table || table->is_used || table->joined != table->joined_before)
+        return 0;
+    if (table->is_leaving) {
+        is_in_doubt = true;
+        return 0;
+    }
+    settling = address;
+    end_table(address, END_BY_OTHERS);
+    settling = 0;
+    return 0;
 }
 
 #endif

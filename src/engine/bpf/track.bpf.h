@@ -59,54 +59,90 @@ static __always_inline void unwatch_process(__u32 tgid)
 
 /* The chunk that this descriptor of a table is in; NULL: there is no record of it or any near it.
  */
-static __always_inline struct chunk *find_chunk(__u32 table, __u32 fd)
+static __always_inline struct chunk *find_chunk(__u64 table, __u32 fd)
 {
-    __u64 key = chunk_key(table, fd / CHUNK_FDS);
+    struct chunk_key key = {table, fd / CHUNK_FDS};
 
     return bpf_map_lookup_elem(&descriptors, &key);
 }
 
-static __always_inline bool is_recorded(__u32 table, __u32 fd)
+static __always_inline bool is_recorded(__u64 table, __u32 fd)
 {
     struct chunk *chunk = find_chunk(table, fd);
 
     return chunk && chunk->recorded[fd % CHUNK_FDS];
 }
 
+static __always_inline __u32 count_users(__u64 table)
+{
+    struct files_struct *files = (void *)table;
+
+    return BPF_CORE_READ(files, count.counter);
+}
+
+/* More than any table has: so many are not left, and a scan decides. */
+#define UNKNOWN_USERS (1u << 30)
+
+/*
+ * A thread that joins or leaves while the count is read may be in it or not.  If so, it is counted
+ * once too often, which a scan finds out, or the count has changed.
+ */
+static __always_inline struct table *find_or_add_table(__u64 address)
+{
+    struct table *table = bpf_map_lookup_elem(&tables, &address);
+    struct table new = {bpf_ktime_get_ns(), .first = UNKNOWN_USERS, .is_used = true};
+    __u32 users;
+
+    if (table)
+        return table;
+    users = count_users(address);
+    if (bpf_map_update_elem(&tables, &address, &new, BPF_NOEXIST) != 0)
+        return bpf_map_lookup_elem(&tables, &address);
+    table = bpf_map_lookup_elem(&tables, &address);
+    if (table && users == count_users(address))
+        table->first = users;
+    return table;
+}
+
 /* Threads that add chunks to one list at one moment; no lock can be taken here. */
 #define LISTING_THREADS 32
 
-static __always_inline void list_chunk(__u32 table, __u32 chunk)
+/* False: there is no room. */
+static __always_inline bool list_chunk(const struct chunk_key *chunk)
 {
-    __u32 *count = bpf_map_lookup_elem(&chunk_counts, &table), none = 0;
+    struct table *table = find_or_add_table(chunk->table);
     int result = -EEXIST;
 
-    if (!count) {
-        bpf_map_update_elem(&chunk_counts, &table, &none, BPF_NOEXIST);
-        count = bpf_map_lookup_elem(&chunk_counts, &table);
-    }
-    for (int i = 0; count && i < LISTING_THREADS && result == -EEXIST; i++) {
-        __u32 place = *count;
-        __u64 key = chunk_key(table, place);
+    for (int i = 0; table && i < LISTING_THREADS && result == -EEXIST; i++) {
+        struct chunk_key key = {chunk->table, table->chunks};
+        __u32 number = chunk->number;
 
-        result = bpf_map_update_elem(&chunk_lists, &key, &chunk, BPF_NOEXIST);
+        result = bpf_map_update_elem(&chunk_lists, &key, &number, BPF_NOEXIST);
         if (result == 0 || result == -EEXIST)
-            *count = place + 1;
+            table->chunks = key.number + 1;
     }
-    if (result != 0)
-        count_lost();
+    return result == 0;
 }
 
-static __always_inline void set_recorded(__u32 table, __u32 fd)
+static const struct chunk empty_chunk; /* too large for the stack of who calls that */
+
+/* One of the threads that find none is first, and lists it. */
+TURN int add_chunk(__u64 table, __u32 number)
 {
-    __u64 key = chunk_key(table, fd / CHUNK_FDS);
+    struct chunk_key key = {table, number};
+
+    if (bpf_map_update_elem(&descriptors, &key, &empty_chunk, BPF_NOEXIST) == 0 &&
+        !list_chunk(&key))
+        bpf_map_delete_elem(&descriptors, &key);
+    return 0;
+}
+
+static __always_inline void set_recorded(__u64 table, __u32 fd)
+{
     struct chunk *chunk = find_chunk(table, fd);
-    struct chunk none = {};
 
     if (!chunk) {
-        /* One of the threads that find none is first, and lists it. */
-        if (bpf_map_update_elem(&descriptors, &key, &none, BPF_NOEXIST) == 0 && fd >= CHUNK_FDS)
-            list_chunk(table, fd / CHUNK_FDS);
+        add_chunk(table, fd / CHUNK_FDS);
         chunk = find_chunk(table, fd);
     }
     if (chunk)
@@ -116,7 +152,7 @@ static __always_inline void set_recorded(__u32 table, __u32 fd)
 }
 
 /* True when a record had been made of it. */
-static __always_inline bool clear_recorded(__u32 table, __u32 fd)
+static __always_inline bool clear_recorded(__u64 table, __u32 fd)
 {
     struct chunk *chunk = find_chunk(table, fd);
 
@@ -170,17 +206,8 @@ static __always_inline int fork_task(struct task_struct *parent, struct task_str
             watch_process(tgid, depth);
     }
     forget_interrupted(child->pid, is_watched(tgid) ? THREAD_OUTSIDE : THREAD_UNKNOWN);
-    /*
-     * Kernel threads open no descriptors, and all have the table of kthreadd: with -a, the first
-     * new one would have every program look for shared tables.  Workers of vhost have no table at
-     * all.
-     */
-    if (child->flags & PF_KTHREAD || !files_of(child))
-        return 0;
-    leave_table((__u64)child); /* an earlier thread's task_struct, whose end was missed */
-    if (files_of(parent) != files_of(child))
-        forget_address(files_of(child));
-    if (is_watched(from) && is_watched(tgid))
+    /* Kernel threads open no descriptors; those of vhost have no table. */
+    if (!(child->flags & PF_KTHREAD) && child->files)
         begin_with_table(parent, child);
     return 0;
 }
@@ -295,10 +322,8 @@ int seek(struct bpf_iter__task *ctx)
     } else if (!is_descendant(task, &depth)) {
         return 0;
     }
-    if (watch_process(tgid, depth)) {
+    if (watch_process(tgid, depth))
         seek_news = true;
-        find_shared_table(task);
-    }
     /* It may have ended between, before it could be taken off. */
     if (task->signal->live.counter == 0)
         unwatch_process(tgid);

@@ -225,9 +225,10 @@ static int watch_targets(struct run *run)
 {
     int result = targets_watch(&run->targets, run->ops, run->engine, run->command.child.pid);
 
-    if (result == 0 && run->options->initial)
-        result = targets_read_held(&run->targets, &run->held);
-    return result;
+    if (result < 0 || !run->options->initial)
+        return result;
+    result = run->ops->report_held ? run->ops->report_held(run->engine) : -EOPNOTSUPP;
+    return result == -EOPNOTSUPP ? targets_read_held(&run->targets, &run->held) : result;
 }
 
 static void begin(struct run *run)

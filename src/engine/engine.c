@@ -234,6 +234,11 @@ static int auto_add_prefix(struct engine *engine, const char *path, enum pathfil
     return engine->ops->add_prefix(engine->chosen, path, verdict);
 }
 
+static int auto_report_held(struct engine *engine)
+{
+    return engine->ops->report_held ? engine->ops->report_held(engine->chosen) : -EOPNOTSUPP;
+}
+
 static int auto_mark(struct engine *engine)
 {
     return engine->ops->mark(engine->chosen);
@@ -258,6 +263,7 @@ const struct engine_ops engine_auto = {
     .dispatch = auto_dispatch,
     .watch = auto_watch,
     .add_prefix = auto_add_prefix,
+    .report_held = auto_report_held,
     .mark = auto_mark,
     .end_when_idle = auto_end_when_idle,
     .stop = auto_stop,

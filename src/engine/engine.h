@@ -101,6 +101,13 @@ struct engine_ops {
     /* The filter has a prefix more: it is in force from now on.  0, -E2BIG, -errno. */
     int (*add_prefix)(struct engine *engine, const char *path, enum pathfilter_verdict verdict);
 
+    /*
+     * Gives an EVENT_HELD for each descriptor that the watched processes have open, to the sink,
+     * from within this call or later ones of dispatch().  Once, after watch().  NULL: the engine
+     * cannot.  0, -EOPNOTSUPP (auto, of such an engine), -errno.
+     */
+    int (*report_held)(struct engine *engine);
+
     /* Asks for an EVENT_MARK, which comes when all that has happened until now was given.  Once at
      * a time.  0, -errno. */
     int (*mark)(struct engine *engine);

@@ -224,6 +224,25 @@ static void test_most_ranges(void **state)
     assert_int_equal(event.n_ranges, 0);
 }
 
+/* The path ends before the payload does. */
+static void test_held(void **state)
+{
+    (void)state;
+    begin(RECORD_HELD);
+    sample.record.fd = 7;
+    sample.record.flags = O_RDWR;
+    memcpy(sample.payload, "hosts/etc/more", 14);
+    sample.record.walked = 10;
+    assert_int_equal(decode(sizeof(struct record) + 14), 0);
+    assert_int_equal(event.code, EVENT_HELD);
+    assert_int_equal(event.fd, 7);
+    assert_int_equal(event.flags, O_RDWR);
+    assert_int_equal(event.mode, EVENT_NO_MODE);
+    assert_string_equal(event.path, "/etc/hosts");
+    assert_int_equal(event.path_len, 10);
+    assert_int_equal(decode(sizeof(struct record) + 9), -EBADMSG);
+}
+
 static void test_close_range(void **state)
 {
     (void)state;
@@ -245,7 +264,7 @@ static void test_what_is_no_record(void **state)
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
     assert_int_equal(decode(RECORD_UNTIL(kind) - 1), -EBADMSG);
-    begin(RECORD_DUP2_PATH + 1);
+    begin(RECORD_HELD + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }
 
@@ -261,6 +280,7 @@ int main(void)
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_exec_closes_what_is_not_open),
         cmocka_unit_test(test_most_ranges),
+        cmocka_unit_test(test_held),
         cmocka_unit_test(test_close_range),
         cmocka_unit_test(test_what_is_no_record),
     };

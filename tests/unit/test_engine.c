@@ -9,7 +9,7 @@
 /* Two engines that do as they are told, and write down what they were asked for. */
 struct behaviour {
     int check, open, dispatch[4];
-    int opened, closed, dispatched, stopped, prefixes;
+    int opened, closed, dispatched, stopped, prefixes, held;
 };
 
 static struct behaviour behaviours[2];
@@ -48,6 +48,12 @@ static int fake_add_prefix(struct engine *engine, const char *path, enum pathfil
     return -E2BIG;
 }
 
+static int fake_report_held(struct engine *engine)
+{
+    ((struct behaviour *)(void *)engine)->held++;
+    return -ENOSPC;
+}
+
 static void fake_stop(struct engine *engine)
 {
     ((struct behaviour *)(void *)engine)->stopped++;
@@ -76,6 +82,7 @@ static void fake_close(struct engine *engine)
                                                .open = open_##i,                                   \
                                                .dispatch = fake_dispatch,                          \
                                                .add_prefix = fake_add_prefix,                      \
+                                               .report_held = i == 0 ? fake_report_held : NULL,    \
                                                .stop = fake_stop,                                  \
                                                .close = fake_close}
 FAKE(0);
@@ -220,6 +227,23 @@ static void passes_a_new_prefix_on(void **state)
     ops->close(engine);
 }
 
+/* Not every engine can. */
+static void asks_for_what_is_held(void **state)
+{
+    const struct engine_ops *ops;
+    struct engine *engine = opened(&ops);
+
+    (void)state;
+    assert_int_equal(ops->report_held(engine), -ENOSPC);
+    assert_int_equal(behaviours[0].held, 1);
+    ops->close(engine);
+    behaviours[0].check = -ENOENT;
+    engine = opened(&ops);
+    assert_int_equal(ops->report_held(engine), -EOPNOTSUPP);
+    assert_int_equal(behaviours[0].held, 1);
+    ops->close(engine);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, caught_end)
 
 int main(void)
@@ -232,6 +256,7 @@ int main(void)
         TEST(goes_on_when_it_fails_before_it_watches),
         TEST(does_not_go_on_later),
         TEST(passes_a_new_prefix_on),
+        TEST(asks_for_what_is_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

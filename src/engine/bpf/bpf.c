@@ -55,6 +55,7 @@ enum {
     RING_SUBMIT,
     SEEK,
     USERS,
+    HELD,
     LINKS
 };
 
@@ -168,6 +169,7 @@ static void set_parameters(struct engine *engine, const struct rules_size *size)
     data->watch_all = config->all;
     data->report_failed = config->failed;
     data->x32_calls = kernel_takes_x32();
+    data->report_held = config->initial;
     data->filtering = size->any;
     engine->program->bss->wanted_below_root = size->below_root;
     data->longest_component = (__u32)size->longest;
@@ -214,6 +216,7 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
     hooks[SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
     hooks[SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
     hooks[USERS] = (struct hook){NULL, {p->find_users, p->find_users, p->find_users}};
+    hooks[HELD] = (struct hook){NULL, {p->find_held, p->find_held, p->find_held}};
 }
 
 static int choose_programs(const struct filemon_bpf *program, enum way chosen)
@@ -227,9 +230,14 @@ static int choose_programs(const struct filemon_bpf *program, enum way chosen)
             result = bpf_program__set_autoload(hooks[link].programs[way], false);
     for (int link = 0; link < LINKS && result == 0; link++)
         result = bpf_program__set_autoload(hooks[link].programs[chosen],
-                                           link != SIGNAL || program->rodata->report_failed);
+                                           link == SIGNAL ? program->rodata->report_failed
+                                           : link == HELD ? program->rodata->report_held
+                                                          : true);
     return result;
 }
+
+/* Files that can be held when the watch begins. */
+#define CLAIMS 65536
 
 /* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
 #define PIDS (4 << 20)
@@ -250,6 +258,9 @@ static int load_programs(struct engine *engine, const struct rules_size *size)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.thread_states, PIDS / 64);
+    if (result == 0)
+        result = bpf_map__set_max_entries(program->maps.claims,
+                                          engine->config.initial ? CLAIMS : 1);
     if (result == 0)
         result = choose_programs(program, engine->way);
     if (result == 0)
@@ -756,6 +767,57 @@ static int bpf_mark(struct engine *engine)
     return 0;
 }
 
+/* Of the ring's bytes there are enough for as many records as find_held() makes in one turn. */
+#define HELD_TURN 512
+
+static int scan_held(struct engine *engine)
+{
+    int fd = bpf_iter_create(bpf_link__fd(engine->links[HELD]));
+    char found[HELD_TURN];
+    ssize_t n = fd < 0 ? -errno : 1;
+    int result = 0;
+
+    while (n > 0 && result == 0) {
+        n = TEMP_FAILURE_RETRY(read(fd, found, sizeof(found)));
+        result = n < 0 ? -errno : read_ring(engine);
+    }
+    if (fd >= 0)
+        close(fd);
+    return n < 0 && result == 0 ? (int)n : result;
+}
+
+/* Scans until threads that are ending have left their tables. */
+#define HELD_SCANS 20
+
+static int scan_all_held(struct engine *engine)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    struct filemon_bpf__bss *data = engine->program->bss;
+    int result = 0, scans = 0;
+
+    do {
+        if (scans > 0)
+            nanosleep(&pause, NULL);
+        data->scan_again = false;
+        result = scan_held(engine);
+    } while (result == 0 && data->scan_again && ++scans < HELD_SCANS);
+    return result;
+}
+
+/* Once all programs know of the scan, none reports what it reports. */
+static int bpf_report_held(struct engine *engine)
+{
+    int result = attach_link(engine, HELD);
+
+    engine->program->bss->scanning = true;
+    if (result == 0)
+        result = wait_running_programs();
+    if (result == 0)
+        result = scan_all_held(engine);
+    engine->program->bss->scanning = false;
+    return result;
+}
+
 static int bpf_end_when_idle(struct engine *engine)
 {
     engine->end_when_idle = true;
@@ -800,6 +862,7 @@ const struct engine_ops engine_bpf = {
     .dispatch = bpf_dispatch,
     .watch = bpf_watch,
     .add_prefix = bpf_add_prefix,
+    .report_held = bpf_report_held,
     .mark = bpf_mark,
     .end_when_idle = bpf_end_when_idle,
     .stop = bpf_stop,

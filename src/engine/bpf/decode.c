@@ -25,6 +25,7 @@ static const struct {
     [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_UNTIL(kind)},
     [RECORD_DUP_PATH] = {EVENT_DUP, REASON_COUNT, sizeof(struct record)},
     [RECORD_DUP2_PATH] = {EVENT_DUP, REASON_DUP2, sizeof(struct record)},
+    [RECORD_HELD] = {EVENT_HELD, REASON_COUNT, sizeof(struct record)},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -120,6 +121,11 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
     case RECORD_FAIL:
         decode_flags(record, event);
         return decode_path(decoder, record, payload, len, event);
+    case RECORD_HELD:
+        if (record->walked > len)
+            return -EBADMSG;
+        decode_flags(record, event);
+        return decode_path(decoder, record, payload, record->walked, event);
     case RECORD_CLOSE_RANGE:
         decoder->ranges[0] = (struct fd_range){record->first, record->last};
         event->ranges = decoder->ranges;

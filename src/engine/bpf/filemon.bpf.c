@@ -23,8 +23,10 @@
 #include "track.bpf.h"
 #include "walk.bpf.h"
 /* These need the above. */
+#include "claims.bpf.h"
 #include "exec.bpf.h"
 #include "files.bpf.h"
+#include "held.bpf.h"
 #include "ring.bpf.h"
 
 /*
@@ -90,6 +92,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     if (call == CALL_CLOSE) {
         if (has_others(task))
             end_closing(task, args[0]);
+        end_held(task, args[0]);
         return 0;
     }
     if (call == CALL_DUP2)

@@ -17,7 +17,7 @@ static __always_inline void deliver_path(struct scratch *s)
         return;
     }
     /* First, for from now on another thread may close it. */
-    set_recorded(table, fd);
+    set_recorded(table, fd, RECORDED);
     if (!deliver(s, size))
         clear_recorded(table, fd);
 }
@@ -79,19 +79,6 @@ static __always_inline bool filter(struct scratch *s)
     return s->wanted;
 }
 
-static __always_inline struct file *file_of(struct task_struct *task, __u32 fd, bool direct)
-{
-    struct fdtable *table = task->files->fdt;
-    struct file *file = NULL;
-
-    if (fd >= table->max_fds)
-        return NULL;
-    if (direct) /* a struct that is a pointer and nothing else, for the type must be a struct */
-        return (void *)CAST(struct llist_head, table->fd + fd)->first;
-    bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
-    return file;
-}
-
 /* The beginning of the record of the request in s. */
 static __always_inline void begin_open(struct task_struct *task, struct scratch *s,
                                        enum record_kind kind, __s32 fd)
@@ -121,7 +108,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 
     if (!file) /* another thread has closed it already */
         count_lost();
-    else if (name_file(task, s, file, direct) || filter(s))
+    else if ((name_file(task, s, file, direct) || filter(s)) && claim(&s->record, file))
         deliver_path(s);
 }
 
@@ -402,6 +389,17 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
     return known ? has_others(task) : copy->was_recorded;
 }
 
+/* Of what the scan has not come upon yet: it may have passed the copy by then. */
+static __always_inline void scan_copy(struct task_struct *task, struct scratch *s,
+                                      const struct copy *copy, bool direct)
+{
+    struct file *file = file_of(task, copy->fd, direct);
+
+    s->record.marks = 0;
+    if (file && (name_file(task, s, file, direct) || filter(s)))
+        scan_again = true;
+}
+
 static __always_inline void on_dup(struct task_struct *task, const struct copy *copy, bool direct)
 {
     struct scratch *s = get_scratch(ON_LEAVE);
@@ -411,10 +409,15 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     if (!s || (copy->replaces && copy->origin == copy->fd))
         return;
     known = is_recorded(table, copy->origin);
-    replaced = clear_recorded(table, copy->fd);
-    if (!replaced && !known && !copy->was_recorded)
+    if (!is_recorded(table, copy->fd) && !known && !copy->was_recorded) {
+        if (is_scanning())
+            scan_copy(task, s, copy, direct);
         return;
+    }
     begin_record(task, &s->record, RECORD_DUP, copy->fd);
+    if (!copy->entered && !claim(&s->record, file_of(task, copy->fd, direct)))
+        return;
+    replaced = clear_recorded(table, copy->fd);
     if (replaced && copy->entered)
         deliver_replaced(&s->record, copy->entered);
     s->record.flags = s->record.mode = s->record.walked = 0;
@@ -427,7 +430,7 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     s->record.kind = copy->replaces ? RECORD_DUP2 : RECORD_DUP;
     s->record.marks &= MARK_GONE;
     if (known && !s->record.marks)
-        set_recorded(table, copy->fd);
+        set_recorded(table, copy->fd, RECORDED);
     deliver(&s->record, RECORD_UNTIL(origin));
 }
 
@@ -472,6 +475,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
     }
     if (!clear_recorded(table, fd))
         return;
+    forget_claim(table, fd);
     begin_record(task, &record, RECORD_CLOSE, fd);
     deliver(&record, RECORD_UNTIL(kind));
 }

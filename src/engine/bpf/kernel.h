@@ -140,7 +140,7 @@ struct llist_head {
 struct fdtable {
     unsigned int max_fds;
     struct file **fd;
-    unsigned long *open_fds;
+    unsigned long *open_fds, *close_on_exec;
 };
 
 struct files_struct {
@@ -267,8 +267,19 @@ struct nsproxy {
     struct time_namespace *time_ns; /* with CONFIG_TIME_NS, from 5.6 on */
 };
 
+struct bpf_iter_meta {
+    struct seq_file *seq;
+};
+
 struct bpf_iter__task {
     struct task_struct *task;
+};
+
+struct bpf_iter__task_file {
+    struct bpf_iter_meta *meta;
+    struct task_struct *task;
+    __u32 fd;
+    struct file *file;
 };
 
 /* What a program of type tracepoint is given. */

@@ -31,6 +31,7 @@ enum record_kind {
     /* The same with the path of the copy, as OPEN has it, for the case that origin was closed. */
     RECORD_DUP_PATH,
     RECORD_DUP2_PATH,
+    RECORD_HELD, /* the payload is longer than the path */
 };
 
 /* What the text of a path is not by itself. */
@@ -52,9 +53,9 @@ struct record {
     __u16 unused[3];
     union {
         /*
-         * OPEN, FAIL.  The payload's first `walked` bytes are a path from its end to its beginning,
-         * as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows is the name that was
-         * given, which belongs after it.
+         * OPEN, FAIL, HELD.  The payload's first `walked` bytes are a path from its end to its
+         * beginning, as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows is the name
+         * that was given, which belongs after it.
          */
         struct {
             __u64 flags; /* as wide as openat2(2) takes them */

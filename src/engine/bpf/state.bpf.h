@@ -77,8 +77,13 @@ struct {
  */
 #define CHUNK_FDS 64
 
+enum recorded {
+    RECORDED = 1,
+    RECORDED_HELD, /* it was open before the watch: see held.bpf.h */
+};
+
 struct chunk {
-    __u8 recorded[CHUNK_FDS];
+    __u8 recorded[CHUNK_FDS]; /* 0: there is no record of it */
 };
 
 /* Part of a file descriptor table, which its files_struct names. */
@@ -191,6 +196,7 @@ enum program {
     ON_EXIT,
     ON_SIGNAL,
     ON_RING_SUBMIT,
+    ON_HELD,
     SCRATCHES,
 };
 

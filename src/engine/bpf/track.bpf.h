@@ -137,7 +137,7 @@ TURN int add_chunk(__u64 table, __u32 number)
     return 0;
 }
 
-static __always_inline void set_recorded(__u64 table, __u32 fd)
+static __always_inline void set_recorded(__u64 table, __u32 fd, enum recorded how)
 {
     struct chunk *chunk = find_chunk(table, fd);
 
@@ -146,7 +146,7 @@ static __always_inline void set_recorded(__u64 table, __u32 fd)
         chunk = find_chunk(table, fd);
     }
     if (chunk)
-        chunk->recorded[fd % CHUNK_FDS] = 1;
+        chunk->recorded[fd % CHUNK_FDS] = how;
     else
         count_lost();
 }

@@ -35,6 +35,19 @@
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 #define CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
 
+static __always_inline struct file *file_of(struct task_struct *task, __u32 fd, bool direct)
+{
+    struct fdtable *table = task->files->fdt;
+    struct file *file = NULL;
+
+    if (fd >= table->max_fds)
+        return NULL;
+    if (direct) /* a struct that is a pointer and nothing else, for the type must be a struct */
+        return (void *)CAST(struct llist_head, table->fd + fd)->first;
+    bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
+    return file;
+}
+
 /* Of a name that lies in its dentry so much is copied, how long it may be. */
 #define SHORT_NAME 32
 

@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The descriptors that the watched processes have open when the watch begins.
+ *
+ * The record `held` has its place in the ring before the descriptor is in the set of those that
+ * were recorded: so nothing that follows from that can come before it.
+ */
+#ifndef FILEMON_BPF_HELD_H
+#define FILEMON_BPF_HELD_H
+
+/* How many there were. */
+volatile __u64 n_held = 0;
+
+#define O_CLOEXEC 02000000 /* asm-generic/fcntl.h */
+
+static __always_inline bool closes_on_exec(struct task_struct *task, __u32 fd)
+{
+    struct fdtable *table = task->files->fdt;
+    unsigned long word = 0;
+
+    bpf_probe_read_kernel(&word, sizeof(word), table->close_on_exec + fd / 64);
+    return word >> fd % 64 & 1;
+}
+
+/* A child of filemon has yet to execute the command: what exec closes is filemon's own. */
+static __always_inline bool is_own_file(struct task_struct *task, bool cloexec)
+{
+    return task->real_parent->tgid == own_tgid && (cloexec || watch_all);
+}
+
+/* The other threads of its process are passed over as long as it has the same table. */
+static __always_inline bool is_ending(struct task_struct *task)
+{
+    if (!(task->flags & PF_EXITING))
+        return false;
+    scan_again = true;
+    return true;
+}
+
+/* The file is still there, and the table has a user who will say that it ends. */
+static __always_inline bool is_still_held(struct task_struct *task, __u32 fd, struct file *file)
+{
+    return !is_ending(task) && file_of(task, fd, false) == (void *)address_of(file);
+}
+
+/*
+ * What has been opened meanwhile has a record, perhaps: a close that is reported in vain does no
+ * harm.
+ */
+static __always_inline void take_back(struct task_struct *task, __u64 table, __u32 fd)
+{
+    struct chunk *chunk = find_chunk(table, fd);
+
+    if (chunk && chunk->recorded[fd % CHUNK_FDS] == RECORDED_HELD)
+        chunk->recorded[fd % CHUNK_FDS] = file_of(task, fd, false) ? RECORDED : 0;
+    forget_claim(table, fd);
+}
+
+/* Puts the descriptor of s into the set, if it is nobody else's to tell.  False: it is, or it has
+ * been closed. */
+static __always_inline bool claim_as_held(struct task_struct *task, const struct scratch *s,
+                                          struct file *file)
+{
+    struct claim_key key = {s->record.table, s->record.fd};
+    __u64 address = address_of(file);
+
+    if (bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST) != 0)
+        return false;
+    set_recorded(key.table, key.fd, RECORDED_HELD);
+    __sync_fetch_and_add(&n_held, 1); /* a barrier, too */
+    if (is_still_held(task, key.fd, file))
+        return true;
+    take_back(task, key.table, key.fd);
+    return false;
+}
+
+/* The record in s, whose path ends within the first `bytes` of the payload. */
+static __always_inline bool deliver_held(struct task_struct *task, struct scratch *s,
+                                         struct file *file, const __u32 bytes)
+{
+    void *record = bpf_ringbuf_reserve(&events, sizeof(s->record) + bytes, 0);
+    bool claimed;
+
+    if (!record) {
+        count_lost();
+        return false;
+    }
+    bpf_probe_read_kernel(record, sizeof(s->record) + bytes, s);
+    scanned_fd = s->record.fd;
+    scanned_table = s->record.table;
+    claimed = claim_as_held(task, s, file);
+    scanned_table = 0;
+    if (claimed)
+        bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
+    else
+        bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+    return claimed;
+}
+
+#define SHORT_PATH 128
+#define LONG_PATH 512
+
+/* Runs for each descriptor when the loader reads the iterator.  It reads a byte for each record, so
+ * that it can empty the ring in between. */
+SEC("iter/task_file")
+int find_held(struct bpf_iter__task_file *ctx)
+{
+    struct task_struct *task = ctx->task;
+    struct file *file = ctx->file;
+    struct scratch *s = get_scratch(ON_HELD);
+    __u32 fd = ctx->fd;
+    bool cloexec, found;
+
+    if (!task || !file || !s || !is_watched(task->tgid) || !is_still_held(task, fd, file) ||
+        is_recorded(table_of(task), fd))
+        return 0;
+    cloexec = closes_on_exec(task, fd);
+    if (is_own_file(task, cloexec))
+        return 0;
+    begin_record(task, &s->record, RECORD_HELD, fd);
+    s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);
+    s->record.mode = s->record.walked = 0;
+    if (!name_file(task, s, file, false) && !filter(s))
+        return 0;
+    found = s->record.walked <= SHORT_PATH  ? deliver_held(task, s, file, SHORT_PATH)
+            : s->record.walked <= LONG_PATH ? deliver_held(task, s, file, LONG_PATH)
+                                            : deliver_held(task, s, file, PATH_BYTES + 64);
+    if (found)
+        bpf_seq_write(ctx->meta->seq, &found, 1);
+    return 0;
+}
+
+#endif

@@ -78,18 +78,21 @@ $(BUILD)/src/engine/stap/script.o: stap/monitorFicheros.stp
 
 BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
 
-$(BUILD)/filemon.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
+# With the calls that kernels have from 6.2 on, and without.
+$(BUILD)/filemon.bpf.o: direct := 0
+$(BUILD)/filemon-direct.bpf.o: direct := 1
+$(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
 	@for tool in clang bpftool; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || { \
 	    echo "no $$tool for the eBPF engine: apt-get install $(packages_bpf), or make BPF=0 without it" >&2; \
 	    exit 1; }; done
-	@echo "  BPF     $<"
+	@echo "  BPF     $@"
 	@mkdir -p $(@D)
-	$(Q)clang -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -Isrc -c -o $@ $<
+	$(Q)clang -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -DDIRECT=$(direct) -Isrc -c -o $@ $<
 
-$(BUILD)/filemon.skel.h: $(BUILD)/filemon.bpf.o
-	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name filemon_bpf > $@
+$(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
+	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst -,_,$*)_bpf > $@
 
-$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h
+$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h $(BUILD)/filemon-direct.skel.h
 
 # ---- tests ---------------------------------------------------------------------------------------
 

@@ -28,6 +28,7 @@
 #include "engine/bpf/perf.h"
 #include "engine/bpf/rules.h"
 #include "engine/engine.h"
+#include "filemon-direct.skel.h"
 #include "filemon.skel.h"
 
 /* The most that a record waits for the timer; with what follows, less than 100 ms. */
@@ -59,7 +60,7 @@ enum {
     LINKS
 };
 
-/* How the programs on system calls are built and attached, the best first. */
+/* How the programs are built and attached, the best first. */
 enum way {
     THROUGH_PERF, /* where a program on the tracepoint itself can be preempted */
     DIRECT,       /* with bpf_rdonly_cast() */
@@ -205,9 +206,9 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
     hooks[EXIT] = (struct hook){"sched/sched_process_exit",
                                 {p->on_exit_perf, p->on_exit, p->on_exit}};
     hooks[ENTER] = (struct hook){"raw_syscalls/sys_enter",
-                                 {p->on_enter_perf, p->on_enter_direct, p->on_enter}};
+                                 {p->on_enter_perf, p->on_enter, p->on_enter}};
     hooks[LEAVE] = (struct hook){"raw_syscalls/sys_exit",
-                                 {p->on_leave_perf, p->on_leave_direct, p->on_leave}};
+                                 {p->on_leave_perf, p->on_leave, p->on_leave}};
     hooks[RING] = (struct hook){NULL,
                                 {p->on_ring_complete, p->on_ring_complete, p->on_ring_complete}};
     hooks[RING_ASYNC] = (struct hook){NULL, {p->on_ring_async, p->on_ring_async, p->on_ring_async}};
@@ -242,9 +243,30 @@ static int choose_programs(const struct filemon_bpf *program, enum way chosen)
 /* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
 #define PIDS (4 << 20)
 
+/* Both are built of the same source, so one skeleton fits: the same maps, variables and programs.
+ */
+static struct filemon_bpf *open_program(enum way way)
+{
+    struct filemon_bpf *program = calloc(1, sizeof(*program));
+    struct bpf_object_skeleton *skeleton;
+    int result = program ? filemon_bpf__create_skeleton(program) : -ENOMEM;
+
+    if (result == 0 && way != PLAIN) {
+        skeleton = program->skeleton;
+        skeleton->data = (void *)filemon_direct_bpf__elf_bytes(&skeleton->data_sz);
+    }
+    if (result == 0)
+        result = bpf_object__open_skeleton(program->skeleton, NULL);
+    if (result == 0)
+        return program;
+    filemon_bpf__destroy(program);
+    errno = -result;
+    return NULL;
+}
+
 static int load_programs(struct engine *engine, const struct rules_size *size)
 {
-    struct filemon_bpf *program = engine->program = filemon_bpf__open();
+    struct filemon_bpf *program = engine->program = open_program(engine->way);
     int result;
 
     if (!program)

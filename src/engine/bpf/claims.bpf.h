@@ -65,7 +65,7 @@ TURN int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 
     if (!clear_recorded(table, fd))
         return 0;
-    begin_record(bpf_get_current_task_btf(), &record, RECORD_CLOSE, fd);
+    begin_record(current_task(), &record, RECORD_CLOSE, fd);
     record.time = time;
     deliver(&record, RECORD_UNTIL(kind));
     return 0;
@@ -107,7 +107,7 @@ static __always_inline void end_held(struct task_struct *task, __u32 fd)
     if (!report_held || recorded_as(table, fd) != RECORDED_HELD)
         return;
     claimed = bpf_map_lookup_elem(&claims, &key);
-    if (claimed && *claimed == (__u64)file_of(task, fd, false))
+    if (claimed && *claimed == (__u64)file_of(task, fd))
         return;
     forget_claim(table, fd);
     deliver_unseen_close(table, fd, bpf_ktime_get_ns());

@@ -36,7 +36,7 @@ static __always_inline void report_chunk(struct task_struct *task, struct scratc
 /* Some chunks of the table, from this place of their list on.  True: there are no more. */
 TURN bool report_on(__u32 program, __u32 place)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
     struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < SWEEP_CHUNKS; i++) {
@@ -74,7 +74,7 @@ static __always_inline bool is_executing(struct task_struct *task)
 
     if (bpf_core_field_exists(task->in_execve))
         return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
-    number = call_number((void *)bpf_task_pt_regs(task));
+    number = call_number((void *)bpf_task_pt_regs(bpf_get_current_task_btf()));
     return number < CALL_NUMBERS && (calls[number] & 0xff) == CALL_EXEC;
 }
 
@@ -130,7 +130,7 @@ TURN bool match_on(__u32 program)
 
 static __always_inline bool is_executable(struct task_struct *task, struct scratch *s)
 {
-    walk_file(task, s, task->mm->exe_file, false);
+    walk_file(task, s, task->mm->exe_file);
     s->unlinked = false;
     walk(s->program);
     s->taken = s->length;

@@ -45,7 +45,7 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     call = calls[bounded(number, CALL_NUMBERS)];
     if (!call || stopping)
         return CALL_NONE;
-    *task = bpf_get_current_task_btf();
+    *task = current_task();
     compat = call_is_compat(*task);
     call = compat ? call >> 8 : call & 0xff;
     if (call < CALL_OF_TABLE && !is_watched((*task)->tgid))
@@ -75,7 +75,7 @@ static __always_inline bool was_refused(struct task_struct *task, enum call call
     return call <= CALL_OPEN_BY_HANDLE_AT && result < 0 && !task->ptrace;
 }
 
-static __always_inline int leave_call(struct pt_regs *regs, long result, bool direct)
+static __always_inline int leave_call(struct pt_regs *regs, long result)
 {
     struct task_struct *task = NULL;
     __u64 args[4];
@@ -104,7 +104,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
     if (call == CALL_RING_ENTER) {
         take_last_ring_open(task, ON_LEAVE);
     } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
-        on_open(task, call, args, result, direct);
+        on_open(task, call, args, result);
     } else if (call >= CALL_CLOSE_RANGE) {
         /* The others who had the table when it began are gone: it has not closed in a copy. */
         if (same && result == 0 && call == CALL_CLOSE_RANGE && args[2] & CLOSE_RANGE_UNSHARE)
@@ -115,13 +115,12 @@ static __always_inline int leave_call(struct pt_regs *regs, long result, bool di
 
         if (!is_copy(call, args))
             return 0;
-        direct ? take_copy_direct(args[0], result, how, entered)
-               : take_copy(args[0], result, how, entered);
+        take_copy(args[0], result, how, entered);
     }
     return 0;
 }
 
-static __always_inline int enter_call(struct pt_regs *regs, bool direct)
+static __always_inline int enter_call(struct pt_regs *regs)
 {
     struct task_struct *task = NULL;
     __u64 args[4];
@@ -135,10 +134,10 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
     if (call >= CALL_OF_TABLE && !is_watched(task->tgid))
         return 0;
     if (call == CALL_CLOSE) {
-        on_close(task, args[0], true, direct);
+        on_close(task, args[0], true);
         return 0;
     }
-    copies = is_copy(call, args) && can_be_copied(task, args[0], direct);
+    copies = is_copy(call, args) && can_be_copied(task, args[0]);
     forget_interrupted(task->pid, copies ? THREAD_COPYING : THREAD_INSIDE);
     if (call == CALL_DUP2 && is_recorded(table_of(task), args[1]))
         note_entry_time(task);
@@ -148,31 +147,19 @@ static __always_inline int enter_call(struct pt_regs *regs, bool direct)
 }
 
 /*
- * Of each three of these one is loaded.  direct: where the kernel has bpf_rdonly_cast().  perf:
- * where a program on the tracepoint itself could be preempted (perf.h).
+ * Of each two of these one is loaded: _perf where a program on the tracepoint itself could be
+ * preempted (perf.h).
  */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
 {
-    return enter_call(regs, false);
-}
-
-SEC("tp_btf/sys_enter")
-int BPF_PROG(on_enter_direct, struct pt_regs *regs)
-{
-    return enter_call(regs, true);
+    return enter_call(regs);
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_leave, struct pt_regs *regs, long result)
 {
-    return leave_call(regs, result, false);
-}
-
-SEC("tp_btf/sys_exit")
-int BPF_PROG(on_leave_direct, struct pt_regs *regs, long result)
-{
-    return leave_call(regs, result, true);
+    return leave_call(regs, result);
 }
 
 static __always_inline struct pt_regs *user_registers(void)
@@ -183,13 +170,13 @@ static __always_inline struct pt_regs *user_registers(void)
 SEC("tracepoint")
 int on_enter_perf(void *ctx)
 {
-    return enter_call(user_registers(), true);
+    return enter_call(user_registers());
 }
 
 SEC("tracepoint")
 int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 {
-    return leave_call(user_registers(), ctx->ret, true);
+    return leave_call(user_registers(), ctx->ret);
 }
 
 #define SIG_IGN 1 /* asm-generic/signal-defs.h; 0 is SIG_DFL */
@@ -198,7 +185,7 @@ int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
     __u32 pid = task->pid;
     struct request *request;
     struct scratch *s;
@@ -223,7 +210,7 @@ SEC("raw_tp/io_uring_submit_req")
 int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
 {
     struct io_kiocb *request = (void *)ctx->args[0];
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
 
     if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
         return 0;
@@ -242,7 +229,7 @@ SEC("raw_tp/io_uring_queue_async_work")
 int on_ring_async(struct bpf_raw_tracepoint_args *ctx)
 {
     struct io_kiocb *request = (void *)ctx->args[0];
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
 
     if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
         return 0;
@@ -255,7 +242,7 @@ SEC("raw_tp/io_uring_complete")
 int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
 {
     struct io_kiocb *request = (void *)ctx->args[1];
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
 
     if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
         return 0;
@@ -277,7 +264,7 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
  */
 static __always_inline int rename_task(int pid)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
     struct scratch *s = get_scratch(ON_RENAME);
 
     if (stopping || !s || task->pid != pid || !is_watched(task->tgid) || !is_executing(task))
@@ -301,7 +288,7 @@ int on_rename_perf(struct trace_event_raw_task_rename *ctx)
 
 static __always_inline int exec_program(const char *filename)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
     struct scratch *s = get_scratch(ON_EXEC);
 
     if (s && naming && !stopping && (is_comm(s) || is_file(s, filename) || is_executable(task, s)))
@@ -344,13 +331,13 @@ static __always_inline int end_task(struct task_struct *task)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-    return end_task(task);
+    return end_task(walkable(task));
 }
 
 SEC("tracepoint")
 int on_exit_perf(void *ctx)
 {
-    return end_task(bpf_get_current_task_btf());
+    return end_task(current_task());
 }
 
 /* Run by the loader, for a process whose end was missed: on_exit() was skipped. */

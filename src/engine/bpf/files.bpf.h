@@ -91,24 +91,24 @@ static __always_inline void begin_open(struct task_struct *task, struct scratch 
 
 /* Its path, or what stands for one, for the record in s.  False: a rule may exclude it. */
 static __always_inline bool name_file(struct task_struct *task, struct scratch *s,
-                                      struct file *file, bool direct)
+                                      struct file *file)
 {
-    walk_file(task, s, file, direct);
+    walk_file(task, s, file);
     if (name_pathless(s))
         return true;
     s->unlinked = is_unlinked(s);
-    direct ? walk_direct(s->program) : walk(s->program);
+    walk(s->program);
     s->record.walked = s->length;
     return false;
 }
 
-static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s, bool direct)
+static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
 {
-    struct file *file = file_of(task, s->record.fd, direct);
+    struct file *file = file_of(task, s->record.fd);
 
     if (!file) /* another thread has closed it already */
         count_lost();
-    else if ((name_file(task, s, file, direct) || filter(s)) && claim(&s->record, file))
+    else if ((name_file(task, s, file) || filter(s)) && claim(&s->record, file))
         deliver_path(s);
 }
 
@@ -121,16 +121,7 @@ TURN int deliver_open(__u32 program)
     struct scratch *s = get_scratch(program);
 
     if (s)
-        open_succeeded(bpf_get_current_task_btf(), s, false);
-    return 0;
-}
-
-TURN int deliver_open_direct(__u32 program)
-{
-    struct scratch *s = get_scratch(program);
-
-    if (s)
-        open_succeeded(bpf_get_current_task_btf(), s, true);
+        open_succeeded(current_task(), s);
     return 0;
 }
 
@@ -139,12 +130,12 @@ TURN int deliver_open_direct(__u32 program)
 /* The directory that a name is relative to, or what was given as one; there may be none. */
 static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
 {
-    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd, false);
+    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
 
     if (directory) {
-        walk_file(task, s, directory, false);
+        walk_file(task, s, directory);
     } else if (dirfd == AT_FDCWD) {
-        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt, false);
+        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
     } else {
         s->record.marks |= MARK_TEXT;
         return;
@@ -207,7 +198,7 @@ TURN int deliver_failed(__u32 program)
     struct scratch *s = get_scratch(program);
 
     if (s)
-        open_failed(bpf_get_current_task_btf(), s);
+        open_failed(current_task(), s);
     return 0;
 }
 
@@ -245,7 +236,7 @@ static __always_inline void read_request(enum call call, const __u64 args[4],
 }
 
 static __always_inline void on_open(struct task_struct *task, enum call call, const __u64 args[4],
-                                    int result, bool direct)
+                                    int result)
 {
     struct scratch *s = get_scratch(ON_LEAVE);
 
@@ -254,7 +245,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     read_request(call, args, &s->request);
     if (result >= 0) {
         begin_open(task, s, RECORD_OPEN, result);
-        direct ? deliver_open_direct(ON_LEAVE) : deliver_open(ON_LEAVE);
+        deliver_open(ON_LEAVE);
         return;
     }
     s->request.error = result;
@@ -321,7 +312,7 @@ static __always_inline void end_closing(struct task_struct *task, __u32 fd)
 }
 
 /* It is open, and there is a record of the file that it has. */
-static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd, bool direct)
+static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task);
     struct closing *closing;
@@ -329,7 +320,7 @@ static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd, bo
     if (is_recorded(table, fd))
         return true;
     closing = closing_of(table, fd);
-    return is_closing(closing, table, fd) && closing->file == (__u64)file_of(task, fd, direct);
+    return is_closing(closing, table, fd) && closing->file == (__u64)file_of(task, fd);
 }
 
 /* A call that copies a descriptor. */
@@ -365,18 +356,17 @@ static __always_inline void deliver_replaced(struct record *record, __u64 entere
  * record has the path of the copy as well.  False: it has none, and origin says what is known.
  */
 static __always_inline bool name_copy(struct task_struct *task, struct scratch *s,
-                                      const struct copy *copy, bool known, bool direct)
+                                      const struct copy *copy, bool known)
 {
-    struct file *file = file_of(task, copy->fd, direct);
-    bool wanted,
-        same = known && file == file_of(task, copy->origin, direct) && copy->origin != copy->fd;
+    struct file *file = file_of(task, copy->fd);
+    bool wanted, same = known && file == file_of(task, copy->origin) && copy->origin != copy->fd;
 
     if (!file) { /* closed already */
         if (!known)
             count_lost();
         return false;
     }
-    wanted = name_file(task, s, file, direct) || same || filter(s);
+    wanted = name_file(task, s, file) || same || filter(s);
     if (!same)
         s->record.marks |= MARK_GONE;
     return wanted;
@@ -391,16 +381,16 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
 
 /* Of what the scan has not come upon yet: it may have passed the copy by then. */
 static __always_inline void scan_copy(struct task_struct *task, struct scratch *s,
-                                      const struct copy *copy, bool direct)
+                                      const struct copy *copy)
 {
-    struct file *file = file_of(task, copy->fd, direct);
+    struct file *file = file_of(task, copy->fd);
 
     s->record.marks = 0;
-    if (file && (name_file(task, s, file, direct) || filter(s)))
+    if (file && (name_file(task, s, file) || filter(s)))
         scan_again = true;
 }
 
-static __always_inline void on_dup(struct task_struct *task, const struct copy *copy, bool direct)
+static __always_inline void on_dup(struct task_struct *task, const struct copy *copy)
 {
     struct scratch *s = get_scratch(ON_LEAVE);
     __u64 table = table_of(task);
@@ -411,18 +401,18 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     known = is_recorded(table, copy->origin);
     if (!is_recorded(table, copy->fd) && !known && !copy->was_recorded) {
         if (is_scanning())
-            scan_copy(task, s, copy, direct);
+            scan_copy(task, s, copy);
         return;
     }
     begin_record(task, &s->record, RECORD_DUP, copy->fd);
-    if (!copy->entered && !claim(&s->record, file_of(task, copy->fd, direct)))
+    if (!copy->entered && !claim(&s->record, file_of(task, copy->fd)))
         return;
     replaced = clear_recorded(table, copy->fd);
     if (replaced && copy->entered)
         deliver_replaced(&s->record, copy->entered);
     s->record.flags = s->record.mode = s->record.walked = 0;
     s->record.origin = copy->origin;
-    if (may_be_raced(task, copy, known) && name_copy(task, s, copy, known, direct)) {
+    if (may_be_raced(task, copy, known) && name_copy(task, s, copy, known)) {
         s->record.kind = copy->replaces ? RECORD_DUP2_PATH : RECORD_DUP_PATH;
         deliver_path(s);
         return;
@@ -441,15 +431,7 @@ TURN int take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered)
 {
     struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered};
 
-    on_dup(bpf_get_current_task_btf(), &copy, false);
-    return 0;
-}
-
-TURN int take_copy_direct(__u32 origin, __u32 fd, __u32 how, __u64 entered)
-{
-    struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered};
-
-    on_dup(bpf_get_current_task_btf(), &copy, true);
+    on_dup(current_task(), &copy);
     return 0;
 }
 
@@ -458,7 +440,7 @@ TURN int take_copy_direct(__u32 origin, __u32 fd, __u32 how, __u64 entered)
  * another thread may have closed it by then, and this call is going to fail.  It stays for whoever
  * comes next.
  */
-static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins, bool direct)
+static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
 {
     __u64 table = table_of(task);
     struct record record;
@@ -467,7 +449,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
     if (!is_recorded(table, fd))
         return;
     if (begins) {
-        file = file_of(task, fd, direct);
+        file = file_of(task, fd);
         if (!file)
             return;
         if (has_others(task))

@@ -40,7 +40,7 @@ static __always_inline bool is_ending(struct task_struct *task)
 /* The file is still there, and the table has a user who will say that it ends. */
 static __always_inline bool is_still_held(struct task_struct *task, __u32 fd, struct file *file)
 {
-    return !is_ending(task) && file_of(task, fd, false) == (void *)address_of(file);
+    return !is_ending(task) && file_of(task, fd) == (void *)address_of(file);
 }
 
 /*
@@ -52,7 +52,7 @@ static __always_inline void take_back(struct task_struct *task, __u64 table, __u
     struct chunk *chunk = find_chunk(table, fd);
 
     if (chunk && chunk->recorded[fd % CHUNK_FDS] == RECORDED_HELD)
-        chunk->recorded[fd % CHUNK_FDS] = file_of(task, fd, false) ? RECORDED : 0;
+        chunk->recorded[fd % CHUNK_FDS] = file_of(task, fd) ? RECORDED : 0;
     forget_claim(table, fd);
 }
 
@@ -105,13 +105,13 @@ static __always_inline bool deliver_held(struct task_struct *task, struct scratc
 SEC("iter/task_file")
 int find_held(struct bpf_iter__task_file *ctx)
 {
-    struct task_struct *task = ctx->task;
+    struct task_struct *task = walkable(ctx->task);
     struct file *file = ctx->file;
     struct scratch *s = get_scratch(ON_HELD);
     __u32 fd = ctx->fd;
     bool cloexec, found;
 
-    if (!task || !file || !s || !is_watched(task->tgid) || !is_still_held(task, fd, file) ||
+    if (!ctx->task || !file || !s || !is_watched(task->tgid) || !is_still_held(task, fd, file) ||
         is_recorded(table_of(task), fd))
         return 0;
     cloexec = closes_on_exec(task, fd);
@@ -120,7 +120,7 @@ int find_held(struct bpf_iter__task_file *ctx)
     begin_record(task, &s->record, RECORD_HELD, fd);
     s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);
     s->record.mode = s->record.walked = 0;
-    if (!name_file(task, s, file, false) && !filter(s))
+    if (!name_file(task, s, file) && !filter(s))
         return 0;
     found = s->record.walked <= SHORT_PATH  ? deliver_held(task, s, file, SHORT_PATH)
             : s->record.walked <= LONG_PATH ? deliver_held(task, s, file, LONG_PATH)

@@ -120,7 +120,7 @@ static __always_inline void take_ring_open(struct task_struct *task, __u32 progr
     s->request.flags = BPF_CORE_READ(open, how.flags);
     s->request.mode = BPF_CORE_READ(open, how.mode);
     begin_open(task, s, RECORD_OPEN, result);
-    open_succeeded(task, s, false);
+    open_succeeded(task, s);
 }
 
 /* The open that this thread has submitted before has run by now. */
@@ -168,7 +168,7 @@ static __always_inline void submit_ring_close(struct task_struct *task, struct i
 
     if (!waits_for_others(request, flags)) {
         set_ring_taken(request);
-        on_close(task, BPF_CORE_READ(close, fd), true, false);
+        on_close(task, BPF_CORE_READ(close, fd), true);
     } else if (flags & REQ_F_CQE_SKIP) {
         count_lost();
     }
@@ -180,8 +180,8 @@ static __always_inline void complete_ring_close(struct task_struct *task, struct
     struct io_close *close = ring_command(request);
     __u32 fd = BPF_CORE_READ(close, fd);
 
-    if (BPF_CORE_READ(request, cqe.res) >= 0 || !file_of(task, fd, false))
-        on_close(task, fd, false, false);
+    if (BPF_CORE_READ(request, cqe.res) >= 0 || !file_of(task, fd))
+        on_close(task, fd, false);
 }
 
 #endif

@@ -85,7 +85,7 @@ static __always_inline void put_end(__u64 table, enum end how, struct record *re
     struct record *last = bpf_map_lookup_elem(&doubts, &table);
 
     if (how == END_BY_THIS)
-        begin_record(bpf_get_current_task_btf(), record, RECORD_EXIT, -1);
+        begin_record(current_task(), record, RECORD_EXIT, -1);
     else if (last)
         *record = *last;
     if (!record->time)
@@ -117,7 +117,7 @@ TURN int doubt_end(__u64 table, bool goes_on)
 {
     struct record record = {};
 
-    begin_record(bpf_get_current_task_btf(), &record, RECORD_EXIT, -1);
+    begin_record(current_task(), &record, RECORD_EXIT, -1);
     if (goes_on)
         record.time = 0;
     if (bpf_map_update_elem(&doubts, &table, &record, BPF_ANY) != 0)
@@ -302,11 +302,11 @@ int begin_settling(struct bpf_raw_tracepoint_args *ctx)
 SEC("iter/task")
 int find_users(struct bpf_iter__task *ctx)
 {
-    struct task_struct *task = ctx->task;
+    struct task_struct *task = walkable(ctx->task);
     struct table *table;
     __u64 address;
 
-    if (!task)
+    if (!ctx->task)
         return 0;
     address = table_of(task);
     table = bpf_map_lookup_elem(&tables, &address);

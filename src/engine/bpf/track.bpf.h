@@ -215,7 +215,7 @@ static __always_inline int fork_task(struct task_struct *parent, struct task_str
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-    return fork_task(parent, child);
+    return fork_task(walkable(parent), walkable(child));
 }
 
 /* From 6.2 on. */
@@ -229,7 +229,7 @@ int on_fork_perf(struct trace_event_raw_sched_process_fork *ctx)
 
     if (!child)
         return 0;
-    fork_task(bpf_get_current_task_btf(), child);
+    fork_task(current_task(), walkable(child));
     bpf_task_release(child);
     return 0;
 }
@@ -285,7 +285,7 @@ static __always_inline __s64 clock_offset_of(struct task_struct *task)
 
 static __always_inline void find_self(void)
 {
-    struct task_struct *task = bpf_get_current_task_btf();
+    struct task_struct *task = current_task();
     struct pid *pid = BPF_CORE_READ(task, thread_pid);
     struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
     __u32 level = BPF_CORE_READ(pid, level);
@@ -304,12 +304,12 @@ static __always_inline void find_self(void)
 SEC("iter/task")
 int seek(struct bpf_iter__task *ctx)
 {
-    struct task_struct *task = ctx->task;
+    struct task_struct *task = walkable(ctx->task);
     __u32 tgid, depth;
 
     if (!own_tgid)
         find_self();
-    if (!task || task->pid != task->tgid)
+    if (!ctx->task || task->pid != task->tgid)
         return 0;
     tgid = task->tgid;
     if (taking_census) {

@@ -26,23 +26,14 @@
 #define DENTRY(s, as, member) MEMBER((s)->dentry_bytes, as, struct dentry, member)
 #define MOUNT(s, as, member) MEMBER((s)->mount_bytes, as, struct mount, member)
 
-/*
- * Where the kernel has it (6.2), what a pointer leads to can be read without a helper at all: this
- * makes of it one whose type the verifier knows, and whose reads may fail.  A program with a call
- * that the kernel lacks cannot be loaded: so what is worth it is built twice, and `direct` says
- * which of the two it is.
- */
-extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
-#define CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
-
-static __always_inline struct file *file_of(struct task_struct *task, __u32 fd, bool direct)
+static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 {
     struct fdtable *table = task->files->fdt;
     struct file *file = NULL;
 
     if (fd >= table->max_fds)
         return NULL;
-    if (direct) /* a struct that is a pointer and nothing else, for the type must be a struct */
+    if (DIRECT) /* a struct that is a pointer and nothing else, for the type must be a struct */
         return (void *)CAST(struct llist_head, table->fd + fd)->first;
     bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
     return file;
@@ -51,9 +42,9 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd, 
 /* Of a name that lies in its dentry so much is copied, how long it may be. */
 #define SHORT_NAME 32
 
-static __always_inline void read_mount(struct scratch *s, bool direct)
+static __always_inline void read_mount(struct scratch *s)
 {
-    if (direct) {
+    if (DIRECT) {
         struct mount *mount = CAST(struct mount, s->mount);
 
         MOUNT(s, struct mount *, mnt_parent) = mount->mnt_parent;
@@ -66,9 +57,9 @@ static __always_inline void read_mount(struct scratch *s, bool direct)
 }
 
 /* What a step needs of it. */
-static __always_inline void read_dentry(struct scratch *s, bool direct)
+static __always_inline void read_dentry(struct scratch *s)
 {
-    if (direct) {
+    if (DIRECT) {
         struct dentry *dentry = CAST(struct dentry, s->dentry);
 
         DENTRY(s, __u32, d_seq.seqcount.sequence) = dentry->d_seq.seqcount.sequence;
@@ -81,10 +72,10 @@ static __always_inline void read_dentry(struct scratch *s, bool direct)
 }
 
 /* What there is to know of the file's own, beside that. */
-static __always_inline void read_first_dentry(struct scratch *s, bool direct)
+static __always_inline void read_first_dentry(struct scratch *s)
 {
-    read_dentry(s, direct);
-    if (direct) {
+    read_dentry(s);
+    if (DIRECT) {
         struct dentry *dentry = CAST(struct dentry, s->dentry);
 
         DENTRY(s, void *, d_hash.pprev) = dentry->d_hash.pprev;
@@ -106,7 +97,7 @@ static __always_inline bool structures_fit(void)
 }
 
 static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
-                                       struct dentry *dentry, struct vfsmount *mnt, bool direct)
+                                       struct dentry *dentry, struct vfsmount *mnt)
 {
     struct fs_struct *fs = task->fs;
 
@@ -120,29 +111,29 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
         count_lost();
         return;
     }
-    read_mount(s, direct);
-    read_first_dentry(s, direct);
+    read_mount(s);
+    read_first_dentry(s);
 }
 
 static __always_inline void walk_file(struct task_struct *task, struct scratch *s,
-                                      struct file *file, bool direct)
+                                      struct file *file)
 {
     char path[32];
 
-    if (direct) {
+    if (DIRECT) {
         struct file *known = CAST(struct file, file);
 
-        walk_begin(task, s, known->f_path.dentry, known->f_path.mnt, true);
+        walk_begin(task, s, known->f_path.dentry, known->f_path.mnt);
         return;
     }
     bpf_probe_read_kernel(path, bpf_core_type_size(struct path),
                           (void *)file + bpf_core_field_offset(struct file, f_path));
     walk_begin(task, s, MEMBER(path, struct dentry *, struct path, dentry),
-               MEMBER(path, struct vfsmount *, struct path, mnt), false);
+               MEMBER(path, struct vfsmount *, struct path, mnt));
 }
 
 /* From the root of a mount to the place where it is mounted; false: there is none. */
-static __always_inline bool walk_over_mount(struct scratch *s, bool direct)
+static __always_inline bool walk_over_mount(struct scratch *s)
 {
     struct mount *parent = MOUNT(s, struct mount *, mnt_parent);
 
@@ -150,18 +141,18 @@ static __always_inline bool walk_over_mount(struct scratch *s, bool direct)
         return false;
     s->dentry = MOUNT(s, struct dentry *, mnt_mountpoint);
     s->mount = parent;
-    read_mount(s, direct);
-    read_dentry(s, direct);
+    read_mount(s);
+    read_dentry(s);
     return true;
 }
 
-static __always_inline void copy_short_name(struct scratch *s, char *to, bool direct)
+static __always_inline void copy_short_name(struct scratch *s, char *to)
 {
     const char *name = DENTRY(s, const char *, d_name.name);
     __u64 inside = name - (const char *)s->dentry;
     struct dentry___shortname *newer;
 
-    if (!direct)
+    if (!DIRECT)
         __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, DENTRY_BYTES / 2)], SHORT_NAME);
     else if (bpf_core_field_exists(newer->d_shortname))
         copy_words(to, CAST(struct dentry, s->dentry),
@@ -172,24 +163,24 @@ static __always_inline void copy_short_name(struct scratch *s, char *to, bool di
 }
 
 /* The name to this place of the payload.  What is copied beyond its end is written over. */
-static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length, bool direct)
+static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
 {
     const char *name = DENTRY(s, const char *, d_name.name);
     __u64 inside = name - (const char *)s->dentry;
     char *to = &s->payload[bounded(at, PATH_BYTES)];
 
     if (length <= SHORT_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - SHORT_NAME)
-        copy_short_name(s, to, direct);
+        copy_short_name(s, to);
     else
         bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), name);
 }
 
-static __always_inline bool was_renamed(struct scratch *s, bool direct)
+static __always_inline bool was_renamed(struct scratch *s)
 {
     __u32 sequence = DENTRY(s, __u32, d_seq.seqcount.sequence), now;
     struct dentry *dentry = s->dentry;
 
-    if (direct)
+    if (DIRECT)
         now = CAST(struct dentry, dentry)->d_seq.seqcount.sequence;
     else
         now = BPF_CORE_READ(dentry, d_seq.seqcount.sequence);
@@ -218,7 +209,7 @@ static __always_inline void put_component(struct scratch *s, __u32 length)
 }
 
 /* One component or one mount; true: the path is whole, or it cannot be. */
-static __always_inline bool walk_step(struct scratch *s, bool direct)
+static __always_inline bool walk_step(struct scratch *s)
 {
     struct dentry *parent = DENTRY(s, struct dentry *, d_parent);
     __u32 length = DENTRY(s, __u32, d_name.len);
@@ -226,68 +217,48 @@ static __always_inline bool walk_step(struct scratch *s, bool direct)
     if (s->dentry == s->root_dentry && s->mount == s->root_mount)
         return true;
     if (s->dentry == s->mount_root)
-        return !walk_over_mount(s, direct);
+        return !walk_over_mount(s);
     if (parent == s->dentry)
         return true;
     if (s->length + length >= PATH_BYTES - 1) {
         s->record.marks |= MARK_CUT;
         return true;
     }
-    copy_name(s, s->length, length, direct);
+    copy_name(s, s->length, length);
     /* Old name and new parent must not be mixed: take this step again. */
-    if (!was_renamed(s, direct)) {
+    if (!was_renamed(s)) {
         put_component(s, length);
         s->dentry = parent;
     }
     if (s->dentry != s->mount_root)
-        read_dentry(s, direct);
+        read_dentry(s);
     return false;
 }
 
 /* Some steps; true: there is nothing more to walk. */
-static __always_inline bool walk_some(__u32 program, bool direct)
+TURN bool walk_on(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < WALK_STEPS; i++) {
-        if (walk_step(s, direct))
+        if (walk_step(s))
             return true;
         barrier();
     }
     return false;
 }
 
-TURN bool walk_on(__u32 program)
-{
-    return walk_some(program, false);
-}
-
-TURN bool walk_on_direct(__u32 program)
-{
-    return walk_some(program, true);
-}
-
 /* All of them; what is still to be walked then has been cut off. */
-static __always_inline int walk_all(__u32 program, bool direct)
+TURN int walk(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
     for (int i = 0; i < WALK_TURNS; i++)
-        if (direct ? walk_on_direct(program) : walk_on(program))
+        if (walk_on(program))
             return 0;
     if (s)
         s->record.marks |= MARK_CUT;
     return 0;
-}
-
-TURN int walk(__u32 program)
-{
-    return walk_all(program, false);
-}
-
-TURN int walk_direct(__u32 program)
-{
-    return walk_all(program, true);
 }
 
 /* Components looked at in one turn, and turns for the most there can be. */

@@ -10,7 +10,9 @@
 #   make format
 #
 # V=1 shows commands, SANITIZE=address,undefined builds and tests with these, BPF=0 leaves the eBPF
-# engine out.
+# engine out, WERROR=1 (the default where CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
+# LDFLAGS and LDLIBS are yours, and come after the Makefile's own.  For another machine:
+# CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64, ...) is that of CC.
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -20,21 +22,31 @@ BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
 UNITDIR = $(PREFIX)/lib/systemd/system
 
-CC ?= cc
+ifeq ($(origin CC),default)
+CC = $(CROSS_COMPILE)$(if $(CROSS_COMPILE),gcc,cc)
+endif
+PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 CFLAGS ?= -O2 -g
-WARNINGS = -Wall -Wextra -Werror=vla -Werror=shadow -Werror=missing-prototypes
+WERROR ?= $(if $(CI),1)
 BUILD = build$(if $(SANITIZE),/san)
 V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 BPF ?= 1
 
-override CPPFLAGS += -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF)
-override CFLAGS += -std=c11 $(WARNINGS) $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+cppflags = -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF) $(libbpf_cppflags)
+warnings = -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
+sanitize = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
+cflags = -std=c11 $(warnings) $(sanitize)
+
+# The user's flags stand last: of two that contradict each other compilers take the last.
+compile = $(CC) $(cppflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
+link = $(compile) $(LDFLAGS)
 
 sources := $(filter-out src/engine/bpf/%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
 ifneq ($(BPF),0)
 sources += $(filter-out %.bpf.c,$(wildcard src/engine/bpf/*.c))
-LDLIBS += -lbpf
+libs := $(or $(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null),-lbpf)
+libbpf_cppflags := $(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null)
 endif
 objects := $(sources:%.c=$(BUILD)/%.o)
 modules := $(filter-out $(BUILD)/src/main.o,$(objects))
@@ -58,25 +70,27 @@ all: $(BUILD)/filemon
 
 $(BUILD)/filemon: $(objects)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@echo "  CC      $<"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(compile) -MMD -MP -c -o $@ $<
 
 # What was built with other flags (BPF=0, another CC) is built again.
 .PHONY: force
 $(BUILD)/flags: force
 	@mkdir -p $(@D)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || echo '$(CC) $(CPPFLAGS) $(CFLAGS)' > $@
+	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
 
 # The script is carried in the program.
 $(BUILD)/src/engine/stap/script.o: stap/monitorFicheros.stp
 
 # ---- the eBPF program ----------------------------------------------------------------------------
 
-BPF_ARCH := $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(shell uname -m)))
+# The machine in the compiler's x86_64-linux-gnu; there may be no compiler before make check's deps.
+target := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)) $(shell uname -m))
+BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst powerpc64%,powerpc,$(target))))
 
 # With the calls that kernels have from 6.2 on, and without.
 $(BUILD)/filemon.bpf.o: direct := 0
@@ -99,27 +113,27 @@ $(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h $(BUILD)
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(LDLIBS)
+	$(Q)$(link) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(libs) $(LDLIBS)
 
 # filemon with a system of its own, in ./root (see src/engine/stap/system.h), and shorter patience.
 cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
 
-$(BUILD)/tests/cli/%.o: override CPPFLAGS += -DSYSTEM_ROOT='"root"' -DSTOP_MS=2000
+$(BUILD)/tests/cli/%.o: cppflags += -DSYSTEM_ROOT='"root"' -DSTOP_MS=2000
 $(BUILD)/tests/cli/%.o: %.c
 	@echo "  CC      $< (tests/cli)"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+	$(Q)$(compile) -MMD -MP -c -o $@ $<
 
 $(BUILD)/tests/cli/src/engine/stap/script.o: stap/monitorFicheros.stp
 
 $(BUILD)/tests/cli/filemon: $(cli_objects)
 	@echo "  LD      $@"
-	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+	$(Q)$(link) -o $@ $^ $(libs) $(LDLIBS)
 
 $(BUILD)/tests/cli/standin: tests/cli/standin.c tests/helpers/tinymodule.h
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 .PHONY: cli
 cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin
@@ -130,25 +144,25 @@ unit: $(unit_tests)
 # The workloads of the tests on a real kernel, and what judges filemon's output of them.
 helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/fdchaos $(BUILD)/tests/records
 # 32-bit programs have system calls of their own.
-ifeq ($(shell uname -m),x86_64)
+ifeq ($(target),x86_64)
 helpers += $(BUILD)/tests/fdchaos32
-$(BUILD)/tests/fdchaos32: override CFLAGS += -m32
+$(BUILD)/tests/fdchaos32: cflags += -m32
 packages_32 := gcc-multilib libc6-dev-i386
 endif
 
-$(BUILD)/tests/fdwork: LDLIBS = -lpthread
+$(BUILD)/tests/fdwork: libs = -lpthread
 $(BUILD)/tests/fdwork: $(wildcard tests/helpers/fdwork.c tests/helpers/journal.[ch] tests/helpers/flags.[ch])
-$(BUILD)/tests/records: LDLIBS = -ljansson
+$(BUILD)/tests/records: libs = -ljansson
 $(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch] tests/helpers/flags.[ch]) tests/helpers/chaos.h
-# Static, for its journal shall be all that it opens; so without sanitizers.
+# Static, since it must open nothing but what its journal says; so without sanitizers.
 chaos := $(filter $(BUILD)/tests/fdchaos%,$(helpers))
-$(chaos): override SANITIZE =
-$(chaos): LDLIBS = -static -lpthread
+$(chaos): sanitize =
+$(chaos): libs = -static -lpthread
 $(chaos): tests/helpers/fdchaos.c tests/helpers/chaos.h
 $(helpers):
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $(filter %.c,$^) $(LDLIBS)
+	$(Q)$(link) -o $@ $(filter %.c,$^) $(libs) $(LDLIBS)
 
 .PHONY: helpers
 helpers: $(helpers)
@@ -156,7 +170,7 @@ helpers: $(helpers)
 $(BUILD)/tests/openclose: tests/bench/openclose.c
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) -o $@ $<
+	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # The parts that sanitizers have something to say about, or all.
 parts := unit cli $(if $(SANITIZE),,records docs lint live chaos oracle vm)

@@ -5,7 +5,7 @@
 #   make check      every test; installs what they need; closes with "N passed, N failed"
 #   make soak       the random workloads of make check from other seeds: SEEDS=10000, FROM=1
 #   make bench      what watching costs, beside other tools
-#   make install    DESTDIR= PREFIX=
+#   make install    DESTDIR= PREFIX=; make uninstall removes it
 #   make lint       cppcheck, shellcheck, clang-format, man page
 #   make format
 #
@@ -224,7 +224,8 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/filemon $(DESTDIR)$(MANDIR)/filemon.8
 	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
-	rm -rf $(DESTDIR)$(DATADIR)
+	rm -f $(DESTDIR)$(DATADIR)/monitorFicheros.stp
+	[ ! -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
 
 .PHONY: clean
 clean:

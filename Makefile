@@ -3,6 +3,8 @@
 #   make            build/filemon
 #   make demo       installs what it needs, builds, and shows filemon at work on a real kernel
 #   make check      every test; installs what they need; closes with "N passed, N failed"
+#   make check-unit the unit tests: in seconds, without root, installs nothing
+#   make deps       installs what make check needs
 #   make soak       the random workloads of make check from other seeds: SEEDS=10000, FROM=1
 #   make bench      what watching costs, beside other tools
 #   make install    DESTDIR= PREFIX=; make uninstall removes it
@@ -177,9 +179,12 @@ parts := unit cli $(if $(SANITIZE),,records docs lint live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.
-.PHONY: deps check bench demo
+.PHONY: deps check check-unit bench demo
 deps:
 	@tests/packages $(packages)
+
+check-unit: unit
+	@BUILD=$(BUILD) tests/run unit
 
 check: deps
 	@$(MAKE) all unit cli helpers

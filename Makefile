@@ -6,6 +6,7 @@
 #   make check-unit the unit tests: in seconds, without root, installs nothing
 #   make deps       installs what make check needs
 #   make soak       the random workloads of make check from other seeds: SEEDS=10000, FROM=1
+#   make fuzz       libFuzzer on the parsers, each for FUZZ_SECONDS=60
 #   make bench      what watching costs, beside other tools
 #   make install    DESTDIR= PREFIX=; make uninstall removes it
 #   make lint       cppcheck, shellcheck, clang-format, man page
@@ -62,6 +63,7 @@ packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh
 packages_live := strace systemd rsyslog iproute2 procps
 packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
+packages_fuzz := clang libclang-rt-dev libjansson-dev
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
 
 MAKEFLAGS += --no-print-directory
@@ -201,6 +203,21 @@ demo:
 	@$(MAKE) all
 	@BUILD=$(BUILD) tests/vm/demo $(packages_vm)
 
+# Each fuzzer is linked with all modules, which have libFuzzer's counters.
+fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
+$(fuzzers): $(BUILD)/tests/%: tests/fuzz/%.c $(modules)
+	@echo "  LD      $@"
+	@mkdir -p $(@D)
+	$(Q)$(link) -fsanitize=fuzzer -MMD -MP -o $@ $< $(modules) -ljansson $(libs) $(LDLIBS)
+
+FUZZ_SECONDS ?= 60
+.PHONY: fuzz fuzzers
+fuzzers: $(fuzzers)
+fuzz:
+	@tests/packages $(packages_build) $(packages_fuzz)
+	@$(MAKE) BUILD=build/fuzz CC=clang BPF=0 SANITIZE=fuzzer-no-link,address,undefined fuzzers
+	@BUILD=build/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
+
 SEEDS ?= 10000
 FROM ?= 1
 .PHONY: soak
@@ -236,4 +253,4 @@ uninstall:
 clean:
 	rm -rf build
 
--include $(objects:.o=.d) $(cli_objects:.o=.d) $(unit_tests:=.d)
+-include $(objects:.o=.d) $(cli_objects:.o=.d) $(unit_tests:=.d) $(fuzzers:=.d)

@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes as path and comm: the record stays within json_bound(), is one line, and jansson
- * accepts it and finds the path in it.  libFuzzer's entry:
- *
- *   clang -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined \
- *       -o fuzz_json tests/fuzz/fuzz_json.c src/output/json.c src/output/value.c \
- *       src/event/event.c src/text.c -ljansson
+ * accepts it and finds the path in it.  "make fuzz" runs it.
  */
 #include <jansson.h>
 #include <stdlib.h>

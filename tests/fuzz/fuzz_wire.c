@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes as the script's lines: each event is whole, and in whatever pieces the bytes come, the
- * same events come of them.  libFuzzer's entry:
- *
- *   clang -D_GNU_SOURCE -Isrc -g -O1 -fsanitize=fuzzer,address,undefined \
- *       -o fuzz_wire tests/fuzz/fuzz_wire.c src/engine/stap/wire.c src/text.c
+ * same events come of them.  "make fuzz" runs it.
  */
 #include <stdlib.h>
 #include <string.h>

@@ -7,6 +7,7 @@
 #   make deps       installs what make check needs
 #   make soak       the random workloads of make check from other seeds: SEEDS=10000, FROM=1
 #   make fuzz       libFuzzer on the parsers, each for FUZZ_SECONDS=60
+#   make coverage   which lines the unit tests and those of the command line run
 #   make bench      what watching costs, beside other tools
 #   make install    DESTDIR= PREFIX=; make uninstall removes it
 #   make lint       cppcheck, shellcheck, clang-format, man page
@@ -64,6 +65,7 @@ packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh
 packages_live := strace systemd rsyslog iproute2 procps
 packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
+packages_coverage := gcovr
 packages_lint := cppcheck shellcheck clang-format mandoc man-db
 
 MAKEFLAGS += --no-print-directory
@@ -217,6 +219,15 @@ fuzz:
 	@tests/packages $(packages_build) $(packages_fuzz)
 	@$(MAKE) BUILD=build/fuzz CC=clang BPF=0 SANITIZE=fuzzer-no-link,address,undefined fuzzers
 	@BUILD=build/fuzz FUZZ_SECONDS=$(FUZZ_SECONDS) tests/run fuzz
+
+.PHONY: coverage
+coverage:
+	@tests/packages $(packages_build) $(packages_check) $(packages_coverage)
+	@$(MAKE) BUILD=build/coverage CFLAGS='-O0 -g --coverage' unit cli
+	@find build/coverage -name '*.gcda' -delete
+	@BUILD=build/coverage GCOV_ERROR_FILE=/dev/null tests/run unit cli
+	@gcovr --root . --object-directory build/coverage --filter src/ --sort-uncovered \
+	    --print-summary --html-details build/coverage/index.html
 
 SEEDS ?= 10000
 FROM ?= 1

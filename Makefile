@@ -10,6 +10,7 @@
 #   make coverage   which lines the unit tests and those of the command line run
 #   make bench      what watching costs, beside other tools
 #   make install    DESTDIR= PREFIX=; make uninstall removes it
+#   make dist       build/filemon-VERSION.tar.gz of the last commit
 #   make lint       cppcheck, shellcheck, clang-format, man page
 #   make format
 #
@@ -259,6 +260,12 @@ uninstall:
 	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
 	rm -f $(DESTDIR)$(DATADIR)/monitorFicheros.stp
 	[ ! -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
+
+version := $(shell sed -n 's/^\#define FILEMON_VERSION "\(.*\)"/\1/p' src/options.h)
+.PHONY: dist
+dist:
+	@mkdir -p $(BUILD)
+	git archive --prefix=filemon-$(version)/ -o $(BUILD)/filemon-$(version).tar.gz HEAD
 
 .PHONY: clean
 clean:

@@ -63,6 +63,7 @@ static uint64_t told_in_pieces(const uint8_t *data, size_t size, size_t piece)
                              .event_ctx = &told,
                              .loaded = on_loaded,
                              .watching = on_notice,
+                             .more = on_notice,
                              .idle = on_notice,
                              .ctx = &told};
     struct wire *wire = wire_new(&sink);

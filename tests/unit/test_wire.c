@@ -47,8 +47,9 @@ static void tell_path(struct told *told, const struct event *event)
 static void on_event(void *ctx, const struct event *event)
 {
     static const char *const codes[] = {
-        [EVENT_OPEN] = "OPEN", [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",  [EVENT_FAIL] = "FAIL",
-        [EVENT_LOST] = "LOST", [EVENT_EXEC] = "EXEC",   [EVENT_EXIT] = "EXIT"};
+        [EVENT_OPEN] = "OPEN", [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
+        [EVENT_FAIL] = "FAIL", [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
+        [EVENT_EXEC] = "EXEC", [EVENT_EXIT] = "EXIT"};
     struct told *told = ctx;
 
     tell(told, "%s", codes[event->code]);
@@ -83,6 +84,11 @@ static void on_watching(void *ctx)
     tell(ctx, "WATCHING\n");
 }
 
+static void on_more(void *ctx)
+{
+    tell(ctx, "MORE\n");
+}
+
 static void on_idle(void *ctx)
 {
     tell(ctx, "IDLE\n");
@@ -95,6 +101,7 @@ static int begin(void **state)
                              .event_ctx = told,
                              .loaded = on_loaded,
                              .watching = on_watching,
+                             .more = on_more,
                              .idle = on_idle,
                              .ctx = told};
 
@@ -194,6 +201,10 @@ static void every_kind(void **state)
                  "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -36, date: 1, " TIMES
                  ", flags: 0, cortado: 1}\n",
                  "FAIL " AT " fd -36 path /a cut flags 0\n");
+    assert_tells(state,
+                 "{codigo: \"held\", " WHO
+                 ", tabla: 7, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 32769}\n",
+                 "HELD " AT " table 7 fd 3 path /a flags 8001\n");
     assert_tells(state, "{codigo: \"close\", " WHO ", descriptor: 3, date: 0, " TIMES "}\n",
                  "CLOSE " AT " fd 3 close\n");
     assert_tells(state,
@@ -217,6 +228,7 @@ static void every_kind(void **state)
     assert_tells(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
                  "LOADED filemon_a 1\n");
     assert_tells(state, "{codigo: \"mirando\", version: 1, modulo: \"m\"}\n", "WATCHING\n");
+    assert_tells(state, "{codigo: \"sigue\", version: 1, modulo: \"m\"}\n", "MORE\n");
     assert_tells(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
     assert_tells(state, "\n\n", ""); /* an empty line is no line */
 }

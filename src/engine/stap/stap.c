@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -190,7 +192,7 @@ static int tell_all(struct engine *engine)
     if (result == 0 && config->failed)
         result = command(engine, 'X', NULL);
     if (result == 0 && config->initial)
-        result = command(engine, 'C', NULL);
+        result = command(engine, 'T', NULL);
     return result < 0 ? result : command(engine, 'G', NULL);
 }
 
@@ -235,6 +237,15 @@ static void on_watching(void *ctx)
 
     engine->watching = true;
     module_forget_failure(&engine->module);
+}
+
+/* The script's ring has room again: what it holds was read before this. */
+static void on_more(void *ctx)
+{
+    struct engine *engine = ctx;
+
+    if (!engine->stopping)
+        engine->error = command(engine, 'H', NULL);
 }
 
 static void on_idle(void *ctx)
@@ -333,7 +344,8 @@ static int explain_start(const struct engine *engine, int error)
 
 static int start_run(struct engine *engine)
 {
-    char *argv[] = {"staprun", "-R", "-T", "20", engine->path, NULL};
+    char *returns = engine->config->failed ? "returns=1" : NULL;
+    char *argv[] = {"staprun", "-R", "-T", "20", engine->path, returns, NULL};
     char *env[] = {"LC_ALL=C", NULL};
     int out[2] = {-1, -1}, err[2] = {-1, -1}, result = 0;
     struct spawned staprun;
@@ -717,6 +729,7 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
             .event = sink->event,
             .loaded = on_loaded,
             .watching = on_watching,
+            .more = on_more,
             .idle = on_idle,
             .event_ctx = sink->ctx,
             .ctx = engine,
@@ -792,6 +805,27 @@ static int stap_add_prefix(struct engine *engine, const char *path, enum pathfil
     return engine->control >= 0 ? tell_prefix(engine, path, verdict) : 0;
 }
 
+/*
+ * A close that was under way when its process became watched is not seen, and may take its
+ * descriptor away only later.  The kernel's grace period lasts until every CPU has been outside of
+ * what it was in: by then such calls have passed that point.
+ */
+static void await_calls_under_way(void)
+{
+    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
+static int stap_report_held(struct engine *engine)
+{
+    int result;
+
+    await_calls_under_way();
+    result = command(engine, 'H', NULL);
+    if (result < 0)
+        diag(DIAG_ERROR, "cannot report open files: %s", strerror(-result));
+    return result;
+}
+
 static int stap_mark(struct engine *engine)
 {
     return command(engine, 'M', NULL);
@@ -863,6 +897,7 @@ const struct engine_ops engine_stap = {
     .dispatch = stap_dispatch,
     .watch = stap_watch,
     .add_prefix = stap_add_prefix,
+    .report_held = stap_report_held,
     .mark = stap_mark,
     .end_when_idle = stap_end_when_idle,
     .stop = stap_stop,

@@ -395,6 +395,14 @@ static int take_watching(struct wire *wire, const struct fields *fields, struct 
     return 0;
 }
 
+static int take_more(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)fields;
+    (void)event;
+    wire->sink.more(wire->sink.ctx);
+    return 0;
+}
+
 static int take_idle(struct wire *wire, const struct fields *fields, struct event *event)
 {
     (void)fields;
@@ -417,6 +425,7 @@ static const struct kind {
     int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
 } kinds[] = {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
+    {"held", EVENT_HELD, HAS_OPEN, HAS(tabla) | HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(tabla) | HAS(motivo) | HAS(cierra), take_close},
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(tabla) | HAS(motivo) | HAS(entrada), take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte) | HAS(cortado), take_open},
@@ -426,6 +435,7 @@ static const struct kind {
     {"listo", 0, HAS(version) | HAS(modulo), 0, take_loaded},
     {"mirando", 0, HAS(version) | HAS(modulo), 0, take_watching},
     {"marca", EVENT_MARK, HAS(version) | HAS(modulo), 0, take_exit},
+    {"sigue", 0, HAS(version) | HAS(modulo), 0, take_more},
     {"fin", 0, HAS(version) | HAS(modulo), 0, take_idle},
 };
 

@@ -20,6 +20,7 @@ struct wire_sink {
     void *event_ctx;
     void (*loaded)(void *ctx, const char *module, int version); /* "listo" */
     void (*watching)(void *ctx);                                /* "mirando" */
+    void (*more)(void *ctx);                                    /* "sigue" */
     void (*idle)(void *ctx);                                    /* "fin" */
     void *ctx;
 };

@@ -14,7 +14,6 @@
 #include "event/ledger.h"
 #include "event/paths.h"
 #include "output/summary.h"
-#include "target/held.h"
 #include "target/targets.h"
 
 enum state { STARTING, WATCHING, STOPPING, DRAINING, WAITING, DONE, N_STATES };
@@ -45,7 +44,6 @@ struct run {
     struct output *output;
     struct summary *summary; /* NULL: none is wanted */
     struct targets targets;
-    struct held_files *held; /* until the engine has caught up with their reading; or NULL */
     struct command command;
     enum state state;
     int signals;        /* the descriptor */
@@ -157,20 +155,12 @@ static void print_summary(struct run *run)
         output_failed(run, result);
 }
 
-static void enter(void *ctx, const struct event *event)
+static void enter(struct run *run, const struct event *event)
 {
-    struct run *run = ctx;
-
     if (event->path_cut && !pathfilter_all(run->filter))
         give_lost(run, event);
     else if (ledger_take(run->ledger, event) < 0)
         run->lost++;
-}
-
-static void drop_held(struct run *run)
-{
-    held_free(run->held);
-    run->held = NULL;
 }
 
 static void take_event(void *ctx, const struct event *event)
@@ -178,16 +168,8 @@ static void take_event(void *ctx, const struct event *event)
     struct run *run = ctx;
 
     if (event->code != EVENT_MARK) {
-        if (run->held)
-            held_meet(run->held, event, enter, run);
         enter(run, event);
-        return;
-    }
-    if (run->held) {
-        held_give(run->held, enter, run);
-        drop_held(run);
-    }
-    if (run->summary_asked) {
+    } else if (run->summary_asked) {
         run->summary_asked = false;
         print_summary(run);
     }
@@ -197,11 +179,9 @@ static void take_event(void *ctx, const struct event *event)
  */
 static void ask_summary(struct run *run)
 {
-    bool on_its_way = run->held || run->summary_asked; /* a mark */
-
     if (!run->summary || run->state != WATCHING)
         print_summary(run);
-    else if (on_its_way || run->ops->mark(run->engine) == 0)
+    else if (!run->summary_asked && run->ops->mark(run->engine) == 0)
         run->summary_asked = true;
 }
 
@@ -219,16 +199,18 @@ static void stop(struct run *run)
     run->ops->stop(run->engine);
 }
 
-/* The engine reports every close of the targets already, so none is missed while /proc is read.
- * Failures have been reported. */
+/* Failures have been reported. */
 static int watch_targets(struct run *run)
 {
     int result = targets_watch(&run->targets, run->ops, run->engine, run->command.child.pid);
 
     if (result < 0 || !run->options->initial)
         return result;
-    result = run->ops->report_held ? run->ops->report_held(run->engine) : -EOPNOTSUPP;
-    return result == -EOPNOTSUPP ? targets_read_held(&run->targets, &run->held) : result;
+    result = run->ops->report_held(run->engine);
+    if (result < 0)
+        diag(DIAG_ERROR, "-i: the files that are initially open cannot be reported: %s",
+             strerror(-result));
+    return result;
 }
 
 static void begin(struct run *run)
@@ -242,9 +224,7 @@ static void begin(struct run *run)
         stop(run);
         return;
     }
-    if (run->held)
-        result = run->ops->mark(run->engine);
-    if (result == 0 && ends_with_targets(options))
+    if (ends_with_targets(options))
         result = run->ops->end_when_idle(run->engine);
     if (result < 0) {
         fail(run, result, "cannot watch");
@@ -629,7 +609,6 @@ static void close_parts(struct run *run)
         close_engine(run);
     if (run->output)
         close_output(run, engine_was_open);
-    drop_held(run);
     targets_close(&run->targets);
     ledger_free(run->ledger);
     summary_free(run->summary);

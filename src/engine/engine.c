@@ -236,7 +236,7 @@ static int auto_add_prefix(struct engine *engine, const char *path, enum pathfil
 
 static int auto_report_held(struct engine *engine)
 {
-    return engine->ops->report_held ? engine->ops->report_held(engine->chosen) : -EOPNOTSUPP;
+    return engine->ops->report_held(engine->chosen);
 }
 
 static int auto_mark(struct engine *engine)

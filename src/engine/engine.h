@@ -11,8 +11,8 @@
  *   stop()      ask it to end; dispatch() goes on until ENGINE_DONE, giving all that was seen.
  *   close()     frees it; also in the middle, when it then ends what it started as best it can.
  *
- * Events reach the sink from within dispatch() alone, in the order the kernel did them for each
- * process; they are borrowed for the call.
+ * Events reach the sink from within dispatch() and report_held() alone, in the order the kernel did
+ * them for each process; they are borrowed for the call.
  */
 #ifndef FILEMON_ENGINE_H
 #define FILEMON_ENGINE_H
@@ -39,12 +39,12 @@ struct engine_config {
     const struct pathfilter *filter; /* the engine keeps other paths from leaving the kernel */
     char *const *names;              /* programs to be matched when they are executed; NULL-ended */
     bool all;                        /* every process but filemon and its own */
-    int depth;            /* generations of descendants to follow; DEPTH_ALL: every one */
-    bool failed;          /* opens that failed, too */
-    bool initial;         /* closes and copies of every descriptor are given, whatever opened it */
-    bool prepare;         /* only do what makes later starts fast, then ENGINE_DONE */
-    const char *kernel;   /* with prepare: for this kernel release; NULL: the running one */
-    const char *kallsyms; /* with prepare: its symbols; NULL: /proc/kallsyms */
+    int depth;              /* generations of descendants to follow; DEPTH_ALL: every one */
+    bool failed;            /* opens that failed, too */
+    bool initial;           /* report_held() will be called */
+    bool prepare;           /* only do what makes later starts fast, then ENGINE_DONE */
+    const char *kernel;     /* with prepare: for this kernel release; NULL: the running one */
+    const char *kallsyms;   /* with prepare: its symbols; NULL: /proc/kallsyms */
     const char *module_dir; /* NULL: the default */
     char *why; /* not NULL: another engine is tried where this one fails to start, and the reason is
                 * written here, ENGINE_WHY_SIZE bytes, instead of being said: see engine_failed() */
@@ -102,9 +102,9 @@ struct engine_ops {
     int (*add_prefix)(struct engine *engine, const char *path, enum pathfilter_verdict verdict);
 
     /*
-     * Gives an EVENT_HELD for each descriptor that the watched processes have open, to the sink,
-     * from within this call or later ones of dispatch().  Once, after watch().  NULL: the engine
-     * cannot.  0, -EOPNOTSUPP (auto, of such an engine), -errno.
+     * With engine_config.initial, once, when every target is watched: gives an EVENT_HELD for each
+     * descriptor that was open when its process became watched and that no other event has told of.
+     * They reach the sink from within this call or later ones of dispatch().  0, -errno.
      */
     int (*report_held)(struct engine *engine);
 

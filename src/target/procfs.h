@@ -40,7 +40,7 @@ int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), 
 struct procfs_stat {
     char comm[64]; /* NUL-terminated; whatever stands between the first '(' and the last ')'; cut */
     char state;    /* 'Z' and 'X': exited, though its entry is still there */
-    pid_t thread;  /* whose entry shows executable, arguments and files: that of the process shows
+    pid_t thread;  /* whose entry shows executable and arguments: that of the process shows
                       none after pthread_exit(3) in the main thread */
     pid_t ppid;
     bool kernel_thread; /* PF_KTHREAD of its flags */
@@ -79,20 +79,6 @@ int procfs_exe(const struct procfs *procfs, pid_t pid, char **path);
 
 /* The arguments: *args is an array ended by NULL, freed by one free().  Empty for a zombie. */
 int procfs_cmdline(const struct procfs *procfs, pid_t pid, char ***args);
-
-/* A descriptor whose file has an absolute path: no pipe, no socket. */
-struct procfs_file {
-    int fd;
-    const char *path; /* as the process's root sees it; " (deleted)" after one that has no name;
-                         NULL: longer than /proc can show (PATH_MAX) */
-    uint32_t flags;   /* O_*, O_CLOEXEC among them */
-};
-
-/* Calls each(ctx, file) for each of them, by rising descriptor, until it returns other than 0;
- * returns that, 0 or -errno (-EACCES: another user's process).  Those that are closed meanwhile are
- * left out. */
-int procfs_files(const struct procfs *procfs, pid_t pid,
-                 int (*each)(void *ctx, const struct procfs_file *file), void *ctx);
 
 /*
  * The systemd unit of its cgroup ("postfix@-.service"): the last component of the path that ends in

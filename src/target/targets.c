@@ -2,11 +2,9 @@
 #include "target/targets.h"
 
 #include <errno.h>
-#include <linux/membarrier.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -97,7 +95,7 @@ static int find_pids(struct targets *targets)
 
 static bool needs_procfs(const struct options *options)
 {
-    return options->n_pids > 0 || options->names[0] || options->initial;
+    return options->n_pids > 0 || options->names[0];
 }
 
 static int open_procfs(struct targets *targets, const char *proc)
@@ -107,14 +105,14 @@ static int open_procfs(struct targets *targets, const char *proc)
     if (!needs_procfs(targets->options))
         return 0;
     if (result < 0) {
-        diag(DIAG_ERROR, "%s: %s; -p, -n and -i need it: mount -t proc proc %s", proc,
+        diag(DIAG_ERROR, "%s: %s; -p and -n need it: mount -t proc proc %s", proc,
              strerror(-result), proc);
         return result;
     }
     if (procfs_is_own(&targets->procfs))
         return 0;
     diag(DIAG_ERROR,
-         "%s shows the processes of another pid namespace: -p, -n and -i need one of this "
+         "%s shows the processes of another pid namespace: -p and -n need one of this "
          "namespace, as 'unshare --pid --fork --mount-proc' mounts it",
          proc);
     return -EXDEV;
@@ -278,50 +276,5 @@ int targets_watch(struct targets *targets, const struct engine_ops *ops, struct 
     sort(targets);
     for (size_t i = 0; result == 0 && i < targets->n_watched; i++)
         result = watch_pid(targets, ops, engine, targets->watched[i]);
-    return result;
-}
-
-static void warn_unreadable(const struct held_files *held)
-{
-    static const char remedy[] = "run filemon as root with CAP_SYS_PTRACE";
-    const char *comm;
-    pid_t pid;
-    size_t n = held_unreadable(held, &pid, &comm);
-
-    if (n == 1)
-        diag(DIAG_WARNING, "-i: the open files of process %d (%s) cannot be read: %s", pid, comm,
-             remedy);
-    else if (n > 1)
-        diag(DIAG_WARNING,
-             "-i: the open files of %zu processes cannot be read, process %d (%s) among them: %s",
-             n, pid, comm, remedy);
-}
-
-/*
- * A close that was under way when its process became watched is not seen, and may take its
- * descriptor away only after it has been read here.  The kernel's grace period lasts until every
- * CPU has been outside of what it was in: by then such calls have passed that point.
- */
-static void await_calls_under_way(void)
-{
-    syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
-}
-
-int targets_read_held(const struct targets *targets, struct held_files **held)
-{
-    const struct held_scope scope = {.pids = targets->watched,
-                                     .n_pids = targets->n_watched,
-                                     .depth = targets->options->depth,
-                                     .all = targets->options->all,
-                                     .self = getpid()};
-    int result;
-
-    await_calls_under_way();
-    result = held_read(held, &targets->procfs, &scope);
-    if (result == 0)
-        warn_unreadable(*held);
-    else
-        diag(DIAG_ERROR, "-i: the files that are initially open cannot be read from /proc: %s",
-             strerror(-result));
     return result;
 }

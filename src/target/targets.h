@@ -11,7 +11,6 @@
 
 #include "engine/engine.h"
 #include "options.h"
-#include "target/held.h"
 #include "target/procfs.h"
 
 struct targets {
@@ -39,8 +38,5 @@ void targets_close(struct targets *targets);
  */
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command);
-
-/* Reads the files that the watched processes hold open.  0, -errno. */
-int targets_read_held(const struct targets *targets, struct held_files **held);
 
 #endif

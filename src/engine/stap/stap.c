@@ -817,13 +817,8 @@ static void await_calls_under_way(void)
 
 static int stap_report_held(struct engine *engine)
 {
-    int result;
-
     await_calls_under_way();
-    result = command(engine, 'H', NULL);
-    if (result < 0)
-        diag(DIAG_ERROR, "cannot report open files: %s", strerror(-result));
-    return result;
+    return command(engine, 'H', NULL);
 }
 
 static int stap_mark(struct engine *engine)

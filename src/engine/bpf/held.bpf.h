@@ -63,8 +63,11 @@ static __always_inline bool claim_as_held(struct task_struct *task, const struct
 {
     struct claim_key key = {s->record.table, s->record.fd};
     __u64 address = address_of(file);
+    int result = bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST);
 
-    if (bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST) != 0)
+    if (result != 0 && result != -EEXIST)
+        count_lost();
+    if (result != 0)
         return false;
     set_recorded(key.table, key.fd, RECORDED_HELD);
     __sync_fetch_and_add(&n_held, 1); /* a barrier, too */

@@ -3,7 +3,7 @@
  * records check [-e] [-c] [-t] FILE
  * records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... FILE
  * records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE
- * records chaos JOURNAL FILE
+ * records chaos [-i fail] JOURNAL FILE
  * records operations JOURNAL
  *
  * The options are those of records.h: -e ended, -c complete, -p pids, -u unordered, -b below,
@@ -133,7 +133,7 @@ static int usage(void)
         "       records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... "
         "FILE\n"
         "       records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE\n"
-        "       records chaos JOURNAL FILE\n"
+        "       records chaos [-i fail] JOURNAL FILE\n"
         "       records operations JOURNAL\n"
         "       records sharers JOURNAL\n",
         stderr);
@@ -224,7 +224,7 @@ int main(int argc, char **argv)
     good = files > 0 && records_load(&last, argv[argc - 1]);
     one.file = argv[optind];
     if (strcmp(command, "chaos") == 0 && files == 2)
-        return good && records_chaos(argv[optind], &last) ? 0 : 1;
+        return good && records_chaos(argv[optind], &last, compare.ignore[0] == NULL) ? 0 : 1;
     for (int i = optind; good && i < argc - 1; i++)
         good = append_all(&one, argv[i]);
     if (strcmp(command, "check") == 0 && files == 1)

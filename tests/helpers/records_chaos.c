@@ -104,6 +104,7 @@ static struct {
      */
     const struct chaos_entry **partner;
     size_t faults, demands;
+    bool failed; /* what failed has records, too */
 } check;
 
 /* --- what people read --- */
@@ -566,7 +567,7 @@ static void take_by_process(size_t at)
 
     process->seed = entry->seed;
     process->executes |= entry->kind == CHAOS_EXEC && entry->end == 0;
-    if (entry->kind == CHAOS_OPEN && entry->end != 0 && entry->result < 0)
+    if (check.failed && entry->kind == CHAOS_OPEN && entry->end != 0 && entry->result < 0)
         push(&process->failures,
              demand(NULL, entry->pid, entry, "fail", entry->result, entry->path));
     if (entry->kind == CHAOS_EXECUTED)
@@ -1171,8 +1172,9 @@ static bool load_journal(const char *file)
     return check.journal->fault[0] == '\0';
 }
 
-bool records_chaos(const char *journal, const struct records *output)
+bool records_chaos(const char *journal, const struct records *output, bool failed)
 {
+    check.failed = failed;
     if (!load_journal(journal))
         return false;
     check_all(output);

@@ -379,6 +379,13 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
     return known ? has_others(task) : copy->was_recorded;
 }
 
+/* Pipes and sockets have no opens, so they are not held, either.  The path is in s. */
+static __always_inline bool is_held_as_path(struct task_struct *task, struct scratch *s,
+                                            struct file *file)
+{
+    return name_file(task, s, file) ? s->payload[0] == '/' : filter(s);
+}
+
 /* Of what the scan has not come upon yet: it may have passed the copy by then. */
 static __always_inline void scan_copy(struct task_struct *task, struct scratch *s,
                                       const struct copy *copy)
@@ -386,7 +393,7 @@ static __always_inline void scan_copy(struct task_struct *task, struct scratch *
     struct file *file = file_of(task, copy->fd);
 
     s->record.marks = 0;
-    if (file && (name_file(task, s, file) || filter(s)))
+    if (file && is_held_as_path(task, s, file))
         scan_again = true;
 }
 

@@ -112,7 +112,7 @@ int find_held(struct bpf_iter__task_file *ctx)
     struct file *file = ctx->file;
     struct scratch *s = get_scratch(ON_HELD);
     __u32 fd = ctx->fd;
-    bool cloexec, pathless, found;
+    bool cloexec, found;
 
     if (!ctx->task || !file || !s || !is_watched(task->tgid) || !is_still_held(task, fd, file) ||
         is_recorded(table_of(task), fd))
@@ -123,8 +123,7 @@ int find_held(struct bpf_iter__task_file *ctx)
     begin_record(task, &s->record, RECORD_HELD, fd);
     s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);
     s->record.mode = s->record.walked = 0;
-    pathless = name_file(task, s, file);
-    if (pathless ? s->payload[0] != '/' : !filter(s)) /* pipes and sockets have no opens, either */
+    if (!is_held_as_path(task, s, file))
         return 0;
     found = s->record.walked <= SHORT_PATH  ? deliver_held(task, s, file, SHORT_PATH)
             : s->record.walked <= LONG_PATH ? deliver_held(task, s, file, LONG_PATH)

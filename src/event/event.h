@@ -71,7 +71,7 @@ struct event {
     const char *comm;
     const char *path; /* bytes, NUL-terminated; NULL where there is none */
     size_t path_len;
-    bool path_cut; /* part of the path is missing, since it was too long: it cannot be compared */
+    bool path_cut; /* the path, too long or unreadable, is missing in part: it cannot be compared */
     int fd;
     uint64_t table;   /* the file descriptor table that fd is in: see the ledger */
     int64_t date_us;  /* µs since the epoch */

@@ -93,6 +93,20 @@ static void test_names_as_they_were_given(void **state)
     assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT | MARK_INODE, "pipe", ""), "pipe:[42]");
 }
 
+/* What the kernel could read and the engine could not has a name that may be below a PATH. */
+static void test_names_that_were_not_read(void **state)
+{
+    (void)state;
+    begin(RECORD_FAIL);
+    sample.record.marks = MARK_NONE;
+    sample.record.fd = -EINVAL;
+    assert_int_equal(decode(sizeof(struct record)), 0);
+    assert_true(event.path_cut);
+    sample.record.fd = -EFAULT;
+    assert_int_equal(decode(sizeof(struct record)), 0);
+    assert_false(event.path_cut);
+}
+
 static void test_longest_path(void **state)
 {
     (void)state;
@@ -273,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
         cmocka_unit_test(test_names_as_they_were_given),
+        cmocka_unit_test(test_names_that_were_not_read),
         cmocka_unit_test(test_longest_path),
         cmocka_unit_test(test_common_members),
         cmocka_unit_test(test_copies_with_a_path),

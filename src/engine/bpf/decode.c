@@ -58,6 +58,13 @@ static void append_inode(struct decoder *decoder, struct event *event, __u64 ino
     append(decoder, event, text, strlen(text));
 }
 
+/* A PATH may be meant by a name that was not read.  After EFAULT there is none: the kernel could
+ * not read it either. */
+static bool is_unread(const struct record *record)
+{
+    return record->marks & MARK_NONE && record->fd != -EFAULT;
+}
+
 static int decode_path(struct decoder *decoder, const struct record *record, const char *payload,
                        size_t len, struct event *event)
 {
@@ -68,7 +75,7 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
         return -EBADMSG;
     len -= record->walked;
     event->path = decoder->path;
-    event->path_cut = record->marks & MARK_CUT;
+    event->path_cut = record->marks & MARK_CUT || is_unread(record);
     decoder->path[0] = '\0';
     if (record->marks & MARK_NONE)
         return 0;

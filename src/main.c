@@ -101,17 +101,28 @@ static int usage_status(char *const *argv)
     return STATUS_USAGE;
 }
 
+/* What a failure ends with whose usage_status() is this. */
+static int failure_status(int usage)
+{
+    return usage == STATUS_USAGE ? STATUS_FAILED : usage;
+}
+
 int main(int argc, char **argv)
 {
     struct options options;
     int status = usage_status(argv); /* before getopt(3) moves words */
+    int result;
 
     keep_standard_descriptors_free();
     spawn_keep_signals();
     options_init(&options);
-    if (options_parse(&options, argc, argv) == 0) {
+    result = options_parse(&options, argc, argv);
+    if (result == 0) {
         diag_set_verbosity(options.verbosity);
         status = run(&options);
+    } else if (result == -ENOMEM) {
+        diag(DIAG_ERROR, "the command line: %s", strerror(ENOMEM));
+        status = failure_status(status);
     }
     options_release(&options);
     return status;

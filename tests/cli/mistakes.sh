@@ -91,6 +91,24 @@ END
     kill -KILL $sleeper $leader
 }
 
+# Of 4 MB for the process ids, beside 2 MB for the words themselves, a half is there.
+test_no_memory_for_the_command_line() {
+    ! grep -q __asan_init "$tested" || return 0
+    kib=1000
+    until prlimit --as=$((kib * 1024)) "$tested" --version > out 2> err; do kib=$((kib + 200)); done
+    set +x
+    list=$(yes 1 | head -n 65000 | paste -sd ,)
+    many=
+    for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15; do many="$many -p $list"; done
+    for command in 1: '125:-- true'; do
+        status=0
+        # shellcheck disable=SC2086 # words
+        prlimit --as=$(((kib + 4000) * 1024)) "$tested" $many ${command#*:} > out 2> err || status=$?
+        [ $status -eq "${command%%:*}" ]
+        [ "$(cat err)" = 'filemon: the command line: Cannot allocate memory' ]
+    done
+}
+
 without_root() { # COMMAND...
     if [ "$(id -u)" -eq 0 ]; then
         setpriv --reuid 65534 --regid 65534 --clear-groups "$@"

@@ -286,9 +286,10 @@ static int add_alias(struct pathfilter *filter, const char *name)
     int error;
 
     snprintf(link, sizeof(link), "/%s", name);
-    if (route_resolve(&route, link) == 0 && route.missing == 0)
+    error = route_resolve(&route, link);
+    if (error == 0 && route.missing == 0)
         error = pathfilter_add_alias(filter, link, route.paths[0]);
-    else
+    else if (error != -ENOMEM)
         error = 0; /* no name below it leads anywhere */
     route_release(&route);
     return error;
@@ -309,6 +310,15 @@ static int add_root_links(struct pathfilter *filter)
     return error;
 }
 
+static int find_root_links(struct pathfilter *filter)
+{
+    int error = add_root_links(filter);
+
+    if (error < 0)
+        diag(DIAG_ERROR, "the symbolic links in /: %s", strerror(-error));
+    return error;
+}
+
 static int add_all(struct paths *paths, char *const *includes, char *const *excludes)
 {
     int error = add_operands(paths, includes, PATHFILTER_INCLUDE);
@@ -316,7 +326,7 @@ static int add_all(struct paths *paths, char *const *includes, char *const *excl
     if (error == 0)
         error = add_operands(paths, excludes, PATHFILTER_EXCLUDE);
     if (error == 0 && !pathfilter_all(paths->filter))
-        error = add_root_links(paths->filter);
+        error = find_root_links(paths->filter);
     pathfilter_expect(paths->filter, paths->n_pending);
     return error;
 }
@@ -327,8 +337,10 @@ int paths_open(struct paths **paths, struct pathfilter *filter, char *const *inc
     int error;
 
     *paths = calloc(1, sizeof(**paths));
-    if (*paths == NULL)
+    if (*paths == NULL) {
+        diag(DIAG_ERROR, "PATHs: %s", strerror(ENOMEM));
         return -ENOMEM;
+    }
     (*paths)->filter = filter;
     (*paths)->inotify = -1;
     error = add_all(*paths, includes, excludes);

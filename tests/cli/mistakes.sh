@@ -109,6 +109,30 @@ test_no_memory_for_the_command_line() {
     done
 }
 
+# Whichever allocation fails from the start to the end of a run: if that ends it, a message says so.
+test_whatever_there_is_no_memory_for() {
+    ! grep -q __asan_init "$tested" || return 0
+    ln -s dir/missing link
+    prepared
+    watches <<'END'
+until S
+line {codigo: "fin", version: 1, modulo: "filemon_test_1"}
+END
+    set +x
+    n=0
+    : > err
+    until [ $n -gt 0 ] && ! grep -qx shortage err; do
+        n=$((n + 1)) status=0
+        SHORTAGE=$n LD_PRELOAD=$HELPERS/shortage.so "$tested" -e stap --module-dir "$modules" \
+            -d 0.01 -p $$ -n nothing-of-that-name . link -X /usr > out 2> err < /dev/null || status=$?
+        [ $status -eq 0 ] || grep -q '^filemon: ' err || {
+            echo "allocation $n fails: status $status without a message"
+            return 1
+        }
+    done
+    [ $n -gt 50 ]
+}
+
 without_root() { # COMMAND...
     if [ "$(id -u)" -eq 0 ]; then
         setpriv --reuid 65534 --regid 65534 --clear-groups "$@"

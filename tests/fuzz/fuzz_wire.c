@@ -23,6 +23,16 @@ static void add(struct told *told, const void *bytes, size_t n)
         told->hash = (told->hash ^ *at++) * 0x100000001b3ULL;
 }
 
+static bool is_of_process(const struct event *event)
+{
+    return event->code != EVENT_LOST && event->code != EVENT_MARK;
+}
+
+static bool has_path(const struct event *event)
+{
+    return event->code == EVENT_OPEN || event->code == EVENT_FAIL || event->code == EVENT_HELD;
+}
+
 static void on_event(void *ctx, const struct event *event)
 {
     struct told *told = ctx;
@@ -30,9 +40,9 @@ static void on_event(void *ctx, const struct event *event)
                          event->fd,   event->mode, event->flags, event->date_us};
 
     add(told, numbers, sizeof(numbers));
-    if (event->code != EVENT_LOST && (!event->comm || strlen(event->comm) >= EVENT_COMM_SIZE))
+    if (is_of_process(event) && (!event->comm || strlen(event->comm) >= EVENT_COMM_SIZE))
         abort();
-    if ((event->code == EVENT_OPEN || event->code == EVENT_FAIL) != (event->path != NULL))
+    if (has_path(event) != (event->path != NULL))
         abort();
     if (event->path && strlen(event->path) != event->path_len)
         abort();

@@ -6,6 +6,7 @@
  * watched process most.
  */
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 #include <errno.h>
 #include <malloc.h>
@@ -301,13 +302,23 @@ static enum way best_way(void)
     return major >= 7 ? THROUGH_PERF : major == 6 && minor >= 2 ? DIRECT : PLAIN;
 }
 
+/* libbpf answers ESRCH where it cannot read the kernel's type information, for whatever reason. */
+static int fail_load(int error)
+{
+    struct btf *types = btf__parse_raw("/sys/kernel/btf/vmlinux");
+    int unread = (int)libbpf_get_error(types);
+
+    btf__free(types);
+    return fail(error == -ESRCH && unread != 0 ? unread : error, "loading the eBPF program");
+}
+
 static int load(struct engine *engine)
 {
     struct rules_size size;
     int result = rules_measure(&engine->config, &size, &engine->rules);
 
     if (result < 0)
-        return result;
+        return fail(result, "the PATHs for the eBPF program");
     result = load_programs(engine, &size);
     while (result < 0 && engine->way + 1 < WAYS) { /* the others do all that the refused ones do */
         diag(DIAG_VERBOSE, "the better eBPF programs were refused: %s", strerror(-result));
@@ -321,7 +332,7 @@ static int load(struct engine *engine)
     if (result == 0)
         result = names_fill(engine->config.names, bpf_map__fd(engine->program->maps.names));
     malloc_trim(0); /* libbpf has had all of the kernel's type information in memory */
-    return result < 0 ? fail(result, "loading the eBPF program") : 0;
+    return result < 0 ? fail_load(result) : 0;
 }
 
 /* Runs the iterator of this link, SEEK or USERS, for every task. */

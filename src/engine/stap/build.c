@@ -207,6 +207,28 @@ static int start_stap(struct module_build *build)
 /* ---- stap's output ----------------------------------------------------------------------------
  */
 
+/* The words of stap, of gcc(1) and of the linker.  "Killed signal terminated program cc1" is how
+ * the kernel's lack of memory ends a compiler. */
+static const char *find_shortage(const char *line)
+{
+    static const struct {
+        const char *words, *of;
+    } shortages[] = {
+        {"No space left on device", "space on the disk"},
+        {"Disk quota exceeded", "space on the disk"},
+        {"Cannot allocate memory", "memory"},
+        {"out of memory", "memory"},
+        {"memory exhausted", "memory"},
+        {"std::bad_alloc", "memory"},
+        {"Killed signal", "memory"},
+    };
+
+    for (size_t i = 0; i < sizeof(shortages) / sizeof(shortages[0]); i++)
+        if (strstr(line, shortages[i].words))
+            return shortages[i].of;
+    return NULL;
+}
+
 static void take_log_line(struct module_build *build)
 {
     unsigned int slots = sizeof(build->tail) / sizeof(build->tail[0]);
@@ -214,7 +236,8 @@ static void take_log_line(struct module_build *build)
     build->line[build->line_len] = '\0';
     build->line_len = 0;
     diag(DIAG_VERBOSE, "stap: %s", build->line);
-    build->disk_full |= strstr(build->line, "No space left on device") != NULL;
+    if (!build->short_of)
+        build->short_of = find_shortage(build->line);
     /* stap prints "Pass 2: analyzed script: ..." at the end of pass 2. */
     if (sscanf(build->line, "Pass %d: %*[^f]", &build->pass) == 1 && build->pass < 4)
         build->pass++;
@@ -318,10 +341,11 @@ static int build_failed(struct module_build *build, int status)
                       WTERMSIG(status), log);
         return -EPROTO;
     }
-    if (build->disk_full) {
+    if (build->short_of) {
         engine_failed(build->config,
-                      "stap found the disk full while it built the module below /tmp%s", log);
-        return -ENOSPC;
+                      "stap ran out of %s while it built the module below /tmp, in its pass %d%s",
+                      build->short_of, build->pass, log);
+        return -EPROTO;
     }
     snprintf(why, sizeof(why), "stap could not build it in its pass %d", build->pass);
     module_remember_failure(build->module, why);

@@ -32,8 +32,9 @@ struct module_build {
     int log_fd;
     char line[512]; /* the line that is being read */
     size_t line_len;
-    int pass;          /* stap's current one, 1 to 4 */
-    bool disk_full;    /* stap said so */
+    int pass; /* stap's current one, 1 to 4 */
+    const char
+        *short_of;     /* what stap or its compiler ran out of: another time there may be enough */
     char tail[8][256]; /* stap's last lines, for the message when it fails */
     unsigned int n_tail;
 };

@@ -28,6 +28,7 @@ struct writer {
     size_t (*bound)(const struct event *event);
     size_t (*record)(char *buf, const struct event *event, const struct screen *screen);
     size_t (*header)(char *buf); /* at most HEADER_BOUND bytes, where a file begins; NULL: none */
+    bool quotes;                 /* a newline between quotes does not end a record */
 };
 
 #define HEADER_BOUND CSV_HEADER_BOUND
@@ -60,9 +61,9 @@ static size_t record_csv(char *buf, const struct event *event, const struct scre
 }
 
 static const struct writer writers[] = {
-    [FORMAT_JSON] = {json_bound, record_json, NULL},
-    [FORMAT_TEXT] = {human_bound, human_record, NULL},
-    [FORMAT_CSV] = {csv_bound, record_csv, csv_header},
+    [FORMAT_JSON] = {json_bound, record_json, NULL, false},
+    [FORMAT_TEXT] = {human_bound, human_record, NULL, false},
+    [FORMAT_CSV] = {csv_bound, record_csv, csv_header, true},
 };
 
 /*
@@ -337,20 +338,34 @@ static int write_some(struct output *output)
     return output_pending(output) != 0;
 }
 
-/*
- * Takes the written part of a line off the end of the file, where the next run would write on. What
- * another process has appended in the meantime is not ours to cut, so the end must be our bytes.  A
- * regular file takes what waits at once or fails, so a part of a line is still in the buffer.
+/* Where the record begins that ends at this place of buf or behind it.  buf begins with a record.
  */
-static void cut_torn_line(const struct output *output)
+static size_t record_start(const struct output *output, size_t place)
 {
-    const char *newline = memrchr(output->buf, '\n', output->start);
-    const char *line = newline != NULL ? newline + 1 : output->buf;
-    size_t size = output->start - (size_t)(line - output->buf);
+    size_t start = 0;
+    bool quoted = false;
+
+    for (size_t i = 0; i < place; i++) {
+        quoted ^= output->writer->quotes && output->buf[i] == '"';
+        if (output->buf[i] == '\n' && !quoted)
+            start = i + 1;
+    }
+    return start;
+}
+
+/*
+ * Takes the written part of a record off the end of the file, where the next run would write on.
+ * What another process has appended in the meantime is not ours to cut, so the end must be our
+ * bytes.  A regular file takes what waits at once or fails, so a part of a record is still in the
+ * buffer.
+ */
+static void cut_torn_record(const struct output *output)
+{
+    size_t begin = record_start(output, output->start), size = output->start - begin;
     char *tail = size > 0 ? malloc(size) : NULL;
     off_t length = tail != NULL ? read_tail(output->fd, tail, size) : -1;
 
-    if (length >= 0 && memcmp(tail, line, size) == 0 &&
+    if (length >= 0 && memcmp(tail, output->buf + begin, size) == 0 &&
         ftruncate(output->fd, length - (off_t)size) == 0)
         lseek(output->fd, length - (off_t)size, SEEK_SET); /* for those who share standard output */
     free(tail);
@@ -365,7 +380,7 @@ int output_write(struct output *output)
         if (more < 0 && more != -EINTR)
             output->error = more;
         if (output->error != 0 && output->regular)
-            cut_torn_line(output);
+            cut_torn_record(output);
     }
     return output->error;
 }

@@ -406,6 +406,27 @@ static void a_line_that_does_not_fit_is_cut_off(void **state)
     write_too_much(open_output("file"), size);
 }
 
+/* Of CSV a path may have newlines in it, and quotes, which are doubled. */
+static void a_record_over_several_lines_is_cut_off_whole(void **state)
+{
+    struct event event = event_of(0);
+    struct output *output;
+
+    (void)state;
+    event.path = "/a\nb\"\nc";
+    event.path_len = strlen(event.path);
+    add_csv(0, 1);
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV), 0);
+    assert_int_equal(output_event(output, &event), 0);
+    assert_int_equal(output_event(output, &event), 0);
+    limit_files(strlen(contents("log")) + 3 * output_pending(output) / 4);
+    assert_int_equal(output_write(output), -EFBIG);
+    limit_files(RLIM_INFINITY);
+    assert_int_equal(output_close(output, 0), -EFBIG);
+    assert_int_equal(count(contents("log"), "\r\n"), 3);
+    assert_int_equal(count(contents("log"), "\n"), 5);
+}
+
 /* Standard output that is not appended to: who shares it writes on where it was cut. */
 static void a_line_that_does_not_fit_is_cut_off_standard_output(void **state)
 {
@@ -780,6 +801,7 @@ int main(void)
         test_of(a_reader_of_a_socket_that_is_gone_is_epipe),
         test_of(a_line_that_does_not_fit_is_cut_off),
         test_of(a_line_that_does_not_fit_is_cut_off_standard_output),
+        test_of(a_record_over_several_lines_is_cut_off_whole),
         test_of(a_torn_line_stays_a_line_of_its_own),
         test_of(a_slow_pipe_blocks_nothing),
         test_of(a_slow_socket_blocks_nothing),

@@ -73,7 +73,7 @@ struct event {
     size_t path_len;
     bool path_cut; /* the path, too long or unreadable, is missing in part: it cannot be compared */
     int fd;
-    uint64_t table;   /* the file descriptor table that fd is in: see the ledger */
+    uint64_t table;   /* the file descriptor table that fd is in: see the ledger; 0: none */
     int64_t date_us;  /* µs since the epoch */
     uint64_t mono_ns; /* CLOCK_MONOTONIC ns, as filemon's own time namespace has it */
     uint64_t flags;   /* O_* of the call, as the kernel's ABI numbers them */
@@ -88,11 +88,6 @@ struct event {
 };
 
 #define EVENT_NO_MODE (-1)
-
-/* Names the table of a process outside filemon's pid namespace, where every pid is 0: this bit with
- * the pid that the initial namespace gives it.  Above PID_MAX_LIMIT, so it is no pid itself, and
- * below the numbers that engines give to other tables. */
-#define EVENT_TABLE_OUTSIDE 0x20000000u
 
 /* How a field's value is written. */
 enum field_kind {

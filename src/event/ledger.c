@@ -272,21 +272,15 @@ static void drop(struct ledger *ledger, struct held *held)
     shrink(ledger);
 }
 
-static uint64_t table_of(const struct event *event)
-{
-    return event->table != 0 ? event->table : (uint64_t)event->pid;
-}
-
 /* In the event's table.  NULL: it is not held. */
 static struct held *find_held(const struct ledger *ledger, const struct event *event, int fd)
 {
-    return fd >= 0 ? find(ledger, table_of(event), (uint32_t)fd) : NULL;
+    return fd >= 0 ? find(ledger, event->table, (uint32_t)fd) : NULL;
 }
 
-/* 0 would be the table of many processes. */
 static bool may_be_held(const struct event *event)
 {
-    return event->fd >= 0 && table_of(event) != 0;
+    return event->fd >= 0 && event->table != 0;
 }
 
 /* Takes over the reference to path, which may be NULL: no memory. */
@@ -298,7 +292,7 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
         path_unref(path);
         return path == NULL || may_be_held(event) ? -ENOMEM : -EINVAL;
     }
-    held = add(ledger, table_of(event), (uint32_t)event->fd);
+    held = add(ledger, event->table, (uint32_t)event->fd);
     held->since_ns = event->mono_ns;
     held->path = path;
     held->pid = event->pid;
@@ -463,7 +457,7 @@ static void close_each(struct ledger *ledger, const struct event *cause, enum ev
 static size_t emit_closes(struct ledger *ledger, const struct event *cause,
                           enum event_reason reason, const struct fd_range *ranges, size_t n_ranges)
 {
-    struct held *held = find(ledger, table_of(cause), ANCHOR_FD);
+    struct held *held = find(ledger, cause->table, ANCHOR_FD);
     size_t i = 0, n = 0;
 
     do {
@@ -502,7 +496,7 @@ static void drop_closed(struct ledger *ledger, uint64_t table, size_t n)
 static void close_ranges(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                          const struct fd_range *ranges, size_t n_ranges)
 {
-    struct held *anchor = find(ledger, table_of(cause), ANCHOR_FD);
+    struct held *anchor = find(ledger, cause->table, ANCHOR_FD);
 
     if (anchor == NULL)
         return;
@@ -512,7 +506,7 @@ static void close_ranges(struct ledger *ledger, const struct event *cause, enum 
         return;
     }
     sort_ring(ledger, anchor);
-    drop_closed(ledger, table_of(cause), emit_closes(ledger, cause, reason, ranges, n_ranges));
+    drop_closed(ledger, cause->table, emit_closes(ledger, cause, reason, ranges, n_ranges));
 }
 
 /* ---- Events -----------------------------------------------------------------------------------

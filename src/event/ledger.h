@@ -5,12 +5,11 @@
  * that an exec or the end of a process took away, and an error record where a close was missed.
  * It knows neither kernel nor engine.
  *
- * Descriptors belong to a file descriptor table, event.table: any number that no other table has
- * before its EXIT, such as the address of the kernel's files_struct; 0 stands for the pid.  A
- * thread may have a table of its own, and processes may share one.  All processes outside filemon's
- * pid namespace have pid 0: there 0 would be any of their tables.  Of what one process opened and
- * another closes, CLOSE and ERROR have pid and ppid of the opener, so that the two records are seen
- * to be a pair; all else in it is the closer's.
+ * Descriptors belong to a file descriptor table, event.table: any number but 0 that no other table
+ * has before its EXIT, such as the address of the kernel's files_struct.  A thread may have a table
+ * of its own, and processes may share one.  Of what one process opened and another closes, CLOSE
+ * and ERROR have pid and ppid of the opener, so that the two records are seen to be a pair; all
+ * else in it is the closer's.
  *
  * Rules (tid plays no part in pairing):
  *   OPEN, HELD  on a held descriptor: first an ERROR that names the older file (its close was
@@ -41,8 +40,8 @@ typedef void ledger_emit(void *ctx, const struct event *record);
 struct ledger *ledger_new(ledger_emit *emit, void *ctx);
 void ledger_free(struct ledger *ledger);
 
-/* Takes one event or notice.  0; -ENOMEM, or -EINVAL where neither pid nor table has a number or fd
- * is none: then the event was passed on but is not held. */
+/* Takes one event or notice.  0; -ENOMEM, or -EINVAL where table or fd is none: then the event was
+ * passed on but is not held. */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
 /* Descriptors held now, over all processes. */

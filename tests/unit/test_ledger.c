@@ -134,6 +134,7 @@ static struct event event_of(enum event_code code, pid_t pid, int fd)
                           .pid = pid,
                           .ppid = 1,
                           .tid = pid,
+                          .table = (uint64_t)pid,
                           .comm = "comm",
                           .fd = fd,
                           .reason = REASON_CLOSE,
@@ -232,10 +233,10 @@ static void processes_outside_the_namespace_are_apart(void **state)
 {
     struct event one = event_of(EVENT_OPEN, 0, 3), other = one;
 
-    one.table = EVENT_TABLE_OUTSIDE | 10;
+    one.table = 10;
     one.path = "/a";
     one.path_len = 2;
-    other.table = EVENT_TABLE_OUTSIDE | 11;
+    other.table = 11;
     other.path = "/b";
     other.path_len = 2;
     assert_int_equal(counted_ledger_take(*state, &one), 0);
@@ -251,10 +252,11 @@ static void processes_outside_the_namespace_are_apart(void **state)
         "close 3 /b exit 0\n");
 }
 
-static void without_pid_or_table_nothing_is_held(void **state)
+static void without_a_table_nothing_is_held(void **state)
 {
-    struct event open = event_of(EVENT_OPEN, 0, 3);
+    struct event open = event_of(EVENT_OPEN, 10, 3);
 
+    open.table = 0;
     open.path = "/a";
     open.path_len = 2;
     assert_int_equal(counted_ledger_take(*state, &open), -EINVAL);
@@ -635,7 +637,7 @@ static void a_shared_table_is_one(void **state)
 {
     struct ledger *ledger = *state;
 
-    take_in_table(ledger, EVENT_OPEN, 1, 3, 0);
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 1);
     take_in_table(ledger, EVENT_CLOSE, 2, 3, 1);
     assert_int_equal(last.code, EVENT_CLOSE);
     assert_int_equal(last.pid, 1);
@@ -655,7 +657,7 @@ static void tables_of_one_process_are_two(void **state)
 {
     struct ledger *ledger = *state;
 
-    take_in_table(ledger, EVENT_OPEN, 1, 3, 0);
+    take_in_table(ledger, EVENT_OPEN, 1, 3, 1);
     take_in_table(ledger, EVENT_OPEN, 1, 3, 0x80000001);
     assert_int_equal(last.code, EVENT_OPEN);
     take_in_table(ledger, EVENT_EXIT, 1, -1, 0x80000001);
@@ -800,7 +802,7 @@ int main(void)
         test_of(records_name_process_and_time_of_their_cause),
         test_of(processes_are_apart),
         test_of(processes_outside_the_namespace_are_apart),
-        test_of(without_pid_or_table_nothing_is_held),
+        test_of(without_a_table_nothing_is_held),
         test_of(missed_close_is_an_error_about_the_older_file),
         test_of(copies_have_the_path_and_a_time_of_their_own),
         test_of(a_copy_of_what_is_closed_has_its_own_path),

@@ -59,7 +59,7 @@ static void on_event(void *ctx, const struct event *event)
     }
     tell(told, " %s %d/%d/%d at %jd %ju", event->comm, event->pid, event->ppid, event->tid,
          (intmax_t)event->date_us, (uintmax_t)event->mono_ns);
-    if (event->table != 0)
+    if (event->table != 7 && event->code != EVENT_FAIL)
         tell(told, " table %" PRIu64, event->table);
     if (event->code != EVENT_EXIT)
         tell(told, " fd %d", event->fd);
@@ -154,6 +154,7 @@ static void assert_garbage(void **state, const char *line)
 }
 
 #define WHO "proceso: \"cat\", pid: 10, ppid: 9, tid: 11"
+#define WHERE WHO ", tabla: 7"
 #define TIMES "us: 1310920975000123, ns: 987654321"
 #define AT "cat 10/9/11 at 1310920975000123 987654321"
 
@@ -174,7 +175,7 @@ static char *line_of(const char *format, ...)
 static char *open_line(int tid, const char *fichero, const char *more)
 {
     return line_of(
-        "{codigo: \"open\", proceso: \"cat\", pid: 10, ppid: 9, tid: %d, "
+        "{codigo: \"open\", proceso: \"cat\", pid: 10, ppid: 9, tid: %d, tabla: 7, "
         "fichero: \"%s\", descriptor: 3, date: 1, " TIMES ", flags: 0%s}\n",
         tid, fichero, more);
 }
@@ -185,13 +186,13 @@ static char *open_line(int tid, const char *fichero, const char *more)
 static void every_kind(void **state)
 {
     assert_tells(state,
-                 "{codigo: \"open\", " WHO
+                 "{codigo: \"open\", " WHERE
                  ", fichero: \"/a\", descriptor: 3, date: 1310920975000, " TIMES
                  ", flags: 557057, modo: 420}\n",
                  "OPEN " AT " fd 3 path /a flags 88001 mode 644\n");
     assert_tells(state,
-                 "{codigo: \"open\", " WHO ", fichero: \"pipe:[5]\", descriptor: 0, date: 1, " TIMES
-                 ", flags: 0}\n",
+                 "{codigo: \"open\", " WHERE
+                 ", fichero: \"pipe:[5]\", descriptor: 0, date: 1, " TIMES ", flags: 0}\n",
                  "OPEN " AT " fd 0 path pipe:[5] flags 0\n");
     assert_tells(state,
                  "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, date: 1, " TIMES
@@ -204,26 +205,26 @@ static void every_kind(void **state)
     assert_tells(state,
                  "{codigo: \"held\", " WHO
                  ", tabla: 7, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 32769}\n",
-                 "HELD " AT " table 7 fd 3 path /a flags 8001\n");
-    assert_tells(state, "{codigo: \"close\", " WHO ", descriptor: 3, date: 0, " TIMES "}\n",
+                 "HELD " AT " fd 3 path /a flags 8001\n");
+    assert_tells(state, "{codigo: \"close\", " WHERE ", descriptor: 3, date: 0, " TIMES "}\n",
                  "CLOSE " AT " fd 3 close\n");
     assert_tells(state,
-                 "{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+                 "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
                  ", motivo: \"close_range\", cierra: \"3,5-9\"}\n",
                  "CLOSE " AT " fd -1 close_range [3,3] [5,9]\n");
     assert_tells(state,
-                 "{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+                 "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
                  "EXEC " AT " fd -1 [4,4]\n");
     assert_tells(state,
-                 "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES ", origen: 3}\n",
+                 "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES ", origen: 3}\n",
                  "DUP " AT " fd 4 origin 3\n");
     assert_tells(state,
-                 "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES
+                 "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES
                  ", origen: 3, motivo: \"dup2\", entrada: 987604321}\n",
                  "CLOSE cat 10/9/11 at 1310920975000073 987604321 fd 4 dup2\n"
                  "DUP " AT " fd 4 origin 3\n");
-    assert_tells(state, "{codigo: \"exit\", " WHO ", " TIMES "}\n", "EXIT " AT "\n");
+    assert_tells(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
     assert_tells(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
     assert_tells(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
                  "LOADED filemon_a 1\n");
@@ -233,29 +234,24 @@ static void every_kind(void **state)
     assert_tells(state, "\n\n", ""); /* an empty line is no line */
 }
 
-/* Every line of a process may name its table of descriptors; no other does. */
+/* Every line about descriptors names their table; no other does. */
 static void tables(void **state)
 {
     assert_tells(state,
                  "{codigo: \"open\", " WHO
-                 ", tabla: 7, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 0}\n",
-                 "OPEN " AT " table 7 fd 3 path /a flags 0\n");
+                 ", tabla: 8, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 0}\n",
+                 "OPEN " AT " table 8 fd 3 path /a flags 0\n");
     assert_tells(state,
-                 "{codigo: \"fail\", " WHO
-                 ", tabla: 7, fichero: \"/a\", descriptor: -2, date: 1, " TIMES ", flags: 0}\n",
-                 "FAIL " AT " table 7 fd -2 path /a flags 0\n");
+                 "{codigo: \"close\", " WHO ", tabla: 8, descriptor: 3, date: 0, " TIMES "}\n",
+                 "CLOSE " AT " table 8 fd 3 close\n");
     assert_tells(state,
-                 "{codigo: \"close\", " WHO ", tabla: 7, descriptor: 3, date: 0, " TIMES "}\n",
-                 "CLOSE " AT " table 7 fd 3 close\n");
-    assert_tells(state,
-                 "{codigo: \"close\", " WHO ", tabla: 7, descriptor: -1, date: 0, " TIMES
+                 "{codigo: \"close\", " WHO ", tabla: 8, descriptor: -1, date: 0, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
-                 "EXEC " AT " table 7 fd -1 [4,4]\n");
+                 "EXEC " AT " table 8 fd -1 [4,4]\n");
     assert_tells(state,
-                 "{codigo: \"dup\", " WHO ", tabla: 7, descriptor: 4, date: 1, " TIMES
+                 "{codigo: \"dup\", " WHO ", tabla: 8, descriptor: 4, date: 1, " TIMES
                  ", origen: 3}\n",
-                 "DUP " AT " table 7 fd 4 origin 3\n");
-    /* One that a thread has for itself: its number is above every pid. */
+                 "DUP " AT " table 8 fd 4 origin 3\n");
     assert_tells(state, "{codigo: \"exit\", " WHO ", tabla: 1073741825, " TIMES "}\n",
                  "EXIT " AT " table 1073741825\n");
     /* An address of the kernel, as a signed number. */
@@ -263,8 +259,12 @@ static void tables(void **state)
                  "EXIT " AT " table 18446612682149117952\n");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 9223372036854775808, " TIMES "}");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: \"7\", " TIMES "}");
-    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 7, tabla: 7, " TIMES "}");
-    assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 7, us: 5, ns: 6}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 8, tabla: 8, " TIMES "}");
+    assert_garbage(state, "{codigo: \"exit\", " WHO ", " TIMES "}");
+    assert_garbage(state,
+                   "{codigo: \"fail\", " WHO
+                   ", tabla: 8, fichero: \"/a\", descriptor: -2, date: 1, " TIMES ", flags: 0}");
+    assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 8, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"mirando\", version: 1, modulo: \"m\", tabla: 7}");
 }
 
@@ -272,7 +272,7 @@ static void tables(void **state)
 static void replaced_at(void **state)
 {
 #define DUP2_WITH(keys)                                                                            \
-    "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES                                    \
+    "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES                                  \
     ", origen: 3, motivo: \"dup2\"" keys "}"
     assert_garbage(state, DUP2_WITH(""));
     assert_garbage(state, DUP2_WITH(", entrada: 0"));
@@ -286,7 +286,7 @@ static void escapes(void **state)
                  "OPEN " AT " fd 3 path \"\\\x01\n\x7f\x1f \xff/\xc3\xb1 flags 0\n");
     assert_tells(state,
                  "{codigo: \"exit\", proceso: \"a\\\"b\\u000a\\\\, pid: }\", pid: 10, ppid: 9, "
-                 "tid: 11, " TIMES "}\n",
+                 "tid: 11, tabla: 7, " TIMES "}\n",
                  "EXIT a\"b\n\\, pid: } 10/9/11 at 1310920975000123 987654321\n");
     assert_garbage(state, strtok(open_line(11, "\\u00", ""), "\n"));
     assert_garbage(state, strtok(open_line(11, "a\\u0000b", ""), "\n"));
@@ -311,10 +311,10 @@ static void numbers(void **state)
     assert_garbage(state,
                    "{codigo: \"exit\", proceso: \"cat\", pid: 2147483648, ppid: 9, tid: 11, " TIMES
                    "}");
-    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: 9223372036854775808, ns: 1}");
-    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: , ns: 1}");
-    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: 1x, ns: 1}");
-    assert_garbage(state, "{codigo: \"exit\", " WHO ", us: \"1\", ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", us: 9223372036854775808, ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", us: , ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", us: 1x, ns: 1}");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", us: \"1\", ns: 1}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 0, us: 1, ns: 1}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: -1, us: 1, ns: 1}");
 }
@@ -324,7 +324,7 @@ static void numbers(void **state)
 
 static char *ranges_line(const char *ranges)
 {
-    return line_of("{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+    return line_of("{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
                    ", motivo: \"close_range\", cierra: \"%s\"}\n",
                    ranges);
 }
@@ -476,13 +476,13 @@ static void garbage(void **state)
         "{codigo: \"mirando\", version: 1, modulo: \"m\", nuevo: 1}",
         "{codigo: \"mirando\", version: 1, modulo: \"m\", pid: 1}",
         "{version: 1, modulo: \"m\"}",
-        "{codigo: \"exit\", " WHO ", us: 1}",
-        "{codigo: \"exit\", " WHO ", " TIMES ", descriptor: 1}",
+        "{codigo: \"exit\", " WHERE ", us: 1}",
+        "{codigo: \"exit\", " WHERE ", " TIMES ", descriptor: 1}",
         "{codigo: \"exit\", proceso: \"1234567890123456\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
         "{codigo: \"exit\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
-        "{codigo: \"open\", " WHO ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
-        "{codigo: \"close\", " WHO ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
-        "{codigo: \"dup\", " WHO ", descriptor: 3, date: 1, " TIMES "}",
+        "{codigo: \"open\", " WHERE ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
+        "{codigo: \"close\", " WHERE ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
+        "{codigo: \"dup\", " WHERE ", descriptor: 3, date: 1, " TIMES "}",
         "{codigo: \"error\", " WHO ", fichero: \"/\", descriptor: 3, date: 1, " TIMES "}",
         "WARNING: Number of errors: 0, skipped probes: 7",
     };
@@ -498,7 +498,7 @@ static void garbage(void **state)
 
 static void nul_bytes(void **state)
 {
-    static const char line[] = "{codigo: \"exit\", " WHO ", " TIMES "}\n";
+    static const char line[] = "{codigo: \"exit\", " WHERE ", " TIMES "}\n";
     struct told *told = *state;
     char torn[sizeof(line)];
 
@@ -549,17 +549,17 @@ static const char transcript[] =
     "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n"
     "{codigo: \"mirando\", version: 1, modulo: \"filemon_a\"}\n"
     "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/\\u0001\"}\n"
-    "{codigo: \"open\", " WHO ", fichero: \"\\\"b\", parte: 1, descriptor: 3, date: 1, " TIMES
+    "{codigo: \"open\", " WHERE ", fichero: \"\\\"b\", parte: 1, descriptor: 3, date: 1, " TIMES
     ", flags: 1, modo: 420}\n"
     "garbage\n"
-    "{codigo: \"dup\", " WHO ", descriptor: 4, date: 1, " TIMES
+    "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES
     ", origen: 3}\n"
-    "{codigo: \"close\", " WHO ", descriptor: -1, date: 0, " TIMES
+    "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
     ", motivo: \"exec\", cierra: \"3,5-9\"}\n"
     "{codigo: \"fail\", " WHO ", fichero: \"/c\", descriptor: -2, date: 1, " TIMES
     ", flags: 0}\n"
     "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n"
-    "{codigo: \"exit\", " WHO ", " TIMES
+    "{codigo: \"exit\", " WHERE ", " TIMES
     "}\n"
     "{codigo: \"fin\", version: 1, modulo: \"filemon_a\"}\n";
 

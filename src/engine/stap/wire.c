@@ -71,8 +71,7 @@ struct fields {
 #define KEY(name) KEY_##name,
 enum { KEYS(KEY, KEY, KEY) KEY_COUNT };
 
-/* tabla is an address of the kernel, flags and modo are what a process gave to openat2(2): any 64
- * bits. */
+/* flags and modo are what a process gave to openat2(2): any 64 bits. */
 static const struct {
     const char *key;
     size_t offset;
@@ -413,7 +412,8 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 
 #define HAS(name) (1u << KEY_##name)
 #define HAS_EVENT (HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
-#define HAS_FD (HAS_EVENT | HAS(descriptor) | HAS(date))
+#define HAS_TABLE (HAS_EVENT | HAS(tabla))
+#define HAS_FD (HAS_TABLE | HAS(descriptor) | HAS(date))
 #define HAS_OPEN (HAS_FD | HAS(fichero) | HAS(flags))
 
 /* What each kind is sure to hold and what it may hold beside it.  A line that was torn, and glued
@@ -424,12 +424,12 @@ static const struct kind {
     unsigned int must, may;
     int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
 } kinds[] = {
-    {"open", EVENT_OPEN, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte), take_open},
-    {"held", EVENT_HELD, HAS_OPEN, HAS(tabla) | HAS(parte), take_open},
-    {"close", EVENT_CLOSE, HAS_FD, HAS(tabla) | HAS(motivo) | HAS(cierra), take_close},
-    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(tabla) | HAS(motivo) | HAS(entrada), take_dup},
-    {"fail", EVENT_FAIL, HAS_OPEN, HAS(tabla) | HAS(modo) | HAS(parte) | HAS(cortado), take_open},
-    {"exit", EVENT_EXIT, HAS_EVENT, HAS(tabla), take_exit},
+    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
+    {"held", EVENT_HELD, HAS_OPEN, HAS(parte), take_open},
+    {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
+    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(motivo) | HAS(entrada), take_dup},
+    {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla), HAS(modo) | HAS(parte) | HAS(cortado), take_open},
+    {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"lost", EVENT_LOST, HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
     {"listo", 0, HAS(version) | HAS(modulo), 0, take_loaded},
@@ -456,7 +456,7 @@ static int take_fields(struct wire *wire, const struct fields *fields)
         .pid = (pid_t)fields->pid,
         .ppid = (pid_t)fields->ppid,
         .tid = (pid_t)fields->tid,
-        .table = fields->seen & HAS(tabla) ? (uint64_t)fields->tabla : 0,
+        .table = (uint64_t)fields->tabla,
         .comm = fields->proceso,
         .fd = (int)fields->descriptor,
         .date_us = fields->us,

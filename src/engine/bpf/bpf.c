@@ -790,7 +790,8 @@ static int bpf_add_prefix(struct engine *engine, const char *path, enum pathfilt
 {
     int result = rules_add(engine->rules, bpf_map__fd(engine->program->maps.rules), path, verdict);
 
-    engine->program->bss->wanted_below_root = pathfilter_match(engine->config.filter, "/", 1);
+    engine->program->bss->wanted_below_root = pathfilter_match(engine->config.filter, "/", 1) ||
+                                              rules_want_root(engine->rules);
     return result;
 }
 

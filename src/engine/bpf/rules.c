@@ -22,6 +22,7 @@ static size_t next_component(const char **path)
 /* Its number is its place, counted from 1; 0 is the root's. */
 struct node {
     __u32 parent, verdict;
+    bool wide; /* included, since a rule below it is not in the map */
     size_t len;
     char *name;
 };
@@ -32,6 +33,8 @@ struct rules {
     __u32 *slots;
     size_t count, room; /* room is a power of 2 */
     size_t longest;     /* name that the map has keys for */
+    bool measured;      /* and no longer one can be added */
+    bool wide;          /* as of a node: of the root */
     bool full;          /* the map has not all of them */
 };
 
@@ -83,6 +86,10 @@ static int grow(struct rules *rules)
 #define SPARE_NODES 16
 #define SPARE_MAX 16384
 
+/* And the longest name in it that has a node.  Each look-up hashes as many bytes: for NAME_BYTES it
+ * would take 70 ns more. */
+#define SPARE_NAME_BYTES 63
+
 static size_t spare_nodes(size_t expected)
 {
     return expected < SPARE_MAX / SPARE_NODES ? expected * SPARE_NODES : SPARE_MAX;
@@ -107,6 +114,22 @@ static __u32 enter(struct rules *rules, __u32 parent, const char *name, size_t l
     return *find_slot(rules, parent, name, len) = (__u32)rules->count;
 }
 
+/* A rule ends below this node in a way that the map cannot hold: what is there leaves the kernel,
+ * and pathfilter_match() decides.  Exclusions are left to it alone. */
+static void widen(struct rules *rules, __u32 number, enum pathfilter_verdict verdict, __u32 *end)
+{
+    *end = 0;
+    if (verdict == PATHFILTER_EXCLUDE)
+        return;
+    *end = number;
+    if (number == 0) {
+        rules->wide = true;
+        return;
+    }
+    rules->nodes[number - 1].wide = true;
+    rules->nodes[number - 1].verdict = RULE_INCLUDE;
+}
+
 /* 0 and the node where it ends, 0 for the root. */
 static int enter_rule(struct rules *rules, const char *path, enum pathfilter_verdict verdict,
                       __u32 *end)
@@ -119,12 +142,16 @@ static int enter_rule(struct rules *rules, const char *path, enum pathfilter_ver
             diag(DIAG_ERROR, "%s: a component is longer than %d bytes", path, NAME_BYTES);
             return -ENAMETOOLONG;
         }
+        if (rules->measured && len > rules->longest) {
+            widen(rules, number, verdict, end);
+            return 0;
+        }
         number = enter(rules, number, at, len);
         if (number == 0)
             return -ENOMEM;
     }
     /* Of the same path as both, the exclusion decides.  The root's verdict is below_root. */
-    if (number > 0 && rules->nodes[number - 1].verdict < last)
+    if (number > 0 && rules->nodes[number - 1].verdict < last && !rules->nodes[number - 1].wide)
         rules->nodes[number - 1].verdict = last;
     *end = number;
     return 0;
@@ -161,8 +188,9 @@ int rules_measure(const struct engine_config *config, struct rules_size *size, s
     result = *rules ? pathfilter_each(config->filter, add_rule, *rules) : -ENOMEM;
     if (result < 0)
         return result;
-    if (pathfilter_expected(config->filter) > 0)
-        (*rules)->longest = NAME_BYTES;
+    if (pathfilter_expected(config->filter) > 0 && (*rules)->longest < SPARE_NAME_BYTES)
+        (*rules)->longest = SPARE_NAME_BYTES;
+    (*rules)->measured = true;
     size->nodes = (*rules)->count + spare_nodes(pathfilter_expected(config->filter));
     size->longest = (*rules)->longest;
     return 0;
@@ -220,6 +248,11 @@ int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_ve
         result = update_map(rules, end - 1, 1, map);
     rules->full |= result < 0;
     return result;
+}
+
+bool rules_want_root(const struct rules *rules)
+{
+    return rules->wide;
 }
 
 int names_fill(char *const *names, int map)

@@ -29,8 +29,12 @@ void rules_free(struct rules *rules);
 /* Fills the map of the rules, which is empty and of this size.  0, -errno. */
 int rules_fill(const struct rules *rules, int map);
 
-/* One more, in a filter that expects it.  0; -E2BIG: the map is full. */
+/* One more, in a filter that expects it.  Where the map has no room for a name of it, more leaves
+ * the kernel than the filter wants.  0; -E2BIG: the map is full. */
 int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_verdict verdict);
+
+/* Whether that is all that matches no rule but "/". */
+bool rules_want_root(const struct rules *rules);
 
 /* Fills the map of the names.  0, -errno. */
 int names_fill(char *const *names, int map);

@@ -108,13 +108,16 @@ static __always_inline bool deliver_held(struct task_struct *task, struct scratc
 SEC("iter/task_file")
 int find_held(struct bpf_iter__task_file *ctx)
 {
-    struct task_struct *task = walkable(ctx->task);
+    struct task_struct *task = ctx->task;
     struct file *file = ctx->file;
     struct scratch *s = get_scratch(ON_HELD);
     __u32 fd = ctx->fd;
     bool cloexec, found;
 
-    if (!ctx->task || !file || !s || !is_watched(task->tgid) || !is_still_held(task, fd, file) ||
+    if (!task || !file || !s)
+        return 0;
+    task = walkable(task);
+    if (!is_watched(task->tgid) || !is_still_held(task, fd, file) ||
         is_recorded(table_of(task), fd))
         return 0;
     cloexec = closes_on_exec(task, fd);

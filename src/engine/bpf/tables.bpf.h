@@ -302,12 +302,13 @@ int begin_settling(struct bpf_raw_tracepoint_args *ctx)
 SEC("iter/task")
 int find_users(struct bpf_iter__task *ctx)
 {
-    struct task_struct *task = walkable(ctx->task);
+    struct task_struct *task = ctx->task;
     struct table *table;
     __u64 address;
 
-    if (!ctx->task)
+    if (!task)
         return 0;
+    task = walkable(task);
     address = table_of(task);
     table = bpf_map_lookup_elem(&tables, &address);
     if (!table)

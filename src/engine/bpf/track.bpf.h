@@ -304,12 +304,15 @@ static __always_inline void find_self(void)
 SEC("iter/task")
 int seek(struct bpf_iter__task *ctx)
 {
-    struct task_struct *task = walkable(ctx->task);
+    struct task_struct *task = ctx->task;
     __u32 tgid, depth;
 
     if (!own_tgid)
         find_self();
-    if (!ctx->task || task->pid != task->tgid)
+    if (!task)
+        return 0;
+    task = walkable(task);
+    if (task->pid != task->tgid)
         return 0;
     tgid = task->tgid;
     if (taking_census) {

@@ -60,7 +60,8 @@ bool records_compare(const struct records *journal, const struct records *output
 bool records_parity(const struct records *one, const struct records *other,
                     const struct compare_options *options);
 
-/* Has the output the records that a journal of fdchaos demands?  failed: of opens that failed, too. */
+/* Has the output the records that a journal of fdchaos demands?  failed: of opens that failed, too.
+ */
 bool records_chaos(const char *journal, const struct records *output, bool failed);
 
 /* Prints the numbers of the operations that such a journal tells of, for fdchaos to leave out. */

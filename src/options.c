@@ -284,6 +284,7 @@ static int take_action(struct options *options, enum options_action action)
     if (options->action != ACTION_RUN && options->action != action)
         return refuse("--check and --prepare: one at a time");
     options->action = action;
+    options->stap.prepare = action == ACTION_PREPARE;
     return 0;
 }
 
@@ -292,7 +293,7 @@ static int take_release(struct options *options, const char *release)
 {
     if (strchr(release, '/') != NULL || release[0] == '.')
         return refuse("--kernel wants a release as uname -r says it, not '%s'", release);
-    options->kernel = release;
+    options->stap.kernel = release;
     return 0;
 }
 
@@ -364,10 +365,10 @@ static int take_option(struct parser *parser, const struct row *row, char *argum
     case CODE_KERNEL:
         return take_release(options, argument);
     case CODE_KALLSYMS:
-        options->kallsyms = argument;
+        options->stap.kallsyms = argument;
         break;
     case CODE_MODULE_DIR:
-        options->module_dir = argument;
+        options->stap.module_dir = argument;
         break;
     case 'q':
         options->verbosity = -1;
@@ -560,10 +561,10 @@ static int check(const struct parser *parser)
 
     if (options->summary != SUMMARY_NONE && options->format == FORMAT_CSV)
         return refuse("-c and -C give text or json: -f csv does not go with them");
-    if ((options->kernel == NULL) != (options->kallsyms == NULL))
+    if ((options->stap.kernel == NULL) != (options->stap.kallsyms == NULL))
         return refuse(
             "--kernel and --kallsyms go together: a module for another kernel needs both");
-    if (options->kernel != NULL && options->action != ACTION_PREPARE)
+    if (options->stap.kernel != NULL && options->action != ACTION_PREPARE)
         return refuse("--kernel and --kallsyms go with --prepare alone");
     return options->action == ACTION_RUN ? check_targets(parser) : check_no_targets(parser);
 }

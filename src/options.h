@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 #include "engine/engine.h"
+#include "engine/stap/stap.h"
 #include "output/output.h"
 
 #define FILEMON_VERSION "0.1.0"
@@ -35,10 +36,9 @@ struct options {
     const char *output; /* NULL: standard output */
     bool failed;
     bool initial;
-    int64_t duration_ms;           /* -1: no end */
-    const char *kernel, *kallsyms; /* with ACTION_PREPARE: both or neither */
-    const char *module_dir;        /* NULL: the default */
-    int verbosity;                 /* -1 quiet, 0, 1 verbose */
+    int64_t duration_ms;      /* -1: no end */
+    struct stap_options stap; /* kernel and kallsyms: with ACTION_PREPARE, both or neither */
+    int verbosity;            /* -1 quiet, 0, 1 verbose */
 };
 
 /* The defaults. */

@@ -488,10 +488,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .depth = options->depth,
         .failed = options->failed || options->summary != SUMMARY_NONE,
         .initial = options->initial,
-        .prepare = options->action == ACTION_PREPARE,
-        .kernel = options->kernel,
-        .kallsyms = options->kallsyms,
-        .module_dir = options->module_dir,
+        .stap = &options->stap,
     };
 }
 

@@ -34,18 +34,17 @@ enum engine_state {
     ENGINE_DONE, /* over: everything it saw has been given */
 };
 
-/* Borrowed by the engine until close(). */
+struct stap_options;
+
+/* What every engine needs.  Borrowed by the engine until close(). */
 struct engine_config {
     const struct pathfilter *filter; /* the engine keeps other paths from leaving the kernel */
     char *const *names;              /* programs to be matched when they are executed; NULL-ended */
     bool all;                        /* every process but filemon and its own */
-    int depth;              /* generations of descendants to follow; DEPTH_ALL: every one */
-    bool failed;            /* opens that failed, too */
-    bool initial;           /* report_held() will be called */
-    bool prepare;           /* only do what makes later starts fast, then ENGINE_DONE */
-    const char *kernel;     /* with prepare: for this kernel release; NULL: the running one */
-    const char *kallsyms;   /* with prepare: its symbols; NULL: /proc/kallsyms */
-    const char *module_dir; /* NULL: the default */
+    int depth;    /* generations of descendants to follow; DEPTH_ALL: every one */
+    bool failed;  /* opens that failed, too */
+    bool initial; /* report_held() will be called */
+    const struct stap_options *stap; /* of that engine alone, see engine/stap/stap.h; never NULL */
     char *why; /* not NULL: another engine is tried where this one fails to start, and the reason is
                 * written here, ENGINE_WHY_SIZE bytes, instead of being said: see engine_failed() */
 };

@@ -16,6 +16,7 @@
 #include "caught.h"
 
 #include "engine/stap/module.h"
+#include "engine/stap/stap.h"
 
 struct place {
     char dir[64];
@@ -89,7 +90,8 @@ static inline int modules_end(void **state)
 
 static inline struct module identified(const char *module_dir, const char *kernel)
 {
-    struct engine_config config = {.module_dir = module_dir, .kernel = kernel};
+    struct stap_options options = {.module_dir = module_dir, .kernel = kernel};
+    struct engine_config config = {.stap = &options};
     struct module module;
 
     assert_int_equal(module_identify(&module, &config), 0);

@@ -14,7 +14,8 @@ static long calls(void)
 
 static void version_is_remembered(void **state)
 {
-    struct engine_config config = {.module_dir = "m", .kernel = "no-such-kernel"};
+    struct stap_options options = {.module_dir = "m", .kernel = "no-such-kernel"};
+    struct engine_config config = {.stap = &options};
     struct module module;
     struct module_build build;
     void *caught;

@@ -93,21 +93,22 @@ static void no_names(void **state)
 {
     static const char *const kernels[] = {"../x", "6.1/x", ".", "..", ".x"};
     static char too_long[PATH_MAX + 1];
-    struct engine_config config = {.module_dir = "/m"};
+    struct stap_options options = {.module_dir = "/m"};
+    struct engine_config config = {.stap = &options};
     struct module module;
     void *caught;
 
     (void)state;
     caught_begin(&caught);
     for (size_t i = 0; i < sizeof(kernels) / sizeof(kernels[0]); i++) {
-        config.kernel = kernels[i];
+        options.kernel = kernels[i];
         assert_int_equal(module_identify(&module, &config), -EINVAL);
         assert_non_null(strstr(caught_line(&caught), "no place for the probe module of kernel"));
     }
     memset(too_long, 'x', sizeof(too_long) - 1);
-    config.kernel = too_long;
+    options.kernel = too_long;
     assert_int_equal(module_identify(&module, &config), -ENAMETOOLONG);
-    config = (struct engine_config){.module_dir = too_long};
+    options = (struct stap_options){.module_dir = too_long};
     for (size_t len = PATH_MAX; len > PATH_MAX - 32; len--) {
         too_long[len] = '\0';
         assert_int_equal(module_identify(&module, &config), -ENAMETOOLONG);

@@ -105,9 +105,9 @@ static void test_defaults(void **state)
     assert_null(options.output);
     assert_false(options.failed);
     assert_int_equal(options.duration_ms, -1);
-    assert_null(options.kernel);
-    assert_null(options.kallsyms);
-    assert_null(options.module_dir);
+    assert_null(options.stap.kernel);
+    assert_null(options.stap.kallsyms);
+    assert_null(options.stap.module_dir);
     assert_int_equal(options.verbosity, 0);
     options_release(&options);
 }
@@ -127,7 +127,7 @@ static void test_every_option(void **state)
     assert_string_equal(options.output, "out");
     assert_true(options.failed);
     assert_int_equal(options.duration_ms, 1500);
-    assert_string_equal(options.module_dir, "/m");
+    assert_string_equal(options.stap.module_dir, "/m");
     assert_int_equal(options.verbosity, 1);
     options_release(&options);
 }
@@ -457,8 +457,8 @@ static void test_prepare_for_another_kernel(void **state)
     struct options options = ACCEPTED("--kallsyms", "/k", "--prepare", "--kernel",
                                       "6.1.0-13-cloud-amd64");
 
-    assert_string_equal(options.kernel, "6.1.0-13-cloud-amd64");
-    assert_string_equal(options.kallsyms, "/k");
+    assert_string_equal(options.stap.kernel, "6.1.0-13-cloud-amd64");
+    assert_string_equal(options.stap.kallsyms, "/k");
     options_release(&options);
     REFUSED("--kernel|together", "--prepare", "--kernel", "6.1.0");
     REFUSED("--kallsyms|together", "--prepare", "--kallsyms", "/k");

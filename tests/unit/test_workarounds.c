@@ -3,7 +3,8 @@
 
 #include "modules.h"
 
-static const struct engine_config config = {.kallsyms = "kallsyms"};
+static const struct stap_options options = {.kallsyms = "kallsyms"};
+static const struct engine_config config = {.stap = &options};
 
 /* In ./work, with the build tree ./headers. */
 static int prepare(struct workarounds *workarounds, const char *symbols)

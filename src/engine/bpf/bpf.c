@@ -491,7 +491,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     result = load(engine);
     if (result == 0)
         result = open_ring(engine);
-    if (result == 0 && !config->prepare)
+    if (result == 0)
         result = attach(engine);
     if (result < 0) {
         bpf_close(engine);

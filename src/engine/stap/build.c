@@ -14,6 +14,7 @@
 #include "diag.h"
 #include "engine/stap/modinfo.h"
 #include "engine/stap/script.h"
+#include "engine/stap/stap.h"
 #include "engine/stap/system.h"
 #include "text.h"
 
@@ -27,8 +28,9 @@
 /* Is this an error of writing to the cache, after which the module still serves this run? */
 static bool may_go_unkept(const struct module_build *build, int error)
 {
-    return !build->config->prepare && (error == -EROFS || error == -EACCES || error == -EPERM ||
-                                       error == -ENOSPC || error == -EDQUOT);
+    return !build->config->stap->prepare &&
+           (error == -EROFS || error == -EACCES || error == -EPERM || error == -ENOSPC ||
+            error == -EDQUOT);
 }
 
 static void warn_unkept(const struct module_build *build, int error)

@@ -14,6 +14,7 @@
 #include "diag.h"
 #include "engine/stap/modinfo.h"
 #include "engine/stap/script.h"
+#include "engine/stap/stap.h"
 #include "engine/stap/system.h"
 #include "spawn.h"
 #include "text.h"
@@ -284,16 +285,16 @@ int module_identify(struct module *module, const struct engine_config *config)
     int result;
 
     memset(module, 0, sizeof(*module));
-    result = find_kernel(module, config->kernel);
+    result = find_kernel(module, config->stap->kernel);
     if (result == 0)
-        result = find_top(module->top, sizeof(module->top), config->module_dir);
+        result = find_top(module->top, sizeof(module->top), config->stap->module_dir);
     if (result == 0)
         result = name_directory(module);
     if (result == 0)
         result = name_module(module);
     if (result < 0)
         diag(DIAG_ERROR, "no place for the probe module of kernel %s: %s",
-             config->kernel ? config->kernel : module->release, strerror(-result));
+             config->stap->kernel ? config->stap->kernel : module->release, strerror(-result));
     return result;
 }
 

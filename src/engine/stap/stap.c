@@ -19,6 +19,7 @@
 #include "engine/stap/build.h"
 #include "engine/stap/check.h"
 #include "engine/stap/module.h"
+#include "engine/stap/stap.h"
 #include "engine/stap/system.h"
 #include "engine/stap/wire.h"
 #include "text.h"
@@ -587,7 +588,7 @@ static int built(struct engine *engine)
     engine->rebuilt = true;
     if (is_kept)
         module_build_end(&engine->build);
-    if (!engine->config->prepare)
+    if (!engine->config->stap->prepare)
         return start_run(engine);
     engine->phase = OVER;
     return 0;
@@ -654,7 +655,7 @@ static void stap_close(struct engine *engine);
 static int use_module(struct engine *engine)
 {
     memcpy(engine->path, engine->module.path, sizeof(engine->path));
-    if (!engine->config->prepare)
+    if (!engine->config->stap->prepare)
         return start_run(engine);
     diag(DIAG_INFO, "the module is there: %s", engine->module.path);
     engine->phase = OVER;
@@ -665,7 +666,7 @@ static int use_module(struct engine *engine)
 static int find_again(struct engine *engine)
 {
     char why[MODULE_FAILURE_SIZE];
-    bool is_retried = engine->config->prepare && module_has_failed(&engine->module, why);
+    bool is_retried = engine->config->stap->prepare && module_has_failed(&engine->module, why);
 
     if (!is_retried)
         return module_find(&engine->module);

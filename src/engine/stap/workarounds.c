@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "engine/stap/stap.h"
 #include "engine/stap/system.h"
 #include "text.h"
 
@@ -201,7 +202,7 @@ static int replace_cancel(struct workarounds *workarounds, const char *directory
 
 static int prepare_map(struct workarounds *workarounds, const struct engine_config *config)
 {
-    const char *kallsyms = config->kallsyms ? config->kallsyms : SYSTEM_KALLSYMS;
+    const char *kallsyms = config->stap->kallsyms ? config->stap->kallsyms : SYSTEM_KALLSYMS;
     int result = write_map(workarounds, kallsyms);
 
     if (result < 0)

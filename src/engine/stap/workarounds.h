@@ -38,7 +38,7 @@ struct workarounds {
 /*
  * Finds out which workarounds the kernel of that release needs, and writes their files into the
  * existing directory, which the caller removes.  headers: the kernel's build tree.  The symbols are
- * those of config->kallsyms, or the running kernel's.  0; -errno with a message given by
+ * those of config->stap->kallsyms, or the running kernel's.  0; -errno with a message given by
  * engine_failed(); -EPERM and -ENODATA: the symbols have no addresses, or there are none.
  */
 int workarounds_prepare(struct workarounds *workarounds, const struct engine_config *config,

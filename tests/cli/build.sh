@@ -261,9 +261,10 @@ END
         chown 65534 "${like}0005"
         chmod 700 "${like}0005"
     fi
-    mkdir -m 700 "${like}0006"              # as filemon leaves it, with a link in it
-    mkdir "${like}0006/sub"
-    ln -s "$PWD/victim" "${like}0006/sub/link"
+    mkdir -m 700 left-over                  # as filemon leaves it, with a link in it
+    mkdir left-over/sub
+    ln -s "$PWD/victim" left-over/sub/link
+    mv left-over "${like}0006"              # whole: another filemon may be removing such ones, too
     rm -rf other standin/building standin/argv
     scenario stap <<'END'
 build

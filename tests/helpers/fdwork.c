@@ -2143,6 +2143,73 @@ static void play_endless(void)
     fork_busy(open_endlessly);
 }
 
+/* --- restless: threads of one table that open, copy, replace and close, beside descriptors that
+ * stay: until there is a file "end" --- */
+
+enum { KEPT_FIRST = 500, KEPT = 100, RESTLESS_TARGET = 40, RESTLESS_FIRST = 50 };
+
+static const char *restless_path, *restless_end;
+
+static void open_and_close(int kept)
+{
+    (void)kept;
+    close(open(restless_path, O_RDONLY));
+}
+
+static void copy_and_close(int kept)
+{
+    close(dup(kept));
+}
+
+static void replace_and_close(int kept)
+{
+    dup2(kept, RESTLESS_TARGET);
+    dup2(kept, RESTLESS_TARGET);
+    close(RESTLESS_TARGET);
+}
+
+static void copy_and_close_range(int kept)
+{
+    unsigned int fd = (unsigned int)fcntl(kept, F_DUPFD, RESTLESS_FIRST);
+
+    syscall(SYS_close_range, fd, fd, 0);
+}
+
+static void (*const restless_ways[])(int kept) = {open_and_close, copy_and_close, replace_and_close,
+                                                  copy_and_close_range};
+enum { RESTLESS_WAYS = sizeof(restless_ways) / sizeof(*restless_ways) };
+
+static void *be_restless(void *way)
+{
+    while (access(restless_end, F_OK) != 0) {
+        for (int i = 0; i < 20; i++)
+            restless_ways[*(const int *)way](KEPT_FIRST);
+        usleep(5000); /* all of it is to be reported */
+    }
+    return NULL;
+}
+
+static void play_restless(void)
+{
+    pthread_t threads[RESTLESS_WAYS];
+    int ways[RESTLESS_WAYS], fd;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a scene that fails kills its parent alone */
+    restless_path = below("file");
+    restless_end = below("end");
+    fd = open(restless_path, O_RDONLY);
+    for (int i = 0; i < KEPT; i++)
+        expect(dup2(fd, KEPT_FIRST + i), "dup2");
+    close(fd);
+    for (int i = 0; i < RESTLESS_WAYS; i++) {
+        ways[i] = i;
+        start_thread(&threads[i], be_restless, &ways[i]);
+    }
+    make_file("ready", 0644);
+    for (int i = 0; i < RESTLESS_WAYS; i++)
+        pthread_join(threads[i], NULL);
+}
+
 /* --- uring: opens and closes by io_uring --- */
 
 struct ring {
@@ -2638,6 +2705,7 @@ static const struct scene {
     {"table-race", set_file, play_table_race, true},
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},
+    {"restless", set_file, play_restless, true},
     {"wide", set_wide, play_wide, true},
     {"answered", set_file, play_answered, true},
     {"flush", set_slow, play_flush, true},

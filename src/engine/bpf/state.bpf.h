@@ -319,7 +319,9 @@ static __always_inline struct task_struct *current_task(void)
 /* linux/sched.h */
 #define PF_EXITING 0x4
 #define PF_IO_WORKER 0x10
+#define PF_USER_WORKER 0x4000
 #define PF_KTHREAD 0x200000
+#define PF_NO_SETAFFINITY 0x4000000
 
 /*
  * Of a pointer whose type the verifier knows: it lets no such pointer be a number, but does allow
@@ -339,6 +341,21 @@ static __always_inline __u64 table_of(struct task_struct *task)
     return address_of(task->files);
 }
 
+#define IO_WORKER_COMM 0x2d756f69 /* "iou-", as its number */
+
+/*
+ * A worker of io_uring, or what may be one: it ends without PF_IO_WORKER.  Instead, kernels
+ * from 6.4 on have PF_USER_WORKER, those before 6.3 have PF_NO_SETAFFINITY, and all have the name.
+ */
+static __always_inline bool is_io_worker(struct task_struct *task)
+{
+    __u64 comm;
+
+    copy_words(&comm, task, bpf_core_field_offset(struct task_struct, comm), sizeof(comm));
+    return task->flags & (PF_IO_WORKER | PF_USER_WORKER | PF_NO_SETAFFINITY) ||
+           (__u32)comm == IO_WORKER_COMM;
+}
+
 /* What every record says, of the current task.  What a worker of io_uring does, its process does.
  */
 static __always_inline void begin_record(struct task_struct *task, struct record *record,
@@ -350,7 +367,7 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     record->tid = thread_number(task);
     record->fd = fd;
     copy_words(record->comm, task, bpf_core_field_offset(struct task_struct, comm), COMM_BYTES);
-    if (task->flags & PF_IO_WORKER) {
+    if (is_io_worker(task)) {
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
     }

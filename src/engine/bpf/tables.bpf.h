@@ -189,7 +189,7 @@ static __always_inline bool has_living_leader(struct task_struct *task, __u64 ta
 /* Of workers it is not known whether they were counted. */
 static __always_inline bool has_users(struct task_struct *task, struct table *table)
 {
-    if (!(task->flags & PF_IO_WORKER))
+    if (!is_io_worker(task))
         __sync_fetch_and_add(&table->left, 1);
     return table->left < table->first + table->joined;
 }

@@ -205,6 +205,7 @@ bench:
 	@$(MAKE) all $(BUILD)/tests/openclose
 	@BUILD=$(BUILD) tests/bench/run native
 	@BUILD=$(BUILD) tests/bench/run guest
+	@BUILD=$(BUILD) tests/bench/run icount
 
 demo:
 	@tests/packages $(packages_build)

@@ -1,67 +1,101 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * openclose [-n] FILE ROUNDS PAIRS [COPIES]
+ * openclose [-n] FILE PAIRS [COPIES]
+ * openclose -k FILE COUNT [COPIES]
  *
- * Opens and closes FILE as fast as it can, PAIRS times in each of ROUNDS, and prints two numbers:
- * nanoseconds per pair, of the best round and of the median one.  COPIES processes do so at once,
- * and the numbers are those of all their rounds.  -n: neither open nor close but another system
- * call that says nothing about files. First it prints its process id and waits until standard input
- * ends.
+ * Opens and closes FILE as fast as it can, PAIRS times, in each of COPIES processes at once, and
+ * prints two numbers: nanoseconds per pair of processor time, which interrupts and other processes
+ * hardly have a part in, and of time elapsed.  -n: neither open nor close but another system call
+ * that says nothing about files.  -k: opens FILE so often without closing it, prints "open" in
+ * each of the processes, and waits to be killed.
+ *
+ * First it prints its process id and waits until standard input ends.
  */
 #include <fcntl.h>
-#include <stdbool.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
-static uint64_t now_ns(void)
+static int open_file(const char *file)
 {
-    struct timespec now;
+    int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY, 0);
 
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+    if (fd < 0) {
+        perror(file);
+        _exit(1);
+    }
+    return fd;
 }
 
 static void open_close(const char *file, long pairs)
 {
-    while (pairs-- > 0) {
-        int fd = (int)syscall(SYS_openat, AT_FDCWD, file, O_RDONLY, 0);
-        if (fd < 0 || syscall(SYS_close, fd) != 0) {
-            perror(file);
-            _exit(1);
-        }
-    }
+    while (pairs-- > 0)
+        syscall(SYS_close, open_file(file));
 }
 
-static void other_call(long pairs)
+static void other_call(const char *file, long calls)
 {
-    while (pairs-- > 0)
+    (void)file;
+    while (calls-- > 0)
         syscall(SYS_getppid);
 }
 
-static void play(const char *file, long rounds, long pairs, double *ns)
+static void keep_open(const char *file, long count, long copies)
 {
-    for (long round = 0; round < rounds; round++) {
-        uint64_t start = now_ns();
-        if (file != NULL)
-            open_close(file, pairs);
-        else
-            other_call(pairs);
-        ns[round] = (double)(now_ns() - start) / (double)pairs;
-    }
+    for (pid_t child = 0; copies > 1 && child == 0; copies--)
+        child = fork();               /* each one goes on to fork the next */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* of the copies */
+    while (count-- > 0)
+        open_file(file);
+    puts("open");
+    fflush(stdout);
+    pause();
 }
 
-static int by_value(const void *one, const void *other)
+static double elapsed_ns(void)
 {
-    double a = *(const double *)one, b = *(const double *)other;
+    struct timespec now;
 
-    return (a > b) - (a < b);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
+}
+
+/* Of this process and of its children that have ended. */
+static double processor_ns(void)
+{
+    struct timespec own;
+    struct rusage children;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &own);
+    getrusage(RUSAGE_CHILDREN, &children);
+    return (double)own.tv_sec * 1e9 + (double)own.tv_nsec +
+           (double)(children.ru_utime.tv_sec + children.ru_stime.tv_sec) * 1e9 +
+           (double)(children.ru_utime.tv_usec + children.ru_stime.tv_usec) * 1e3;
+}
+
+static void play(void (*work)(const char *, long), const char *file, long number, long copies)
+{
+    double processor = processor_ns(), elapsed = elapsed_ns();
+
+    for (long copy = 1; copy < copies; copy++) {
+        if (fork() == 0) {
+            work(file, number);
+            _exit(0);
+        }
+    }
+    work(file, number);
+    while (wait(NULL) > 0)
+        ;
+    printf("%.1f %.1f\n", (processor_ns() - processor) / (double)(number * copies),
+           (elapsed_ns() - elapsed) / (double)number);
 }
 
 static void wait_for_end_of_input(void)
@@ -76,33 +110,19 @@ static void wait_for_end_of_input(void)
 
 int main(int argc, char **argv)
 {
-    bool other = argc > 1 && strcmp(argv[1], "-n") == 0;
+    char option = argc > 1 && argv[1][0] == '-' ? argv[1][1] : '\0';
 
-    argv += other, argc -= other;
-    if (argc < 4) {
-        fputs("usage: openclose [-n] FILE ROUNDS PAIRS [COPIES]\n", stderr);
+    argv += option != '\0', argc -= option != '\0';
+    if (argc < 3) {
+        fputs("usage: openclose [-n|-k] FILE NUMBER [COPIES]\n", stderr);
         return 2;
     }
-    const char *file = other ? NULL : argv[1];
-    long rounds = strtol(argv[2], NULL, 10), pairs = strtol(argv[3], NULL, 10);
-    long copies = argc > 4 ? strtol(argv[4], NULL, 10) : 1;
-    size_t n = (size_t)(rounds * copies);
-    double *ns = mmap(NULL, n * sizeof(*ns), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
-                      0);
+    long number = strtol(argv[2], NULL, 10), copies = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
 
-    if (rounds < 1 || pairs < 1 || copies < 1 || ns == MAP_FAILED)
-        return 2;
     wait_for_end_of_input();
-    for (long copy = 1; copy < copies; copy++) {
-        if (fork() == 0) {
-            play(file, rounds, pairs, ns + copy * rounds);
-            _exit(0);
-        }
-    }
-    play(file, rounds, pairs, ns);
-    while (wait(NULL) > 0)
-        ;
-    qsort(ns, n, sizeof(*ns), by_value);
-    printf("%.0f %.0f\n", ns[0], ns[n / 2]);
+    if (option == 'k')
+        keep_open(argv[1], number, copies);
+    else
+        play(option == 'n' ? other_call : open_close, argv[1], number, copies);
     return 0;
 }

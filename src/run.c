@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -629,6 +630,10 @@ static int status_with_command(const struct run *run)
     return STATUS_OK;
 }
 
+/* Large arrays of their own, which grow by mremap(2).  glibc takes larger and larger ones from the
+ * heap once one was freed, where each size that they had leaves a hole. */
+#define MAPPED_BYTES (128 * 1024)
+
 int run_watch(const struct options *options, const struct engine_ops *ops)
 {
     struct run run = {.options = options,
@@ -638,6 +643,7 @@ int run_watch(const struct options *options, const struct engine_ops *ops)
                       .command = COMMAND_NONE,
                       .end_ms = -1};
 
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     if (open_parts(&run) < 0)
         run.status = STATUS_FAILED;
     else

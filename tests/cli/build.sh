@@ -245,7 +245,7 @@ build
 END
     start --prepare
     wait_until [ -e standin/building ]
-    [ ! -e "$stale" ]
+    wait_until [ ! -e "$stale" ]            # by this one, or by one of another test at that moment
     at_work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
 
     like=/tmp/filemon.$(printf %012x $$)
@@ -270,6 +270,7 @@ END
 build
 END
     "$tested" -q --prepare --module-dir "$PWD/other"
+    wait_until [ ! -e "${like}0006" ]
     [ -e "$at_work/System.map" ]
     touch standin/go
     finish

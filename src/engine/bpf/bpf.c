@@ -27,6 +27,7 @@
 #include "engine/bpf/check.h"
 #include "engine/bpf/decode.h"
 #include "engine/bpf/perf.h"
+#include "engine/bpf/probes.h"
 #include "engine/bpf/rules.h"
 #include "engine/engine.h"
 #include "filemon-direct.skel.h"
@@ -58,7 +59,10 @@ enum {
     SEEK,
     USERS,
     HELD,
-    LINKS
+    ENTRIES,
+    RETURNS,
+    RING_RETURNS,
+    LINKS,
 };
 
 /* How the programs are built and attached, the best first. */
@@ -85,6 +89,7 @@ struct engine {
     bool more;   /* the ring had more than a batch */
     int batch;   /* records left of this one */
     enum way way;
+    bool probes; /* functions of the kernel are probed: probes.bpf.h */
     uint64_t lost;
     uint64_t missed; /* calls of programs that the kernel has skipped; part of lost */
     struct decoder decoder;
@@ -198,6 +203,7 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
 {
     const __typeof__(program->progs) *p = &program->progs;
 
+    memset(hooks, 0, LINKS * sizeof(*hooks));
     hooks[FORK] = (struct hook){"sched/sched_process_fork",
                                 {p->on_fork_perf, p->on_fork, p->on_fork}};
     hooks[EXEC] = (struct hook){"sched/sched_process_exec",
@@ -219,22 +225,46 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
     hooks[SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
     hooks[USERS] = (struct hook){NULL, {p->find_users, p->find_users, p->find_users}};
     hooks[HELD] = (struct hook){NULL, {p->find_held, p->find_held, p->find_held}};
+#ifdef __x86_64__
+    hooks[ENTRIES] = (struct hook){NULL, {p->on_function, p->on_function, p->on_function}};
+    hooks[RETURNS] = (struct hook){NULL, {p->on_return, p->on_return, p->on_return}};
+    hooks[RING_RETURNS] = hooks[RETURNS];
+#endif
 }
 
-static int choose_programs(const struct filemon_bpf *program, enum way chosen)
+static bool is_needed(const struct engine *engine, int link)
+{
+    switch (link) {
+    case SIGNAL:
+        return engine->config.failed;
+    case HELD:
+        return engine->config.initial;
+    case ENTER:
+    case LEAVE:
+        return !engine->probes;
+    case ENTRIES:
+    case RETURNS:
+    case RING_RETURNS:
+        return engine->probes;
+    default:
+        return true;
+    }
+}
+
+static int choose_programs(const struct engine *engine)
 {
     struct hook hooks[LINKS];
     int result = 0;
 
-    find_hooks(program, hooks);
+    find_hooks(engine->program, hooks);
     for (int link = 0; link < LINKS && result == 0; link++)
         for (enum way way = 0; way < WAYS && result == 0; way++)
-            result = bpf_program__set_autoload(hooks[link].programs[way], false);
+            if (hooks[link].programs[way])
+                result = bpf_program__set_autoload(hooks[link].programs[way], false);
     for (int link = 0; link < LINKS && result == 0; link++)
-        result = bpf_program__set_autoload(hooks[link].programs[chosen],
-                                           link == SIGNAL ? program->rodata->report_failed
-                                           : link == HELD ? program->rodata->report_held
-                                                          : true);
+        if (hooks[link].programs[engine->way])
+            result = bpf_program__set_autoload(hooks[link].programs[engine->way],
+                                               is_needed(engine, link));
     return result;
 }
 
@@ -285,7 +315,7 @@ static int load_programs(struct engine *engine, const struct rules_size *size)
         result = bpf_map__set_max_entries(program->maps.claims,
                                           engine->config.initial ? CLAIMS : 1);
     if (result == 0)
-        result = choose_programs(program, engine->way);
+        result = choose_programs(engine);
     if (result == 0)
         result = filemon_bpf__load(program);
     return result;
@@ -312,6 +342,17 @@ static int fail_load(int error)
     return fail(error == -ESRCH && unread != 0 ? unread : error, "loading the eBPF program");
 }
 
+/* The others do all that the refused ones do.  False: there is none left. */
+static bool take_next_way(struct engine *engine)
+{
+    bool is_left = engine->probes || engine->way + 1 < WAYS;
+
+    if (is_left && !engine->probes)
+        engine->way++;
+    engine->probes = false;
+    return is_left;
+}
+
 static int load(struct engine *engine)
 {
     struct rules_size size;
@@ -320,11 +361,10 @@ static int load(struct engine *engine)
     if (result < 0)
         return fail(result, "the PATHs for the eBPF program");
     result = load_programs(engine, &size);
-    while (result < 0 && engine->way + 1 < WAYS) { /* the others do all that the refused ones do */
+    while (result < 0 && take_next_way(engine)) {
         diag(DIAG_VERBOSE, "the better eBPF programs were refused: %s", strerror(-result));
         messages[0] = '\0';
         filemon_bpf__destroy(engine->program);
-        engine->way++;
         result = load_programs(engine, &size);
     }
     if (result == 0)
@@ -357,6 +397,8 @@ static int attach_link(struct engine *engine, int link)
     const struct hook *hook = &hooks[link];
 
     find_hooks(engine->program, hooks);
+    if (!is_needed(engine, link))
+        return 0;
     engine->links[link] = engine->way == THROUGH_PERF && hook->event
                               ? perf_attach(hook->programs[engine->way], hook->event)
                               : bpf_program__attach(hook->programs[engine->way]);
@@ -390,6 +432,79 @@ static void attach_ring(struct engine *engine)
         diag(DIAG_VERBOSE, "io_uring is not seen: %s", strerror(-result));
 }
 
+/* ---- Probes -----------------------------------------------------------------------------------
+ */
+
+#ifdef __x86_64__
+
+/* FILEMON_BPF=tracepoint: for who has trouble with probes, and for tests.  Opens that fail come by
+ * no function that a filter's answer comes by, too. */
+static bool may_probe(const struct engine *engine)
+{
+    const char *wish = getenv("FILEMON_BPF");
+
+    return probes_are_there() && engine->way != PLAIN && !engine->config.failed &&
+           !(wish && strcmp(wish, "tracepoint") == 0);
+}
+
+static int attach_functions(struct engine *engine, int link, enum probes which)
+{
+    struct hook hooks[LINKS];
+
+    find_hooks(engine->program, hooks);
+    engine->links[link] = probes_attach(hooks[link].programs[engine->way], which);
+    return engine->links[link] ? 0 : -errno;
+}
+
+/* Each of the calls has come by. */
+static bool are_hit(const struct filemon_bpf__bss *data)
+{
+    return data->hits_of_files[CALL_OPENAT] > 0 && data->hits_of_files[CALL_DUP] > 0 &&
+           data->hits_of_files[CALL_FCNTL] > 0 && data->hits_of_files[CALL_DUP2] > 1 &&
+           data->hits_of_entries[CALL_DUP] > 0 && data->hits_of_entries[CALL_FCNTL] > 0 &&
+           data->hits_of_entries[CALL_DUP2] > 1 && data->hits_of_entries[CALL_CLOSE] > 1 &&
+           data->hits_of_entries[CALL_CLOSE_RANGE] > 0 && data->hits_of_entries[CALL_UNSHARE] > 0 &&
+           data->hits_of_entries[CALL_EXEC] > 0 && data->hits_of_returns[CALL_CLOSE_RANGE] > 0 &&
+           data->hits_of_returns[CALL_UNSHARE] > 0 && data->hits_of_returns[CALL_EXEC] > 0;
+}
+
+/* A function that is there may have been inlined where it is called. */
+static int test_probes(struct engine *engine)
+{
+    engine->program->bss->testing = true;
+    probes_make_calls();
+    engine->program->bss->testing = false;
+    return are_hit(engine->program->bss) ? 0 : -ENOENT;
+}
+
+static int attach_probes(struct engine *engine)
+{
+    int result = attach_functions(engine, RETURNS,
+                                  engine->config.initial ? PROBES_RETURNS_HELD : PROBES_RETURNS);
+
+    if (result == 0 && attach_functions(engine, RING_RETURNS, PROBES_RING) < 0)
+        diag(DIAG_VERBOSE, "io_uring_enter(2) is not seen: %s", strerror(errno));
+    if (result == 0)
+        result = attach_functions(engine, ENTRIES, PROBES_ENTRIES);
+    return result == 0 ? test_probes(engine) : result;
+}
+
+#else
+
+static bool may_probe(const struct engine *engine)
+{
+    (void)engine;
+    return false;
+}
+
+static int attach_probes(struct engine *engine)
+{
+    (void)engine;
+    return -EOPNOTSUPP;
+}
+
+#endif
+
 /* Processes are followed before their files are: and first of all filemon has to know itself. */
 static int attach(struct engine *engine)
 {
@@ -403,16 +518,18 @@ static int attach(struct engine *engine)
     engine->decoder.clock_offset_ns = engine->program->bss->own_clock_offset;
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && result == 0; i++)
         result = attach_link(engine, order[i]);
-    if (result == 0 && engine->config.failed)
+    if (result == 0)
         result = attach_link(engine, SIGNAL);
+    if (result == 0 && engine->probes)
+        result = attach_probes(engine);
     if (result == 0)
         attach_ring(engine);
-    return result < 0 ? fail(result, "attaching the eBPF program") : 0;
+    return result;
 }
 
 static bool is_attached(const struct engine *engine)
 {
-    return engine->links[LEAVE] != NULL;
+    return engine->links[EXIT] != NULL;
 }
 
 /*
@@ -461,17 +578,42 @@ static int open_ring(struct engine *engine)
     return 0;
 }
 
-static void bpf_close(struct engine *engine)
+static void unload(struct engine *engine)
 {
     detach(engine);
+    filemon_bpf__destroy(engine->program);
+    rules_free(engine->rules);
+    engine->program = NULL;
+    engine->rules = NULL;
+}
+
+static void bpf_close(struct engine *engine)
+{
+    unload(engine);
     if (engine->wakeups >= 0)
         close(engine->wakeups);
     if (engine->clock >= 0)
         close(engine->clock);
     ring_buffer__free(engine->ring);
-    filemon_bpf__destroy(engine->program);
-    rules_free(engine->rules);
     free(engine);
+}
+
+/* Whatever is wrong with probes: tracepoints do all that they do. */
+static int start(struct engine *engine)
+{
+    int result = load(engine);
+
+    if (result < 0)
+        return result;
+    result = attach(engine);
+    if (result < 0 && engine->probes) {
+        diag(DIAG_VERBOSE, "probes of functions do not work: %s", strerror(-result));
+        messages[0] = '\0';
+        unload(engine);
+        engine->probes = false;
+        return start(engine);
+    }
+    return result < 0 ? fail(result, "attaching the eBPF program") : 0;
 }
 
 static int bpf_open(struct engine **opened, const struct engine_config *config,
@@ -488,11 +630,10 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->clock = watch_clock();
     engine->way = best_way();
     libbpf_set_print(print_message);
-    result = load(engine);
+    engine->probes = may_probe(engine);
+    result = start(engine);
     if (result == 0)
         result = open_ring(engine);
-    if (result == 0)
-        result = attach(engine);
     if (result < 0) {
         bpf_close(engine);
         return result;

@@ -6,28 +6,10 @@
 #include <bpf/bpf_helpers.h>
 
 #include "kernel.h"
+#include "record.h"
 
 /* Set by the loader: the kernel takes the calls of x32 processes (x86). */
 const volatile bool x32_calls = false;
-
-enum call {
-    CALL_NONE,
-    CALL_OPEN,
-    CALL_CREAT,
-    CALL_OPENAT,
-    CALL_OPENAT2,
-    CALL_OPEN_BY_HANDLE_AT,
-    CALL_DUP,
-    CALL_DUP2, /* and dup3 */
-    CALL_FCNTL,
-    CALL_CLOSE,
-    CALL_RING_ENTER, /* io_uring_enter */
-    /* Those that can give their thread another file descriptor table, whoever makes them. */
-    CALL_OF_TABLE,
-    CALL_CLOSE_RANGE = CALL_OF_TABLE,
-    CALL_UNSHARE,
-    CALL_EXEC,
-};
 
 /* Above every number that is ours; a power of two. */
 #define CALL_NUMBERS 512

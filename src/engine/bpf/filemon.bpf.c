@@ -54,6 +54,11 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     return call;
 }
 
+static __always_inline struct pt_regs *user_registers(void)
+{
+    return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
+}
+
 /* linux/fcntl.h */
 #define F_DUPFD 0
 #define F_DUPFD_CLOEXEC 1030
@@ -115,7 +120,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
 
         if (!is_copy(call, args))
             return 0;
-        take_copy(args[0], result, how, entered);
+        take_copy(args[0], result, how, entered, 0);
     }
     return 0;
 }
@@ -162,11 +167,6 @@ int BPF_PROG(on_leave, struct pt_regs *regs, long result)
     return leave_call(regs, result);
 }
 
-static __always_inline struct pt_regs *user_registers(void)
-{
-    return (void *)bpf_task_pt_regs(bpf_get_current_task_btf());
-}
-
 SEC("tracepoint")
 int on_enter_perf(void *ctx)
 {
@@ -178,6 +178,10 @@ int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 {
     return leave_call(user_registers(), ctx->ret);
 }
+
+#ifdef __TARGET_ARCH_x86
+#include "probes.bpf.h"
+#endif
 
 #define SIG_IGN 1 /* asm-generic/signal-defs.h; 0 is SIG_DFL */
 

@@ -104,7 +104,7 @@ static __always_inline bool name_file(struct task_struct *task, struct scratch *
 
 static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
 {
-    struct file *file = file_of(task, s->record.fd);
+    struct file *file = s->file ? s->file : file_of(task, s->record.fd);
 
     if (!file) /* another thread has closed it already */
         count_lost();
@@ -245,6 +245,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     read_request(call, args, &s->request);
     if (result >= 0) {
         begin_open(task, s, RECORD_OPEN, result);
+        s->file = NULL;
         deliver_open(ON_LEAVE);
         return;
     }
@@ -311,16 +312,19 @@ static __always_inline void end_closing(struct task_struct *task, __u32 fd)
         closing->table = 0;
 }
 
+static __always_inline bool is_closing_file(__u64 table, __u32 fd, struct file *file)
+{
+    struct closing *closing = closing_of(table, fd);
+
+    return is_closing(closing, table, fd) && closing->file == (__u64)file;
+}
+
 /* It is open, and there is a record of the file that it has. */
 static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task);
-    struct closing *closing;
 
-    if (is_recorded(table, fd))
-        return true;
-    closing = closing_of(table, fd);
-    return is_closing(closing, table, fd) && closing->file == (__u64)file_of(task, fd);
+    return is_recorded(table, fd) || is_closing_file(table, fd, file_of(task, fd));
 }
 
 /* A call that copies a descriptor. */
@@ -329,7 +333,13 @@ struct copy {
     bool replaces;
     bool was_recorded; /* origin, when the call began */
     __u64 entered; /* when it began, if there was a record of what was open as fd then; else 0 */
+    __u64 file;    /* that is copied; 0: the one that the table has as fd */
 };
+
+static __always_inline struct file *copied_file(struct task_struct *task, const struct copy *copy)
+{
+    return copy->file ? (void *)copy->file : file_of(task, copy->fd);
+}
 
 /* What dup2 closes, at the beginning of the call, before what it copies. */
 static __always_inline void deliver_replaced(struct record *record, __u64 entered)
@@ -358,7 +368,7 @@ static __always_inline void deliver_replaced(struct record *record, __u64 entere
 static __always_inline bool name_copy(struct task_struct *task, struct scratch *s,
                                       const struct copy *copy, bool known)
 {
-    struct file *file = file_of(task, copy->fd);
+    struct file *file = copied_file(task, copy);
     bool wanted, same = known && file == file_of(task, copy->origin) && copy->origin != copy->fd;
 
     if (!file) { /* closed already */
@@ -390,7 +400,7 @@ static __always_inline bool is_held_as_path(struct task_struct *task, struct scr
 static __always_inline void scan_copy(struct task_struct *task, struct scratch *s,
                                       const struct copy *copy)
 {
-    struct file *file = file_of(task, copy->fd);
+    struct file *file = copied_file(task, copy);
 
     s->record.marks = 0;
     if (file && is_held_as_path(task, s, file))
@@ -412,7 +422,7 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
         return;
     }
     begin_record(task, &s->record, RECORD_DUP, copy->fd);
-    if (!copy->entered && !claim(&s->record, file_of(task, copy->fd)))
+    if (!copy->entered && !claim(&s->record, copied_file(task, copy)))
         return;
     replaced = clear_recorded(table, copy->fd);
     if (replaced && copy->entered)
@@ -434,9 +444,9 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
 #define COPY_REPLACES 1
 #define COPY_RECORDED 2 /* was_recorded */
 
-TURN int take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered)
+TURN int take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered, __u64 file)
 {
-    struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered};
+    struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered, file};
 
     on_dup(current_task(), &copy);
     return 0;

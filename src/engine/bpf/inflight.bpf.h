@@ -43,9 +43,10 @@ struct {
 /*
  * When a call began that is seen at its end but closes a descriptor that was recorded, by the
  * thread's pid: a close is dated by the beginning of its call, for it can wait for a file system.
+ * Calls that fail may leave theirs here.
  */
 struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 4096);
     __type(key, __u32);
     __type(value, __u64);

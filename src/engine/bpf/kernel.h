@@ -301,7 +301,7 @@ struct trace_event_raw_sched_process_fork {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-    unsigned long bx, cx, dx, si, di, bp, r10, orig_ax;
+    unsigned long ax, bx, cx, dx, si, di, bp, r10, orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {

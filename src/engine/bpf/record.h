@@ -18,6 +18,35 @@
 
 #define COMM_BYTES 16
 
+/* The system calls that matter. */
+enum call {
+    CALL_NONE,
+    CALL_OPEN,
+    CALL_CREAT,
+    CALL_OPENAT,
+    CALL_OPENAT2,
+    CALL_OPEN_BY_HANDLE_AT,
+    CALL_DUP,
+    CALL_DUP2, /* and dup3 */
+    CALL_FCNTL,
+    CALL_CLOSE,
+    CALL_RING_ENTER, /* io_uring_enter */
+    /* Those that can give their thread another file descriptor table, whoever makes them. */
+    CALL_OF_TABLE,
+    CALL_CLOSE_RANGE = CALL_OF_TABLE,
+    CALL_UNSHARE,
+    CALL_EXEC,
+};
+
+#define CALLS_COUNT 16 /* a power of two */
+
+/* What a probed function is. */
+enum probe_cookie {
+    PROBE_CALL, /* a system call, or a part of one */
+    PROBE_INSTALL,
+    PROBE_REPLACE,
+};
+
 enum record_kind {
     RECORD_OPEN,
     RECORD_FAIL,

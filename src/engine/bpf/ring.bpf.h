@@ -120,6 +120,7 @@ static __always_inline void take_ring_open(struct task_struct *task, __u32 progr
     s->request.flags = BPF_CORE_READ(open, how.flags);
     s->request.mode = BPF_CORE_READ(open, how.mode);
     begin_open(task, s, RECORD_OPEN, result);
+    s->file = NULL;
     open_succeeded(task, s);
 }
 

@@ -166,6 +166,7 @@ struct scratch {
     __u32 program;                    /* whose it is, for get_scratch() in other functions */
 
     struct request request;
+    struct file *file; /* that was opened; NULL: the one that the table has */
 
     /* The walk, which writes its components into the payload, the last one first. */
     struct dentry *dentry, *root_dentry, *mount_root;

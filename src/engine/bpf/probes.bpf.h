@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The other way to see calls: at the kernel's functions, where all of them can be probed at once
+ * (kprobe.multi).  Calls that are none of ours come by no probe.
+ *
+ * A descriptor is seen in fd_install() and do_dup2(), before anyone can use it; a call that was
+ * answered by a filter never comes to its function.  What begins with a call is seen at its entry,
+ * as at sys_enter.  The ends are needed of few calls only.  Failed opens are not seen.
+ */
+#ifndef FILEMON_BPF_PROBES_H
+#define FILEMON_BPF_PROBES_H
+
+/* The loader makes each call once, to see that the probes work: how often they were hit then. */
+volatile bool testing = false;
+__u32 hits_of_entries[CALLS_COUNT], hits_of_returns[CALLS_COUNT], hits_of_files[CALLS_COUNT];
+
+static __always_inline void count_hit(struct pt_regs *regs, __u32 hits[CALLS_COUNT])
+{
+    __u32 number = call_number(regs);
+
+    if (testing && number < CALL_NUMBERS && current_task()->tgid == own_tgid)
+        hits[bounded(calls[bounded(number, CALL_NUMBERS)] & 0xff, CALLS_COUNT)]++;
+}
+
+#define ENOSYS 38 /* asm-generic/errno.h */
+
+/*
+ * The call whose number the registers have is under way: io_uring opens files in workers, and
+ * before a thread returns from any call, when the result is there.
+ */
+static __always_inline bool is_in_call(struct task_struct *task, struct pt_regs *regs)
+{
+    return !(task->flags & PF_IO_WORKER) && (int)regs->ax == -ENOSYS;
+}
+
+static __always_inline void install_open(struct task_struct *task, enum call call,
+                                         const __u64 args[4], __u32 fd, struct file *file)
+{
+    struct scratch *s = get_scratch(ON_LEAVE);
+
+    if (!s)
+        return;
+    read_request(call, args, &s->request);
+    begin_open(task, s, RECORD_OPEN, fd);
+    s->file = file;
+    deliver_open(ON_LEAVE);
+}
+
+/* fcntl(2) is seen when it has its file already, and that may have been closed since. */
+static __always_inline void install_copy(struct task_struct *task, __u32 origin, __u32 fd,
+                                         __u32 how, struct file *file)
+{
+    __u64 entered = how & COPY_REPLACES ? take_entry_time(task) : 0;
+
+    if (leave_inflight(task) == THREAD_COPYING || is_closing_file(table_of(task), origin, file))
+        how |= COPY_RECORDED;
+    take_copy(origin, fd, how, entered, (__u64)file);
+}
+
+static __always_inline void install_file(struct task_struct *task, struct pt_regs *regs, __u32 fd,
+                                         struct file *file)
+{
+    __u64 args[4];
+    enum call call = take_call(regs, &task, args);
+
+    if (call == CALL_NONE || call > CALL_FCNTL || !is_in_call(task, regs))
+        return;
+    if (call <= CALL_OPEN_BY_HANDLE_AT)
+        install_open(task, call, args, fd, file);
+    else if (is_copy(call, args) && call != CALL_DUP2)
+        install_copy(task, args[0], fd, 0, file);
+}
+
+/*
+ * void fd_install(unsigned int fd, struct file *file), of which all that is no dup2 comes by.  The
+ * copy of a descriptor that was closed meanwhile can have its number.
+ */
+static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *file)
+{
+    struct task_struct *task = current_task();
+
+    if (stopping || !is_watched(task->tgid))
+        return 0;
+    install_file(task, regs, fd, file);
+    if (has_others(task))
+        end_closing(task, fd);
+    return 0;
+}
+
+/* A descriptor that is reserved for an open which is under way cannot be replaced. */
+static __always_inline bool is_reserved(struct task_struct *task, __u32 fd)
+{
+    struct fdtable *table = task->files->fdt;
+    unsigned long word = 0;
+
+    if (file_of(task, fd))
+        return false;
+    bpf_probe_read_kernel(&word, sizeof(word), table->open_fds + fd / 64);
+    return word >> fd % 64 & 1;
+}
+
+/* int do_dup2(struct files_struct *files, struct file *file, unsigned fd, unsigned flags), which
+ * has the table's lock */
+static __always_inline int replace(struct pt_regs *regs, __u32 fd, struct file *file)
+{
+    struct task_struct *task = NULL;
+    __u64 args[4];
+
+    if (take_call(regs, &task, args) != CALL_DUP2 || !is_in_call(task, regs) ||
+        is_reserved(task, fd))
+        return 0;
+    if (has_others(task))
+        end_closing(task, fd);
+    install_copy(task, args[0], fd, COPY_REPLACES, file);
+    return 0;
+}
+
+SEC("kprobe.multi")
+int on_function(struct pt_regs *ctx)
+{
+    struct pt_regs *regs = user_registers();
+    __u64 cookie = bpf_get_attach_cookie(ctx);
+
+    count_hit(regs, cookie == PROBE_CALL ? hits_of_entries : hits_of_files);
+    return cookie == PROBE_CALL      ? enter_call(regs)
+           : cookie == PROBE_INSTALL ? install(regs, ctx->di, (void *)ctx->si)
+                                     : replace(regs, ctx->dx, (void *)ctx->si);
+}
+
+SEC("kretprobe.multi")
+int on_return(struct pt_regs *ctx)
+{
+    count_hit(user_registers(), hits_of_returns);
+    return leave_call(user_registers(), ctx->ax);
+}
+
+#endif

@@ -438,6 +438,8 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     s->record.marks &= MARK_GONE;
     if (known && !s->record.marks)
         set_recorded(table, copy->fd, RECORDED);
+    if (!known && is_scanning())
+        scan_again = true;
     deliver(&s->record, RECORD_UNTIL(origin));
 }
 

@@ -62,8 +62,9 @@ static __always_inline bool claim_as_held(struct task_struct *task, const struct
                                           struct file *file)
 {
     struct claim_key key = {s->record.table, s->record.fd};
-    __u64 address = address_of(file);
-    int result = bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST);
+    __u64 address = address_of(file), *claimed = bpf_map_lookup_elem(&claims, &key);
+    bool is_stale = claimed && *claimed != address; /* of a file that is not there any more */
+    int result = bpf_map_update_elem(&claims, &key, &address, is_stale ? BPF_ANY : BPF_NOEXIST);
 
     if (result != 0 && result != -EEXIST)
         count_lost();

@@ -53,9 +53,10 @@ static __always_inline __u8 recorded_as(__u64 table, __u32 fd)
     return chunk ? chunk->recorded[fd % CHUNK_FDS] : 0;
 }
 
-static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd, __u8 recorded)
+/* The scan sets the one before it takes back the other. */
+static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
 {
-    return recorded == RECORDED_HELD || (scanned_table == table && scanned_fd == fd);
+    return (scanned_table == table && scanned_fd == fd) || recorded_as(table, fd) == RECORDED_HELD;
 }
 
 /* It was closed by then, by a call that nobody saw begin.  A function of its own, for its stack. */
@@ -82,10 +83,10 @@ static __always_inline bool claim(const struct record *record, struct file *file
         bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST) == 0)
         return true;
     claimed = bpf_map_lookup_elem(&claims, &key);
-    if (claimed && *claimed == address && is_claimed_as_held(key.table, key.fd, recorded))
+    if (claimed && *claimed == address && is_claimed_as_held(key.table, key.fd))
         return false;
     bpf_map_update_elem(&claims, &key, &address, BPF_ANY);
-    if (recorded == RECORDED_HELD)
+    if (recorded_as(key.table, key.fd) == RECORDED_HELD)
         deliver_unseen_close(key.table, key.fd, record->time);
     return true;
 }

@@ -53,7 +53,6 @@ static __always_inline void take_back(struct task_struct *task, __u64 table, __u
 
     if (chunk && chunk->recorded[fd % CHUNK_FDS] == RECORDED_HELD)
         chunk->recorded[fd % CHUNK_FDS] = file_of(task, fd) ? RECORDED : 0;
-    forget_claim(table, fd);
 }
 
 /* Puts the descriptor of s into the set, if it is nobody else's to tell.  False: it is, or it has

@@ -145,7 +145,7 @@ $(BUILD)/tests/cli/standin: tests/cli/standin.c tests/helpers/tinymodule.h
 $(BUILD)/tests/cli/shortage.so: tests/cli/shortage.c
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(CC) -D_GNU_SOURCE -std=c11 -O2 -g $(WARNINGS) -fPIC -shared -o $@ $< -ldl
+	$(Q)$(CC) -D_GNU_SOURCE -std=c11 -O2 -g $(warnings) -fPIC -shared -o $@ $< -ldl
 
 .PHONY: cli
 cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin $(BUILD)/tests/cli/shortage.so

@@ -23,6 +23,7 @@ PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 MANDIR = $(PREFIX)/share/man/man8
 DATADIR = $(PREFIX)/share/filemon
+DOCDIR = $(PREFIX)/share/doc/filemon
 BASHDIR = $(PREFIX)/share/bash-completion/completions
 ZSHDIR = $(PREFIX)/share/zsh/site-functions
 UNITDIR = $(PREFIX)/lib/systemd/system
@@ -251,6 +252,7 @@ format:
 
 # ---- installing ----------------------------------------------------------------------------------
 
+documents := $(wildcard src/share/doc/*)
 .PHONY: install uninstall
 install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
@@ -259,13 +261,17 @@ install: all
 	install -D -m 644 src/share/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
 	install -D -m 644 src/share/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
 	install -D -m 644 src/share/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service
+	for file in $(notdir $(documents)); do \
+	    install -D -m 644 src/share/doc/$$file $(DESTDIR)$(DOCDIR)/$$file || exit; done
 	sed -i 's#@BINDIR@#$(BINDIR)#' $(DESTDIR)$(UNITDIR)/filemon@.service
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/filemon $(DESTDIR)$(MANDIR)/filemon.8
 	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
 	rm -f $(DESTDIR)$(DATADIR)/monitorFicheros.stp
-	[ ! -d $(DESTDIR)$(DATADIR) ] || rmdir --ignore-fail-on-non-empty $(DESTDIR)$(DATADIR)
+	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(documents)))
+	for dir in $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR); do \
+	    [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir; done
 
 version := $(shell sed -n 's/^\#define FILEMON_VERSION "\(.*\)"/\1/p' src/options.h)
 .PHONY: dist

@@ -91,8 +91,14 @@ $(BUILD)/flags: force
 	@mkdir -p $(@D)
 	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
 
-# The script is carried in the program.
-$(BUILD)/src/engine/stap/script.o: stap/monitorFicheros.stp
+# The script, of its parts, is carried in the program.
+script := $(BUILD)/monitorFicheros.stp
+$(script): stap/assemble.awk stap/monitorFicheros.stp $(wildcard stap/*.h)
+	@echo "  STP     $@"
+	@mkdir -p $(@D)
+	$(Q)awk -f stap/assemble.awk stap/monitorFicheros.stp > $@
+
+$(BUILD)/src/engine/stap/script.o: $(script)
 
 # ---- the eBPF program ----------------------------------------------------------------------------
 
@@ -132,7 +138,7 @@ $(BUILD)/tests/cli/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(compile) -MMD -MP -c -o $@ $<
 
-$(BUILD)/tests/cli/src/engine/stap/script.o: stap/monitorFicheros.stp
+$(BUILD)/tests/cli/src/engine/stap/script.o: $(script)
 
 $(BUILD)/tests/cli/filemon: $(cli_objects)
 	@echo "  LD      $@"
@@ -248,7 +254,7 @@ lint:
 	@tests/lint
 
 format:
-	clang-format -i $$(find src tests -name '*.[ch]')
+	clang-format -i $$(find src stap tests -name '*.[ch]')
 
 # ---- installing ----------------------------------------------------------------------------------
 
@@ -257,7 +263,7 @@ documents := $(wildcard src/share/doc/*)
 install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
 	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/filemon.8
-	install -D -m 644 stap/monitorFicheros.stp $(DESTDIR)$(DATADIR)/monitorFicheros.stp
+	install -D -m 644 $(script) $(DESTDIR)$(DATADIR)/monitorFicheros.stp
 	install -D -m 644 src/share/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
 	install -D -m 644 src/share/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
 	install -D -m 644 src/share/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service

@@ -32,7 +32,7 @@ END
     said "first run on kernel $release: building the probe module with stap 9.9/0.999, once"
     said "the module is built (.* s) and kept: $kept/filemon_"
     work_directory_is_gone
-    cmp standin/script.stp "$CLI/../../stap/monitorFicheros.stp"
+    cmp standin/script.stp "$(dirname "$FILEMON")/monitorFicheros.stp"
     printf '%s\n' 'ffffffff81000000 T _text' 'ffffffff81000010 T uprobe_unregister' |
         cmp - standin/System.map
 

@@ -56,7 +56,7 @@ END
     { commands N "$hostile" -- I "/x/$hostile" -- E "/y/$hostile"; printf G; } | told_is
     [ ! -e pwned ]
     not grep -q -a -e pwned standin/argv
-    cmp standin/script.stp "$CLI/../../stap/monitorFicheros.stp"
+    cmp standin/script.stp "$(dirname "$FILEMON")/monitorFicheros.stp"
 }
 
 test_the_longest_paths_and_names() {

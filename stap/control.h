@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What filemon tells the script. */
+#ifndef FILEMON_STAP_CONTROL_H
+#define FILEMON_STAP_CONTROL_H
+
+#include "exec.h"
+#include "filter.h"
+#include "held.h"
+
+/*
+ * One write, one command: a letter, and after it bytes that are never read as anything but what the
+ * letter says they are.
+ *
+ *   +BYTES   more of the argument of the next command (a write carries at most MAXSTRINGLEN - 1)
+ *   I  E     the argument is a PATH; a path to exclude; also after G
+ *   N        the argument is a name, matched at exec
+ *   D        the argument is how many generations to follow
+ *   A  X     every process; opens that failed, too
+ *   T        descriptors that are open at the beginning are to be reported, too
+ *   G        go: names, paths and switches are complete
+ *   P        the argument is a process to watch, as the writer's namespace numbers it
+ *   H        report some of those; say "sigue" if there are more
+ *   M        say "marca", after all that has happened
+ *   F        say "fin" when no watched process is left
+ *   S        stop: say "fin", and nothing more
+ */
+static char fm_argument[FM_PATH];
+static u32 fm_argument_len;
+
+static s64 fm_own_clock_ahead(void)
+{
+    struct timespec64 ahead = {};
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 6, 0)
+    timens_add_monotonic(&ahead);
+#endif
+    return timespec64_to_ns(&ahead);
+}
+
+static void fm_control(const char *command)
+{
+    u32 len = strlen(command + (command[0] != 0));
+    long number = -1;
+
+    if (command[0] == '+') {
+        len = min_t(u32, len, sizeof(fm_argument) - 1 - fm_argument_len);
+        memcpy(fm_argument + fm_argument_len, command + 1, len);
+        fm_argument_len += len;
+        return;
+    }
+    fm_argument[fm_argument_len] = '\0';
+    switch (command[0]) {
+    case 'I':
+    case 'E':
+        fm_prefix_add(fm_argument, fm_argument_len, command[0] == 'I');
+        break;
+    case 'N':
+        fm_name_add(fm_argument, fm_argument_len);
+        break;
+    case 'D':
+        if (kstrtol(fm_argument, 10, &number) == 0 && number >= 0 && number < FM_EVERY - 1)
+            fm_depth = number + 1;
+        break;
+    case 'A':
+        WRITE_ONCE(fm_all, true);
+        break;
+    case 'X':
+        fm_failed = true;
+        break;
+    case 'T':
+        fm_initial = true;
+        break;
+    case 'G':
+        fm_self[0] = current->tgid;
+        fm_owner = get_pid(task_tgid(current));
+        fm_ns = task_active_pid_ns(current);
+        fm_clock_ahead = fm_own_clock_ahead();
+        smp_store_release(&fm_on, true);
+        fm_says("mirando", 7);
+        break;
+    case 'P':
+        if (kstrtol(fm_argument, 10, &number) == 0 && fm_watch(number))
+            fm_mark_descendants();
+        break;
+    case 'H':
+        fm_hold_next();
+        break;
+    case 'M':
+        fm_says("marca", 5);
+        break;
+    case 'F':
+        WRITE_ONCE(fm_end, true);
+        smp_mb(); /* with fm_unmark(): either sees the other */
+        fm_idle();
+        break;
+    case 'S':
+        WRITE_ONCE(fm_on, false);
+        WRITE_ONCE(fm_stop, true);
+        fm_tell_lost();
+        fm_idle();
+        break;
+    }
+    fm_argument_len = 0;
+}
+
+#endif

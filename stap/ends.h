@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Tables that end. */
+#ifndef FILEMON_STAP_ENDS_H
+#define FILEMON_STAP_ENDS_H
+
+#include "closes.h"
+
+static void fm_report_end(const struct fm_table *table)
+{
+    struct fm_line line;
+
+    if (!fm_event(&line))
+        return;
+    line.table = fm_number(table);
+    fm_start(&line, "exit");
+    fm_times(&line, fm_now());
+    fm_finish(&line);
+}
+
+static void fm_forget_all(struct fm_table *table)
+{
+    struct fm_slot *slot = &fm_slots[0][0];
+    struct fm_record record;
+    int i;
+
+    for (i = 0; i < FM_ROWS * FM_ROW; i++) {
+        u64 key = READ_ONCE(slot[i].key);
+
+        if (key >> 32 == fm_number(table) && fm_clear_slot(&slot[i], key, &record) && FM_BY_HAND)
+            fm_closed_by_hand((u32)key, &record, fm_now());
+    }
+}
+
+/* By rising number, unless the numbers are so high that the whole set is gone through sooner. */
+static void fm_forget_table(struct fm_table *table)
+{
+    struct fm_time time = fm_now();
+    struct fm_record record;
+    u64 fd;
+
+    for (fd = 0; fd <= min_t(u32, table->highest, FM_ROWS) && atomic_read(&table->records); fd++) {
+        fm_unblock(table, fd);
+        if (fm_take_record(table, fd, &record) && FM_BY_HAND)
+            fm_closed_by_hand(fd, &record, time);
+    }
+    if (atomic_read(&table->records))
+        fm_forget_all(table);
+}
+
+/*
+ * With fm_tables_lock.  The line precedes the removal: a thread that finds no table any more may go
+ * on to report that no watched process is left.
+ */
+static void fm_end_table(struct fm_table *table)
+{
+    if (!FM_BY_HAND && atomic_read(&table->records))
+        fm_report_end(table);
+    fm_forget_table(table);
+    WRITE_ONCE(table->files, NULL);
+}
+
+/*
+ * This thread leaves it, or (held false) has left it, and then it may be freed.  The first to see
+ * that nobody can use it any more ends it.  filp_close() of each file that is left would show that
+ * too, but before Linux 6.8 each close(2) of the machine goes through there.
+ */
+static void fm_leave_table(struct files_struct *files, bool held)
+{
+    struct fm_table *table = fm_find_table(files);
+
+    if (!table)
+        return;
+    raw_spin_lock(&fm_tables_lock);
+    if (table->files == files && !(held ? fm_is_used(files) : fm_is_used_anywhere(files)))
+        fm_end_table(table);
+    raw_spin_unlock(&fm_tables_lock);
+}
+
+/* A new one: the kernel has used the address before, and its end was missed. */
+static void fm_meet_table(struct files_struct *files)
+{
+    struct fm_table *table = fm_find_table(files);
+
+    if (!table)
+        return;
+    raw_spin_lock(&fm_tables_lock);
+    if (table->files == files)
+        fm_end_table(table);
+    raw_spin_unlock(&fm_tables_lock);
+}
+
+/* Two threads can see live == 0; one finds the mark. */
+static void fm_exited(void)
+{
+    fm_drop_flight();
+    if (current->files)
+        fm_leave_table(current->files, true);
+    if (atomic_read(&current->signal->live) == 0 && fm_unmark(current->tgid))
+        fm_idle();
+}
+
+/* With CLOSE_RANGE_UNSHARE.  Whether it does follows only when the others who have it are looked
+ * at. */
+static void fm_may_leave_table(void)
+{
+    struct fm_flight *flight = fm_my_table() ? fm_begin_flight() : NULL;
+
+    if (flight)
+        flight->files = current->files;
+}
+
+static void fm_may_have_left_table(void)
+{
+    struct fm_flight flight;
+
+    if (fm_end_flight(&flight) && flight.files && flight.files != current->files)
+        fm_leave_table(flight.files, false);
+}
+
+#endif

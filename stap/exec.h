@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Programs that start, and whether they are of the names. */
+#ifndef FILEMON_STAP_EXEC_H
+#define FILEMON_STAP_EXEC_H
+
+#include "names.h"
+#include "walk.h"
+
+/* The name that was executed (AT_EXECFN of getauxval(3)), which for a script is the script's. */
+static bool fm_execfn_is_name(struct fm_line *line)
+{
+    struct mm_struct *mm = current->mm;
+    char *at = line->start;
+    long len;
+    int i;
+
+    for (i = 0; i + 1 < ARRAY_SIZE(mm->saved_auxv) && mm->saved_auxv[i] != AT_NULL; i += 2) {
+        if (mm->saved_auxv[i] != AT_EXECFN)
+            continue;
+        len = fm_user_string(at, (const char __user *)mm->saved_auxv[i + 1], FM_PATH);
+        if (len < 0 || len == FM_PATH)
+            return false;
+        at = strrchr(at, '/') ? strrchr(at, '/') + 1 : at;
+        return fm_is_name(at, strlen(at));
+    }
+    return false;
+}
+
+static bool fm_exe_is_name(struct fm_line *line, struct mm_struct *mm)
+{
+    struct file *exe = fm_get_exe(mm);
+    bool match = exe && fm_path_of(line, &exe->f_path) && fm_any_component_is_name(line->path);
+
+    if (exe)
+        fput(exe);
+    return match;
+}
+
+static void fm_executed(void)
+{
+    struct fm_line line;
+    u32 len = strlen(current->comm);
+    bool match;
+
+    if (!READ_ONCE(fm_names) || !current->mm || fm_mark_of(current) >= fm_depth || !fm_begin(&line))
+        return;
+    match = fm_is_name(current->comm, len) || fm_exe_is_name(&line, current->mm) ||
+            (len == TASK_COMM_LEN - 1 && fm_execfn_is_name(&line));
+    fm_abandon(&line);
+    if (match)
+        fm_mark(current, fm_depth);
+}
+
+/* By hand there is no launcher that reads /proc: those that run already are looked for here. */
+static void fm_mark_running(void)
+{
+    struct task_struct *task;
+    struct fm_line line;
+
+    if (!fm_names || !fm_begin(&line))
+        return;
+    for_each_process(task) {
+        bool match = false;
+
+        if (task->flags & PF_KTHREAD || task->tgid == fm_self[1])
+            continue;
+        task_lock(task);
+        if (task->mm)
+            match = fm_is_name(task->comm, strlen(task->comm)) || fm_exe_is_name(&line, task->mm);
+        task_unlock(task);
+        if (match)
+            fm_mark(task, fm_depth);
+    }
+    fm_abandon(&line);
+}
+
+#endif

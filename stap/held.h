@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Descriptors that are open when the watch begins. */
+#ifndef FILEMON_STAP_HELD_H
+#define FILEMON_STAP_HELD_H
+
+#include "filter.h"
+#include "recorded.h"
+#include "walk.h"
+
+/*
+ * They are reported a step at a time, while the watched processes go on: by the thread that writes
+ * the command, and not in one go, which would keep its CPU and the ring from the others for too
+ * long.
+ */
+#define FM_HOLD_STEP 2048 /* descriptors and threads */
+static int fm_hold_nr;    /* the thread that is next, by its number in the initial namespace */
+static unsigned int fm_hold_fd;
+static u64 fm_hold_began; /* what a process that began later has inherited gets no record */
+
+/* Sockets and the like have no path. */
+static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
+{
+    if (!fm_event(line))
+        return false;
+    line->task = task->group_leader;
+    if (fm_path_of(line, &file->f_path)) {
+        fm_strip_root(line, task);
+        if (line->path[0] == '/' && fm_wanted(line->path, line->path_len))
+            return true;
+    } else {
+        atomic_inc(&fm_lost);
+    }
+    fm_abandon(line);
+    return false;
+}
+
+static void fm_finish_held(struct fm_line *line, unsigned int fd, u32 flags)
+{
+    struct fm_time time = fm_now();
+
+    fm_start(line, "held");
+    fm_path(line);
+    fm_descriptor(line, fd, time.us / 1000);
+    fm_times(line, time);
+    fm_lit(line, ", flags: ");
+    fm_num(line, flags);
+    fm_finish(line);
+}
+
+/*
+ * With fm_tables_lock: whoever closes it reports that after this, or has blocked it.  The barrier
+ * is for exit_files(): either it sees the table, or we see that the thread exits.
+ */
+static bool fm_may_hold(struct fm_table *table, struct task_struct *task, unsigned int fd,
+                        const struct file *file)
+{
+    smp_mb();
+    return fm_may_use(task, table->files) && fm_is_still(table->files, fd, file) &&
+           !fm_find_slot(fm_key(table, fd)) && !fm_find_slot(fm_key(table, fd) | FM_BLOCKED);
+}
+
+static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file *file)
+{
+    struct files_struct *files = task->files;
+    bool on_exec = test_bit(fd, rcu_dereference_raw(files->fdt)->close_on_exec);
+    struct fm_table *table;
+    struct fm_line line;
+
+    if (!fm_begin_held(&line, task, file))
+        return;
+    raw_spin_lock(&fm_tables_lock);
+    table = fm_find_or_add_table(files);
+    if (table && fm_may_hold(table, task, fd, file)) {
+        line.table = fm_number(table);
+        fm_finish_held(&line, fd, (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
+        fm_put(table, fm_key(table, fd), NULL);
+    } else {
+        fm_abandon(&line);
+    }
+    raw_spin_unlock(&fm_tables_lock);
+}
+
+/* Its table is the thread's own, or kept by task_lock(). */
+static void fm_hold(struct task_struct *task, unsigned int fd)
+{
+    struct file *file = fm_get_file_of(task->files, fd);
+
+    if (!file)
+        return;
+    fm_hold_file(task, fd, file);
+    fput(file);
+}
+
+static void fm_unblock_mine(unsigned int fd)
+{
+    struct fm_table *table;
+
+    raw_spin_lock(&fm_tables_lock);
+    table = fm_my_table();
+    if (table)
+        fm_unblock(table, fd);
+    raw_spin_unlock(&fm_tables_lock);
+}
+
+/* A copy of what is not recorded yet: it is as if it had been there at the beginning. */
+static void fm_hold_copy(unsigned int fd)
+{
+    fm_unblock_mine(fd);
+    fm_hold(current, fd);
+}
+
+/* A descriptor that comes by no open, or that is being replaced. */
+static void fm_block_mine(unsigned int fd)
+{
+    struct fm_table *table;
+
+    raw_spin_lock(&fm_tables_lock);
+    table = fm_find_or_add_table(current->files);
+    if (table && !fm_is_recorded(table, fd))
+        fm_block(table, fd);
+    raw_spin_unlock(&fm_tables_lock);
+}
+
+/* Threads that share the table of their process's first one are left out. */
+static bool fm_is_holder(struct task_struct *task)
+{
+    struct task_struct *leader = task->group_leader;
+
+    if (task->flags & PF_KTHREAD || fm_is_self(task->tgid) || leader->start_time > fm_hold_began)
+        return false;
+    return (fm_all || fm_mark_of(task)) &&
+           (task == leader || READ_ONCE(task->files) != READ_ONCE(leader->files));
+}
+
+/* filemon's command, before it is executed: what it will not have is filemon's own. */
+static bool fm_is_filemons(struct task_struct *task, const struct fdtable *fdt, unsigned int fd)
+{
+    return rcu_dereference(task->real_parent)->tgid == fm_self[0] &&
+           test_bit(fd, fdt->close_on_exec);
+}
+
+static bool fm_has_room_to_hold(void)
+{
+    return READ_ONCE(fm_ring_in) - READ_ONCE(fm_ring_out) < FM_RING / 2;
+}
+
+/* With task_lock().  False: there are more. */
+static bool fm_hold_all_of(struct task_struct *task, int *left)
+{
+    struct fdtable *fdt = rcu_dereference_raw(task->files->fdt);
+    unsigned int fd = fm_hold_fd;
+
+    for (; (fd = find_next_bit(fdt->open_fds, fdt->max_fds, fd)) < fdt->max_fds; fd++) {
+        fm_hold_fd = fd;
+        if (--*left < 0 || !fm_has_room_to_hold())
+            return false;
+        if (!fm_is_recorded(fm_find_table(task->files), fd) && !fm_is_filemons(task, fdt, fd))
+            fm_hold(task, fd);
+    }
+    return true;
+}
+
+static bool fm_hold_thread(struct task_struct *task, int *left)
+{
+    bool done = true;
+
+    task_lock(task);
+    if (task->files)
+        done = fm_hold_all_of(task, left);
+    task_unlock(task);
+    return done;
+}
+
+/* False: there are more. */
+static bool fm_hold_some(void)
+{
+    int left = FM_HOLD_STEP;
+    struct task_struct *task;
+    struct pid *pid;
+
+    while ((pid = idr_get_next(&init_pid_ns.idr, &fm_hold_nr))) {
+        task = pid_task(pid, PIDTYPE_PID);
+        if (--left < 0 || (task && fm_is_holder(task) && !fm_hold_thread(task, &left)))
+            return false;
+        fm_hold_nr++;
+        fm_hold_fd = 0;
+    }
+    return true;
+}
+
+static void fm_hold_next(void)
+{
+    if (!fm_hold_nr) {
+        fm_hold_nr = 1;
+        fm_hold_began = ktime_get_ns();
+    }
+    if (fm_hold_some())
+        WRITE_ONCE(fm_initial, false);
+    else
+        fm_says("sigue", 5);
+}
+
+#endif

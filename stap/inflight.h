@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Calls in flight: what is to be known at their end about their beginning. */
+#ifndef FILEMON_STAP_INFLIGHT_H
+#define FILEMON_STAP_INFLIGHT_H
+
+#include "calls.h"
+#include "state.h"
+
+/* What is kept of an open, by hand: filemon knows the rest. */
+struct fm_record {
+    u64 ns;
+    char *path; /* NULL: there was no memory */
+};
+
+/*
+ * What is to be known at the end of a call about its beginning, one for each thread: when a dup2 or
+ * dup3 began, which closes then; the table that a close_range may leave; by hand, what a close
+ * closes; and an open that a signal interrupted, of which it is not known yet whether the kernel
+ * begins it again.  Where no slot is free, the dup2 is given the time of its end, the others count
+ * as lost.
+ */
+#define FM_FLIGHTS 1024
+#define FM_FLIGHT_TRIES 16
+static struct fm_flight {
+    struct task_struct *task; /* NULL: free; written by its own thread alone once it is taken */
+    struct fm_time time;
+    struct fm_call call;
+    struct files_struct *files;
+    struct fm_record record;
+    unsigned int fd; /* of record */
+    bool closes;     /* there is a record */
+    int result;      /* of an open: -ERESTARTSYS and the like; 0: no open */
+} fm_flights[FM_FLIGHTS];
+static atomic_t fm_n_flights = ATOMIC_INIT(0);
+
+static struct fm_flight *fm_flight_at(u32 try)
+{
+    u64 hash = (uintptr_t)current * 0x9e3779b97f4a7c15ULL;
+
+    return &fm_flights[((hash >> 32) + try) % FM_FLIGHTS];
+}
+
+static struct fm_flight *fm_my_flight(void)
+{
+    u32 try;
+
+    for (try = 0; atomic_read(&fm_n_flights) && try < FM_FLIGHT_TRIES; try++)
+        if (READ_ONCE(fm_flight_at(try)->task) == current)
+            return fm_flight_at(try);
+    return NULL;
+}
+
+/* False: there was none. */
+static bool fm_end_flight(struct fm_flight *ended)
+{
+    struct fm_flight *flight = fm_my_flight();
+
+    if (!flight)
+        return false;
+    *ended = *flight;
+    atomic_dec(&fm_n_flights);
+    smp_store_release(&flight->task, NULL);
+    return true;
+}
+
+static void fm_drop_flight(void)
+{
+    struct fm_flight flight;
+
+    if (fm_end_flight(&flight))
+        kfree(flight.record.path);
+}
+
+/* NULL: no slot is free.  One of the thread's is there where the end of its last call was missed.
+ */
+static struct fm_flight *fm_begin_flight(void)
+{
+    u32 try;
+
+    fm_drop_flight();
+    for (try = 0; try < FM_FLIGHT_TRIES; try++) {
+        struct fm_flight *flight = fm_flight_at(try);
+
+        if (cmpxchg(&flight->task, NULL, current))
+            continue;
+        atomic_inc(&fm_n_flights);
+        *flight = (struct fm_flight){.task = current, .time = fm_now()};
+        return flight;
+    }
+    return NULL;
+}
+
+#endif

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* By which names a program is watched. */
+#ifndef FILEMON_STAP_NAMES_H
+#define FILEMON_STAP_NAMES_H
+
+#include "state.h"
+
+static struct fm_name {
+    struct fm_name *next;
+    u32 len;
+    char name[];
+} * fm_names;
+
+static void fm_name_add(const char *name, u32 len)
+{
+    struct fm_name *entry = kmalloc(sizeof(*entry) + len, GFP_ATOMIC);
+
+    if (!entry) {
+        atomic_inc(&fm_lost);
+        return;
+    }
+    entry->len = len;
+    memcpy(entry->name, name, len);
+    entry->next = fm_names;
+    smp_store_release(&fm_names, entry); /* an exec on another CPU may be reading already */
+}
+
+static bool fm_is_name(const char *word, u32 len)
+{
+    struct fm_name *entry;
+
+    for (entry = smp_load_acquire(&fm_names); entry; entry = entry->next)
+        if (entry->len == len && !memcmp(entry->name, word, len))
+            return true;
+    return false;
+}
+
+static bool fm_any_component_is_name(const char *path)
+{
+    const char *end;
+
+    for (; *path; path = end) {
+        while (*path == '/')
+            path++;
+        end = strchrnul(path, '/');
+        if (end > path && fm_is_name(path, end - path))
+            return true;
+    }
+    return false;
+}
+
+static void fm_names_free(void)
+{
+    struct fm_name *entry;
+
+    while ((entry = fm_names)) {
+        fm_names = entry->next;
+        kfree(entry);
+    }
+}
+
+#endif

@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The lines: what is told of an event. */
+#ifndef FILEMON_STAP_RECORD_H
+#define FILEMON_STAP_RECORD_H
+
+#include "ring.h"
+#include "state.h"
+#include "tables.h"
+#include "watch.h"
+
+/*
+ * A line is made in the print buffer itself: text grows from its start, and the path that is about
+ * to be written waits at its end, where d_path() puts it.  Without preemption nobody else uses this
+ * processor's buffer meanwhile.
+ */
+struct fm_line {
+    char *start, *at;
+    char *path; /* at the end of the buffer */
+    u32 path_len;
+    u32 parts; /* how many pieces of the path went ahead */
+    u32 table; /* number of the descriptor's; 0: there is none */
+    struct task_struct *task;
+    bool broken; /* one of them found no room */
+};
+
+#define FM_FICHERO ", fichero: \""
+
+/* An interrupt that found the buffer reserved would flush it, with what an older line left there.
+ */
+static bool fm_begin(struct fm_line *line)
+{
+    this_cpu_write(fm_in_line, true);
+    barrier();
+    line->start = line->at = _stp_reserve_bytes(STP_BUFFER_SIZE);
+    line->path_len = 0;
+    line->parts = 0;
+    line->table = 0;
+    line->task = current;
+    line->broken = false;
+    if (!line->start) {
+        this_cpu_write(fm_in_line, false);
+        atomic_inc(&fm_lost);
+        return false;
+    }
+    line->path = line->start + STP_BUFFER_SIZE - 1;
+    return true;
+}
+
+static inline void fm_str(struct fm_line *line, const char *text, u32 len)
+{
+    memcpy(line->at, text, len);
+    line->at += len;
+}
+#define fm_lit(line, text) fm_str(line, text, sizeof(text) - 1)
+
+/* Two digits to a division, and a copy of a size that is known: half the text is numbers. */
+static void fm_num(struct fm_line *line, s64 value)
+{
+    static const char pairs[] =
+        "00010203040506070809101112131415161718192021222324252627282930313233343536373839"
+        "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
+        "8081828384858687888990919293949596979899";
+    enum { MOST = 20 };
+    char digits[2 * MOST] = {};
+    int n = MOST;
+    u64 rest = value < 0 ? -(u64)value : value;
+
+    for (; rest >= 100; rest /= 100)
+        memcpy(digits + (n -= 2), pairs + rest % 100 * 2, 2);
+    digits[--n] = pairs[rest * 2 + 1];
+    if (rest >= 10)
+        digits[--n] = pairs[rest * 2];
+    if (value < 0)
+        *line->at++ = '-';
+    memcpy(line->at, digits + n, MOST);
+    line->at += MOST - n;
+}
+
+static inline char *fm_escape(char *at, u8 byte)
+{
+    static const char hex[] = "0123456789abcdef";
+
+    if (likely(byte >= ' ' && byte != '"' && byte != '\\' && byte != 0x7f)) {
+        *at++ = byte;
+    } else if (byte == '"' || byte == '\\') {
+        *at++ = '\\';
+        *at++ = byte;
+    } else {
+        memcpy(at, "\\u00", 4);
+        at[4] = hex[byte >> 4];
+        at[5] = hex[byte & 15];
+        at += 6;
+    }
+    return at;
+}
+
+static void fm_bytes(struct fm_line *line, const char *text)
+{
+    while (*text)
+        line->at = fm_escape(line->at, *text++);
+}
+
+/* The line as far as it goes is sent, or counted as lost. */
+static void fm_send(struct fm_line *line)
+{
+    u32 len = line->at - line->start;
+    bool sent = !line->broken && fm_ring_put(line->start, len);
+    u64 in = READ_ONCE(fm_ring_in);
+
+    _stp_unreserve_bytes(STP_BUFFER_SIZE);
+    this_cpu_write(fm_in_line, false);
+    if (!sent)
+        atomic_inc(&fm_lost);
+    if (in - READ_ONCE(fm_ring_out) > FM_RING / 2 && in % FM_PUMP < len)
+        fm_pump();
+}
+
+static void fm_finish(struct fm_line *line)
+{
+    fm_lit(line, "}\n");
+    fm_send(line);
+}
+
+static void fm_abandon(struct fm_line *line)
+{
+    _stp_unreserve_bytes(STP_BUFFER_SIZE);
+    this_cpu_write(fm_in_line, false);
+}
+
+static void fm_who(struct fm_line *line)
+{
+    struct task_struct *task = line->task;
+
+    fm_lit(line, "\", proceso: \"");
+    fm_bytes(line, task->comm);
+    fm_lit(line, "\", pid: ");
+    fm_num(line, fm_tgid_nr(task));
+    fm_lit(line, ", ppid: ");
+    fm_num(line, fm_tgid_nr(rcu_dereference(task->real_parent)));
+    fm_lit(line, ", tid: ");
+    fm_num(line, fm_pid_nr(task));
+    if (!FM_BY_HAND && line->table) {
+        fm_lit(line, ", tabla: ");
+        fm_num(line, line->table);
+    }
+}
+
+/*
+ * Control bytes take six times their place: a path that would be run over by the text goes out in
+ * pieces, each a line of its own (codigo "parte", counted from 1), before the line that ends it,
+ * which says how many there were.
+ */
+#define FM_ROOM 512 /* more than stands in a line beside a path and its escapes */
+
+static void fm_path(struct fm_line *line)
+{
+    fm_lit(line, FM_FICHERO);
+    while (line->path_len) {
+        line->at = fm_escape(line->at, *line->path++);
+        line->path_len--;
+    }
+    *line->at++ = '"';
+    if (line->parts) {
+        fm_lit(line, ", parte: ");
+        fm_num(line, line->parts);
+    }
+}
+
+/* Bytes that the whole path takes when it is written. */
+static u32 fm_path_cost(const struct fm_line *line)
+{
+    u32 cost = 0, i;
+
+    for (i = 0; i < line->path_len; i++) {
+        u8 byte = line->path[i];
+
+        cost += byte < ' ' || byte == 0x7f ? 6 : byte == '"' || byte == '\\' ? 2 : 1;
+    }
+    return cost;
+}
+
+/* Is the path where writing it in one go would never overtake reading it? */
+static bool fm_path_fits(const struct fm_line *line)
+{
+    u32 before = line->path - line->start;
+
+    return fm_path_cost(line) - line->path_len + FM_ROOM <= before;
+}
+
+static void fm_times(struct fm_line *line, struct fm_time time)
+{
+    fm_lit(line, ", us: ");
+    fm_num(line, time.us);
+    fm_lit(line, ", ns: ");
+    fm_num(line, time.ns + fm_clock_ahead);
+}
+
+static void fm_tell_lost(void)
+{
+    int lost = atomic_xchg(&fm_lost, 0);
+    struct fm_line line;
+
+    if (!lost)
+        return;
+    if (!fm_begin(&line)) {
+        atomic_add(lost, &fm_lost);
+        return;
+    }
+    fm_lit(&line, "{codigo: \"lost\", perdidos: ");
+    fm_num(&line, lost);
+    fm_times(&line, fm_now());
+    fm_finish(&line);
+}
+
+static bool fm_event(struct fm_line *line)
+{
+    if (unlikely(atomic_read(&fm_lost)))
+        fm_tell_lost();
+    return fm_begin(line);
+}
+
+/* As much of a path as does not fit goes ahead of its line. */
+static void fm_parts(struct fm_line *line)
+{
+    u32 i, n;
+
+    while (!fm_path_fits(line)) {
+        n = min_t(u32, line->path_len, (line->path - line->start - FM_ROOM) / 6);
+        fm_lit(line, "{codigo: \"parte\", tid: ");
+        fm_num(line, fm_pid_nr(line->task));
+        fm_lit(line, ", parte: ");
+        fm_num(line, ++line->parts);
+        fm_lit(line, FM_FICHERO);
+        for (i = 0; i < n; i++)
+            line->at = fm_escape(line->at, *line->path++);
+        line->path_len -= n;
+        fm_lit(line, "\"}\n");
+        line->broken |= !fm_ring_put(line->start, line->at - line->start);
+        line->at = line->start;
+    }
+}
+
+static void fm_descriptor(struct fm_line *line, s64 fd, s64 date)
+{
+    fm_lit(line, ", descriptor: ");
+    fm_num(line, fd);
+    fm_lit(line, ", date: ");
+    fm_num(line, date);
+}
+
+static __always_inline void fm_start_with(struct fm_line *line, const char *text, u32 len)
+{
+    if (unlikely(!fm_path_fits(line)))
+        fm_parts(line);
+    fm_str(line, text, len);
+    fm_who(line);
+}
+#define fm_start(line, code) fm_start_with(line, "{codigo: \"" code, sizeof("{codigo: \"" code) - 1)
+
+static void fm_says(const char *what, u32 len)
+{
+    struct fm_line line;
+
+    if (!fm_begin(&line))
+        return;
+    fm_lit(&line, "{codigo: \"");
+    fm_str(&line, what, len);
+    fm_lit(&line, "\", version: ");
+    fm_num(&line, FM_VERSION);
+    fm_lit(&line, ", modulo: \"");
+    fm_bytes(&line, THIS_MODULE->name);
+    *line.at++ = '"';
+    fm_finish(&line);
+}
+
+static void fm_idle(void)
+{
+    if (READ_ONCE(fm_stop) || (READ_ONCE(fm_end) && atomic_read(&fm_live) == 0))
+        fm_says("fin", 3);
+}
+
+#endif

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Of which descriptors there is a record. */
+#ifndef FILEMON_STAP_RECORDED_H
+#define FILEMON_STAP_RECORDED_H
+
+#include "inflight.h"
+#include "state.h"
+#include "tables.h"
+
+/*
+ * A set of (number of the table, descriptor): rows of eight, by a hash.  A row that is full forgets
+ * one, which counts as lost: bounded, never fatal.  One descriptor is opened and closed by one
+ * thread at a time, so compare-and-exchange of the key is all the locking there is to do.
+ *
+ * While descriptors are reported as held, those that are being closed or replaced, and those that
+ * came since, are blocked: what is found there was not there at the beginning.  Then fm_tables_lock
+ * keeps who looks at a descriptor and who changes it apart.  Blocked ones stay until their table
+ * ends.
+ */
+#define FM_ROWS 32768
+#define FM_ROW 8
+#define FM_TAKEN (~0ULL)      /* the key of a slot whose record is being read or written */
+#define FM_BLOCKED (1u << 31) /* no descriptor has this bit: INT_MAX is the highest */
+static struct fm_slot {
+    u64 key; /* 0: free */
+    struct fm_record record[FM_BY_HAND];
+} fm_slots[FM_ROWS][FM_ROW];
+
+static inline u64 fm_key(const struct fm_table *table, unsigned int fd)
+{
+    return (u64)fm_number(table) << 32 | fd;
+}
+
+static inline struct fm_slot *fm_row(u64 key)
+{
+    return fm_slots[((key & ~(u64)FM_BLOCKED) * 0x9e3779b97f4a7c15ULL) >> 49];
+}
+
+static struct fm_slot *fm_find_slot(u64 key)
+{
+    struct fm_slot *row = fm_row(key);
+    int i;
+
+    for (i = 0; i < FM_ROW; i++)
+        if (READ_ONCE(row[i].key) == key)
+            return &row[i];
+    return NULL;
+}
+
+static inline bool fm_is_recorded(const struct fm_table *table, unsigned int fd)
+{
+    return table && fm_find_slot(fm_key(table, fd));
+}
+
+/* False: another thread was faster.  *record gets what was there, if it is kept at all. */
+static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *record)
+{
+    struct fm_table *table = &fm_tables[(key >> 32) - 1];
+
+    if (cmpxchg(&slot->key, key, FM_BY_HAND ? FM_TAKEN : 0) != key)
+        return false;
+    if (FM_BY_HAND) {
+        *record = slot->record[0];
+        smp_store_release(&slot->key, 0);
+    }
+    atomic_dec(&table->records);
+    return true;
+}
+
+/* A slot for this key, whose own key is FM_TAKEN. */
+static struct fm_slot *fm_take_slot(u64 key)
+{
+    struct fm_slot *row = fm_row(key);
+    struct fm_record record = {};
+    u64 victim;
+    u32 i;
+
+    for (i = 0; i < FM_ROW; i++)
+        if (!READ_ONCE(row[i].key) && cmpxchg(&row[i].key, 0, FM_TAKEN) == 0)
+            return &row[i];
+    atomic_inc(&fm_lost);
+    for (i = get_cycles() % FM_ROW;; i = (i + 1) % FM_ROW) {
+        victim = READ_ONCE(row[i].key);
+        if (victim && victim != FM_TAKEN && !fm_clear_slot(&row[i], victim, &record))
+            continue;
+        kfree(record.path);
+        record.path = NULL;
+        if (cmpxchg(&row[i].key, 0, FM_TAKEN) == 0)
+            return &row[i];
+    }
+}
+
+static void fm_raise(u32 *highest, u32 number)
+{
+    u32 old = READ_ONCE(*highest);
+
+    while (number > old && !try_cmpxchg(highest, &old, number))
+        ;
+}
+
+static void fm_put(struct fm_table *table, u64 key, const struct fm_record *record)
+{
+    struct fm_slot *slot = fm_take_slot(key);
+
+    fm_raise(&table->highest, (u32)key & ~FM_BLOCKED);
+    if (FM_BY_HAND)
+        slot->record[0] = *record;
+    atomic_inc(&table->records);
+    smp_store_release(&slot->key, key);
+}
+
+/* With fm_tables_lock.  Until the descriptor is recorded again, nothing held is reported there. */
+static void fm_block(struct fm_table *table, unsigned int fd)
+{
+    u64 key = fm_key(table, fd) | FM_BLOCKED;
+
+    if (!fm_find_slot(key))
+        fm_put(table, key, NULL);
+}
+
+static void fm_unblock(struct fm_table *table, unsigned int fd)
+{
+    u64 key = fm_key(table, fd) | FM_BLOCKED;
+    struct fm_slot *slot = fm_find_slot(key);
+    struct fm_record none;
+
+    if (slot)
+        fm_clear_slot(slot, key, &none);
+}
+
+static bool fm_take_record(struct fm_table *table, unsigned int fd, struct fm_record *record)
+{
+    u64 key = fm_key(table, fd);
+    struct fm_slot *slot = fm_find_slot(key);
+
+    return slot && fm_clear_slot(slot, key, record);
+}
+
+static u32 fm_forget_and_block(unsigned int fd)
+{
+    struct fm_record none;
+    struct fm_table *table;
+    bool was = false;
+
+    raw_spin_lock(&fm_tables_lock);
+    table = fm_find_or_add_table(current->files);
+    if (table) {
+        was = fm_take_record(table, fd, &none);
+        fm_block(table, fd);
+    }
+    raw_spin_unlock(&fm_tables_lock);
+    return was ? fm_number(table) : 0;
+}
+
+/* The number of its table, 0 if there was no record. */
+static u32 fm_forget(unsigned int fd, struct fm_record *record)
+{
+    struct fm_table *table;
+
+    if (unlikely(READ_ONCE(fm_initial)))
+        return fm_forget_and_block(fd);
+    table = fm_my_table();
+    return table && fm_take_record(table, fd, record) ? fm_number(table) : 0;
+}
+
+/* The same; 0: there is no room, which was counted. */
+static u32 fm_remember(unsigned int fd, const struct fm_record *record)
+{
+    struct fm_table *table = fm_number_my_table();
+    bool initial = READ_ONCE(fm_initial);
+
+    if (!table)
+        return 0;
+    if (unlikely(initial)) {
+        raw_spin_lock(&fm_tables_lock);
+        fm_unblock(table, fd);
+    }
+    if (!fm_is_recorded(table, fd))
+        fm_put(table, fm_key(table, fd), record);
+    if (unlikely(initial))
+        raw_spin_unlock(&fm_tables_lock);
+    return fm_number(table);
+}
+
+/* By hand, at the end. */
+static void fm_records_free(void)
+{
+    struct fm_slot *slot = &fm_slots[0][0];
+    int i;
+
+    for (i = 0; FM_BY_HAND && i < FM_ROWS * FM_ROW; i++)
+        if (slot[i].key)
+            kfree(slot[i].record[0].path);
+}
+
+#endif

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which file descriptor table it is, and who uses it. */
+#ifndef FILEMON_STAP_TABLES_H
+#define FILEMON_STAP_TABLES_H
+
+#include "state.h"
+
+/*
+ * A file descriptor table is its files_struct, whichever threads share it.  One gets a number with
+ * its first record, and loses it when it ends: keys and lines hold the number in place of the
+ * address. Rows of eight, by a hash of the address.
+ */
+#define FM_TABLE_ROWS 8192
+#define FM_TABLE_ROW 8
+static struct fm_table {
+    struct files_struct *files; /* NULL: free */
+    atomic_t records;
+    u32 highest; /* the highest descriptor that it ever had a record of */
+} fm_tables[FM_TABLE_ROWS * FM_TABLE_ROW];
+static DEFINE_RAW_SPINLOCK(fm_tables_lock); /* for those that write .files */
+
+static inline struct fm_table *fm_table_row(const struct files_struct *files)
+{
+    return fm_tables + ((uintptr_t)files * 0x9e3779b97f4a7c15ULL >> 51) * FM_TABLE_ROW;
+}
+
+/* NULL: it has no records. */
+static struct fm_table *fm_find_table(const struct files_struct *files)
+{
+    struct fm_table *row = fm_table_row(files);
+    int i;
+
+    for (i = 0; i < FM_TABLE_ROW; i++)
+        if (smp_load_acquire(&row[i].files) == files)
+            return &row[i];
+    return NULL;
+}
+
+static inline struct fm_table *fm_my_table(void)
+{
+    return current->files ? fm_find_table(current->files) : NULL;
+}
+
+/* With fm_tables_lock.  NULL: no room, which counts as a loss. */
+static struct fm_table *fm_find_or_add_table(struct files_struct *files)
+{
+    struct fm_table *table = fm_find_table(files), *row = fm_table_row(files);
+    int i;
+
+    for (i = 0; !table && i < FM_TABLE_ROW; i++)
+        if (!row[i].files)
+            table = &row[i];
+    if (!table) {
+        atomic_inc(&fm_lost);
+    } else if (!table->files) {
+        atomic_set(&table->records, 0);
+        table->highest = 0;
+        smp_store_release(&table->files, files);
+    }
+    return table;
+}
+
+static struct fm_table *fm_number_my_table(void)
+{
+    struct fm_table *table = fm_my_table();
+
+    if (likely(table) || !current->files)
+        return table;
+    raw_spin_lock(&fm_tables_lock);
+    table = fm_find_or_add_table(current->files);
+    raw_spin_unlock(&fm_tables_lock);
+    return table;
+}
+
+static inline u32 fm_number(const struct fm_table *table)
+{
+    return table - fm_tables + 1;
+}
+
+/*
+ * A thread that exits makes no more system calls, though it keeps its table until exit_files(). The
+ * flag is read before the list goes on, to where the thread may have added another one.
+ */
+static bool fm_may_use(struct task_struct *thread, const struct files_struct *files)
+{
+    return READ_ONCE(thread->files) == files && !(smp_load_acquire(&thread->flags) & PF_EXITING);
+}
+
+static bool fm_is_used_anywhere(const struct files_struct *files)
+{
+    struct task_struct *process, *thread;
+
+    for_each_process_thread(process, thread)
+        if (fm_may_use(thread, files))
+            return true;
+    return false;
+}
+
+/*
+ * Can a system call still change this table, which the thread holds but is leaving?  The count does
+ * not show that: two threads that leave at once both find it above 1.  Where threads of this
+ * process account for all of it, no other process has to be looked at.
+ */
+static bool fm_is_used(struct files_struct *files)
+{
+    int holders = atomic_read(&files->count), here = current->files != files;
+    struct task_struct *thread;
+
+    if (holders == 1)
+        return false;
+    for_each_thread(current, thread) {
+        if (fm_may_use(thread, files))
+            return true;
+        here += READ_ONCE(thread->files) == files;
+    }
+    return here < holders && fm_is_used_anywhere(files);
+}
+
+#endif

@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From a descriptor to its file, and from a file to its path, as the root of the process sees it.
+ */
+#ifndef FILEMON_STAP_WALK_H
+#define FILEMON_STAP_WALK_H
+
+#include "calls.h"
+#include "record.h"
+
+/* Whether a file is there; without a reference nothing in it may be read. */
+static bool fm_is_open(unsigned int fd)
+{
+    struct files_struct *files = current->files;
+    struct fdtable *table;
+
+    if (!files)
+        return false;
+    table = rcu_dereference_raw(files->fdt);
+    return fd < table->max_fds && rcu_dereference_raw(table->fd[fd]);
+}
+
+/*
+ * With a reference, for fput().  RCU does not do: another thread may close fd meanwhile, a pipe's
+ * or a socket's dentry is freed without a grace period (DCACHE_NORCU, fs/dcache.c), and struct file
+ * itself can become another file at any time (SLAB_TYPESAFE_BY_RCU since 6.7, fs/file_table.c).
+ * fget_raw() is the kernel's own answer to that in every version: it takes a count that is not 0,
+ * and looks again whether it is still the file of fd; O_PATH descriptors included.  Neither it nor
+ * fput() sleeps: where this is the last reference, fput() leaves the rest to task work, or to a
+ * work queue in an interrupt, which a probe on a breakpoint counts as (fs/file_table.c).
+ */
+static struct file *fm_get_file(unsigned int fd)
+{
+    return current->files ? fget_raw(fd) : NULL;
+}
+
+/* With a reference, see fm_get_file(). */
+static struct file *fm_get_file_of(struct files_struct *files, unsigned int fd)
+{
+    struct fdtable *fdt = rcu_dereference_raw(files->fdt);
+
+    if (fd >= fdt->max_fds)
+        return NULL;
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(6, 7, 0)
+    return get_file_rcu(&fdt->fd[fd]);
+#else
+    struct file *file = rcu_dereference_raw(fdt->fd[fd]);
+
+    return file && get_file_rcu(file) ? file : NULL;
+#endif
+}
+
+static bool fm_is_still(struct files_struct *files, unsigned int fd, const struct file *file)
+{
+    struct fdtable *fdt = rcu_dereference_raw(files->fdt);
+
+    return fd < fdt->max_fds && rcu_dereference_raw(fdt->fd[fd]) == file;
+}
+
+/*
+ * The working or the root directory, which another thread (CLONE_FS) may change meanwhile: both
+ * halves of one moment.  RCU protects them, as in getcwd(2) (fs/d_path.c): a directory's dentry and
+ * a mount are freed after a grace period.
+ */
+static struct path fm_directory(struct fs_struct *fs, const struct path *which)
+{
+    struct path path;
+    unsigned int begun;
+
+    do {
+        begun = fm_seq_begin(&fs->seq);
+        path = *which;
+    } while (fm_seq_retry(&fs->seq, begun));
+    return path;
+}
+
+/* The kernel's own name for it, at the end of the line's buffer: deeper than PATH_MAX, too. */
+static bool fm_path_of(struct fm_line *line, const struct path *path)
+{
+    char *end = line->start + STP_BUFFER_SIZE;
+    char *name = d_path(path, line->start + 2 * FM_ROOM, STP_BUFFER_SIZE - 2 * FM_ROOM);
+
+    if (IS_ERR(name))
+        return false;
+    line->path = name;
+    line->path_len = end - 1 - name;
+    return true;
+}
+
+/* Its end is at line->path: the directory's name in front of it. */
+static bool fm_prepend(struct fm_line *line, const struct path *dir)
+{
+    u32 room = min_t(u32, FM_PATH, line->path - line->start - 2 * FM_ROOM);
+    char *base = d_path(dir, line->path - room, room);
+
+    if (IS_ERR(base))
+        return false;
+    if (line->path_len == 0) { /* no name: the directory itself */
+        line->path_len = line->path - 1 - base;
+        line->path = base;
+        return true;
+    }
+    /* Its NUL, just before the name, becomes the slash between them. */
+    line->path[-1] = '/';
+    if (base[0] == '/' && base + 1 == line->path - 1)
+        base++;
+    line->path_len += line->path - base;
+    line->path = base;
+    return true;
+}
+
+static bool fm_prepend_directory(struct fm_line *line, int dirfd)
+{
+    struct path pwd;
+    struct file *dir;
+    bool done;
+
+    if (dirfd == AT_FDCWD) {
+        if (!current->fs)
+            return true;
+        pwd = fm_directory(current->fs, &current->fs->pwd);
+        return fm_prepend(line, &pwd);
+    }
+    dir = fm_get_file(dirfd);
+    if (!dir)
+        return true; /* EBADF: it is of no directory */
+    done = fm_prepend(line, &dir->f_path);
+    fput(dir);
+    return done;
+}
+
+/*
+ * The name as it was given, after the working directory or dirfd's where it is relative.  False: it
+ * is not the whole name; one that passes the buffer stands alone then, visibly relative.
+ */
+static bool fm_path_given(struct fm_line *line, const struct fm_call *call)
+{
+    char *end = line->start + STP_BUFFER_SIZE;
+    long len = fm_user_string(end - FM_PATH, call->name, FM_PATH);
+    bool in_root = call->resolve & RESOLVE_IN_ROOT;
+
+    if (len < 0)
+        return false;
+    line->path_len = min_t(long, len, FM_PATH - 1);
+    line->path = memmove(end - 1 - line->path_len, end - FM_PATH, line->path_len);
+    while (in_root && line->path_len && line->path[0] == '/') {
+        line->path++;
+        line->path_len--;
+    }
+    if (!in_root && line->path_len && line->path[0] == '/')
+        return len < FM_PATH;
+    return fm_prepend_directory(line, call->dirfd) && len < FM_PATH;
+}
+
+/* d_path() names it as it is seen from this thread's root: below that the other's may be. */
+static void fm_strip_root(struct fm_line *line, struct task_struct *task)
+{
+    u32 room = line->path - line->start - 2 * FM_ROOM, len;
+    struct path root;
+    char *name;
+
+    if (task == current || !task->fs)
+        return;
+    root = fm_directory(task->fs, &task->fs->root);
+    name = d_path(&root, line->path - room, room);
+    if (IS_ERR(name) || !name[1])
+        return;
+    len = strlen(name);
+    if (line->path_len > len && !memcmp(line->path, name, len) && line->path[len] == '/') {
+        line->path += len;
+        line->path_len -= len;
+    }
+}
+
+#endif

@@ -91,7 +91,8 @@ struct engine {
     enum way way;
     bool probes; /* functions of the kernel are probed: probes.bpf.h */
     uint64_t lost;
-    uint64_t missed; /* calls of programs that the kernel has skipped; part of lost */
+    uint64_t missed;   /* calls of programs that the kernel has skipped; part of lost */
+    int64_t missed_ns; /* when they were counted */
     struct decoder decoder;
 };
 
@@ -845,14 +846,30 @@ static uint64_t count_missed(const struct engine *engine)
     return sum;
 }
 
-/* Says how many are new. */
-static void report_lost(struct engine *engine)
-{
-    uint64_t missed = count_missed(engine), sum = engine->program->bss->n_lost + missed;
+/* Each program takes a call of bpf(2). */
+#define COUNT_MISSED_NS 1000000000
 
+static void update_missed(struct engine *engine)
+{
+    int64_t now = clock_ns(CLOCK_MONOTONIC);
+    uint64_t missed;
+
+    if (is_attached(engine) && engine->asked && now - engine->missed_ns < COUNT_MISSED_NS)
+        return;
+    engine->missed_ns = now;
+    missed = count_missed(engine);
     if (missed > engine->missed && is_attached(engine))
         recover(engine);
     engine->missed = missed;
+}
+
+/* Says how many are new. */
+static void report_lost(struct engine *engine)
+{
+    uint64_t sum;
+
+    update_missed(engine);
+    sum = engine->program->bss->n_lost + engine->missed;
     if (sum > engine->lost) {
         struct event event = {
             .code = EVENT_LOST,

@@ -56,7 +56,7 @@ static const struct row {
     {'C', NULL, NULL, "totals after the records"},
     {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew"},
     {0, NULL, NULL, "Engine"},
-    {'e', "engine", engines, "default: auto, stap where it can run, else bpf"},
+    {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf"},
     {CODE_CHECK, "check", NULL, "say which engines can run here, or what to mend"},
     {CODE_PREPARE, "prepare", NULL, "build the probe module now, for later starts"},
     {CODE_KERNEL, "kernel", "RELEASE", "with --prepare: for that kernel"},
@@ -78,8 +78,11 @@ static const char *argument_of(const struct row *row)
     if (row->argument != engines)
         return row->argument;
     at = stpcpy(at, engine_auto.name);
-    for (const struct engine_ops *const *ops = engine_list; *ops != NULL; ops++)
+    for (const struct engine_ops *const *ops = engine_list; *ops != NULL; ops++) {
         at = stpcpy(stpcpy(at, "|"), (*ops)->name);
+        if ((*ops)->way != NULL)
+            at = stpcpy(stpcpy(stpcpy(stpcpy(at, "|"), (*ops)->name), ":"), (*ops)->way);
+    }
     return names;
 }
 
@@ -275,7 +278,7 @@ static int take_choice(const struct row *row, const char *argument, int *choice)
 
 static int take_engine(struct options *options, const struct row *row, const char *name)
 {
-    options->engine = engine_find(name);
+    options->engine = engine_find(name, &options->other_way);
     return options->engine != NULL ? 0 : refuse_choice(row, name);
 }
 
@@ -636,7 +639,8 @@ static void print_row(FILE *out, const struct row *row)
 
     for (const char *line = row->help; *line != '\0'; width = 0) {
         size_t len = strcspn(line, "\n");
-        fprintf(out, "%*s%.*s\n", HELP_COLUMN - width, "", (int)len, line);
+        int gap = width + 2 > HELP_COLUMN ? 2 : HELP_COLUMN - width;
+        fprintf(out, "%*s%.*s\n", gap, "", (int)len, line);
         line += len + (line[len] == '\n');
     }
 }

@@ -31,6 +31,7 @@ struct options {
     char **command;                  /* what follows "--", argv's own, too; NULL without */
     int depth;                       /* DEPTH_ALL or 0 and more */
     const struct engine_ops *engine; /* engine_auto by default */
+    bool other_way;                  /* of this engine: engine_ops.way */
     enum output_format format;       /* with SUMMARY_ALONE text by default, else json */
     enum summary_choice summary;
     const char *output; /* NULL: standard output */

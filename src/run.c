@@ -489,6 +489,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .depth = options->depth,
         .failed = options->failed || options->summary != SUMMARY_NONE,
         .initial = options->initial,
+        .other_way = options->other_way,
         .stap = &options->stap,
     };
 }

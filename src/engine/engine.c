@@ -26,7 +26,7 @@ static int check_left_out(const struct engine_config *config, FILE *out, struct 
     return findings_report(&finding, 1, out, lack);
 }
 
-const struct engine_ops engine_bpf = {.name = "bpf", .check = check_left_out};
+const struct engine_ops engine_bpf = {.name = "bpf", .way = "tracepoint", .check = check_left_out};
 #endif
 
 #define LIST_MAX 8
@@ -126,12 +126,22 @@ const struct engine_ops *engine_choose(const struct engine_ops *const *list,
     return wanted == &engine_auto ? choose_auto(list, config) : choose_named(wanted, config);
 }
 
-const struct engine_ops *engine_find(const char *name)
+static bool is_engine(const struct engine_ops *ops, const char *name, bool *other_way)
 {
-    if (!strcmp(name, engine_auto.name))
+    size_t len = strlen(ops->name);
+
+    if (strncmp(name, ops->name, len) != 0)
+        return false;
+    *other_way = name[len] == ':' && ops->way && !strcmp(name + len + 1, ops->way);
+    return *other_way || name[len] == '\0';
+}
+
+const struct engine_ops *engine_find(const char *name, bool *other_way)
+{
+    if (is_engine(&engine_auto, name, other_way))
         return &engine_auto;
     for (const struct engine_ops *const *ops = engine_list; *ops; ops++)
-        if (!strcmp(name, (*ops)->name))
+        if (is_engine(*ops, name, other_way))
             return *ops;
     return NULL;
 }

@@ -41,9 +41,10 @@ struct engine_config {
     const struct pathfilter *filter; /* the engine keeps other paths from leaving the kernel */
     char *const *names;              /* programs to be matched when they are executed; NULL-ended */
     bool all;                        /* every process but filemon and its own */
-    int depth;    /* generations of descendants to follow; DEPTH_ALL: every one */
-    bool failed;  /* opens that failed, too */
-    bool initial; /* report_held() will be called */
+    int depth;      /* generations of descendants to follow; DEPTH_ALL: every one */
+    bool failed;    /* opens that failed, too */
+    bool initial;   /* report_held() will be called */
+    bool other_way; /* --engine NAME:WAY: see engine_ops.way */
     const struct stap_options *stap; /* of that engine alone, see engine/stap/stap.h; never NULL */
     char *why; /* not NULL: another engine is tried where this one fails to start, and the reason is
                 * written here, ENGINE_WHY_SIZE bytes, instead of being said: see engine_failed() */
@@ -65,6 +66,7 @@ struct engine;
 
 struct engine_ops {
     const char *name; /* as in --engine */
+    const char *way;  /* --engine NAME:WAY has it work in this other way; NULL: there is but one */
 
     /*
      * Can it run here?  Prints a list, a line for each thing it needs, to out (NULL: nothing),
@@ -130,8 +132,9 @@ extern const struct engine_ops *const engine_list[];
  * watches.  To be opened only after engine_choose() has returned it; it has no check(). */
 extern const struct engine_ops engine_auto;
 
-/* The engine of the list, or engine_auto, that has this name; NULL: none. */
-const struct engine_ops *engine_find(const char *name);
+/* The engine of the list, or engine_auto, that has this name; other_way: it is NAME:WAY.  NULL:
+ * none. */
+const struct engine_ops *engine_find(const char *name, bool *other_way);
 
 /* Returns `wanted`, if it can run here; NULL: it cannot, and a message was given.  engine_auto can
  * run where one of the list can. */

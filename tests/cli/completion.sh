@@ -36,9 +36,16 @@ test_bash_offers_what_an_option_takes() {
     bash_offers -f ''
     offers_are json text csv
     bash_offers --engine b
-    offers_are bpf
+    offers_are bpf bpf:tracepoint
     bash_offers -e ''
-    offers_are auto stap bpf
+    offers_are auto stap bpf bpf:tracepoint
+    # Readline takes a colon as the end of a word, and puts only what follows it into the line.
+    bash_offers -e bpf :
+    offers_are tracepoint
+    bash_offers --engine bpf : tr
+    offers_are tracepoint
+    bash_offers -e bpf : st
+    [ ! -s offers ]
     mkdir logs
     touch logfile
     bash_offers --module-dir lo
@@ -137,7 +144,7 @@ test_zsh_knows_every_option() {
     grep -qx -e '(-x --failed)-x\[..*\]' found
     grep -qx -e '(-x --failed)--failed\[..*\]' found
     grep -qx -e '\*-f+\[..*\\: json\]:word:(json text csv)' found
-    grep -qx -e '\*--engine=\[..*\]:word:(auto stap bpf)' found
+    grep -qx -e '\*--engine=\[..*\]:word:(auto stap bpf bpf\\:tracepoint)' found
     grep -qx -e '\*-d+\[..*\]:SECONDS:' found
     grep -qx -e '(- \*)--help\[..*\]' found
     grep -qx -e '\*-o+\[..*\]:file:_files' found
@@ -146,7 +153,8 @@ test_zsh_knows_every_option() {
 test_zsh_completes() {
     [ "$(zsh_completes 'filemon --mod')" = 'filemon --module-dir=' ]
     [ "$(zsh_completes 'filemon -f te')" = 'filemon -f text ' ]
-    [ "$(zsh_completes 'filemon --engine=b')" = 'filemon --engine=bpf ' ]
+    [ "$(zsh_completes 'filemon --engine=s')" = 'filemon --engine=stap ' ]
+    [ "$(zsh_completes 'filemon --engine=bpf:')" = 'filemon --engine=bpf:tracepoint ' ]
     sleepers 'fm-one' 'fq$(touch x)'
     [ "$(zsh_completes 'filemon -n fm-o')" = 'filemon -n fm-one ' ]
     [ "$(zsh_completes 'filemon -n fq')" = 'filemon -n fq\$\(touch\ x\) ' ]

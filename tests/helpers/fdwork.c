@@ -1397,6 +1397,14 @@ static void count_trapped(int number)
 #define ANSWER(number, with)                                                                       \
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1), BPF_STMT(BPF_RET | BPF_K, with)
 
+static void apply_filter(struct sock_filter *filter, size_t length)
+{
+    struct sock_fprog program = {(unsigned short)length, filter};
+
+    expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
+    expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "PR_SET_SECCOMP");
+}
+
 /* openat is trapped, what is asked of the others seems to succeed, openat2 is not permitted. */
 static void answer_calls(void)
 {
@@ -1410,10 +1418,8 @@ static void answer_calls(void)
         ANSWER(SYS_close_range, SECCOMP_RET_ERRNO),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    struct sock_fprog program = {sizeof(filter) / sizeof(*filter), filter};
 
-    expect(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "PR_SET_NO_NEW_PRIVS");
-    expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "PR_SET_SECCOMP");
+    apply_filter(filter, sizeof(filter) / sizeof(*filter));
 }
 
 /* What a trapped call seems to return is its number: so that this is an open descriptor. */
@@ -1437,6 +1443,21 @@ static void play_answered(void)
     opened(syscall(SYS_openat2, AT_FDCWD, below("file"), &how, sizeof(how)), below("file"),
            O_RDONLY, 0);
     shut(fd);
+}
+
+/* --- no-unshare: runs a program, and a filter answers its unshare(2) --- */
+
+static void play_no_unshare(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ANSWER(SYS_unshare, SECCOMP_RET_ERRNO | EPERM),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    apply_filter(filter, sizeof(filter) / sizeof(*filter));
+    execv(given.args[0], given.args);
+    die(given.args[0]);
 }
 
 /* --- restarted: an open of a FIFO that signals interrupt, and that goes on --- */
@@ -2708,6 +2729,7 @@ static const struct scene {
     {"restless", set_file, play_restless, true},
     {"wide", set_wide, play_wide, true},
     {"answered", set_file, play_answered, true},
+    {"no-unshare", NULL, play_no_unshare, true},
     {"flush", set_slow, play_flush, true},
     {"ending", set_slow, play_ending, true},
     {"restarted", set_fifo, play_restarted, true},

@@ -111,11 +111,17 @@ static struct engine *opened(const struct engine_ops **ops)
 static void names(void **state)
 {
     (void)state;
-    assert_ptr_equal(engine_find("auto"), &engine_auto);
+    bool other_way = true;
+
+    assert_ptr_equal(engine_find("auto", &other_way), &engine_auto);
     for (size_t i = 0; engine_list[i]; i++)
-        assert_ptr_equal(engine_find(engine_list[i]->name), engine_list[i]);
-    assert_null(engine_find("two"));
-    assert_null(engine_find(""));
+        assert_ptr_equal(engine_find(engine_list[i]->name, &other_way), engine_list[i]);
+    assert_false(other_way);
+    assert_ptr_equal(engine_find("bpf:tracepoint", &other_way), &engine_bpf);
+    assert_true(other_way);
+    assert_null(engine_find("bpf:", &other_way));
+    assert_null(engine_find("two", &other_way));
+    assert_null(engine_find("", &other_way));
 }
 
 static void the_one_that_is_wanted(void **state)

@@ -146,16 +146,27 @@ static void test_every_process(void **state)
 
 static void test_engines(void **state)
 {
-    static char *const names[] = {"auto", "stap", "bpf"};
+    static const struct {
+        char *name;
+        const struct engine_ops *engine;
+        bool other_way;
+    } given[] = {{"auto", &engine_auto, false},
+                 {"stap", &engine_stap, false},
+                 {"bpf:tracepoint", &engine_bpf, true},
+                 {"bpf", &engine_bpf, false}};
 
-    for (int i = 0; i < 3; i++) {
-        struct options options = ACCEPTED("-n", "x", "-e", "auto", "-e", names[i]);
-        assert_ptr_equal(options.engine, engine_find(names[i]));
+    for (int i = 0; i < 4; i++) {
+        struct options options = ACCEPTED("-n", "x", "-e", "bpf:tracepoint", "-e", given[i].name);
+        assert_ptr_equal(options.engine, given[i].engine);
+        assert_int_equal(options.other_way, given[i].other_way);
         options_release(&options);
     }
-    REFUSED("-e|'perf'|auto|stap|bpf", "-n", "x", "-e", "perf");
+    REFUSED("-e|'perf'|auto|stap|bpf|bpf:tracepoint", "-n", "x", "-e", "perf");
     REFUSED("-e|'sta'", "-n", "x", "-e", "sta");
     REFUSED("-e|'stapx'", "-n", "x", "-e", "stapx");
+    REFUSED("-e|'bpf:'", "-n", "x", "-e", "bpf:");
+    REFUSED("-e|'bpf:tracepoints'", "-n", "x", "-e", "bpf:tracepoints");
+    REFUSED("-e|'stap:tracepoint'", "-n", "x", "-e", "stap:tracepoint");
     REFUSED("-e|'auto|stap'", "-n", "x", "-e", "auto|stap");
 }
 
@@ -559,7 +570,7 @@ static void test_help(void **state)
         "  -n, --name NAME",
         "  -a, --all  ",
         "  -D, --depth N",
-        "  -e, --engine auto|stap|bpf  ",
+        "  -e, --engine auto|stap|bpf|bpf:tracepoint  ",
         "  -f, --format json|text|csv  ",
         "  -c, --summary  ",
         "  -C  ",

@@ -438,14 +438,11 @@ static void attach_ring(struct engine *engine)
 
 #ifdef __x86_64__
 
-/* FILEMON_BPF=tracepoint: for who has trouble with probes, and for tests.  Opens that fail come by
- * no function that a filter's answer comes by, too. */
+/* Opens that fail come by no function that a filter's answer comes by, too. */
 static bool may_probe(const struct engine *engine)
 {
-    const char *wish = getenv("FILEMON_BPF");
-
     return probes_are_there() && engine->way != PLAIN && !engine->config.failed &&
-           !(wish && strcmp(wish, "tracepoint") == 0);
+           !engine->config.other_way;
 }
 
 static int attach_functions(struct engine *engine, int link, enum probes which)
@@ -614,7 +611,11 @@ static int start(struct engine *engine)
         engine->probes = false;
         return start(engine);
     }
-    return result < 0 ? fail(result, "attaching the eBPF program") : 0;
+    if (result < 0)
+        return fail(result, "attaching the eBPF program");
+    diag(DIAG_VERBOSE, "system calls are seen at %s",
+         engine->probes ? "functions of the kernel" : "tracepoints");
+    return 0;
 }
 
 static int bpf_open(struct engine **opened, const struct engine_config *config,
@@ -1047,6 +1048,7 @@ static void bpf_stop(struct engine *engine)
 
 const struct engine_ops engine_bpf = {
     .name = "bpf",
+    .way = "tracepoint", /* not by probes of functions: for who has trouble with these */
     .check = bpf_check,
     .open = bpf_open,
     .fds = bpf_fds,

@@ -57,8 +57,14 @@ _filemon_options() { # PROGRAM
 }
 
 _filemon() {
-    local program=$1 current=$2 before=$3 i list argument
+    local program=$1 current=$2 before=$3 i list argument colon=''
     COMPREPLY=()
+    # Readline takes bpf:tracepoint for three words, and puts what is offered in place of the last.
+    if ((COMP_CWORD > 2)) && [[ ${COMP_WORDS[COMP_CWORD]} == : ]]; then
+        current='' before=${COMP_WORDS[COMP_CWORD - 2]} colon=${COMP_WORDS[COMP_CWORD - 1]}:
+    elif ((COMP_CWORD > 3)) && [[ $before == : ]]; then
+        before=${COMP_WORDS[COMP_CWORD - 3]} colon=${COMP_WORDS[COMP_CWORD - 2]}:
+    fi
     for ((i = 1; i < COMP_CWORD; i++)); do
         if [[ ${COMP_WORDS[i]} == -- ]]; then
             _filemon_command $((i + 1)) "$current"
@@ -79,7 +85,10 @@ _filemon() {
             _filemon_files f "$current"
         fi
         ;;
-    *:*\|*) _filemon_offer "$current" '' < <(tr '|' '\n' <<<"$argument") ;;
+    *:*\|*)
+        _filemon_offer "$colon$current" '' < <(tr '|' '\n' <<<"$argument")
+        COMPREPLY=("${COMPREPLY[@]#"$colon"}")
+        ;;
     *:FILE | *:PATH) _filemon_files f "$current" ;;
     *:DIR) _filemon_files d "$current" ;;
     esac

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "event/event.h"
 
-#include <asm/fcntl.h> /* the kernel's numbers: glibc's <fcntl.h> says O_LARGEFILE is 0 */
+#include <asm/fcntl.h> /* the kernel's values: in glibc's <fcntl.h> O_LARGEFILE is 0 */
 #include <stdio.h>
 #include <string.h>
 
@@ -37,7 +37,7 @@ static int64_t get_fd(const struct event *event)
     return event->fd;
 }
 
-/* The meaning of 2011: in a close, how long it was open. */
+/* In a close, how long the file was open, as in the script of 2011. */
 static int64_t get_date(const struct event *event)
 {
     if (event->code == EVENT_CLOSE)
@@ -107,8 +107,8 @@ const char *event_reason_name(enum event_reason reason)
 }
 
 /*
- * The kernel's own codes for "a signal came, the call may begin again".  Programs never see them,
- * but who looks at the call from inside the kernel does: an open of a FIFO ends so.
+ * The kernel's internal codes of a call that a signal interrupted and that may be restarted.  A
+ * program never sees them, but a probe inside the kernel does, for instance at an open of a FIFO.
  */
 static const char *restart_name(int error)
 {
@@ -143,7 +143,7 @@ struct flag {
     const char *name;
 };
 
-/* Values of several bits stand before those they cover. */
+/* A value of several bits comes before the values that it includes. */
 static const struct flag flag_table[] = {
     {O_CREAT, "O_CREAT"},       {O_EXCL, "O_EXCL"},       {O_NOCTTY, "O_NOCTTY"},
     {O_TRUNC, "O_TRUNC"},       {O_APPEND, "O_APPEND"},   {O_NONBLOCK, "O_NONBLOCK"},

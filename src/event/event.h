@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What happened to one descriptor: the neutral form between the engines, which see it, and the
- * ledger, the filter and the writers, which understand it.  And the one table of the fields that a
- * record has: JSON keys, their order and which records carry them are written nowhere else.
+ * The event: what happened to one descriptor, in the form that engines deliver and that the ledger,
+ * the path filter and the writers read.  And the one table of a record's fields: JSON keys, their
+ * order and which records have them are written nowhere else.
  */
 #ifndef FILEMON_EVENT_H
 #define FILEMON_EVENT_H
@@ -20,12 +20,12 @@ enum event_code {
     EVENT_HELD,
     EVENT_ERROR,
     EVENT_LOST,
-    EVENT_RECORDS, /* how many codes above can stand in a record */
+    EVENT_RECORDS, /* number of codes above, those of records */
 
-    /* Notices: an engine gives them to the ledger, which turns them into closes. */
+    /* Notices from an engine to the ledger, which turns them into CLOSE records. */
     EVENT_EXEC = EVENT_RECORDS, /* a program was executed: `ranges` are the descriptors it closed */
-    EVENT_EXIT,                 /* the process ended, and every descriptor with it */
-    EVENT_MARK,                 /* engine_ops.mark(): not for the ledger */
+    EVENT_EXIT,                 /* the file descriptor table was freed, with all that was open */
+    EVENT_MARK,                 /* answer to engine_ops.mark(); the ledger must not get it */
 };
 
 /* Why a descriptor was closed. */
@@ -38,49 +38,48 @@ enum event_reason {
     REASON_COUNT,
 };
 
-/* Descriptors first to last, both included; where there are several, rising and without overlap. */
+/* Descriptors first to last, inclusive.  An array of ranges is in rising order, without overlap. */
 struct fd_range {
     unsigned int first, last;
 };
 
-/* The most bytes of a comm, its NUL included (TASK_COMM_LEN of linux/sched.h). */
+/* The size of a comm, NUL included (TASK_COMM_LEN of linux/sched.h). */
 #define EVENT_COMM_SIZE 16
 
 /*
- * Pointers are borrowed: they last as long as the call that was given the event.
+ * Pointers are borrowed: they are valid during the call that the event is passed to.
  *
  * What an engine fills in:
  *   all but LOST  pid ppid tid comm table date_us mono_ns
  *   OPEN          path fd flags mode (EVENT_NO_MODE unless O_CREAT or O_TMPFILE)
- *   FAIL          the same, fd being the negative errno and path the name as it was given, absolute
+ *   FAIL          the same; fd is the negative errno, path is the name of the call, made absolute
  *   HELD          path fd flags
- *   CLOSE         fd reason (REASON_CLOSE, or REASON_DUP2 for what a DUP is about to
- *                 replace); for close_range instead ranges, with fd -1 and
- *                 REASON_CLOSE_RANGE
- *   DUP           fd, origin, reason: REASON_DUP2 where fd was closed if it was open (dup2, dup3),
- *                 REASON_COUNT otherwise; path, if origin may have been closed meanwhile
- *   EXEC          ranges, and comm: still the old one, as when the kernel closes them
+ *   CLOSE         fd reason (REASON_CLOSE, or REASON_DUP2 if a DUP of the same fd follows);
+ *                 for close_range: ranges, fd -1 and REASON_CLOSE_RANGE
+ *   DUP           fd, origin, reason: REASON_DUP2 if the call closes fd first (dup2, dup3),
+ *                 else REASON_COUNT; path, if origin may have been closed meanwhile
+ *   EXEC          ranges; comm is the old one, which the task still has when exec closes them
  *   EXIT          nothing more
- *   MARK          nothing at all
+ *   MARK          no member
  *   LOST          lost, date_us
- * The ledger gives the rest: path, duration_ns of a CLOSE, path of a DUP, ERROR as a whole.
+ * The ledger fills in the rest: path and duration_ns of a CLOSE, path of a DUP, and all of ERROR.
  */
 struct event {
     enum event_code code;
-    pid_t pid, ppid, tid; /* as filemon's own pid namespace numbers them; 0: outside it */
+    pid_t pid, ppid, tid; /* in filemon's own pid namespace; 0: outside it */
     const char *comm;
-    const char *path; /* bytes, NUL-terminated; NULL where there is none */
+    const char *path; /* bytes, NUL-terminated; NULL: none */
     size_t path_len;
-    bool path_cut; /* the path, too long or unreadable, is missing in part: it cannot be compared */
+    bool path_cut; /* path is incomplete (too long, unreadable): a filter cannot compare it */
     int fd;
-    uint64_t table;   /* the file descriptor table that fd is in: see the ledger; 0: none */
+    uint64_t table;   /* identifies fd's file descriptor table, see event/ledger.h; 0: none */
     int64_t date_us;  /* µs since the epoch */
-    uint64_t mono_ns; /* CLOCK_MONOTONIC ns, as filemon's own time namespace has it */
-    uint64_t flags;   /* O_* of the call, as the kernel's ABI numbers them */
+    uint64_t mono_ns; /* CLOCK_MONOTONIC of filemon's own time namespace */
+    uint64_t flags;   /* O_* in the kernel's ABI */
     int mode;
     enum event_reason reason;
     int origin;
-    bool origin_gone; /* by the time of a DUP, origin is closed, or another file */
+    bool origin_reused; /* at a DUP: origin was closed meanwhile, or is another file now */
     uint64_t duration_ns;
     uint64_t lost;
     const struct fd_range *ranges;
@@ -95,9 +94,9 @@ enum field_kind {
     FIELD_COMM,     /* bytes */
     FIELD_INT,      /* an integer */
     FIELD_PATH,     /* bytes */
-    FIELD_PATH_HEX, /* bytes as hexadecimal, only when they are not UTF-8 */
+    FIELD_PATH_HEX, /* bytes in hexadecimal; omitted if they are valid UTF-8 */
     FIELD_FLAGS,    /* event_flags_string() */
-    FIELD_MODE,     /* octal, in quotes; absent when EVENT_NO_MODE */
+    FIELD_MODE,     /* octal, in quotes; omitted if EVENT_NO_MODE */
     FIELD_ERRNO,    /* event_errno_name() */
     FIELD_REASON,   /* event_reason_name() */
 };
@@ -105,17 +104,16 @@ enum field_kind {
 struct field {
     const char *key;
     enum field_kind kind;
-    unsigned int codes;                   /* bit 1u << code: the records that carry it */
+    unsigned int codes;                   /* bit 1u << code: records of this code have the field */
     int64_t (*get)(const struct event *); /* FIELD_INT: the value, at most 2^53 - 1 */
-    const char *help;                     /* one line, for --help and the man page's check */
+    const char *help;                     /* one line, for --help */
 };
 
 /* In the order of the record.  field_count entries. */
 extern const struct field field_table[];
 extern const size_t field_count;
 
-/* The number, or 2^53 - 1 where it is more: what readers of JSON who hold doubles still hold
- * exactly. */
+/* number, or 2^53 - 1 if it is larger: a double holds every integer up to there exactly. */
 int64_t event_integer(uint64_t number);
 
 /* "open", "close", ... for codes below EVENT_RECORDS. */
@@ -124,19 +122,19 @@ const char *event_code_name(enum event_code code);
 /* "close", "close_range", "dup2", "exec", "exit". */
 const char *event_reason_name(enum event_reason reason);
 
-/* "ENOENT" for ENOENT, "ERESTARTSYS" for the kernel's own 512; "E4095" style for a number that has
- * no name here.  buf holds the latter. */
+/* "ENOENT" for ENOENT, "ERESTARTSYS" for the kernel's internal 512, "E4095" for a number without a
+ * name.  Returns buf or a constant. */
 const char *event_errno_name(int error, char buf[static 16]);
 
-/* The most bytes event_flags_string() writes, NUL included. */
+/* Size of the longest result of event_flags_string(), NUL included. */
 #define EVENT_FLAGS_SIZE 320
 
 /*
- * "O_RDWR|O_CREAT|O_CLOEXEC": access mode first (O_ACCMODE where both its bits are set), then the
- * flags in one order on every machine, unknown bits last as one hexadecimal number.  O_SYNC and
- * O_TMPFILE stand for O_DSYNC and O_DIRECTORY too, which they contain.  The values are those of
- * this machine's <asm/fcntl.h>.  O_LARGEFILE, which the kernel adds by itself on 64-bit machines,
- * is left out.  Returns buf.
+ * "O_RDWR|O_CREAT|O_CLOEXEC": access mode first (O_ACCMODE if both of its bits are set), then the
+ * flags, in the same order on every machine, then unknown bits as one hexadecimal number.  O_SYNC
+ * includes O_DSYNC, and O_TMPFILE includes O_DIRECTORY: these are not repeated.  Values are those
+ * of this machine's <asm/fcntl.h>.  O_LARGEFILE, which 64-bit kernels add by themselves, is left
+ * out.  Returns buf.
  */
 char *event_flags_string(uint64_t flags, char buf[static EVENT_FLAGS_SIZE]);
 

@@ -14,36 +14,36 @@ struct path {
     char bytes[];
 };
 
-/* A descriptor that is open.  Those of a table are linked in a ring, of which one is the anchor. */
+/* An open descriptor.  The descriptors of one table form a ring; one of them is its anchor. */
 struct held {
     uint64_t table;
     uint64_t since_ns;
-    struct path *path; /* NULL: its close has been told, and it is about to be dropped */
+    struct path *path; /* NULL: its CLOSE was emitted, drop_closed() will remove it */
     uint32_t fd : 31, is_anchor : 1;
-    uint32_t next, prev; /* in the ring, as places in ledger.items */
+    uint32_t next, prev; /* in the ring: indexes in ledger.items */
     pid_t pid, ppid;     /* of the process that opened it */
 };
 
 /*
- * The items lie side by side, without gaps: the last one takes the place of one that is removed.
- * slots are a hash of them by table and descriptor, and of the anchors by table alone: 1 + the
- * place of an item, 0 where free.  Pointers to items last until the next one is added or dropped.
+ * items has no gaps: the last item moves to the place of a removed one.  slots is a hash (linear
+ * probing) that finds items by table and descriptor, and anchors by table alone: 1 + the index of
+ * an item, 0 if free.  A pointer to an item is valid until an item is added or dropped.
  */
 struct ledger {
     ledger_emit *emit;
     void *ctx;
     struct held *items;
     uint32_t *slots;
-    size_t count, room;      /* of items */
-    size_t n_taken, n_slots; /* n_slots is a power of 2 */
+    size_t count, room;     /* of items */
+    size_t n_used, n_slots; /* n_slots is a power of 2 */
     uint64_t secret;
 };
 
-/* In a slot: the item is there as the anchor. */
+/* Bit of a slot: this is the key (table), not (table, fd). */
 #define ANCHOR 0x80000000u
 #define ITEMS_MAX (ANCHOR - 1)
 
-/* Stands for a descriptor where the anchor is meant: they are below. */
+/* In place of a descriptor, in the key of an anchor: no descriptor is as large. */
 #define ANCHOR_FD UINT32_MAX
 
 #define ROOM_MIN 16
@@ -74,8 +74,9 @@ static void path_unref(struct path *path)
 /* ---- The hash ---------------------------------------------------------------------------------
  */
 
-/* Mixed with a secret: the watched choose the descriptors, and must not choose the collisions. */
-static size_t home_of(const struct ledger *ledger, uint64_t table, uint32_t fd)
+/* The slot where the search for a key begins.  Mixed with a secret: watched processes choose their
+ * descriptors, and must not be able to choose collisions. */
+static size_t hash_slot(const struct ledger *ledger, uint64_t table, uint32_t fd)
 {
     uint64_t hash = table ^ ledger->secret;
 
@@ -101,17 +102,17 @@ static bool is_key_of(const struct ledger *ledger, uint32_t slot, uint64_t table
     return item->table == table && (slot & ANCHOR ? ANCHOR_FD : item->fd) == fd;
 }
 
-/* The slot that holds it, or the free one where it would go. */
+/* The slot of this key, or the free slot where the key belongs. */
 static size_t slot_of(const struct ledger *ledger, uint64_t table, uint32_t fd)
 {
-    size_t slot = home_of(ledger, table, fd);
+    size_t slot = hash_slot(ledger, table, fd);
 
     while (ledger->slots[slot] != 0 && !is_key_of(ledger, ledger->slots[slot], table, fd))
         slot = next_slot(ledger, slot);
     return slot;
 }
 
-/* NULL: it is not held. */
+/* NULL: not held. */
 static struct held *find(const struct ledger *ledger, uint64_t table, uint32_t fd)
 {
     uint32_t found = ledger->count != 0 ? ledger->slots[slot_of(ledger, table, fd)] : 0;
@@ -119,7 +120,7 @@ static struct held *find(const struct ledger *ledger, uint64_t table, uint32_t f
     return found != 0 ? item_in(ledger, found) : NULL;
 }
 
-static void enter(struct ledger *ledger, uint32_t place)
+static void insert_slots(struct ledger *ledger, uint32_t place)
 {
     const struct held *item = &ledger->items[place];
 
@@ -128,16 +129,17 @@ static void enter(struct ledger *ledger, uint32_t place)
         ledger->slots[slot_of(ledger, item->table, ANCHOR_FD)] = (place + 1) | ANCHOR;
 }
 
-/* Frees it, and moves up those behind it that would not be found past the gap. */
+/* Frees the slot.  A later slot of the same run moves into the gap if a search for it would
+ * otherwise stop there. */
 static void free_slot(struct ledger *ledger, size_t gap)
 {
     size_t mask = ledger->n_slots - 1, slot = gap;
 
-    ledger->n_taken--;
+    ledger->n_used--;
     while (ledger->slots[slot = next_slot(ledger, slot)] != 0) {
         uint32_t taken = ledger->slots[slot];
         const struct held *item = item_in(ledger, taken);
-        size_t home = home_of(ledger, item->table, taken & ANCHOR ? ANCHOR_FD : item->fd);
+        size_t home = hash_slot(ledger, item->table, taken & ANCHOR ? ANCHOR_FD : item->fd);
 
         if (((slot - home) & mask) < ((slot - gap) & mask))
             continue;
@@ -150,7 +152,8 @@ static void free_slot(struct ledger *ledger, size_t gap)
 /* ---- Room -------------------------------------------------------------------------------------
  */
 
-/* An eighth more than that at most: an array that large is not copied to grow, but mapped anew. */
+/* Room for count items, and at most an eighth more: realloc(3) remaps a large array without copying
+ * it, so small steps are cheap. */
 static int resize_items(struct ledger *ledger, size_t count)
 {
     size_t step = ROOM_MIN, room;
@@ -177,28 +180,28 @@ static int resize_slots(struct ledger *ledger, size_t n_slots)
     ledger->slots = slots;
     ledger->n_slots = n_slots;
     for (size_t i = 0; i < ledger->count; i++)
-        enter(ledger, (uint32_t)i);
+        insert_slots(ledger, (uint32_t)i);
     return 0;
 }
 
-/* For one more item.  Three of four slots are taken at most. */
+/* Makes room for one more item, and keeps a quarter of the slots free. */
 static int reserve(struct ledger *ledger)
 {
     size_t count = ledger->count + 1;
 
     if (count > ITEMS_MAX || (count > ledger->room && resize_items(ledger, count) < 0))
         return -ENOMEM;
-    if (ledger->n_taken + 2 > ledger->n_slots / 4 * 3)
+    if (ledger->n_used + 2 > ledger->n_slots / 4 * 3)
         return resize_slots(ledger, ledger->n_slots ? 2 * ledger->n_slots : SLOTS_MIN);
     return 0;
 }
 
-/* Gives back what many items needed once; without memory all stays as it is. */
+/* Frees memory that is no longer needed; on failure nothing changes. */
 static void shrink(struct ledger *ledger)
 {
     if (ledger->room > ROOM_MIN && ledger->count < ledger->room / 3)
         resize_items(ledger, ledger->count + 1);
-    if (ledger->n_slots > SLOTS_MIN && ledger->n_taken < ledger->n_slots / 16 * 3)
+    if (ledger->n_slots > SLOTS_MIN && ledger->n_used < ledger->n_slots / 16 * 3)
         resize_slots(ledger, ledger->n_slots / 2);
 }
 
@@ -216,21 +219,21 @@ static void link_ring(struct ledger *ledger, uint32_t before, uint32_t after)
     ledger->items[after].prev = before;
 }
 
-/* A new item, last in the ring of its table; there is room for it. */
+/* Adds an item at the end of its table's ring.  Call reserve() first. */
 static struct held *add(struct ledger *ledger, uint64_t table, uint32_t fd)
 {
     struct held *anchor = find(ledger, table, ANCHOR_FD), *held = &ledger->items[ledger->count];
     uint32_t place = (uint32_t)ledger->count++;
 
     *held = (struct held){.table = table, .fd = fd, .is_anchor = anchor == NULL};
-    enter(ledger, place);
-    ledger->n_taken += 1 + held->is_anchor;
+    insert_slots(ledger, place);
+    ledger->n_used += 1 + held->is_anchor;
     link_ring(ledger, anchor != NULL ? anchor->prev : place, place);
     link_ring(ledger, place, anchor != NULL ? place_of(ledger, anchor) : place);
     return held;
 }
 
-/* To another place; its slots are still to be told. */
+/* Moves an item to a free place, and updates its slots and its neighbours. */
 static void move(struct ledger *ledger, uint32_t from, uint32_t to)
 {
     const struct held *item = &ledger->items[from];
@@ -244,7 +247,7 @@ static void move(struct ledger *ledger, uint32_t from, uint32_t to)
     link_ring(ledger, to, is_alone ? to : item->next);
 }
 
-/* The item is the anchor from now on. */
+/* Makes the item at place the anchor of the ring instead. */
 static void set_anchor(struct ledger *ledger, struct held *anchor, uint32_t place)
 {
     size_t slot = slot_of(ledger, anchor->table, ANCHOR_FD);
@@ -254,7 +257,7 @@ static void set_anchor(struct ledger *ledger, struct held *anchor, uint32_t plac
     ledger->slots[slot] = (place + 1) | ANCHOR;
 }
 
-/* The last item takes its place. */
+/* Removes an item; the last item moves to its place. */
 static void drop(struct ledger *ledger, struct held *held)
 {
     uint32_t place = place_of(ledger, held), last = (uint32_t)ledger->count - 1;
@@ -272,7 +275,7 @@ static void drop(struct ledger *ledger, struct held *held)
     shrink(ledger);
 }
 
-/* In the event's table.  NULL: it is not held. */
+/* The descriptor fd of the event's table.  NULL: not held. */
 static struct held *find_held(const struct ledger *ledger, const struct event *event, int fd)
 {
     return fd >= 0 ? find(ledger, event->table, (uint32_t)fd) : NULL;
@@ -283,7 +286,8 @@ static bool may_be_held(const struct event *event)
     return event->fd >= 0 && event->table != 0;
 }
 
-/* Takes over the reference to path, which may be NULL: no memory. */
+/* Holds event->fd with this path.  Takes over the reference to path; NULL means that there was no
+ * memory for it. */
 static int hold(struct ledger *ledger, const struct event *event, struct path *path)
 {
     struct held *held;
@@ -303,7 +307,7 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
 /* ---- Records ----------------------------------------------------------------------------------
  */
 
-/* A record of the cause's process and time about a held descriptor. */
+/* A record about a held descriptor, with the process and the time of the cause. */
 static struct event record_of(const struct event *cause, enum event_code code,
                               const struct held *held)
 {
@@ -316,7 +320,7 @@ static struct event record_of(const struct event *cause, enum event_code code,
     return record;
 }
 
-/* The end of what was held: whoever does it, the record is of the process that opened it. */
+/* The same for CLOSE and ERROR: pid and ppid are those of the process that opened it. */
 static struct event end_of(const struct event *cause, enum event_code code, const struct held *held)
 {
     struct event record = record_of(cause, code, held);
@@ -349,7 +353,7 @@ static void close_one(struct ledger *ledger, const struct event *cause, enum eve
     drop(ledger, held);
 }
 
-/* The number is about to be taken by another file, though its close was not seen. */
+/* If the descriptor that is about to be reused is still held, its close was missed. */
 static void close_missed(struct ledger *ledger, const struct event *event)
 {
     struct held *held = find_held(ledger, event, event->fd);
@@ -368,8 +372,8 @@ static void close_missed(struct ledger *ledger, const struct event *event)
 /* The end of a list. */
 #define NONE UINT32_MAX
 
-/* From one of two lists. */
-static uint32_t take_lower(const struct held *items, uint32_t *one, uint32_t *other)
+/* Removes the head with the lower descriptor from one of two lists. */
+static uint32_t pop_lower(const struct held *items, uint32_t *one, uint32_t *other)
 {
     uint32_t *from = *other == NONE || (*one != NONE && items[*one].fd < items[*other].fd) ? one
                                                                                            : other;
@@ -381,14 +385,14 @@ static uint32_t take_lower(const struct held *items, uint32_t *one, uint32_t *ot
 
 static uint32_t merge(struct held *items, uint32_t one, uint32_t other)
 {
-    uint32_t first = take_lower(items, &one, &other);
+    uint32_t first = pop_lower(items, &one, &other);
 
     for (uint32_t at = first; one != NONE || other != NONE; at = items[at].next)
-        items[at].next = take_lower(items, &one, &other);
+        items[at].next = pop_lower(items, &one, &other);
     return first;
 }
 
-/* Takes the beginning that is in order off the list. */
+/* Removes the longest sorted beginning from the list. */
 static uint32_t cut_run(struct held *items, uint32_t *rest)
 {
     uint32_t first = *rest, at = first;
@@ -400,7 +404,8 @@ static uint32_t cut_run(struct held *items, uint32_t *rest)
     return first;
 }
 
-/* Needs no memory, which may be short: runs[i] is of 2^i runs, NONE where there is none. */
+/* A merge sort, which needs no memory: at EXIT there may be none.  runs[i] is merged from 2^i runs;
+ * NONE: empty. */
 static uint32_t sort_list(struct held *items, uint32_t list)
 {
     uint32_t runs[32], sorted = NONE;
@@ -423,7 +428,7 @@ static uint32_t sort_list(struct held *items, uint32_t list)
     return sorted;
 }
 
-/* By rising descriptor from the anchor on. */
+/* Sorts the ring by descriptor; its lowest becomes the anchor. */
 static void sort_ring(struct ledger *ledger, struct held *anchor)
 {
     struct held *items = ledger->items;
@@ -453,7 +458,7 @@ static void close_each(struct ledger *ledger, const struct event *cause, enum ev
         close_one(ledger, cause, reason, (int)fd);
 }
 
-/* Of the sorted ring; returns how many. */
+/* Emits a CLOSE for each descriptor of the sorted ring that is in ranges; returns their number. */
 static size_t emit_closes(struct ledger *ledger, const struct event *cause,
                           enum event_reason reason, const struct fd_range *ranges, size_t n_ranges)
 {
@@ -474,8 +479,8 @@ static size_t emit_closes(struct ledger *ledger, const struct event *cause,
     return n;
 }
 
-/* Those whose close was emitted.  Backwards: what was opened last is mostly the last item, for
- * which no other one has to be moved. */
+/* Drops the n descriptors whose CLOSE was emitted.  Backwards: the descriptor opened last is mostly
+ * the last item, and no other item has to move then. */
 static void drop_closed(struct ledger *ledger, uint64_t table, size_t n)
 {
     uint32_t at = n > 0 ? find(ledger, table, ANCHOR_FD)->prev : NONE;
@@ -492,7 +497,8 @@ static void drop_closed(struct ledger *ledger, uint64_t table, size_t n)
     }
 }
 
-/* A range may span four billion numbers: then it is the held ones that are gone through. */
+/* Looks up each descriptor of a small range; a range can span four billion numbers, so otherwise
+ * iterates over the descriptors that are held. */
 static void close_ranges(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                          const struct fd_range *ranges, size_t n_ranges)
 {
@@ -519,10 +525,10 @@ static int take_open(struct ledger *ledger, const struct event *event)
     return hold(ledger, event, path_new(event->path, event->path_len));
 }
 
-/* The file that was copied; NULL: none that is known. */
+/* The descriptor that was copied; NULL: not held. */
 static const struct held *find_origin(const struct ledger *ledger, const struct event *event)
 {
-    return event->origin_gone ? NULL : find_held(ledger, event, event->origin);
+    return event->origin_reused ? NULL : find_held(ledger, event, event->origin);
 }
 
 static int take_dup(struct ledger *ledger, const struct event *event)
@@ -531,7 +537,7 @@ static int take_dup(struct ledger *ledger, const struct event *event)
     struct event record = *event;
     struct path *path;
 
-    if (event->fd == event->origin && !event->origin_gone)
+    if (event->fd == event->origin && !event->origin_reused)
         return 0;
     if (event->reason == REASON_DUP2)
         close_one(ledger, event, REASON_DUP2, event->fd);
@@ -593,7 +599,7 @@ struct ledger *ledger_new(ledger_emit *emit, void *ctx)
     if (ledger == NULL)
         return NULL;
     if (getrandom(&ledger->secret, sizeof(ledger->secret), GRND_NONBLOCK) < 0)
-        ledger->secret = 0; /* so early in the boot there is no adversary yet */
+        ledger->secret = 0; /* the pool is empty only early in the boot, before any adversary */
     ledger->emit = emit;
     ledger->ctx = ctx;
     return ledger;

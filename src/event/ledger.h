@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The ledger: which descriptors of which process are open, since when, on what.  It is fed with
- * what an engine saw and gives records: opens paired with closes, one close for each descriptor
- * that an exec or the end of a process took away, and an error record where a close was missed.
- * It knows neither kernel nor engine.
+ * The ledger pairs closes with opens.  It takes an engine's events and emits records: a CLOSE with
+ * path and duration for each descriptor that a call, an exec or an exit closed, and an ERROR if a
+ * close was missed.  It depends on neither kernel nor engine.
  *
- * Descriptors belong to a file descriptor table, event.table: any number but 0 that no other table
- * has before its EXIT, such as the address of the kernel's files_struct.  A thread may have a table
- * of its own, and processes may share one.  Of what one process opened and another closes, CLOSE
- * and ERROR have pid and ppid of the opener, so that the two records are seen to be a pair; all
- * else in it is the closer's.
+ * The ledger holds a descriptor from its OPEN, HELD or DUP event to its close: path, time, and the
+ * process that opened it.
+ *
+ * A descriptor belongs to a file descriptor table, event.table: a number other than 0 that
+ * identifies the table until its EXIT, such as the address of the kernel's files_struct.  A thread
+ * can have a table of its own, and processes can share one.  If one process opens a file and
+ * another closes it, CLOSE and ERROR have pid and ppid of the opener, so that OPEN and CLOSE match;
+ * tid and comm are the closer's.
  *
  * Rules (tid plays no part in pairing):
- *   OPEN, HELD  on a held descriptor: first an ERROR that names the older file (its close was
- *               missed), then the record; the descriptor is held from mono_ns on.
- *   DUP         REASON_DUP2 and fd held: first its CLOSE, reason dup2.  Otherwise, fd held: ERROR.
- *               Then, if origin is held: a DUP record with origin's path; fd is held from now on.
- *               If it is not, or origin_gone: the same with the event's own path, or nothing where
- *               it has none.  fd == origin, not origin_gone: nothing at all.
- *   CLOSE       not held: nothing.  Held: a CLOSE with path and duration_ns; with ranges, one for
- *               each held descriptor in them, by rising number.
- *   EXEC        one CLOSE, reason exec, for each held descriptor in ranges, by rising number.
- *   EXIT        one CLOSE, reason exit, for each held descriptor, by rising number; the table is
- *               forgotten.
- *   FAIL, LOST  pass.
- * A duration is never negative: clocks of two processors may differ by a little, then it is 0.
+ *   OPEN, HELD  if the descriptor is held: first an ERROR with the older path (its close was
+ *               missed).  Then the record; the descriptor is held from mono_ns on.
+ *   DUP         if fd is held: first its CLOSE (reason dup2) with REASON_DUP2, else an ERROR.
+ *               If origin is held: a DUP record with origin's path, and fd is held from now on.
+ *               If origin is not held, or origin_reused: the same with the event's own path, or
+ *               nothing if the event has none.  If fd == origin and not origin_reused: nothing.
+ *   CLOSE       if fd is held: a CLOSE with path and duration_ns.  With ranges: one for each held
+ *               descriptor in ranges, in rising order.
+ *   EXEC        a CLOSE (reason exec) for each held descriptor in ranges, in rising order.
+ *   EXIT        a CLOSE (reason exit) for each held descriptor of the table, in rising order.
+ *   FAIL, LOST  are emitted unchanged.
+ * Clocks of two CPUs can differ a little: a duration that would be negative is 0.
  */
 #ifndef FILEMON_LEDGER_H
 #define FILEMON_LEDGER_H
@@ -33,18 +34,18 @@
 
 struct ledger;
 
-/* Receives each record; everything in it is borrowed for the call. */
+/* Gets each record; its pointers are valid during the call. */
 typedef void ledger_emit(void *ctx, const struct event *record);
 
 /* NULL: no memory.  Free with ledger_free(). */
 struct ledger *ledger_new(ledger_emit *emit, void *ctx);
 void ledger_free(struct ledger *ledger);
 
-/* Takes one event or notice.  0; -ENOMEM, or -EINVAL where table or fd is none: then the event was
- * passed on but is not held. */
+/* Takes one event or notice.  0; or, after the record was emitted, an error that keeps the ledger
+ * from holding the descriptor: -ENOMEM, -EINVAL (table is 0 or fd negative). */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
-/* Descriptors held now, over all processes. */
+/* Number of descriptors held, over all tables. */
 size_t ledger_held(const struct ledger *ledger);
 
 #endif

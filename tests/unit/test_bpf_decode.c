@@ -162,10 +162,10 @@ static void test_copies_with_a_path(void **state)
     assert_int_equal(event.code, EVENT_DUP);
     assert_int_equal(event.reason, REASON_COUNT);
     assert_int_equal(event.origin, 7);
-    assert_true(event.origin_gone);
+    assert_true(event.origin_reused);
     path_of(RECORD_DUP2_PATH, 0, "hosts/etc/", "");
     assert_int_equal(event.reason, REASON_DUP2);
-    assert_false(event.origin_gone);
+    assert_false(event.origin_reused);
     assert_int_equal(decode(RECORD_UNTIL(origin)), -EBADMSG);
     begin(RECORD_DUP);
     assert_int_equal(decode(RECORD_UNTIL(origin)), 0);

@@ -312,13 +312,13 @@ static void a_copy_of_what_is_closed_has_its_own_path(void **state)
     copy.path = "/walked";
     copy.path_len = strlen(copy.path);
     assert_int_equal(counted_ledger_take(*state, &copy), 0);
-    copy.origin_gone = true;
+    copy.origin_reused = true;
     assert_int_equal(counted_ledger_take(*state, &copy), 0);
     close_fd(*state, 10, 3);
-    copy.origin_gone = false;
+    copy.origin_reused = false;
     assert_int_equal(counted_ledger_take(*state, &copy), 0);
     copy.fd = 3;
-    copy.origin_gone = true;
+    copy.origin_reused = true;
     copy.reason = REASON_COUNT;
     assert_int_equal(counted_ledger_take(*state, &copy), 0);
     close_fd(*state, 10, 3);
@@ -713,7 +713,7 @@ static void it_survives_without_memory(void **state)
     for (int pid = 1; pid <= 20; pid++)
         end(ledger, pid);
     assert_int_equal(counted_ledger_held(ledger), 0);
-    assert_int_equal(ledger->n_taken, 0);
+    assert_int_equal(ledger->n_used, 0);
 }
 
 static void memory_is_for_what_is_held(void **state)

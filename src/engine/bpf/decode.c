@@ -141,12 +141,12 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
     case RECORD_DUP:
     case RECORD_DUP2:
         event->origin = record->origin;
-        event->origin_gone = record->marks & MARK_GONE;
+        event->origin_reused = record->marks & MARK_GONE;
         return 0;
     case RECORD_DUP_PATH:
     case RECORD_DUP2_PATH:
         event->origin = record->origin;
-        event->origin_gone = record->marks & MARK_GONE;
+        event->origin_reused = record->marks & MARK_GONE;
         return decode_path(decoder, record, payload, len, event);
     case RECORD_EXEC:
         decode_exec(decoder, record, event);
@@ -182,7 +182,7 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         .path_cut = false,
         .flags = 0,
         .origin = 0,
-        .origin_gone = false,
+        .origin_reused = false,
         .duration_ns = 0,
         .lost = 0,
         .ranges = NULL,

@@ -106,32 +106,10 @@ const char *event_reason_name(enum event_reason reason)
     return names[reason];
 }
 
-/*
- * The kernel's internal codes of a call that a signal interrupted and that may be restarted.  A
- * program never sees them, but a probe inside the kernel does, for instance at an open of a FIFO.
- */
-static const char *restart_name(int error)
-{
-    switch (error) {
-    case 512:
-        return "ERESTARTSYS";
-    case 513:
-        return "ERESTARTNOINTR";
-    case 514:
-        return "ERESTARTNOHAND";
-    case 516:
-        return "ERESTART_RESTARTBLOCK";
-    default:
-        return NULL;
-    }
-}
-
 const char *event_errno_name(int error, char buf[static 16])
 {
     const char *name = error > 0 ? strerrorname_np(error) : NULL;
 
-    if (name == NULL)
-        name = restart_name(error);
     if (name != NULL)
         return name;
     snprintf(buf, 16, "E%d", error);

@@ -122,8 +122,7 @@ const char *event_code_name(enum event_code code);
 /* "close", "close_range", "dup2", "exec", "exit". */
 const char *event_reason_name(enum event_reason reason);
 
-/* "ENOENT" for ENOENT, "ERESTARTSYS" for the kernel's internal 512, "E4095" for a number without a
- * name.  Returns buf or a constant. */
+/* "ENOENT" for ENOENT, "E4095" for a number without a name.  Returns buf or a constant. */
 const char *event_errno_name(int error, char buf[static 16]);
 
 /* Size of the longest result of event_flags_string(), NUL included. */

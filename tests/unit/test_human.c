@@ -109,7 +109,7 @@ static void failures_have_their_words(void **state)
                 "or directory");
     event.fd = -512;
     assert_line(&event, &unlimited,
-                "16:42:55.123 smtpd              5817 fail                 /etc/x: ERESTARTSYS");
+                "16:42:55.123 smtpd              5817 fail                 /etc/x: E512");
 }
 
 static void nothing_of_others_is_obeyed(void **state)

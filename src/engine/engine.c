@@ -54,8 +54,7 @@ void engine_failed(const struct engine_config *config, const char *format, ...)
         memcpy(config->why, why, sizeof(why));
 }
 
-/* ---- Choosing ---------------------------------------------------------------------------------
- */
+/* ---- Choosing ------------------------------------------------------------------------------- */
 
 /* Set by engine_choose() for the open() that follows it: which of the list auto shall try. */
 static const struct engine_ops *candidates[LIST_MAX + 1];
@@ -146,8 +145,7 @@ const struct engine_ops *engine_find(const char *name, bool *other_way)
     return NULL;
 }
 
-/* ---- The engine that stands for another -------------------------------------------------------
- */
+/* ---- The engine that stands for another ----------------------------------------------------- */
 
 static int open_next(struct engine *engine)
 {

@@ -49,8 +49,7 @@ struct ledger {
 #define ROOM_MIN 16
 #define SLOTS_MIN 32
 
-/* ---- Paths ------------------------------------------------------------------------------------
- */
+/* ---- Paths ---------------------------------------------------------------------------------- */
 
 static struct path *path_new(const char *bytes, size_t len)
 {
@@ -71,8 +70,7 @@ static void path_unref(struct path *path)
         free(path);
 }
 
-/* ---- The hash ---------------------------------------------------------------------------------
- */
+/* ---- The hash ------------------------------------------------------------------------------- */
 
 /* The slot where the search for a key begins.  Mixed with a secret: watched processes choose their
  * descriptors, and must not be able to choose collisions. */
@@ -149,8 +147,7 @@ static void free_slot(struct ledger *ledger, size_t gap)
     ledger->slots[gap] = 0;
 }
 
-/* ---- Room -------------------------------------------------------------------------------------
- */
+/* ---- Room ----------------------------------------------------------------------------------- */
 
 /* Room for count items, and at most an eighth more: realloc(3) remaps a large array without copying
  * it, so small steps are cheap. */
@@ -205,8 +202,7 @@ static void shrink(struct ledger *ledger)
         resize_slots(ledger, ledger->n_slots / 2);
 }
 
-/* ---- Items ------------------------------------------------------------------------------------
- */
+/* ---- Items ---------------------------------------------------------------------------------- */
 
 static uint32_t place_of(const struct ledger *ledger, const struct held *held)
 {
@@ -304,8 +300,7 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
     return 0;
 }
 
-/* ---- Records ----------------------------------------------------------------------------------
- */
+/* ---- Records -------------------------------------------------------------------------------- */
 
 /* A record about a held descriptor, with the process and the time of the cause. */
 static struct event record_of(const struct event *cause, enum event_code code,
@@ -366,8 +361,7 @@ static void close_missed(struct ledger *ledger, const struct event *event)
     drop(ledger, held);
 }
 
-/* ---- Many at once -----------------------------------------------------------------------------
- */
+/* ---- Many at once --------------------------------------------------------------------------- */
 
 /* The end of a list. */
 #define NONE UINT32_MAX
@@ -515,8 +509,7 @@ static void close_ranges(struct ledger *ledger, const struct event *cause, enum 
     drop_closed(ledger, cause->table, emit_closes(ledger, cause, reason, ranges, n_ranges));
 }
 
-/* ---- Events -----------------------------------------------------------------------------------
- */
+/* ---- Events --------------------------------------------------------------------------------- */
 
 static int take_open(struct ledger *ledger, const struct event *event)
 {

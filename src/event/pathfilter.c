@@ -8,33 +8,35 @@
 
 struct prefix {
     char *path;
-    size_t len; /* of what is compared: 0 for "/", so that every prefix ends before a slash */
+    size_t len; /* 0 for "/", so that every prefix ends before a slash */
     uint64_t hash;
     unsigned int verdicts[2]; /* by form: bit 1u << verdict */
 };
 
-/* A symbolic link in the root directory, and what it leads to. */
+/* A symbolic link in the root directory, and the path that it resolves to. */
 struct alias {
     char *link, *target;
-    size_t link_len, target_len; /* of target: 0 for "/" */
+    size_t link_len, target_len; /* target_len is 0 for "/" */
 };
 
-/* slots: 1 + place of a prefix, 0 where free; twice as many as there is room for prefixes. */
+/* slots is a hash of the prefixes (linear probing): 1 + an index of prefixes, 0 if free.  There are
+ * twice as many slots as there is room for prefixes. */
 struct pathfilter {
     struct prefix *prefixes;
     uint32_t *slots;
     size_t count, room; /* room is a power of 2 */
-    bool includes;      /* one of them is a PATH */
-    size_t expected;    /* prefixes that are still to come */
+    bool includes;      /* a prefix includes */
+    size_t expected;    /* see pathfilter_expect() */
     struct alias *aliases;
     size_t n_aliases;
 };
 
 #define ROOM_MIN 8
 
-/* Of a path's beginnings, each is one step from the one before; eight bytes are mixed at once. */
+/* A rolling hash: the hash of a path one byte longer is one step away.  It mixes eight bytes at
+ * once. */
 struct hash {
-    uint64_t mixed, word; /* the last eight bytes */
+    uint64_t mixed, word; /* word has the last eight bytes */
     size_t len;
 };
 
@@ -75,7 +77,7 @@ static size_t next_slot(const struct pathfilter *filter, size_t slot)
     return (slot + 1) & (2 * filter->room - 1);
 }
 
-static void enter(struct pathfilter *filter, size_t place)
+static void insert_slot(struct pathfilter *filter, size_t place)
 {
     size_t slot = slot_of(filter, filter->prefixes[place].hash);
 
@@ -100,7 +102,7 @@ static int grow(struct pathfilter *filter)
     filter->prefixes = prefixes;
     filter->room = room;
     for (size_t i = 0; i < filter->count; i++)
-        enter(filter, i);
+        insert_slot(filter, i);
     return 0;
 }
 
@@ -157,7 +159,7 @@ static struct prefix *add_path(struct pathfilter *filter, const char *path, size
     if (prefix.path == NULL)
         return NULL;
     filter->prefixes[filter->count] = prefix;
-    enter(filter, filter->count);
+    insert_slot(filter, filter->count);
     return &filter->prefixes[filter->count++];
 }
 
@@ -208,18 +210,18 @@ size_t pathfilter_expected(const struct pathfilter *filter)
     return filter->expected;
 }
 
-/* ---- Matching ---------------------------------------------------------------------------------
- */
+/* ---- Matching ------------------------------------------------------------------------------- */
 
-/* The prefix that decides so far: the one that leaves the least of the path. */
+/* The decision so far: that of the prefix which leaves the shortest rest of the path. */
 struct decision {
     const struct pathfilter *filter;
-    bool given; /* a name that was given: typed prefixes count, too */
-    bool any, wanted;
-    size_t left;
+    bool is_name; /* of a failed open: typed prefixes count, too */
+    bool any, passes;
+    size_t left; /* bytes of that rest */
 };
 
-/* Of the same path as both, the exclusion decides. */
+/* Looks up the first len bytes of path as a prefix; left: bytes of the rest.  An exclusion wins
+ * over an including prefix that leaves the same rest. */
 static void decide(struct decision *decision, const char *path, size_t len, uint64_t hash,
                    size_t left)
 {
@@ -227,25 +229,25 @@ static void decide(struct decision *decision, const char *path, size_t len, uint
     unsigned int verdicts = prefix != NULL ? prefix->verdicts[PATHFILTER_RESOLVED] : 0;
     bool excluded;
 
-    if (prefix != NULL && decision->given)
+    if (prefix != NULL && decision->is_name)
         verdicts |= prefix->verdicts[PATHFILTER_TYPED];
     if (verdicts == 0)
         return;
     excluded = verdicts & 1u << PATHFILTER_EXCLUDE;
     if (!decision->any || left < decision->left)
-        decision->wanted = true;
+        decision->passes = true;
     if (!decision->any || left <= decision->left) {
-        decision->wanted &= !excluded;
+        decision->passes &= !excluded;
         decision->left = left;
         decision->any = true;
     }
 }
 
-/* What the kernel puts after the name of a file that has lost it. */
+/* The kernel's d_path() appends it to the path of a deleted file. */
 #define DELETED " (deleted)"
 #define DELETED_LEN (sizeof(DELETED) - 1)
 
-static bool ends_deleted(const char *path, size_t len)
+static bool has_deleted_suffix(const char *path, size_t len)
 {
     return len > DELETED_LEN && path[len - 1] == ')' &&
            memcmp(path + len - DELETED_LEN, DELETED, DELETED_LEN) == 0;
@@ -257,7 +259,7 @@ static void search(struct decision *decision, const char *path, size_t len)
 
     for (size_t i = 0; i <= len; i++) {
         if (i == len || path[i] == '/') {
-            if (ends_deleted(path, i))
+            if (has_deleted_suffix(path, i))
                 decide(decision, path, i - DELETED_LEN, hash_of(path, i - DELETED_LEN),
                        len - i + DELETED_LEN);
             decide(decision, path, i, hash_value(&hash), len - i);
@@ -269,15 +271,15 @@ static void search(struct decision *decision, const char *path, size_t len)
 
 bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t len)
 {
-    struct decision decision = {.filter = filter, .wanted = !filter->includes};
+    struct decision decision = {.filter = filter, .passes = !filter->includes};
 
     if (filter->count != 0 && len != 0 && path[0] == '/')
         search(&decision, path, len);
-    return decision.wanted;
+    return decision.passes;
 }
 
-/* The name by what the first component of it leads to. */
-static int search_alias(struct decision *decision, const char *name, size_t len)
+/* Searches again with the first component replaced by the target of that link. */
+static int search_aliases(struct decision *decision, const char *name, size_t len)
 {
     size_t first = len > 1 ? 1 + strcspn(name + 1, "/") : len;
     char path[PATHFILTER_NAME_MAX];
@@ -298,20 +300,20 @@ static int search_alias(struct decision *decision, const char *name, size_t len)
 
 int pathfilter_match_name(const struct pathfilter *filter, const char *name, size_t len)
 {
-    struct decision decision = {.filter = filter, .given = true, .wanted = !filter->includes};
+    struct decision decision = {.filter = filter, .is_name = true, .passes = !filter->includes};
     char path[PATHFILTER_NAME_MAX + 1];
     int result;
 
     if (len == 0 || name[0] != '/')
-        return decision.wanted;
+        return decision.passes;
     if (len >= sizeof(path))
         return -ENAMETOOLONG;
     memcpy(path, name, len);
     path[len] = '\0';
     len = pathfilter_clean(path);
     search(&decision, path, len);
-    result = search_alias(&decision, path, len);
-    return result < 0 ? result : decision.wanted;
+    result = search_aliases(&decision, path, len);
+    return result < 0 ? result : decision.passes;
 }
 
 bool pathfilter_all(const struct pathfilter *filter)
@@ -337,8 +339,7 @@ int pathfilter_each(const struct pathfilter *filter,
     return result;
 }
 
-/* ---- Names as they are typed ------------------------------------------------------------------
- */
+/* ---- Cleaning ------------------------------------------------------------------------------- */
 
 size_t pathfilter_clean(char *path)
 {

@@ -14,41 +14,40 @@
 #include "diag.h"
 #include "event/route.h"
 
-/* A place by the watch of its directory. */
+/* A place of a route, watched. */
 struct spot {
-    int watch; /* -1: the directory cannot be watched */
+    int watch; /* inotify's, of the directory; -1: it cannot be watched */
     char *name;
     struct pending *owner;
-    struct spot *next, **prev; /* of the same slot of paths.slots; *prev is this one */
+    struct spot *next, **prev; /* in a list of paths.slots; *prev points to this spot */
 };
 
-/* A PATH that does not exist. */
+/* An operand that does not exist yet. */
 struct pending {
     char *path; /* absolute, not cleaned */
     enum pathfilter_verdict verdict;
     struct spot *spots;
     size_t n_spots;
     bool found; /* it exists now */
-    bool due;   /* something has come to be in one of its places */
+    bool due;   /* one of its places has changed: resolve it again */
 };
 
-/* Of spots by watch and name: of ten thousand PATHs in one directory, few are concerned by what
- * comes to be in it. */
+/* A hash of spots by watch and name: with ten thousand operands in one directory, a new file there
+ * concerns few of them. */
 #define SLOTS 16384 /* a power of 2 */
 
 struct paths {
     struct pathfilter *filter;
-    int inotify;    /* -1: nothing is watched */
-    bool unwatched; /* a directory could not be, which was said */
+    int inotify; /* -1: nothing is watched */
+    bool warned_unwatched;
     struct pending **pending;
     size_t n_pending;
-    uint32_t *users; /* how many spots each watch has */
+    uint32_t *users; /* by watch: how many spots use it */
     size_t n_watches;
     struct spot *slots[SLOTS];
 };
 
-/* ---- Places that are watched ------------------------------------------------------------------
- */
+/* ---- Watched places ------------------------------------------------------------------------- */
 
 static struct spot **slot_of(struct paths *paths, int watch, const char *name)
 {
@@ -59,13 +58,13 @@ static struct spot **slot_of(struct paths *paths, int watch, const char *name)
     return &paths->slots[(hash ^ hash >> 16) & (SLOTS - 1)];
 }
 
-static void say_unwatched(struct paths *paths, const char *directory, int error)
+static void warn_unwatched(struct paths *paths, const char *directory, int error)
 {
-    if (!paths->unwatched)
+    if (!paths->warned_unwatched)
         diag(DIAG_WARNING,
-             "%s cannot be watched: %s; symbolic links that come to be there are not followed",
+             "%s cannot be watched: %s; symbolic links that are made there later are not followed",
              directory, strerror(error));
-    paths->unwatched = true;
+    paths->warned_unwatched = true;
 }
 
 static int count_user(struct paths *paths, int watch)
@@ -85,7 +84,7 @@ static int count_user(struct paths *paths, int watch)
     return 0;
 }
 
-/* The watch; -1: there is none. */
+/* Returns the watch; -1: none. */
 static int watch_directory(struct paths *paths, const char *directory)
 {
     int watch;
@@ -95,9 +94,9 @@ static int watch_directory(struct paths *paths, const char *directory)
     watch = inotify_add_watch(paths->inotify, directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     if (watch >= 0 && count_user(paths, watch) < 0)
         return -1;
-    if (watch < 0 && errno != ENOENT &&
-        errno != ENOTDIR) /* these are seen when it is looked at again */
-        say_unwatched(paths, directory, errno);
+    /* ENOENT and ENOTDIR: settle() resolves the path again, and notices the change. */
+    if (watch < 0 && errno != ENOENT && errno != ENOTDIR)
+        warn_unwatched(paths, directory, errno);
     return watch;
 }
 
@@ -134,7 +133,7 @@ static void drop_spots(struct paths *paths, struct pending *pending)
     pending->n_spots = 0;
 }
 
-/* *fresh: a directory was not watched before. */
+/* *fresh: at least one directory was not watched before. */
 static int add_spots(struct paths *paths, struct pending *pending, const struct route *route,
                      bool *fresh)
 {
@@ -169,9 +168,10 @@ static bool has_same_places(const struct route *route, const struct route *other
 }
 
 /*
- * Watches the places, also those of a loop of links, which a change to one of the links ends.  What
- * came to be there before they were watched is not missed: where the PATH leads is found out again.
- * route and error: what route_resolve() gave a moment ago.  Returns what it gives in the end.
+ * Watches the places of the route, even of a loop of links (error -ELOOP), which a change of one of
+ * them can end.  A place can change between route_resolve() and inotify_add_watch(3): so the path
+ * is resolved again until no directory is newly watched or the places stay the same.  route and
+ * error: the result of route_resolve(), before and after; returns the final error.
  */
 static int settle(struct paths *paths, struct pending *pending, struct route *route, int error)
 {
@@ -201,8 +201,7 @@ static void release_pending(struct paths *paths, struct pending *pending)
     free(pending);
 }
 
-/* ---- Into the filter --------------------------------------------------------------------------
- */
+/* ---- Adding to the filter ------------------------------------------------------------------- */
 
 static int add_route(struct pathfilter *filter, const struct route *route,
                      enum pathfilter_verdict verdict)
@@ -214,15 +213,15 @@ static int add_route(struct pathfilter *filter, const struct route *route,
     return error;
 }
 
-static void say_missing(const char *operand, const struct route *route)
+static void report_missing(const char *operand, const struct route *route)
 {
     const char *target = route->paths[route->n_paths - 1];
 
     if (route->n_paths > 1)
-        diag(DIAG_INFO, "%s: leads to %s: %s; it matches from when it is there", operand, target,
+        diag(DIAG_INFO, "%s: leads to %s: %s; it matches as soon as it exists", operand, target,
              strerror(route->missing));
     else
-        diag(DIAG_INFO, "%s: %s; it matches from when it is there", operand,
+        diag(DIAG_INFO, "%s: %s; it matches as soon as it exists", operand,
              strerror(route->missing));
 }
 
@@ -264,7 +263,7 @@ static int add_operand(struct paths *paths, const char *operand, enum pathfilter
         diag(DIAG_ERROR, "%s: %s; a PATH must lead to a file or directory", operand,
              strerror(-error));
     else if (route.missing != 0)
-        say_missing(operand, &route);
+        report_missing(operand, &route);
     route_release(&route);
     free(path);
     return error;
@@ -290,12 +289,12 @@ static int add_alias(struct pathfilter *filter, const char *name)
     if (error == 0 && route.missing == 0)
         error = pathfilter_add_alias(filter, link, route.paths[0]);
     else if (error != -ENOMEM)
-        error = 0; /* no name below it leads anywhere */
+        error = 0; /* no file can be opened through this link */
     route_release(&route);
     return error;
 }
 
-/* On a merged-usr system, /lib/x is a name of what is excluded by /usr. */
+/* On a merged-usr system, the exclusion /usr also excludes the name /lib/x. */
 static int add_root_links(struct pathfilter *filter)
 {
     DIR *root = opendir("/");
@@ -369,11 +368,10 @@ int paths_fd(const struct paths *paths)
     return paths->n_pending > 0 ? paths->inotify : -1;
 }
 
-/* ---- What comes to be there -------------------------------------------------------------------
- */
+/* ---- Changes -------------------------------------------------------------------------------- */
 
-static int follow(struct paths *paths, const struct pending *pending, const struct route *route,
-                  paths_added *added, void *ctx)
+static int add_prefixes(struct paths *paths, const struct pending *pending,
+                        const struct route *route, paths_added *added, void *ctx)
 {
     int error = add_route(paths->filter, route, pending->verdict);
 
@@ -382,7 +380,8 @@ static int follow(struct paths *paths, const struct pending *pending, const stru
     return error;
 }
 
-static void look_again(struct paths *paths, struct pending *pending, paths_added *added, void *ctx)
+static void resolve_again(struct paths *paths, struct pending *pending, paths_added *added,
+                          void *ctx)
 {
     struct route route;
     int error = route_resolve(&route, pending->path);
@@ -392,10 +391,10 @@ static void look_again(struct paths *paths, struct pending *pending, paths_added
     if (error == 0) {
         pending->found = route.missing == 0;
         diag(DIAG_VERBOSE, "%s: leads to %s now", pending->path, route.paths[route.n_paths - 1]);
-        error = follow(paths, pending, &route, added, ctx);
+        error = add_prefixes(paths, pending, &route, added, ctx);
     }
-    if (error < 0) /* what ends a loop of links is watched */
-        diag(error == -ELOOP ? DIAG_INFO : DIAG_WARNING, "%s: %s; where it leads now is not known",
+    if (error < 0) /* a loop of links is only temporary: its places are watched */
+        diag(error == -ELOOP ? DIAG_INFO : DIAG_WARNING, "%s: %s; it leads nowhere now",
              pending->path, strerror(-error));
     route_release(&route);
 }
@@ -413,7 +412,7 @@ static void note_all(struct paths *paths)
         paths->pending[i]->due = true;
 }
 
-/* A file system that is unmounted uncovers what was below it. */
+/* IN_UNMOUNT: whatever the mount point covered can be a place now. */
 static void note_event(struct paths *paths, const struct inotify_event *event)
 {
     if (event->mask & (IN_Q_OVERFLOW | IN_UNMOUNT))
@@ -444,7 +443,7 @@ void paths_dispatch(struct paths *paths, paths_added *added, void *ctx)
         struct pending *pending = paths->pending[i];
 
         if (pending->due)
-            look_again(paths, pending, added, ctx);
+            resolve_again(paths, pending, added, ctx);
         if (pending->found)
             release_pending(paths, pending);
         else

@@ -1,17 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The PATHs and exclusions of the command line as prefixes of the path filter.
+ * Turns the PATHs and exclusions of the command line into prefixes of the path filter, and follows
+ * PATHs that do not exist yet.
  *
- * Each is made absolute by the working directory.  As it was typed, cleaned of ".", ".." and double
- * slashes by its letters, it matches names that were given.  As it is resolved, symbolic links
- * followed, it matches paths.
+ * Each operand is made absolute with the working directory, and added in two forms: cleaned (see
+ * pathfilter_clean()) as PATHFILTER_TYPED, and with symbolic links resolved as PATHFILTER_RESOLVED.
  *
- * One that does not exist is resolved as far as it goes, a dangling link by its text, and the rest
- * is taken by its letters.  It then matches under each name that it has if ordinary files and
- * directories come to be where something is missing now, or replace a dangling link.  Where it
- * leads elsewhere later, by a link that is made or by a directory that another one replaces, a
- * prefix is added: so the directories in which its components are looked up are watched with
- * inotify(7), until the PATH exists.
+ * An operand that does not exist is resolved by route_resolve(), which goes on as text where
+ * something is missing, and follows a dangling link by its text.  All paths of the route become
+ * prefixes.  Until the operand exists, inotify(7) watches the directories in which its components
+ * are looked up.  If a symbolic link is made there, or a directory replaced, the operand is
+ * resolved again, and new prefixes are added.
  */
 #ifndef FILEMON_PATHS_H
 #define FILEMON_PATHS_H
@@ -20,20 +19,20 @@
 
 struct paths;
 
-/* Adds them to the filter, which outlives this; the lists end with a NULL.  0, or -errno with a
- * message given.  Free with paths_close(). */
+/* Adds the operands to the filter, which must outlive *paths.  Both lists end with a NULL.  0, or
+ * -errno after a message.  Free with paths_close(). */
 int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
                char *const *excludes);
 void paths_close(struct paths *paths);
 
-/* Readable when something has come to be where a PATH was missing; -1: none is missing. */
+/* Readable when paths_dispatch() has work; -1: every operand exists. */
 int paths_fd(const struct paths *paths);
 
-/* Is told of each path that one turned out to lead to, which the filter has by then; it may have
- * had it before.  0, -errno. */
+/* Called for each path that an operand resolved to after a change; the filter has it already, maybe
+ * since before the change.  0, -errno. */
 typedef int paths_added(void *ctx, const char *path, enum pathfilter_verdict verdict);
 
-/* Takes what is to be read. */
+/* Reads the events of inotify(7) and resolves the operands again that they concern. */
 void paths_dispatch(struct paths *paths, paths_added *added, void *ctx);
 
 #endif

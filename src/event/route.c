@@ -13,26 +13,25 @@
 /* As in the kernel (linux/namei.h). */
 #define LINKS_MAX 40
 
-/* A link whose text is being walked.  It is dangling if something is missing now. */
+/* A link whose text the walk is in.  If a component of that text is missing, the link dangles. */
 struct link {
     char *path;
-    size_t tail; /* bytes of walk.rest that stood behind it */
+    size_t tail; /* length of walk.rest behind the link */
 };
 
-/* realpath(3) does not go on where something is missing, and does not tell which links it took. */
 struct walk {
     struct route *route;
-    char at[PATH_MAX]; /* so far: without links, "" for the root */
-    size_t len;        /* of it */
-    size_t missing;    /* components at its end that are not there */
+    char at[PATH_MAX]; /* the path so far, without symbolic links; "" for the root */
+    size_t len;        /* of at */
+    size_t missing;    /* how many components at the end of at do not exist */
     char text[2 * PATH_MAX];
-    char *rest; /* in text: what is still to be walked */
+    char *rest; /* in text: the components still to be walked */
     struct link links[LINKS_MAX];
     size_t n_links;
-    int followed; /* links in all */
+    int followed; /* number of links so far */
 };
 
-/* path: of a component, resolved but for the component itself. */
+/* path: the component's, whose directory has no symbolic links. */
 static int add_place(struct route *route, const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -63,8 +62,8 @@ static int add_path(struct route *route, const char *path)
     return more[route->n_paths] != NULL ? (route->n_paths++, 0) : -ENOMEM;
 }
 
-/* What it is called where an ordinary directory or file takes the place of this link. */
-static int add_beside_link(struct walk *walk, const struct link *link)
+/* Adds the path that results if a directory or file replaces this link. */
+static int add_without_link(struct walk *walk, const struct link *link)
 {
     char path[3 * PATH_MAX];
 
@@ -80,7 +79,7 @@ static int note_missing(struct walk *walk, int why)
     walk->missing = 1;
     walk->route->missing = why;
     for (size_t i = 0; error == 0 && i < walk->n_links; i++)
-        error = add_beside_link(walk, &walk->links[i]);
+        error = add_without_link(walk, &walk->links[i]);
     return error;
 }
 
@@ -93,7 +92,7 @@ static void go_up(struct walk *walk)
     walk->missing -= walk->missing > 0;
 }
 
-/* The link that walk->at is leads to this. */
+/* walk->at is a symbolic link with this text: continues in the text. */
 static int follow(struct walk *walk, const char *target, size_t len)
 {
     size_t tail = strlen(walk->rest);
@@ -135,17 +134,17 @@ static int go_down(struct walk *walk, const char *name, size_t len)
     }
     n = readlink(walk->at, target, sizeof(target));
     why = n < 0 ? errno : 0;
-    /* After ENOTDIR, what is in the way is the component before this one, and has its place. */
+    /* ENOTDIR: the component before this one is no directory; its place was added already. */
     if (why != ENOTDIR && add_place(walk->route, walk->at) < 0)
         return -ENOMEM;
     if (n >= 0)
         return follow(walk, target, (size_t)n);
     if (why == EINVAL)
-        return 0; /* it is no link */
+        return 0; /* no symbolic link */
     return why == ENOENT || why == ENOTDIR ? note_missing(walk, why) : -why;
 }
 
-/* Their texts are used up: what comes now stood behind them. */
+/* Leaves the links whose text ends before walk->rest. */
 static void leave_links(struct walk *walk)
 {
     while (walk->n_links > 0 && walk->links[walk->n_links - 1].tail > strlen(walk->rest))

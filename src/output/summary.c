@@ -80,8 +80,7 @@ void summary_free(struct summary *summary)
     free(summary);
 }
 
-/* ---- Counting ---------------------------------------------------------------------------------
- */
+/* ---- Counting ------------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {
@@ -190,8 +189,7 @@ void summary_take(struct summary *summary, const struct event *record)
         summary->histogram[bucket_of(record->duration_ns)]++;
 }
 
-/* ---- Writing ----------------------------------------------------------------------------------
- */
+/* ---- Writing -------------------------------------------------------------------------------- */
 
 static int compare_rows(const void *a, const void *b)
 {

@@ -156,8 +156,7 @@ const char *name_rule_string(enum name_rule rule)
     return rules[rule].string;
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------
- */
+/* ---- Reading -------------------------------------------------------------------------------- */
 
 static void program_release(struct program *program)
 {
@@ -266,8 +265,7 @@ void programs_free(struct programs *programs)
     free(programs);
 }
 
-/* ---- Looking up -------------------------------------------------------------------------------
- */
+/* ---- Looking up ----------------------------------------------------------------------------- */
 
 static int add_match(struct name_match *match, pid_t pid)
 {

@@ -10,8 +10,7 @@
 #include "diag.h"
 #include "target/names.h"
 
-/* ---- The processes of -p ----------------------------------------------------------------------
- */
+/* ---- The processes of -p -------------------------------------------------------------------- */
 
 /* Whether kill(2) finds what /proc does not show. */
 static bool is_hidden(const struct targets *targets, pid_t pid)
@@ -90,8 +89,7 @@ static int find_pids(struct targets *targets)
     return options->n_pids > 0 && targets->n_pins == 0 && !options->names[0] ? -ESRCH : 0;
 }
 
-/* ---- /proc ------------------------------------------------------------------------------------
- */
+/* ---- /proc ---------------------------------------------------------------------------------- */
 
 static bool needs_procfs(const struct options *options)
 {
@@ -137,8 +135,7 @@ void targets_close(struct targets *targets)
         procfs_close(&targets->procfs);
 }
 
-/* ---- Watching ---------------------------------------------------------------------------------
- */
+/* ---- Watching ------------------------------------------------------------------------------- */
 
 static int add(struct targets *targets, const pid_t *pids, size_t n)
 {

@@ -55,8 +55,8 @@ END
 1|-n nothing-of-that-name -o no/such/file|no/such/file: No such file or directory; -o wants a FILE that can be written, in a directory that exists
 1|-n nothing-of-that-name -o dir|dir: Is a directory; -o wants a FILE that can be written, in a directory that exists
 1|-a loop|loop: Too many levels of symbolic links; a PATH must lead to a file or directory
-0|-a dir/nothing|dir/nothing: No such file or directory; it matches from when it is there
-0|-a file/below|file/below: Not a directory; it matches from when it is there
+0|-a dir/nothing|dir/nothing: No such file or directory; it matches as soon as it exists
+0|-a file/below|file/below: Not a directory; it matches as soon as it exists
 1|-a dir >&-|standard output: Bad file descriptor; -o FILE writes elsewhere
 127|-- ./nothing|./nothing: No such file or directory; COMMAND is a program in PATH or the path of one
 126|-- ./file|./file: Permission denied; COMMAND must be a file that may be executed

@@ -17,8 +17,7 @@ static void assert_path(const char *path, const char *format, ...)
     assert_string_equal(path, expected);
 }
 
-/* ---- Names ------------------------------------------------------------------------------------
- */
+/* ---- Names ---------------------------------------------------------------------------------- */
 
 static void names(void **state)
 {
@@ -142,8 +141,7 @@ static void default_directories(void **state)
     free(home);
 }
 
-/* ---- Finding it -------------------------------------------------------------------------------
- */
+/* ---- Finding it ----------------------------------------------------------------------------- */
 
 static void found(void **state)
 {
@@ -179,8 +177,7 @@ static void bad_modules_are_found_out(void **state)
     assert_int_equal(module_find(&module), 0);
 }
 
-/* ---- Failures are remembered ------------------------------------------------------------------
- */
+/* ---- Failures are remembered ---------------------------------------------------------------- */
 
 /* File systems take the time of change from the kernel's coarse clock. */
 static void wait_for_another_time(void)
@@ -224,8 +221,7 @@ static void failures(void **state)
     assert_false(module_has_failed(&module, why));
 }
 
-/* ---- The kernels that stap knows --------------------------------------------------------------
- */
+/* ---- The kernels that stap knows ------------------------------------------------------------ */
 
 static void kernels_ahead(void **state)
 {

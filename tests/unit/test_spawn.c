@@ -108,8 +108,7 @@ static void assert_no_child(void)
     assert_int_equal(errno, ECHILD);
 }
 
-/* ---- What it starts with ----------------------------------------------------------------------
- */
+/* ---- What it starts with -------------------------------------------------------------------- */
 
 static void arguments_and_status(void **state)
 {
@@ -248,8 +247,7 @@ static void group(void **state)
     assert_output((struct spawn){.argv = SHELL("cut -d ' ' -f 5 /proc/$$/stat")}, expected);
 }
 
-/* ---- What cannot be started -------------------------------------------------------------------
- */
+/* ---- What cannot be started ----------------------------------------------------------------- */
 
 static void failures(void **state)
 {
@@ -274,8 +272,7 @@ static void failures(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
-/* ---- Held -------------------------------------------------------------------------------------
- */
+/* ---- Held ----------------------------------------------------------------------------------- */
 
 static void held(void **state)
 {
@@ -326,8 +323,7 @@ static void held_and_not_to_be_run(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
-/* ---- Where it is ------------------------------------------------------------------------------
- */
+/* ---- Where it is ---------------------------------------------------------------------------- */
 
 static void assert_found(const char *path, int result, const char *expected)
 {

@@ -180,8 +180,7 @@ static char *open_line(int tid, const char *fichero, const char *more)
         tid, fichero, more);
 }
 
-/* ---- Every kind of line -----------------------------------------------------------------------
- */
+/* ---- Every kind of line --------------------------------------------------------------------- */
 
 static void every_kind(void **state)
 {
@@ -319,8 +318,7 @@ static void numbers(void **state)
     assert_garbage(state, "{codigo: \"lost\", perdidos: -1, us: 1, ns: 1}");
 }
 
-/* ---- Lists of descriptors ---------------------------------------------------------------------
- */
+/* ---- Lists of descriptors ------------------------------------------------------------------- */
 
 static char *ranges_line(const char *ranges)
 {
@@ -361,8 +359,7 @@ static void most_ranges(void **state)
     assert_garbage(state, strtok(ranges_line(list), "\n"));
 }
 
-/* ---- Paths in parts ---------------------------------------------------------------------------
- */
+/* ---- Paths in parts ------------------------------------------------------------------------- */
 
 static void give_part(struct told *told, int tid, int number, const char *fichero)
 {
@@ -451,8 +448,7 @@ static void longest_path(void **state)
     assert_path(state, 1, "/next", 0, "/next");
 }
 
-/* ---- What is no line --------------------------------------------------------------------------
- */
+/* ---- What is no line ------------------------------------------------------------------------ */
 
 static void garbage(void **state)
 {
@@ -542,8 +538,7 @@ static void long_lines(void **state)
     free(bytes);
 }
 
-/* ---- Any pieces, any bytes --------------------------------------------------------------------
- */
+/* ---- Any pieces, any bytes ------------------------------------------------------------------ */
 
 static const char transcript[] =
     "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n"

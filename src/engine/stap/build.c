@@ -22,8 +22,7 @@
 #define NAME_SIZE 96 /* of the files beside a module */
 #define KILL_MS 1000 /* how long SIGKILL may take */
 
-/* ---- The cache --------------------------------------------------------------------------------
- */
+/* ---- The cache ------------------------------------------------------------------------------ */
 
 /* Is this an error of writing to the cache, after which the module still serves this run? */
 static bool may_go_unkept(const struct module_build *build, int error)
@@ -70,8 +69,7 @@ static int open_cache(struct module_build *build)
     return result;
 }
 
-/* ---- stap's input -----------------------------------------------------------------------------
- */
+/* ---- stap's input --------------------------------------------------------------------------- */
 
 static int write_script(const struct module_build *build)
 {
@@ -138,8 +136,7 @@ static int prepare_work(struct module_build *build)
     return write_input(build, headers);
 }
 
-/* ---- Running stap -----------------------------------------------------------------------------
- */
+/* ---- Running stap --------------------------------------------------------------------------- */
 
 #define ARGUMENTS_MAX 32
 
@@ -206,8 +203,7 @@ static int start_stap(struct module_build *build)
     return result;
 }
 
-/* ---- stap's output ----------------------------------------------------------------------------
- */
+/* ---- stap's output -------------------------------------------------------------------------- */
 
 /* The words of stap, of gcc(1) and of the linker.  "Killed signal terminated program cc1" is how
  * the kernel's lack of memory ends a compiler. */
@@ -260,8 +256,7 @@ static void take_log(struct module_build *build, const char *text, size_t n)
     }
 }
 
-/* ---- Keeping the module -----------------------------------------------------------------------
- */
+/* ---- Keeping the module --------------------------------------------------------------------- */
 
 static int copy(int from, int to)
 {
@@ -419,8 +414,7 @@ static int take_module(struct module_build *build)
     return result;
 }
 
-/* ---- A build ----------------------------------------------------------------------------------
- */
+/* ---- A build -------------------------------------------------------------------------------- */
 
 void module_build_init(struct module_build *build)
 {

@@ -50,8 +50,7 @@ static void put_link(int directory, const char *link, const char *text)
         diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno));
 }
 
-/* ---- stap's version ---------------------------------------------------------------------------
- */
+/* ---- stap's version ------------------------------------------------------------------------- */
 
 /* "Systemtap translator/driver (version 4.8/0.188, Debian version 4.8-2)", and lines later "tested
  * kernel versions: 2.6.32 ... 6.1.0-rc3". */
@@ -138,8 +137,7 @@ static void find_version(struct module *module)
         ask_version(module);
 }
 
-/* ---- The kernel -------------------------------------------------------------------------------
- */
+/* ---- The kernel ----------------------------------------------------------------------------- */
 
 void module_headers(char path[static PATH_MAX], const char *release)
 {
@@ -214,8 +212,7 @@ int module_releases_ahead(const struct module *module)
     return tested == 0 || kernel < tested ? 0 : kernel - tested;
 }
 
-/* ---- Its name ---------------------------------------------------------------------------------
- */
+/* ---- Its name ------------------------------------------------------------------------------- */
 
 #define HASH_START 0xcbf29ce484222325ULL
 
@@ -298,8 +295,7 @@ int module_identify(struct module *module, const struct engine_config *config)
     return result;
 }
 
-/* ---- Finding it -------------------------------------------------------------------------------
- */
+/* ---- Finding it ----------------------------------------------------------------------------- */
 
 static bool is_version_of(const char *file, const struct module *module)
 {
@@ -353,8 +349,7 @@ int module_find(struct module *module)
     return result;
 }
 
-/* ---- What runs remember -----------------------------------------------------------------------
- */
+/* ---- What runs remember --------------------------------------------------------------------- */
 
 #define SECONDS_LINK "seconds"
 

@@ -66,8 +66,7 @@ struct engine {
     bool rebuilt;        /* the module comes from this run */
 };
 
-/* ---- Modules that a killed run left -----------------------------------------------------------
- */
+/* ---- Modules that a killed run left --------------------------------------------------------- */
 
 /* Whether what has the other end open ends in time. */
 static bool has_closed(int fd, int timeout_ms)
@@ -149,8 +148,7 @@ static void unload_stale(void)
         fclose(modules);
 }
 
-/* ---- Telling the script -----------------------------------------------------------------------
- */
+/* ---- Telling the script --------------------------------------------------------------------- */
 
 static int command(struct engine *engine, char letter, const char *argument)
 {
@@ -197,8 +195,7 @@ static int tell_all(struct engine *engine)
     return result < 0 ? result : command(engine, 'G', NULL);
 }
 
-/* ---- What the script says ---------------------------------------------------------------------
- */
+/* ---- What the script says ------------------------------------------------------------------- */
 
 static bool is_module_name(const char *name)
 {
@@ -327,8 +324,7 @@ static void take_errors(struct engine *engine, const char *text, size_t n)
     }
 }
 
-/* ---- Running it -------------------------------------------------------------------------------
- */
+/* ---- Running it ----------------------------------------------------------------------------- */
 
 static int explain_start(const struct engine *engine, int error)
 {
@@ -545,8 +541,7 @@ static int dispatch_run(struct engine *engine)
     return engine->watching ? ENGINE_WATCHING : ENGINE_STARTING;
 }
 
-/* ---- Building it ------------------------------------------------------------------------------
- */
+/* ---- Building it ---------------------------------------------------------------------------- */
 
 #define LAST_TIME_SIZE 48
 
@@ -647,8 +642,7 @@ static int start_build(struct engine *engine)
     return result;
 }
 
-/* ---- The engine -------------------------------------------------------------------------------
- */
+/* ---- The engine ----------------------------------------------------------------------------- */
 
 static void stap_close(struct engine *engine);
 

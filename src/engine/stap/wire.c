@@ -314,8 +314,7 @@ static int read_ranges(struct wire *wire, const char *text, struct event *event)
     return 0;
 }
 
-/* ---- Kinds of lines: what of them is an event is told, when 1 is returned ---------------------
- */
+/* ---- Kinds of lines: what of them is an event is told, when 1 is returned ------------------- */
 
 static int take_open(struct wire *wire, const struct fields *fields, struct event *event)
 {

@@ -24,8 +24,7 @@
 
 #define MODE 0700
 
-/* ---- Removing ---------------------------------------------------------------------------------
- */
+/* ---- Removing ------------------------------------------------------------------------------- */
 
 static void remove_tree(int at, const char *name);
 
@@ -112,8 +111,7 @@ static void remove_stale(void)
         closedir(top);
 }
 
-/* ---- Making -----------------------------------------------------------------------------------
- */
+/* ---- Making --------------------------------------------------------------------------------- */
 
 /* It gets the mode by which it could be taken for a stale one when it is locked, not before. */
 static int lock(struct work *work)

@@ -36,8 +36,7 @@ static bool file_mentions(const char *path, const char *word)
     return found;
 }
 
-/* ---- 1. A symbol map --------------------------------------------------------------------------
- */
+/* ---- 1. A symbol map ------------------------------------------------------------------------ */
 
 /* A line of kallsyms is "ADDRESS TYPE NAME", of a module's symbol with "[MODULE]" behind it. */
 struct symbols {
@@ -136,8 +135,7 @@ static void find_stub(struct workarounds *workarounds, const char *release)
         workarounds->boot[0] = '\0';
 }
 
-/* ---- 2. task_work_cancel() --------------------------------------------------------------------
- */
+/* ---- 2. task_work_cancel() ------------------------------------------------------------------ */
 
 static bool runtime_knows_cancel_func(void)
 {
@@ -197,8 +195,7 @@ static int replace_cancel(struct workarounds *workarounds, const char *directory
     return result < 0 ? result : write_cancel(workarounds->include + strlen(option));
 }
 
-/* ---- All of them ------------------------------------------------------------------------------
- */
+/* ---- All of them ---------------------------------------------------------------------------- */
 
 static int prepare_map(struct workarounds *workarounds, const struct engine_config *config)
 {

@@ -14,9 +14,6 @@
 #ifndef FILEMON_BPF_CLAIMS_H
 #define FILEMON_BPF_CLAIMS_H
 
-/* Set by the loader before it loads; everything here is dead code otherwise. */
-const volatile bool report_held = false;
-
 /* Set by the loader around the scan. */
 volatile bool scanning = false;
 
@@ -76,16 +73,16 @@ TURN int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 static __always_inline bool claim(const struct record *record, struct file *file)
 {
     struct claim_key key = {record->table, record->fd};
-    __u8 recorded = report_held ? recorded_as(key.table, key.fd) : 0;
     __u64 address = (__u64)file, *claimed;
 
-    if (!report_held || (!scanning && recorded != RECORDED_HELD) ||
-        bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST) == 0)
+    if (!report_held || (!scanning && recorded_as(key.table, key.fd) != RECORDED_HELD))
         return true;
-    claimed = bpf_map_lookup_elem(&claims, &key);
-    if (claimed && *claimed == address && is_claimed_as_held(key.table, key.fd))
-        return false;
-    bpf_map_update_elem(&claims, &key, &address, BPF_ANY);
+    if (bpf_map_update_elem(&claims, &key, &address, BPF_NOEXIST) != 0) {
+        claimed = bpf_map_lookup_elem(&claims, &key);
+        if (claimed && *claimed == address && is_claimed_as_held(key.table, key.fd))
+            return false;
+        bpf_map_update_elem(&claims, &key, &address, BPF_ANY);
+    }
     if (recorded_as(key.table, key.fd) == RECORDED_HELD)
         deliver_unseen_close(key.table, key.fd, record->time);
     return true;

@@ -24,6 +24,7 @@
 #include "walk.bpf.h"
 /* These need the above. */
 #include "claims.bpf.h"
+#include "closings.bpf.h"
 #include "exec.bpf.h"
 #include "files.bpf.h"
 #include "held.bpf.h"
@@ -95,8 +96,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
     if (call >= CALL_OF_TABLE && !is_watched(task->tgid))
         return 0;
     if (call == CALL_CLOSE) {
-        if (has_others(task))
-            end_closing(task, args[0]);
+        end_closing(task, args[0]);
         end_held(task, args[0]);
         return 0;
     }

@@ -256,75 +256,12 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
         deliver_failed(ON_LEAVE);
 }
 
-/* Other threads, or processes, have the same file descriptor table. */
-static __always_inline bool has_others(struct task_struct *task)
-{
-    return task->files->count.counter > 1;
-}
-
-/*
- * Descriptors whose close(2) has begun, in a slot that few of them share: its record is made, but
- * another thread can still copy the file.
- */
-struct closing {
-    __u64 file, table; /* 0: none */
-    __u32 fd;
-};
-
-#define CLOSING_SLOTS 4096
-
-struct {
-    __uint(type, BPF_MAP_TYPE_ARRAY);
-    __uint(max_entries, CLOSING_SLOTS);
-    __type(key, __u32);
-    __type(value, struct closing);
-} closings SEC(".maps");
-
-static __always_inline struct closing *closing_of(__u64 table, __u32 fd)
-{
-    __u32 slot = ((__u32)(table >> 6) * 2654435761u + fd) % CLOSING_SLOTS;
-
-    return bpf_map_lookup_elem(&closings, &slot);
-}
-
-static __always_inline void begin_closing(__u64 table, __u32 fd, struct file *file)
-{
-    struct closing *closing = closing_of(table, fd);
-
-    if (!closing)
-        return;
-    closing->file = (__u64)file;
-    closing->table = table;
-    closing->fd = fd;
-}
-
-static __always_inline bool is_closing(const struct closing *closing, __u64 table, __u32 fd)
-{
-    return closing && closing->table == table && closing->fd == fd;
-}
-
-static __always_inline void end_closing(struct task_struct *task, __u32 fd)
-{
-    __u64 table = table_of(task);
-    struct closing *closing = closing_of(table, fd);
-
-    if (is_closing(closing, table, fd))
-        closing->table = 0;
-}
-
-static __always_inline bool is_closing_file(__u64 table, __u32 fd, struct file *file)
-{
-    struct closing *closing = closing_of(table, fd);
-
-    return is_closing(closing, table, fd) && closing->file == (__u64)file;
-}
-
 /* It is open, and there is a record of the file that it has. */
 static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task);
 
-    return is_recorded(table, fd) || is_closing_file(table, fd, file_of(task, fd));
+    return is_recorded(table, fd) || is_closing_file(table, fd, (__u64)file_of(task, fd));
 }
 
 /* A call that copies a descriptor. */
@@ -471,8 +408,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
         file = file_of(task, fd);
         if (!file)
             return;
-        if (has_others(task))
-            begin_closing(table, fd, file);
+        begin_closing(task, fd, file);
     }
     if (!clear_recorded(table, fd))
         return;

@@ -2,8 +2,9 @@
 /*
  * The descriptors that the watched processes have open when the watch begins.
  *
- * The record `held` has its place in the ring before the descriptor is in the set of those that
- * were recorded: so nothing that follows from that can come before it.
+ * The scan claims a descriptor, reserves the place of its record `held` in the ring, and only then
+ * puts the descriptor into the set of those that were recorded.  So what calls reported of the
+ * number before stands before the record, and what follows from the record stands behind it.
  */
 #ifndef FILEMON_BPF_HELD_H
 #define FILEMON_BPF_HELD_H
@@ -55,53 +56,70 @@ static __always_inline void take_back(struct task_struct *task, __u64 table, __u
         chunk->recorded[fd % CHUNK_FDS] = file_of(task, fd) ? RECORDED : 0;
 }
 
-/* Puts the descriptor of s into the set, if it is nobody else's to tell.  False: it is, or it has
- * been closed. */
-static __always_inline bool claim_as_held(struct task_struct *task, const struct scratch *s,
-                                          struct file *file)
+/*
+ * Claims the descriptor of s, in whose name nobody else reports it from now on.  False: a call
+ * reports it, or has reported it and its close, which has yet to remove it from the table.
+ */
+static __always_inline bool claim_as_held(const struct scratch *s, __u64 file)
 {
     struct claim_key key = {s->record.table, s->record.fd};
-    __u64 address = address_of(file), *claimed = bpf_map_lookup_elem(&claims, &key);
-    bool is_stale = claimed && *claimed != address; /* of a file that is not there any more */
-    int result = bpf_map_update_elem(&claims, &key, &address, is_stale ? BPF_ANY : BPF_NOEXIST);
+    __u64 *claimed = bpf_map_lookup_elem(&claims, &key);
+    bool is_stale = claimed && *claimed != file; /* of a file that is not there any more */
+    int result = bpf_map_update_elem(&claims, &key, &file, is_stale ? BPF_ANY : BPF_NOEXIST);
 
     if (result != 0 && result != -EEXIST)
         count_lost();
-    if (result != 0)
-        return false;
-    set_recorded(key.table, key.fd, RECORDED_HELD);
+    return result == 0 && !is_closing_file(key.table, key.fd, file);
+}
+
+/*
+ * Puts the descriptor of s, which is claimed, into the set of those that were recorded.  False: it
+ * has been closed meanwhile.
+ */
+static __always_inline bool record_as_held(struct task_struct *task, const struct scratch *s,
+                                           struct file *file)
+{
+    set_recorded(s->record.table, s->record.fd, RECORDED_HELD);
     __sync_fetch_and_add(&n_held, 1); /* a barrier, too */
-    if (is_still_held(task, key.fd, file))
+    if (is_still_held(task, s->record.fd, file))
         return true;
-    take_back(task, key.table, key.fd);
+    take_back(task, s->record.table, s->record.fd);
     return false;
 }
 
-/* The record in s, whose path ends within the first `bytes` of the payload. */
+/* The record in s, whose path ends within the first `bytes` of the payload.  It has its place in
+ * the ring after all that calls have reported of this number before the claim. */
 static __always_inline bool deliver_held(struct task_struct *task, struct scratch *s,
                                          struct file *file, const __u32 bytes)
 {
     void *record = bpf_ringbuf_reserve(&events, sizeof(s->record) + bytes, 0);
-    bool claimed;
 
     if (!record) {
         count_lost();
         return false;
     }
+    s->record.time = bpf_ktime_get_ns();
     bpf_probe_read_kernel(record, sizeof(s->record) + bytes, s);
-    scanned_fd = s->record.fd;
-    scanned_table = s->record.table;
-    claimed = claim_as_held(task, s, file);
-    scanned_table = 0;
-    if (claimed)
+    if (record_as_held(task, s, file)) {
         bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
-    else
-        bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
-    return claimed;
+        return true;
+    }
+    bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+    return false;
 }
 
 #define SHORT_PATH 128
 #define LONG_PATH 512
+
+static __always_inline bool deliver_walked(struct task_struct *task, struct scratch *s,
+                                           struct file *file)
+{
+    __u32 walked = s->record.walked;
+
+    return walked <= SHORT_PATH  ? deliver_held(task, s, file, SHORT_PATH)
+           : walked <= LONG_PATH ? deliver_held(task, s, file, LONG_PATH)
+                                 : deliver_held(task, s, file, PATH_BYTES + 64);
+}
 
 /* Runs for each descriptor when the loader reads the iterator.  It reads a byte for each record, so
  * that it can empty the ring in between. */
@@ -128,9 +146,10 @@ int find_held(struct bpf_iter__task_file *ctx)
     s->record.mode = s->record.walked = 0;
     if (!is_held_as_path(task, s, file))
         return 0;
-    found = s->record.walked <= SHORT_PATH  ? deliver_held(task, s, file, SHORT_PATH)
-            : s->record.walked <= LONG_PATH ? deliver_held(task, s, file, LONG_PATH)
-                                            : deliver_held(task, s, file, PATH_BYTES + 64);
+    scanned_fd = fd;
+    scanned_table = s->record.table;
+    found = claim_as_held(s, address_of(file)) && deliver_walked(task, s, file);
+    scanned_table = 0;
     if (found)
         bpf_seq_write(ctx->meta->seq, &found, 1);
     return 0;

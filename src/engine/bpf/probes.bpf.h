@@ -52,7 +52,8 @@ static __always_inline void install_copy(struct task_struct *task, __u32 origin,
 {
     __u64 entered = how & COPY_REPLACES ? take_entry_time(task) : 0;
 
-    if (leave_inflight(task) == THREAD_COPYING || is_closing_file(table_of(task), origin, file))
+    if (leave_inflight(task) == THREAD_COPYING ||
+        is_closing_file(table_of(task), origin, (__u64)file))
         how |= COPY_RECORDED;
     take_copy(origin, fd, how, entered, (__u64)file);
 }
@@ -82,8 +83,7 @@ static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *
     if (stopping || !is_watched(task->tgid))
         return 0;
     install_file(task, regs, fd, file);
-    if (has_others(task))
-        end_closing(task, fd);
+    end_closing(task, fd);
     return 0;
 }
 
@@ -109,8 +109,7 @@ static __always_inline int replace(struct pt_regs *regs, __u32 fd, struct file *
     if (take_call(regs, &task, args) != CALL_DUP2 || !is_in_call(task, regs) ||
         is_reserved(task, fd))
         return 0;
-    if (has_others(task))
-        end_closing(task, fd);
+    end_closing(task, fd);
     install_copy(task, args[0], fd, COPY_REPLACES, file);
     return 0;
 }

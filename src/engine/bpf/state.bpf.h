@@ -6,8 +6,9 @@
 /* Set by the loader before it loads. */
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;
-const volatile bool filtering = false; /* there are rules */
-const volatile bool naming = false;    /* there are names */
+const volatile bool report_held = false; /* and so everything about claims is dead code otherwise */
+const volatile bool filtering = false;   /* there are rules */
+const volatile bool naming = false;      /* there are names */
 const volatile __u32 generations = EVERY_GENERATION;
 const volatile __u64 wake_at = 0;           /* wake the reader at so many bytes */
 const volatile __u32 longest_component = 0; /* of any rule */

@@ -2231,6 +2231,74 @@ static void play_restless(void)
         pthread_join(threads[i], NULL);
 }
 
+/*
+ * --- passed: copies of one descriptor whose numbers go round, each freed by close_range(2) or
+ * replaced by dup2(2) right before, while a scan goes over them: until there is a file "end".  The
+ * parent's many descriptors make the scan long.  When all stand still there is a file "still" ---
+ */
+
+enum { PASSED_FIRST = 20, PASSED_ORIGIN = 900, PARENT_FIRST = 1000, PARENT_KEPT = 5000 };
+
+static void set_passed(void)
+{
+    make_file("file", 0644);
+    make_file("other", 0644);
+}
+
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit = {PARENT_FIRST + PARENT_KEPT, PARENT_FIRST + PARENT_KEPT};
+
+    expect(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+}
+
+/* The number is another file's for a moment. */
+static void renew_copy(int fd, const char *path)
+{
+    int other = open(path, O_RDONLY);
+
+    dup2(other, fd);
+    close(other);
+    if (fd % 2)
+        syscall(SYS_close_range, fd, fd, 0);
+    dup2(PASSED_ORIGIN, fd);
+}
+
+static void renew_copies(void)
+{
+    const char *other = below("other"), *end = below("end");
+
+    for (int fd = PASSED_FIRST; fd < PASSED_ORIGIN; fd++)
+        expect(dup2(PASSED_ORIGIN, fd), "dup2");
+    make_file("ready", 0644);
+    for (int fd = PASSED_FIRST; access(end, F_OK) != 0; fd++) {
+        if (fd == PASSED_ORIGIN)
+            fd = PASSED_FIRST;
+        renew_copy(fd, other);
+        usleep(200); /* all of it is to be reported */
+    }
+    make_file("still", 0644);
+    for (;;)
+        pause();
+}
+
+static void play_passed(void)
+{
+    int fd = open(below("file"), O_RDONLY);
+
+    raise_descriptor_limit();
+    expect(dup2(fd, PASSED_ORIGIN), "dup2");
+    close(fd);
+    pid_t child = fork();
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a scene that fails kills its parent alone */
+    if (child == 0)
+        renew_copies();
+    for (int i = 0; i < PARENT_KEPT; i++)
+        expect(dup2(PASSED_ORIGIN, PARENT_FIRST + i), "dup2");
+    make_file("full", 0644);
+    waitpid(child, NULL, 0);
+}
+
 /* --- uring: opens and closes by io_uring --- */
 
 struct ring {
@@ -2727,6 +2795,7 @@ static const struct scene {
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},
     {"restless", set_file, play_restless, true},
+    {"passed", set_passed, play_passed, true},
     {"wide", set_wide, play_wide, true},
     {"answered", set_file, play_answered, true},
     {"no-unshare", NULL, play_no_unshare, true},

@@ -333,7 +333,18 @@ static __always_inline bool is_held_as_path(struct task_struct *task, struct scr
     return name_file(task, s, file) ? s->payload[0] == '/' : filter(s);
 }
 
-/* Of what the scan has not come upon yet: it may have passed the copy by then. */
+/*
+ * A copy of what the scan has not reached yet has no record of its own.  The scan reports the copy,
+ * but may have passed its number already, and a claim from an earlier use of the number would stop
+ * it.
+ */
+static __always_inline void leave_to_scan(__u64 table, __u32 fd)
+{
+    if (recorded_as(table, fd) != RECORDED_HELD)
+        forget_claim(table, fd);
+    scan_again = true;
+}
+
 static __always_inline void scan_copy(struct task_struct *task, struct scratch *s,
                                       const struct copy *copy)
 {
@@ -341,7 +352,7 @@ static __always_inline void scan_copy(struct task_struct *task, struct scratch *
 
     s->record.marks = 0;
     if (file && is_held_as_path(task, s, file))
-        scan_again = true;
+        leave_to_scan(table_of(task), copy->fd);
 }
 
 static __always_inline void on_dup(struct task_struct *task, const struct copy *copy)
@@ -376,7 +387,7 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     if (known && !s->record.marks)
         set_recorded(table, copy->fd, RECORDED);
     if (!known && is_scanning())
-        scan_again = true;
+        leave_to_scan(table, copy->fd);
     deliver(&s->record, RECORD_UNTIL(origin));
 }
 

@@ -1384,6 +1384,37 @@ static void play_wide(void)
              (struct open_how){.flags = O_RDONLY | 1ull << 33 | O_CLOEXEC});
 }
 
+/* --- unread: opens that fail before the kernel has read the name, from pages that nobody has
+ * touched yet --- */
+
+enum { NAME_PAGES = 4 };
+
+static char *map_names(const char *name)
+{
+    long page = sysconf(_SC_PAGESIZE);
+    const off_t places[] = {0, 2 * page - 5}; /* in one page, and over two */
+    int fd = open_as(AT_FDCWD, below("names"), "names", O_RDWR | O_CREAT, 0600);
+
+    expect(ftruncate(fd, NAME_PAGES * page), "ftruncate");
+    for (int i = 0; i < 2; i++)
+        expect(pwrite(fd, name, strlen(name) + 1, places[i]), "pwrite");
+    char *names = mmap(NULL, (size_t)(NAME_PAGES * page), PROT_READ, MAP_PRIVATE, fd, 0);
+    expect(names == MAP_FAILED ? -1 : 0, "mmap");
+    expect(madvise(names, (size_t)(NAME_PAGES * page), MADV_RANDOM), "madvise");
+    shut(fd);
+    return names;
+}
+
+static void play_unread(void)
+{
+    const char *path = below("nothing"), *names = map_names(path);
+    const struct open_how how = {.flags = 1ull << 40};
+
+    fail_how(AT_FDCWD, names, path, how);
+    fail_how(AT_FDCWD, names + 2 * sysconf(_SC_PAGESIZE) - 5, path, how);
+    open_as(AT_FDCWD, path, "nothing", O_WRONLY, 0);
+}
+
 /* --- answered: calls that a seccomp filter answers, and that are never made --- */
 
 static volatile sig_atomic_t n_trapped;
@@ -2797,6 +2828,7 @@ static const struct scene {
     {"restless", set_file, play_restless, true},
     {"passed", set_passed, play_passed, true},
     {"wide", set_wide, play_wide, true},
+    {"unread", set_file, play_unread, true},
     {"answered", set_file, play_answered, true},
     {"no-unshare", NULL, play_no_unshare, true},
     {"flush", set_slow, play_flush, true},

@@ -202,6 +202,8 @@ TURN int deliver_failed(__u32 program)
     return 0;
 }
 
+#include "unread.bpf.h"
+
 #define O_CREAT_WRONLY_TRUNC 01101
 
 /*
@@ -252,7 +254,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     s->request.error = result;
     if (is_interrupted(result))
         keep_interrupted(task, &s->request);
-    else
+    else if (!fail_on_return(s))
         deliver_failed(ON_LEAVE);
 }
 

@@ -199,6 +199,7 @@ enum program {
     ON_SIGNAL,
     ON_RING_SUBMIT,
     ON_HELD,
+    ON_RETURN,
     SCRATCHES,
 };
 

@@ -243,7 +243,10 @@ static void decide(struct decision *decision, const char *path, size_t len, uint
     }
 }
 
-/* The kernel's d_path() appends it to the path of a deleted file. */
+/*
+ * The kernel's d_path() appends it to the path of a deleted file.  Only a name that a call was
+ * given can go on behind it: a name relative to a deleted directory.
+ */
 #define DELETED " (deleted)"
 #define DELETED_LEN (sizeof(DELETED) - 1)
 
@@ -259,7 +262,7 @@ static void search(struct decision *decision, const char *path, size_t len)
 
     for (size_t i = 0; i <= len; i++) {
         if (i == len || path[i] == '/') {
-            if (has_deleted_suffix(path, i))
+            if ((i == len || decision->is_name) && has_deleted_suffix(path, i))
                 decide(decision, path, i - DELETED_LEN, hash_of(path, i - DELETED_LEN),
                        len - i + DELETED_LEN);
             decide(decision, path, i, hash_value(&hash), len - i);

@@ -246,6 +246,8 @@ static void deleted_files_match_by_the_name_they_had(void **state)
     assert_true(wants(*state, "/tmp/d/f (deleted)"));
     assert_true(wants_name(*state, "/tmp/d (deleted)/none"));
     assert_false(wants(*state, "/tmp/d/x (deleted)"));
+    assert_false(wants(*state, "/tmp/d (deleted)/f")); /* in a directory that is called so */
+    assert_true(wants(*state, "/tmp/d/x (deleted)/f"));
     assert_false(wants(*state, "/tmp/f(deleted)"));
     assert_false(wants(*state, "/tmp/g (deleted)"));
     assert_false(wants(*state, " (deleted)"));
@@ -288,14 +290,15 @@ static bool is_boundary(const char *rest)
 }
 
 /* How much of the path the prefix leaves; -1: the path is not below it. */
-static int left_by(const char *path, const char *prefix)
+static int left_by(const char *path, const char *prefix, bool given)
 {
     size_t len = strcmp(prefix, "/") == 0 ? 0 : strlen(prefix);
     const char *rest = path + len;
 
     if (path[0] != '/' || strncmp(path, prefix, len) != 0)
         return -1;
-    if (strncmp(rest, " (deleted)", 10) == 0 && is_boundary(rest + 10) && len > 0)
+    if (strncmp(rest, " (deleted)", 10) == 0 && len > 0 &&
+        (rest[10] == '\0' || (given && rest[10] == '/')))
         return (int)strlen(rest);
     return is_boundary(rest) ? (int)strlen(rest) : -1;
 }
@@ -309,7 +312,7 @@ static void reference_search(const struct reference *list, size_t count, bool gi
                              const char *path, struct reference_verdict *verdict)
 {
     for (size_t i = 0; i < count; i++) {
-        int left = left_by(path, list[i].path);
+        int left = left_by(path, list[i].path, given);
 
         if (left < 0 || left > verdict->left || (!given && list[i].form == PATHFILTER_TYPED))
             continue;

@@ -436,7 +436,7 @@ static int refuse_unknown(const struct parser *parser, int code, const char *wor
     const char *nearest = nearest_option(word + 2);
 
     if (nearest != NULL)
-        return refuse("unknown option %s; is --%s meant?", word, nearest);
+        return refuse("unknown option %s; did you mean --%s?", word, nearest);
     return refuse("unknown option %s; try 'filemon --help'%s", word, hint);
 }
 

@@ -12,18 +12,18 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-/* The most bytes of a comm that exec(2) leaves of a name (TASK_COMM_LEN less its NUL). */
+/* exec(2) cuts the comm to this length (TASK_COMM_LEN without its NUL). */
 #define COMM_MAX 15
 
-/* One process, as the rules see it.  Each text is its own; NULL: there is none, or none that we may
- * see. */
+/* What the rules need to know of a process.  It owns its strings; NULL: unknown, or not permitted.
+ */
 struct program {
     pid_t pid;
     char comm[sizeof(((struct procfs_stat *)0)->comm)];
     char *exe;
     char *unit;
-    char *argv0;  /* the last component of argv[0] */
-    char *script; /* that of the script that an interpreter runs */
+    char *argv0;  /* last component */
+    char *script; /* last component; NULL: no interpreter, or it runs no script */
 };
 
 struct programs {
@@ -38,7 +38,7 @@ static const char *last_component(const char *path)
     return slash == NULL ? path : slash + 1;
 }
 
-/* "" where there is none. */
+/* The last component of argv[0]; "": no arguments. */
 static const char *program_of(char *const *args)
 {
     if (args[0] == NULL)
@@ -46,9 +46,9 @@ static const char *program_of(char *const *args)
     return last_component(args[0][0] == '-' ? args[0] + 1 : args[0]);
 }
 
-/* in_arguments: the letters of the options that make the next argument the program. */
+/* code_options: options with one of these letters take the program's text from the command line. */
 static const struct interpreter {
-    const char *pattern, *in_arguments;
+    const char *pattern, *code_options;
 } interpreters[] = {
     {"sh", "c"},     {"bash", "c"},    {"dash", "c"},    {"zsh", "c"},    {"ksh", "c"},
     {"busybox", ""}, {"env", ""},      {"python*", "c"}, {"perl*", "eE"}, {"ruby*", "e"},
@@ -65,12 +65,12 @@ static const struct interpreter *find_interpreter(const char *program)
     return NULL;
 }
 
-/* -c, and -lc; not --rc. */
-static bool brings_program(const struct interpreter *interpreter, const char *option)
+/* -c and -lc, but not --rc. */
+static bool is_code_option(const struct interpreter *interpreter, const char *option)
 {
     size_t len = strlen(option);
 
-    return option[1] != '-' && strchr(interpreter->in_arguments, option[len - 1]) != NULL;
+    return option[1] != '-' && strchr(interpreter->code_options, option[len - 1]) != NULL;
 }
 
 /* The script that an interpreter runs; NULL: none. */
@@ -81,7 +81,7 @@ static const char *script_of(char *const *args)
     if (interpreter == NULL)
         return NULL;
     for (args++; *args != NULL && (*args)[0] == '-'; args++)
-        if (brings_program(interpreter, *args))
+        if (is_code_option(interpreter, *args))
             return NULL;
     return *args;
 }
@@ -109,7 +109,7 @@ static bool match_argv(const struct program *program, const char *name)
     return is_same(program->argv0, name) || is_same(program->script, name);
 }
 
-/* postfix@-.service is postfix. */
+/* postfix@-.service matches postfix. */
 static bool match_unit(const struct program *program, const char *name)
 {
     static const char suffix[] = ".service";
@@ -138,7 +138,7 @@ static bool match_directory(const struct program *program, const char *name)
     return false;
 }
 
-/* In the order in which they are tried. */
+/* Tried in this order. */
 static const struct rule {
     const char *string;
     bool (*matches)(const struct program *program, const char *name);
@@ -166,8 +166,7 @@ static void program_release(struct program *program)
     free(program->script);
 }
 
-/* What is kept of its arguments. */
-static int keep_arguments(struct program *program, char *const *args)
+static int set_arguments(struct program *program, char *const *args)
 {
     const char *script = script_of(args);
 
@@ -177,7 +176,7 @@ static int keep_arguments(struct program *program, char *const *args)
     return program->argv0 == NULL || (script != NULL && program->script == NULL) ? -ENOMEM : 0;
 }
 
-/* 0; or an -errno that says why it has no name.  Release it in either case. */
+/* 0, or -errno.  Call program_release() in either case. */
 static int program_read(struct program *program, const struct procfs *procfs, pid_t pid)
 {
     struct procfs_stat stat;
@@ -193,7 +192,7 @@ static int program_read(struct program *program, const struct procfs *procfs, pi
     status = procfs_cmdline(procfs, stat.thread, &args);
     if (status != 0)
         return status;
-    status = keep_arguments(program, args);
+    status = set_arguments(program, args);
     free(args);
     if (status == 0)
         status = procfs_exe(procfs, stat.thread, &program->exe);
@@ -308,36 +307,36 @@ void name_match_release(struct name_match *match)
     *match = (struct name_match){0};
 }
 
-struct likeness {
-    const char *name, *nearest;
-    size_t errors; /* fewer than this */
+struct nearest {
+    const char *name, *candidate;
+    size_t errors; /* a better candidate has fewer */
 };
 
-static void try_name(struct likeness *likeness, const char *other)
+static void try_candidate(struct nearest *nearest, const char *candidate)
 {
-    size_t len = other != NULL ? strlen(other) : 0, wanted = strlen(likeness->name);
-    size_t errors = len < wanted ? wanted - len : len - wanted; /* at least */
+    size_t len = candidate != NULL ? strlen(candidate) : 0, name_len = strlen(nearest->name);
+    size_t at_least = len < name_len ? name_len - len : len - name_len, errors;
 
-    if (len == 0 || len > TEXT_ERRORS_LEN || errors >= likeness->errors)
+    if (len == 0 || len > TEXT_ERRORS_LEN || at_least >= nearest->errors)
         return;
-    errors = text_errors(likeness->name, other);
-    if (errors >= likeness->errors)
+    errors = text_errors(nearest->name, candidate);
+    if (errors >= nearest->errors)
         return;
-    likeness->nearest = other;
-    likeness->errors = errors;
+    nearest->candidate = candidate;
+    nearest->errors = errors;
 }
 
 const char *programs_nearest(const struct programs *programs, const char *name)
 {
-    struct likeness likeness = {name, NULL, text_errors_allowed(name) + 1};
+    struct nearest nearest = {name, NULL, text_errors_allowed(name) + 1};
 
     for (size_t i = 0; i < programs->count; i++) {
         const struct program *program = &programs->items[i];
 
-        try_name(&likeness, program->comm);
+        try_candidate(&nearest, program->comm);
         if (program->exe != NULL)
-            try_name(&likeness, last_component(program->exe));
-        try_name(&likeness, program->argv0);
+            try_candidate(&nearest, last_component(program->exe));
+        try_candidate(&nearest, program->argv0);
     }
-    return likeness.nearest;
+    return nearest.candidate;
 }

@@ -18,10 +18,10 @@
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
-/* PF_KTHREAD of linux/sched.h, which is not for user space; stable since 2.6.17. */
+/* PF_KTHREAD of the kernel's linux/sched.h, unchanged since 2.6.17. */
 #define KERNEL_THREAD 0x00200000
 
-/* PID/NAME, below the directory of procfs. */
+/* The path PID/NAME, relative to the root of procfs. */
 struct entry {
     char path[40];
 };
@@ -34,7 +34,7 @@ static struct entry entry_of(pid_t pid, const char *name)
     return entry;
 }
 
-/* The -errno of a call that just failed: of a process that vanished only ESRCH is told. */
+/* The -errno of a call that just failed; -ESRCH if the process has exited. */
 static int failure(void)
 {
     return errno == ENOENT ? -ESRCH : -errno;
@@ -71,7 +71,7 @@ bool procfs_is_own(const struct procfs *procfs)
     return len > 0 && text_number(number, (size_t)len, 1, INT_MAX, &pid) == 0 && pid == getpid();
 }
 
-/* 0: the name of no process. */
+/* 0: not the entry of a process. */
 static pid_t pid_of(const struct dirent *entry)
 {
     int64_t pid;
@@ -103,8 +103,8 @@ int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), 
     return status;
 }
 
-/* Room for at least one byte more after size, and for a NUL after that.  Powers of two, so that
- * PROCFS_FILE_MAX is met exactly. */
+/* Makes room for at least one byte after size, and a NUL.  The room is a power of two, so that it
+ * becomes exactly PROCFS_FILE_MAX. */
 static int make_room(char **data, size_t size, size_t *room)
 {
     if (size < *room)
@@ -117,7 +117,7 @@ static int make_room(char **data, size_t size, size_t *room)
     return 0;
 }
 
-/* *data is the caller's to free, after a failure too; a NUL follows its bytes. */
+/* A NUL follows the bytes.  The caller frees *data, after a failure too. */
 static int read_descriptor(int fd, char **data, size_t *size)
 {
     size_t room = 0;
@@ -137,7 +137,7 @@ static int read_descriptor(int fd, char **data, size_t *size)
     return 0;
 }
 
-/* The same; after a failure *data is nothing. */
+/* A NUL follows the bytes.  The caller frees *data after success only. */
 static int read_entry(const struct procfs *procfs, pid_t pid, const char *name, char **data,
                       size_t *size)
 {
@@ -152,8 +152,7 @@ static int read_entry(const struct procfs *procfs, pid_t pid, const char *name, 
     return status;
 }
 
-/* The numbers among the fields that follow the comm, by proc(5)'s count; STATE comes before them.
- */
+/* Fields as proc(5) counts them; those after STATE are numbers. */
 enum stat_field { STATE = 3, PPID = 4, FLAGS = 9, STARTTIME = 22, STAT_FIELDS };
 
 static int parse_numbers(const char *text, int64_t numbers[static STAT_FIELDS])
@@ -210,8 +209,8 @@ static bool has_ended(const struct procfs_stat *stat)
     return stat->state == 'Z' || stat->state == 'X';
 }
 
-/* stat is of a main thread that has exited: takes over what another thread shows. */
-static void look_for_thread(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
+/* The main thread of stat has exited: replaces state and thread by those of a thread that runs. */
+static void find_running_thread(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
 {
     struct dirent **entries;
     int n = scandirat(procfs->fd, entry_of(pid, "task").path, &entries, is_process, versionsort);
@@ -239,12 +238,12 @@ int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat
         return status;
     stat->thread = pid;
     if (has_ended(stat))
-        look_for_thread(procfs, pid, stat);
+        find_running_thread(procfs, pid, stat);
     return 0;
 }
 
-/* glibc has a function for it from 2.36 on.  Of the descriptors that a process may have, half are
- * left for all else: hundreds of processes may be pinned. */
+/* glibc before 2.36 has no pidfd_open().  Half of the permitted descriptors are left for other
+ * uses: hundreds of processes can be pinned. */
 static int open_pidfd(pid_t pid)
 {
     int fd = (int)syscall(SYS_pidfd_open, pid, 0);
@@ -288,7 +287,7 @@ pid_t procfs_leader(const struct procfs *procfs, pid_t tid)
 
     if (read_entry(procfs, tid, "status", &text, &size) != 0)
         return tid;
-    /* No comm in the line before can hold a newline: it is escaped there. */
+    /* The comm in the line before cannot forge the key: its newlines are escaped. */
     const char *line = strstr(text, key), *number = line ? line + strlen(key) : "";
     if (text_number(number, strcspn(number, "\n"), 1, INT_MAX, &leader) != 0)
         leader = tid;
@@ -314,7 +313,7 @@ int procfs_exe(const struct procfs *procfs, pid_t pid, char **path)
     return *path == NULL ? -ENOMEM : 0;
 }
 
-/* Each ended by a NUL, the last by the end at the latest: a process may have written over them. */
+/* A process can overwrite its arguments, so the last one may have no NUL of its own. */
 static size_t count_arguments(const char *data, size_t size)
 {
     size_t n = 0;
@@ -344,7 +343,7 @@ int procfs_cmdline(const struct procfs *procfs, pid_t pid, char ***args)
     return *args == NULL ? -ENOMEM : 0;
 }
 
-/* ID:CONTROLLERS:PATH (cgroups(7)): the path where it is in the hierarchy that systemd keeps. */
+/* line: ID:CONTROLLERS:PATH (cgroups(7)).  The PATH if the hierarchy is systemd's, else NULL. */
 static const char *systemd_path(const char *line)
 {
     static const char *const hierarchies[] = {"::", ":name=systemd:"};
@@ -363,7 +362,7 @@ static bool has_suffix(const char *text, size_t len, const char *suffix)
     return len > tail && memcmp(text + len - tail, suffix, tail) == 0;
 }
 
-/* NULL: none.  *size is the component's. */
+/* The last component that is a unit, and its length; NULL: none. */
 static const char *innermost_unit(const char *path, size_t *size)
 {
     const char *unit = NULL;

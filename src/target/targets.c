@@ -12,7 +12,7 @@
 
 /* ---- The processes of -p -------------------------------------------------------------------- */
 
-/* Whether kill(2) finds what /proc does not show. */
+/* Whether the process exists although /proc does not show it. */
 static bool is_hidden(const struct targets *targets, pid_t pid)
 {
     return targets->procfs.real && (kill(pid, 0) == 0 || errno == EPERM);
@@ -30,7 +30,7 @@ static void refuse_unread(const struct targets *targets, pid_t pid, int error)
              pid);
     else
         diag(DIAG_ERROR,
-             "there is no process %d: it has ended, or never was; -n NAME waits for a program",
+             "there is no process %d: it has exited, or never existed; -n NAME waits for a program",
              pid);
 }
 
@@ -42,7 +42,7 @@ static const char *obstacle(const struct procfs_stat *stat, pid_t pid)
     return pid == getpid() ? "it is filemon itself" : NULL;
 }
 
-/* Whether it can be watched; reports why not. */
+/* Reports why the process cannot be watched, if so. */
 static bool may_watch(const struct targets *targets, pid_t pid, struct procfs_stat *stat)
 {
     int result = procfs_stat(&targets->procfs, pid, stat);
@@ -69,8 +69,7 @@ static bool may_watch(const struct targets *targets, pid_t pid, struct procfs_st
     return leader == pid;
 }
 
-/* Keeps those that are there. */
-static int find_pids(struct targets *targets)
+static int pin_processes(struct targets *targets)
 {
     const struct options *options = targets->options;
 
@@ -122,7 +121,7 @@ int targets_open(struct targets *targets, const struct options *options, const c
 
     *targets = (struct targets){.options = options, .procfs = {.fd = -1}};
     result = open_procfs(targets, proc);
-    return result < 0 ? result : find_pids(targets);
+    return result < 0 ? result : pin_processes(targets);
 }
 
 void targets_close(struct targets *targets)
@@ -159,8 +158,8 @@ static int compare_pids(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-/* What -p and -n both name is watched once. */
-static void sort(struct targets *targets)
+/* Sorts the pids, and removes those that both -p and -n named. */
+static void sort_watched(struct targets *targets)
 {
     size_t kept = 0;
 
@@ -186,15 +185,15 @@ static int add_pins(struct targets *targets)
     return result;
 }
 
-/* Nothing is wrong with a name that does not run yet, unless it is a typing error. */
-static void say_waiting(const struct programs *programs, const char *name)
+static void report_waiting(const struct programs *programs, const char *name)
 {
     const char *nearest = programs_nearest(programs, name);
 
     if (nearest)
         diag(DIAG_INFO,
-             "%s: no such process yet; waiting for one to start (is '%s' meant, which runs?)", name,
-             nearest);
+             "%s: no such process yet; waiting for one to start (did you mean '%s', which is "
+             "running?)",
+             name, nearest);
     else
         diag(DIAG_INFO, "%s: no such process yet; waiting for one to start", name);
 }
@@ -207,7 +206,7 @@ static int add_name(struct targets *targets, const struct programs *programs, co
     if (result < 0)
         diag(DIAG_ERROR, "-n %s: %s", name, strerror(-result));
     else if (match.rule == NAME_NONE)
-        say_waiting(programs, name);
+        report_waiting(programs, name);
     else
         diag(DIAG_INFO, "%s: %zu process%s, by %s", name, match.n_pids,
              match.n_pids == 1 ? "" : "es", name_rule_string(match.rule));
@@ -226,8 +225,7 @@ static int add_names(struct targets *targets)
         return 0;
     result = programs_read(&programs, &targets->procfs, getpid());
     if (result < 0) {
-        diag(DIAG_ERROR, "-n: the programs that run cannot be read from /proc: %s",
-             strerror(-result));
+        diag(DIAG_ERROR, "-n: running programs cannot be read from /proc: %s", strerror(-result));
         return result;
     }
     for (char **name = targets->options->names; result == 0 && *name; name++)
@@ -255,7 +253,7 @@ static int watch_pid(const struct targets *targets, const struct engine_ops *ops
         return 0;
     }
     if (result == -ESRCH)
-        diag(DIAG_ERROR, "process %d runs, but engine %s does not find it", pid, ops->name);
+        diag(DIAG_ERROR, "process %d is running, but engine %s does not find it", pid, ops->name);
     else if (result < 0)
         diag(DIAG_ERROR, "process %d cannot be watched: %s", pid, strerror(-result));
     return result;
@@ -270,7 +268,7 @@ int targets_watch(struct targets *targets, const struct engine_ops *ops, struct 
         result = add_pins(targets);
     if (result == 0 && command > 0)
         result = add(targets, &command, 1);
-    sort(targets);
+    sort_watched(targets);
     for (size_t i = 0; result == 0 && i < targets->n_watched; i++)
         result = watch_pid(targets, ops, engine, targets->watched[i]);
     return result;

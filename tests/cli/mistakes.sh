@@ -30,7 +30,7 @@ test_mistakes_of_a_command_line() {
 2|-n x/|-n x/: a NAME is that of a program, not a path
 2|-n ""|-n: its NAME is empty: a variable or command substitution gave nothing
 125|-- ""|an empty COMMAND: a variable or command substitution gave nothing
-2|--sumary -n x|unknown option --sumary; is --summary meant?
+2|--sumary -n x|unknown option --sumary; did you mean --summary?
 2|-p 1, -n x|-p: '1,' is no list of process ids, like 1,2,3
 2|-p 0|0 is no process id: they go from 1 to 4194304
 2|-n x -d 1m|-d wants seconds from 0.001 to 316224000, not '1m'
@@ -83,9 +83,9 @@ END
     tid=$(cat standin/tid)
     mistakes <<END
 1|-p $tid|$tid is a thread of process $leader, and descriptors are the process's: -p $leader watches them
-1|-p $gone|there is no process $gone: it has ended, or never was; -n NAME waits for a program
-0|-p $gone,$sleeper|there is no process $gone: it has ended, or never was; -n NAME waits for a program
-0|-n filemon-slepeer|filemon-slepeer: no such process yet; waiting for one to start (is 'filemon-sleeper' meant, which runs?)
+1|-p $gone|there is no process $gone: it has exited, or never existed; -n NAME waits for a program
+0|-p $gone,$sleeper|there is no process $gone: it has exited, or never existed; -n NAME waits for a program
+0|-n filemon-slepeer|filemon-slepeer: no such process yet; waiting for one to start (did you mean 'filemon-sleeper', which is running?)
 0|-n xyzzy-of-nobody|xyzzy-of-nobody: no such process yet; waiting for one to start
 END
     kill -KILL $sleeper $leader

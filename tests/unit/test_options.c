@@ -511,8 +511,8 @@ static void test_unknown_options(void **state)
     REFUSED("unknown option -Z", "-xZq");
     REFUSED("unknown option -l|--help|COMMAND", "ls", "-l");
     REFUSED("unknown option --long|--help|COMMAND", "ls", "--long");
-    REFUSED("unknown option --fromat=csv|is --format meant", "--fromat=csv");
-    REFUSED("unknown option --modul_dir|is --module-dir meant", "--modul_dir", "x");
+    REFUSED("unknown option --fromat=csv|did you mean --format", "--fromat=csv");
+    REFUSED("unknown option --modul_dir|did you mean --module-dir", "--modul_dir", "x");
     REFUSED("unknown option --xyzzy|--help", "--xyzzy");
     REFUSED("unknown option -\\x1b", "-\x1b[2J");
     REFUSED("unknown option -\\xff", "-\xff");

@@ -179,7 +179,7 @@ static void test_unseen_by_the_engine(void **state)
     assert_int_equal(FIND(fixture, no_words, 10), 0);
     watch_result = -ESRCH;
     assert_int_equal(targets_watch(&fixture->targets, &noting, NULL, 0), -ESRCH);
-    assert_said(fixture, "process 10 runs, but engine noting does not find it");
+    assert_said(fixture, "process 10 is running, but engine noting does not find it");
 }
 
 static void test_proc_of_another_namespace(void **state)

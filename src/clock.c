@@ -2,7 +2,7 @@
 #include "clock.h"
 
 #define TRIES 16
-#define CLOSE_NS 2000 /* between the readings before and after: no further try is better */
+#define CLOSE_NS 2000 /* a pair of readings this close is good enough */
 
 int64_t clock_ns(clockid_t clock)
 {

@@ -5,16 +5,16 @@
 #include <stdint.h>
 #include <time.h>
 
-/* What the clock shows, ns. */
+/* The time of a clock, ns. */
 int64_t clock_ns(clockid_t clock);
 
-/* The same of CLOCK_MONOTONIC, ms: for deadlines. */
+/* The time of CLOCK_MONOTONIC, ms: for deadlines. */
 int64_t clock_ms(void);
 
 /*
- * What CLOCK_REALTIME showed when CLOCK_MONOTONIC was at 0, ns.  Two clocks cannot be read at one
- * moment, and the CPU may be taken away between two readings for many milliseconds: this is the
- * closest pair of several.
+ * CLOCK_REALTIME minus CLOCK_MONOTONIC, ns.  Two clocks cannot be read at the same moment, and the
+ * scheduler can put milliseconds between two readings: so they are read several times, and the
+ * closest pair counts.
  */
 int64_t clock_epoch_ns(void);
 

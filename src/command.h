@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The child after "--": started stopped, released, signalled, reaped.
+ * The command: the child after "--".
  *
- *   command_start()     forks it; it executes nothing yet, so that an engine can watch its pid
- *   command_release()   lets it execute
- *   command_reap()      after each SIGCHLD, which the caller reads
- *   command_cancel()    ends one that was never released; does nothing otherwise
+ *   command_start()     forks the child, which executes nothing yet: an engine can watch its pid
+ *   command_release()   lets the child execute
+ *   command_reap()      to be called after each SIGCHLD
+ *   command_cancel()    ends a child that was not released
  *
- * A command that runs is never ended here: it goes on without filemon.
+ * A released command is never killed: it goes on without filemon.
  */
 #ifndef FILEMON_COMMAND_H
 #define FILEMON_COMMAND_H
@@ -18,39 +18,39 @@
 #include "spawn.h"
 #include "witness.h"
 
-/* Of its status, as shells have them. */
+/* Statuses of a command that has none of its own, as in shells. */
 enum { STATUS_NOT_EXECUTABLE = 126, STATUS_NOT_FOUND = 127, STATUS_SIGNALLED = 128 /* + N */ };
 
 struct command {
-    struct spawned child; /* pid 0: none, or it has exited */
-    const char *program;  /* argv[0], borrowed; NULL: there is no command */
+    struct spawned child; /* pid 0: not started, or exited */
+    const char *program;  /* argv[0], borrowed; NULL: no command */
     struct witness witness;
-    int status; /* its own or one of the above; -1: none yet */
+    int status; /* its exit status or one of the above; -1: still running, or not started */
 };
 
-/* Of a run without a command; what the other functions take, too. */
+/* The value before command_start(); the other functions accept it, and then do nothing. */
 #define COMMAND_NONE ((struct command){.child = {.hold = -1, .failure = -1}, .status = -1})
 
-/* argv: NULL for none.  0, or -errno with a message given. */
+/* argv: NULL for no command.  0, or -errno after a message. */
 int command_start(struct command *command, char *const *argv);
 
-/* 0, or -errno of its exec with a message given; then it has a status. */
+/* 0; or the -errno of the exec after a message, and command->status is set. */
 int command_release(struct command *command);
 
 void command_cancel(struct command *command);
 
-/* Frees what watches over its signals.  The command goes on, where it runs. */
+/* Frees what command_start() allocated; a running command goes on. */
 void command_close(struct command *command);
 
-/* True once, when it has exited: it has a status from then on. */
+/* Returns true once, when the command has exited; sets command->status. */
 bool command_reap(struct command *command);
 
-/* Between start and exit; between release and exit. */
+/* Whether it was started and has not exited; whether it was also released. */
 bool command_exists(const struct command *command);
 bool command_runs(const struct command *command);
 
-/* Passes on a signal that filemon got, unless the command got it as well, being of the process
- * group that it was sent to: then true. */
+/* Sends the command a signal that filemon got.  Returns true, and sends nothing, if the command got
+ * the signal too, since it was sent to their process group. */
 bool command_signal(struct command *command, const struct signalfd_siginfo *info);
 
 #endif

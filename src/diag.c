@@ -15,14 +15,14 @@
 #include "text.h"
 
 #define PREFIX "filemon: "
-#define CUT "..." /* for the middle of what is too long: the reason stands at the end */
+#define CUT "..."
 
-#define ERASE "\r\x1b[K" /* of a terminal: what stands on this line */
+#define ERASE "\r\x1b[K" /* erases the current line of a terminal */
 
-_Static_assert(DIAG_LINE_MAX <= PIPE_BUF, "pipes keep a line whole");
+_Static_assert(DIAG_LINE_MAX <= PIPE_BUF, "a write of a line to a pipe is atomic");
 
-static int shown = DIAG_INFO;
-static bool progress; /* a progress line stands on the terminal */
+static int shown = DIAG_INFO; /* the highest level that is shown */
+static bool progress;         /* the terminal shows a progress line */
 
 void diag_set_verbosity(int verbosity)
 {
@@ -39,7 +39,7 @@ static size_t visible_size(const char *text, size_t len)
     return size;
 }
 
-/* Adds the beginning of text, as many characters as room has place for.  Returns what is left. */
+/* Adds as many characters of text as fit in room bytes, escaped.  Returns the rest of text. */
 static const char *add(char *line, size_t *size, size_t room, const char *text)
 {
     size_t len = strlen(text), taken;
@@ -56,7 +56,7 @@ static const char *add(char *line, size_t *size, size_t room, const char *text)
     return text;
 }
 
-/* The longest end of text, from a character's beginning, that room has place for. */
+/* The longest end of text that fits in room bytes when escaped; begins with a whole character. */
 static const char *tail(const char *text, size_t room)
 {
     size_t len = strlen(text), left = visible_size(text, len), taken;
@@ -68,7 +68,8 @@ static const char *tail(const char *text, size_t room)
     return text;
 }
 
-/* Adds text to the size bytes of line, and the end of the line.  Returns the size then. */
+/* Adds text, its middle cut if necessary, and a newline to the first size bytes of line.  Returns
+ * the new size. */
 static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *text)
 {
     size_t room = DIAG_LINE_MAX - strlen("\n") - size;
@@ -85,7 +86,7 @@ static size_t finish(char line[static DIAG_LINE_MAX], size_t size, const char *t
     return size + 1;
 }
 
-/* The whole line, after begin.  Returns its size. */
+/* Builds the line: begin, then the formatted text.  Returns its size. */
 static size_t build(char line[static DIAG_LINE_MAX], const char *begin, const char *format,
                     va_list arguments)
 {
@@ -94,7 +95,7 @@ static size_t build(char line[static DIAG_LINE_MAX], const char *begin, const ch
 
     memcpy(line, begin, size);
     if (vasprintf(&text, format, arguments) < 0)
-        return finish(line, size, format); /* no memory: it says what there is to say */
+        return finish(line, size, format); /* no memory: the format alone is better than nothing */
     size = finish(line, size, text);
     free(text);
     return size;
@@ -102,11 +103,12 @@ static size_t build(char line[static DIAG_LINE_MAX], const char *begin, const ch
 
 static void put(const char *line, size_t size)
 {
-    /* Where standard error does not take it, there is nobody left to tell. */
+    /* A failure of standard error cannot be reported anywhere. */
     (void)TEMP_FAILURE_RETRY(write(STDERR_FILENO, line, size));
 }
 
-/* As sd-daemon(3) says: JOURNAL_STREAM is inherited where standard error is redirected, too. */
+/* JOURNAL_STREAM alone is not enough (sd-daemon(3)): it is inherited even if standard error was
+ * redirected. */
 static bool is_journal(void)
 {
     const char *stream = getenv("JOURNAL_STREAM");
@@ -119,7 +121,7 @@ static bool is_journal(void)
     return !strcmp(stream, own);
 }
 
-/* In the journal every level has another priority than the records, which have 6 (info). */
+/* No level has the priority 6 (info): systemd gives that to the records on standard output. */
 static const char *prefix_of(enum diag_level level)
 {
     static const char *const journal[] = {

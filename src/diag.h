@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every message to standard error: the whole line is built first and written in one write(2),
- * "filemon: " before it and a newline after it.
+ * Messages to standard error.  A message is one line, "filemon: ...", written by one write(2).
  *
- * A message is one line, and shows what it quotes without obeying it: see text_visible().  As the
- * backslash is escaped, what stands there says exactly which bytes it was.
+ * Control characters and backslashes in quoted paths and names are escaped, see text_visible(): a
+ * message stays one line, cannot control the terminal, and shows the exact bytes.
  *
- * Where standard error is a stream of systemd's journal, the line begins with its priority, as in
- * "<4>", which the journal takes off.
+ * If standard error is a stream of systemd's journal, the line begins with a priority, such as
+ * "<4>", which the journal removes.
  */
 #ifndef FILEMON_DIAG_H
 #define FILEMON_DIAG_H
@@ -19,19 +18,19 @@ enum diag_level {
     DIAG_VERBOSE, /* only with -v */
 };
 
-/* What to show: -1 quiet, 0 normal, 1 verbose.  At start: normal. */
+/* -1 quiet, 0 normal (the default), 1 verbose. */
 void diag_set_verbosity(int verbosity);
 
-/* The most bytes of a line, newline included: PIPE_BUF, so that no pipe tears one. */
+/* Bytes of the longest line, newline included: PIPE_BUF, so that writes to a pipe are atomic. */
 #define DIAG_LINE_MAX 4096
 
-/* A longer line has "..." in place of its middle, cut between two characters: what was too long is
- * a path, and the reason stands behind it.  Leaves errno alone. */
+/* Writes a message if the verbosity shows its level.  In a longer line "..." replaces the middle:
+ * a long message is one with a long path, and its reason is at the end.  Preserves errno. */
 void diag(enum diag_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Where standard error is a terminal, a line that is written over by the next one; elsewhere, and
- * with -q, nothing.  NULL takes it off.  A message takes it off by itself.
+ * Shows a line that the next diag_progress() or diag() overwrites; NULL erases it.  Does nothing if
+ * standard error is no terminal, or with -q.  Preserves errno.
  */
 void diag_progress(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Options → engine → run → exit status: the only place that exits. */
+/* Parses the options, chooses an engine, runs, and exits: the only place that exits. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,8 +12,8 @@
 #include "run.h"
 #include "spawn.h"
 
-/* The status, unless standard output did not take all that was printed. */
-static int printed(int status)
+/* Returns status, or STATUS_FAILED if standard output could not be written. */
+static int flush_output(int status)
 {
     if (fflush(stdout) == 0 && !ferror(stdout))
         return status;
@@ -21,7 +21,7 @@ static int printed(int status)
     return STATUS_FAILED;
 }
 
-/* 0, -EAGAIN, -ENOSYS: see engine_ops.check. */
+/* Prints the findings and the conclusion.  Returns as engine_ops.check does. */
 static int check_engine(const struct engine_ops *ops, const struct engine_config *config)
 {
     int result;
@@ -31,7 +31,7 @@ static int check_engine(const struct engine_ops *ops, const struct engine_config
     if (result == -EAGAIN)
         printf("  %s is unlikely to run here; --engine %s tries it\n", ops->name, ops->name);
     else
-        printf("  %s can %srun here\n", ops->name, result == 0 ? "" : "not ");
+        printf("  %s %s run here\n", ops->name, result == 0 ? "can" : "cannot");
     return result;
 }
 
@@ -48,7 +48,7 @@ static int check(const struct options *options)
     for (const struct engine_ops *const *ops = engine_list; *ops; ops++)
         if (is_wanted(options, *ops) && check_engine(*ops, &config) == 0)
             status = STATUS_OK;
-    return printed(status);
+    return flush_output(status);
 }
 
 static int watch(const struct options *options)
@@ -66,10 +66,10 @@ static int run(const struct options *options)
     switch (options->action) {
     case ACTION_HELP:
         options_help(stdout);
-        return printed(STATUS_OK);
+        return flush_output(STATUS_OK);
     case ACTION_VERSION:
         options_version(stdout);
-        return printed(STATUS_OK);
+        return flush_output(STATUS_OK);
     case ACTION_CHECK:
         return check(options);
     case ACTION_PREPARE:
@@ -80,9 +80,9 @@ static int run(const struct options *options)
     return watch(options);
 }
 
-/* Started with one of the three closed, the next file opened would take its place.  What is open
- * for reading alone still refuses output. */
-static void keep_standard_descriptors_free(void)
+/* If filemon is started with a standard descriptor closed, the next open(2) would get its number,
+ * and messages would go to that file.  /dev/null for reading only keeps the write errors. */
+static void fill_standard_descriptors(void)
 {
     int fd;
 
@@ -92,7 +92,7 @@ static void keep_standard_descriptors_free(void)
     close(fd);
 }
 
-/* What a usage error ends with: where the words could not be parsed, "--" announces a COMMAND. */
+/* The status of a usage error.  The arguments could not be parsed, so "--" means a COMMAND. */
 static int usage_status(char *const *argv)
 {
     for (; *argv; argv++)
@@ -101,7 +101,7 @@ static int usage_status(char *const *argv)
     return STATUS_USAGE;
 }
 
-/* What a failure ends with whose usage_status() is this. */
+/* The status of another failure with the same arguments. */
 static int failure_status(int usage)
 {
     return usage == STATUS_USAGE ? STATUS_FAILED : usage;
@@ -110,11 +110,11 @@ static int failure_status(int usage)
 int main(int argc, char **argv)
 {
     struct options options;
-    int status = usage_status(argv); /* before getopt(3) moves words */
+    int status = usage_status(argv); /* before getopt(3) reorders argv */
     int result;
 
-    keep_standard_descriptors_free();
-    spawn_keep_signals();
+    fill_standard_descriptors();
+    spawn_save_signals();
     options_init(&options);
     result = options_parse(&options, argc, argv);
     if (result == 0) {

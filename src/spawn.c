@@ -13,17 +13,17 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What filemon was started with. */
+/* As filemon was started. */
 static struct {
     sigset_t mask;
     struct sigaction chld, xfsz;
-} kept;
+} saved;
 
-void spawn_keep_signals(void)
+void spawn_save_signals(void)
 {
-    sigprocmask(SIG_SETMASK, NULL, &kept.mask);
-    sigaction(SIGCHLD, NULL, &kept.chld);
-    sigaction(SIGXFSZ, NULL, &kept.xfsz);
+    sigprocmask(SIG_SETMASK, NULL, &saved.mask);
+    sigaction(SIGCHLD, NULL, &saved.chld);
+    sigaction(SIGXFSZ, NULL, &saved.xfsz);
     signal(SIGCHLD, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN);
 }
@@ -72,7 +72,7 @@ static char **environment_with(char *const *more)
     return env;
 }
 
-/* From here to exec only what signal-safety(7) allows: the child of a fork. */
+/* The child of fork(2): from here to exec only calls that signal-safety(7) allows. */
 
 static int put(int fd, int standard)
 {
@@ -83,15 +83,16 @@ static int put(int fd, int standard)
     return dup2(fd, standard) < 0 ? -1 : 0;
 }
 
-/* The command has what filemon was started with; the others have what filemon relies on. */
+/* The command gets the signals that filemon was started with; stap and staprun must not inherit
+ * blocked or ignored signals, by which filemon stops them. */
 static void reset_signals(const struct spawn *spawn)
 {
     sigset_t none;
 
-    sigaction(SIGXFSZ, &kept.xfsz, NULL);
+    sigaction(SIGXFSZ, &saved.xfsz, NULL);
     if (!spawn->group) {
-        sigaction(SIGCHLD, &kept.chld, NULL);
-        sigprocmask(SIG_SETMASK, &kept.mask, NULL);
+        sigaction(SIGCHLD, &saved.chld, NULL);
+        sigprocmask(SIG_SETMASK, &saved.mask, NULL);
         return;
     }
     signal(SIGINT, SIG_DFL);
@@ -100,13 +101,13 @@ static void reset_signals(const struct spawn *spawn)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int lay_over(const struct spawn *spawn)
+static int mount_over(const struct spawn *spawn)
 {
-    if (!spawn->lay)
+    if (!spawn->mount_file)
         return 0;
     if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
         return -1;
-    return mount(spawn->lay, spawn->over, NULL, MS_BIND, NULL);
+    return mount(spawn->mount_file, spawn->mount_over, NULL, MS_BIND, NULL);
 }
 
 static void child(const struct spawn *spawn, char **env, int hold, int failure, pid_t parent)
@@ -125,7 +126,7 @@ static void child(const struct spawn *spawn, char **env, int hold, int failure, 
     reset_signals(spawn);
     environ = env;
     if (put(spawn->in, 0) == 0 && put(spawn->out, 1) == 0 && put(spawn->err, 2) == 0 &&
-        (!spawn->dir || chdir(spawn->dir) == 0) && lay_over(spawn) == 0)
+        (!spawn->dir || chdir(spawn->dir) == 0) && mount_over(spawn) == 0)
         execvp(spawn->argv[0], spawn->argv);
     error = errno;
     if (write(failure, &error, sizeof(error)) != sizeof(error))
@@ -164,7 +165,8 @@ int spawn_start(const struct spawn *spawn, struct spawned *spawned)
         if (spawned->pid < 0)
             result = -errno;
         if (spawned->pid == 0) {
-            /* A hold that only the parent keeps open: its end ends the child too. */
+            /* Only the parent keeps the pipe open: if the parent dies, read(2) in the child gets
+             * EOF, and the child exits. */
             if (hold[1] >= 0)
                 close(hold[1]);
             child(spawn, env, hold[0], failure[1], parent);
@@ -200,7 +202,7 @@ void spawn_cancel(struct spawned *spawned)
 {
     close(spawned->hold);
     close(spawned->failure);
-    if (spawned->pid > 0) /* else it was killed, and waited for */
+    if (spawned->pid > 0) /* 0: it was killed, and command_reap() has waited for it */
         waitpid(spawned->pid, NULL, 0);
     spawned->hold = spawned->failure = -1;
 }

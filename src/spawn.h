@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Starting another program: what stap, staprun and the command of "--" have in common. */
+/* Starts programs: stap, staprun and the command after "--". */
 #ifndef FILEMON_SPAWN_H
 #define FILEMON_SPAWN_H
 
@@ -8,46 +8,46 @@
 #include <sys/types.h>
 
 /*
- * Call first thing in main().  Remembers the signal mask and what is ignored, for the programs that
- * are started; then has this process take SIGCHLD, without which waitpid(2) gives no status and a
- * pid is reused at once, and ignore SIGXFSZ, so that a file at its size limit is an error of
- * write(2), EFBIG.
+ * To be called first in main().  Saves the signal mask and the dispositions of SIGCHLD and SIGXFSZ,
+ * which the command inherits.  Then sets SIGCHLD to its default, since a process that ignores it
+ * gets no status from waitpid(2); and ignores SIGXFSZ, so that write(2) fails with EFBIG at the
+ * size limit of a file.
  */
-void spawn_keep_signals(void);
+void spawn_save_signals(void);
 
 struct spawn {
     char *const *argv; /* argv[0] is looked up in PATH unless it holds a '/' */
-    char *const *env;  /* "NAME=value" added to our own environment, NULL-ended; may be NULL */
-    const char *dir;   /* its working directory; NULL: ours */
-    int in, out, err;  /* its standard descriptors; -1: ours.  They stay open here. */
-    bool group;      /* in a process group of its own, with no signal blocked, not ignoring SIGCHLD,
-                      * SIGINT and SIGTERM, and ended by the latter when we die */
-    const char *lay; /* not NULL: this file is seen in place of `over` by it alone, */
-    const char *over; /* in a mount namespace of its own (root only) */
-    bool hold;        /* executes nothing before spawn_release() */
+    char *const *env;  /* "NAME=value", added to filemon's environment; ends with NULL; or NULL */
+    const char *dir;   /* working directory; NULL: filemon's */
+    int in, out,
+        err;    /* standard descriptors; -1: filemon's.  The caller still has to close them. */
+    bool group; /* run in a process group of its own, with no signal blocked and default
+                 * SIGCHLD, SIGINT and SIGTERM; SIGTERM ends it when filemon exits */
+    const char *mount_file; /* NULL, or a file that only this program sees in place of */
+    const char *mount_over; /* mount_over, by a bind mount in its own namespace (needs root) */
+    bool hold;              /* do not execute before spawn_release() */
 };
 
 struct spawned {
     pid_t pid;
-    int hold;    /* spawn.hold: written to by spawn_release(); else -1 */
-    int failure; /* gives the errno of an exec that failed, or end of file */
+    int hold;    /* pipe that spawn_release() writes to; -1: not held */
+    int failure; /* pipe with the errno of a failed exec, or EOF after a successful one */
 };
 
 /*
- * Starts it.  Without group, it has the signal mask and ignores what spawn_keep_signals() found;
- * where that was never called, an empty mask.
- * Without hold, an exec that fails is this call's result: 0, or -errno and no process.
+ * Forks and executes the program.  Without group, it inherits the signals that spawn_save_signals()
+ * saved.  0; or -errno and no process.  With hold, failures of exec are reported by
+ * spawn_release().
  */
 int spawn_start(const struct spawn *spawn, struct spawned *spawned);
 
-/* Where a program is found in PATH.  0; -EACCES where it is there and may not be executed; -ENOENT.
- */
+/* Looks up a program in PATH.  0; -EACCES if it exists but cannot be executed; -ENOENT. */
 int spawn_find(const char *program, char path[static PATH_MAX]);
 
-/* Lets a held one go.  0, or the -errno of its exec; then it has ended, and has been waited for. */
+/* Lets a held program execute.  0; or the -errno of its exec, and the process was waited for. */
 int spawn_release(struct spawned *spawned);
 
-/* Ends a held one that was never released. */
+/* Ends a held program that was not released. */
 void spawn_cancel(struct spawned *spawned);
 
 #endif

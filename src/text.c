@@ -33,15 +33,15 @@ int text_number(const char *text, size_t len, int64_t min, int64_t max, int64_t 
     return 0;
 }
 
-/* Unicode 3.9, table 3-7: some first bytes narrow what the second may be. */
+/* The permitted second bytes depend on the first byte (Unicode 3.9, table 3-7). */
 static unsigned char second_low(unsigned char first)
 {
-    return first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80; /* else overlong */
+    return first == 0xe0 ? 0xa0 : first == 0xf0 ? 0x90 : 0x80; /* lower: overlong */
 }
 
 static unsigned char second_high(unsigned char first)
 {
-    return first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf; /* surrogates; past U+10FFFF */
+    return first == 0xed ? 0x9f : first == 0xf4 ? 0x8f : 0xbf; /* surrogates; above U+10FFFF */
 }
 
 size_t text_utf8(const char *text, size_t len, bool *valid)
@@ -60,8 +60,9 @@ size_t text_utf8(const char *text, size_t len, bool *valid)
     return got;
 }
 
-/* Eight bytes at a time (Warren, Hacker's Delight, 6-1): the high bit of a byte is set where it is
- * below another; bytes after the first such one may have it wrongly. */
+/* Compares eight bytes at once (Warren, Hacker's Delight, 6-1): BELOW sets the high bit of each
+ * byte of word that is below the given one.  Bytes above the lowest such byte can have it set
+ * wrongly. */
 #define EACH(byte) ((byte)*UINT64_C(0x0101010101010101))
 #define BELOW(word, byte) (((word)-EACH(byte)) & ~(word))
 #define IS(word, byte) BELOW((word) ^ EACH(byte), 1)
@@ -125,7 +126,7 @@ static size_t escape(unsigned char byte, char *out)
     return 4;
 }
 
-/* Marks of the general punctuation, which begins with E2 80: see the header. */
+/* Of the block General Punctuation, whose first byte is E2: see the header for the list. */
 static bool is_invisible_punctuation(unsigned char second, unsigned char third)
 {
     if (second == 0x80)
@@ -133,7 +134,7 @@ static bool is_invisible_punctuation(unsigned char second, unsigned char third)
     return second == 0x81 && third >= 0xa0 && third <= 0xaf;
 }
 
-static bool is_obeyed(const char *character, size_t len)
+static bool controls_terminal(const char *character, size_t len)
 {
     const unsigned char *bytes = (const unsigned char *)character;
 
@@ -152,7 +153,7 @@ size_t text_visible(const char *text, size_t len, char out[static TEXT_VISIBLE_M
     size_t size = 0;
 
     *taken = text_utf8(text, len, &valid);
-    if (valid && text[0] != '\\' && !is_obeyed(text, *taken)) {
+    if (valid && text[0] != '\\' && !controls_terminal(text, *taken)) {
         memcpy(out, text, *taken);
         return *taken;
     }
@@ -175,7 +176,7 @@ static size_t least(size_t a, size_t b, size_t c)
 
 size_t text_errors(const char *a, const char *b)
 {
-    /* The optimal string alignment distance, with three rows of its table. */
+    /* Optimal string alignment distance; three rows of its table are enough. */
     size_t rows[3][TEXT_ERRORS_LEN + 1] = {0}, len = strlen(b);
     size_t *before = rows[0], *above = rows[1], *row = rows[2];
 

@@ -12,12 +12,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* More than a process needs to answer, unless somebody stopped it. */
+/* Plenty for the answer of a process that is not stopped. */
 #define ANSWER_MS 1000
 
 #define FDS_AT_MOST 4096 /* filemon inherits and opens less */
 
-/* Who sent the signal that was asked for; number 0: nobody has. */
+/* Of the signal in question; number 0: the witness did not get it. */
 struct answer {
     int number, code;
     pid_t sender;
@@ -36,9 +36,9 @@ static struct answer collect(int number)
     return (struct answer){.number = number, .code = info.si_code, .sender = info.si_pid};
 }
 
-/* pkill(1) shall find filemon alone, by its name and by its command line, which ends where the
- * environment begins, or where that is empty the name of the executable. */
-static void hide(void)
+/* So that pkill(1) finds only filemon, by name and by command line.  The command line ends where
+ * the environment begins, or without one, where AT_EXECFN is. */
+static void rename_process(void)
 {
     char *begin = program_invocation_name;
     char *end = environ[0] ? environ[0] : (char *)getauxval(AT_EXECFN);
@@ -48,7 +48,8 @@ static void hide(void)
         memset(begin, 0, (size_t)(end - begin));
 }
 
-/* The child: no descriptor of filemon's may stay open in it, and only SIGKILL end it. */
+/* The child.  It keeps no descriptor of filemon's open: a pipe must get EOF when filemon ends.  All
+ * signals are blocked, so only SIGKILL ends it. */
 static _Noreturn void be_witness(int socket)
 {
     struct answer answer;
@@ -61,7 +62,7 @@ static _Noreturn void be_witness(int socket)
     if (close_range(1, ~0u, 0) < 0) /* before Linux 5.9 */
         for (int fd = FDS_AT_MOST; fd > 0; fd--)
             close(fd);
-    hide();
+    rename_process();
     while (read(0, &number, sizeof(number)) == sizeof(number)) {
         answer = collect(number);
         if (write(0, &answer, sizeof(answer)) != sizeof(answer))
@@ -107,7 +108,7 @@ static bool ask(const struct witness *witness, int number, struct answer *answer
            read(witness->socket, answer, sizeof(*answer)) == sizeof(*answer);
 }
 
-/* What it was sent earlier and alone has another sender. */
+/* Code and sender must match: the witness alone could have been sent the same signal earlier. */
 bool witness_has(struct witness *witness, const struct signalfd_siginfo *info)
 {
     struct answer answer;

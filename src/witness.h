@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Whether a signal was sent to filemon alone or to its whole process group, so that it reached the
- * command as well.  The signal itself does not say: kill(2) of a process and of its group look
- * alike.
+ * The witness finds out whether a signal was sent to filemon alone or to its whole process group,
+ * and so to the command too.  siginfo does not show that: kill(2) of a process and of its group
+ * look the same.
  *
- * A child in the group, which does nothing but collect signals, has got what the group got.  The
- * kernel signals the members of a group youngest first, so it has the signal before filemon has.
+ * The witness is a child in the same group that does nothing but collect signals: it gets what the
+ * group gets.  The kernel signals the members of a group youngest first, so the witness has a
+ * signal before filemon has it.
  */
 #ifndef FILEMON_WITNESS_H
 #define FILEMON_WITNESS_H
@@ -15,15 +16,15 @@
 #include <sys/types.h>
 
 struct witness {
-    pid_t pid;  /* 0: there is none */
-    int socket; /* to it; its end is the witness's, too */
+    pid_t pid;  /* 0: no witness */
+    int socket; /* closing it ends the witness */
 };
 
-/* Without memory or another process for one there is none. */
+/* Forks the witness.  If that fails there is none. */
 void witness_start(struct witness *witness);
 void witness_stop(struct witness *witness);
 
-/* Without a witness, only what the terminal sends is taken for a signal to the group. */
+/* Whether the witness got the signal as well.  Without a witness: whether the terminal sent it. */
 bool witness_has(struct witness *witness, const struct signalfd_siginfo *info);
 
 #endif

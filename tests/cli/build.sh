@@ -841,7 +841,7 @@ test_check_lists_what_is_needed() {
     grep -q 'locked down (none \[integrity\] confidentiality)' out
     grep -q "^           apt-get install linux-headers-$release\$" out
     grep -q '^           apt-get install systemtap-runtime$' out
-    grep -q '^  stap can not run here$' out
+    grep -q '^  stap cannot run here$' out
 
     rm root/proc/modules
     run -n nothing-of-that-name

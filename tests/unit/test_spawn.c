@@ -180,7 +180,7 @@ static void directory(void **state)
 #define KEPT_SIGNALS                                                                               \
     ARGV("sed", "-nE", "s/^SigBlk:.*(.{8})/\\1/p; s/^SigIgn:.*(.{7})$/\\1/p", "/proc/self/status")
 
-/* Before spawn_keep_signals() nothing is blocked; what is ignored stays so, but those that a group
+/* Before spawn_save_signals() nothing is blocked; what is ignored stays so, but those that a group
  * is asked to end by. */
 static void signals(void **state)
 {
@@ -216,7 +216,7 @@ static void kept_signals(void **state)
     sigaddset(&blocked, SIGUSR2);
     sigprocmask(SIG_SETMASK, &blocked, NULL);
     signal(SIGCHLD, SIG_IGN);
-    spawn_keep_signals();
+    spawn_save_signals();
     sigaction(SIGCHLD, NULL, &action);
     assert_ptr_equal(action.sa_handler, SIG_DFL);
     sigaction(SIGXFSZ, NULL, &action);
@@ -228,10 +228,10 @@ static void kept_signals(void **state)
     signal(SIGCHLD, SIG_DFL);
     signal(SIGXFSZ, SIG_IGN);
     sigprocmask(SIG_SETMASK, &none, NULL);
-    spawn_keep_signals();
+    spawn_save_signals();
     assert_output((struct spawn){.argv = KEPT_SIGNALS}, "00000000\n1000000\n");
     signal(SIGXFSZ, SIG_DFL);
-    spawn_keep_signals();
+    spawn_save_signals();
 }
 
 static void group(void **state)

@@ -104,12 +104,12 @@ static void kernels_without_uprobe_unregister(void **state)
 static void no_stub_is_covered_where_there_is_none(void **state)
 {
     struct workarounds workarounds;
-    struct spawn spawn = {.lay = NULL};
+    struct spawn spawn = {.mount_file = NULL};
 
     (void)state;
     assert_int_equal(prepare(&workarounds, "ffffffff81000000 T _text\n"), 0);
     workarounds_cover_boot(&workarounds, &spawn);
-    assert_null(spawn.over);
+    assert_null(spawn.mount_over);
 }
 
 static void what_cannot_be_read_or_written(void **state)

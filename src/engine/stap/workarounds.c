@@ -267,6 +267,6 @@ void workarounds_cover_boot(const struct workarounds *workarounds, struct spawn 
 {
     if (!workarounds->boot[0])
         return;
-    spawn->lay = workarounds->map;
-    spawn->over = workarounds->boot;
+    spawn->mount_file = workarounds->map;
+    spawn->mount_over = workarounds->boot;
 }

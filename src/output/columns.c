@@ -12,7 +12,7 @@
 
 #define CUT "…"
 
-/* Whatever locale we were started in: what is written is UTF-8. */
+/* Output is UTF-8 in every locale, so the width must not depend on filemon's locale. */
 static int width_of_character(const char *bytes, size_t size)
 {
     static locale_t utf8;
@@ -32,43 +32,43 @@ static int width_of_character(const char *bytes, size_t size)
     return width >= 0 ? width : 1;
 }
 
-/* A character as it shall be seen. */
-struct seen {
+/* A character in the form that text_visible() gives it. */
+struct shown {
     char bytes[TEXT_VISIBLE_MAX];
     size_t size, columns, taken;
 };
 
-static void see(struct seen *seen, const char *bytes, size_t size)
+static void show(struct shown *shown, const char *bytes, size_t size)
 {
-    seen->size = text_visible(bytes, size, seen->bytes, &seen->taken);
-    seen->columns = seen->size;
-    if ((unsigned char)seen->bytes[0] >= 0x80)
-        seen->columns = (size_t)width_of_character(seen->bytes, seen->size);
+    shown->size = text_visible(bytes, size, shown->bytes, &shown->taken);
+    shown->columns = shown->size;
+    if ((unsigned char)shown->bytes[0] >= 0x80)
+        shown->columns = (size_t)width_of_character(shown->bytes, shown->size);
 }
 
 size_t columns_of(const char *bytes, size_t size)
 {
     size_t columns = 0;
-    struct seen seen;
+    struct shown shown;
 
-    for (; size > 0; bytes += seen.taken, size -= seen.taken) {
-        see(&seen, bytes, size);
-        columns += seen.columns;
+    for (; size > 0; bytes += shown.taken, size -= shown.taken) {
+        show(&shown, bytes, size);
+        columns += shown.columns;
     }
     return columns;
 }
 
-/* The characters of which none reaches past the columns from `from` to `to`. */
+/* Writes the characters that lie within the columns from `from` to `to`. */
 static char *put_part(char *at, const char *bytes, size_t size, size_t from, size_t to)
 {
     size_t column = 0;
-    struct seen seen;
+    struct shown shown;
 
-    for (; size > 0; bytes += seen.taken, size -= seen.taken) {
-        see(&seen, bytes, size);
-        if (column >= from && column + seen.columns <= to)
-            at = mempcpy(at, seen.bytes, seen.size);
-        column += seen.columns;
+    for (; size > 0; bytes += shown.taken, size -= shown.taken) {
+        show(&shown, bytes, size);
+        if (column >= from && column + shown.columns <= to)
+            at = mempcpy(at, shown.bytes, shown.size);
+        column += shown.columns;
     }
     return at;
 }
@@ -111,7 +111,7 @@ char *columns_put_left(char *at, const char *word, size_t width)
 #define HOUR (60 * MINUTE)
 #define DAY (24 * HOUR)
 
-/* Three digits. */
+/* With three significant digits. */
 static void print_decimal(char *buf, uint64_t ns, uint64_t unit, const char *name)
 {
     uint64_t whole = ns / unit, thousandths = ns % unit * 1000 / unit;

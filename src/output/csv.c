@@ -8,10 +8,10 @@
 
 #define LINE_END "\r\n"
 
-/* Numbers, flags and commas: all that does not depend on the event. */
+/* Everything but path and comm, which have no fixed limit. */
 #define FIXED_MAX 1024
 
-/* U+FFFD for one byte; and the quotes around it. */
+/* U+FFFD for each byte, and two quotes. */
 #define STRING_BOUND(size) (3 * (size) + 2)
 
 static bool needs_quotes(const char *bytes, size_t size)
@@ -38,7 +38,7 @@ static char *put_characters(char *at, const char *bytes, size_t size)
     return at;
 }
 
-/* Bytes chosen by an adversary. */
+/* For untrusted bytes. */
 static char *put_string(char *at, const char *bytes, size_t size)
 {
     bool quoted = needs_quotes(bytes, size);

@@ -9,7 +9,7 @@
 
 #include "output/columns.h"
 
-/* Numbers, words, blanks and colours: all that does not depend on the event. */
+/* Everything but the path, which has no fixed limit. */
 #define FIXED_MAX 1024
 
 enum {
@@ -19,7 +19,7 @@ enum {
     CODE_COLUMNS = 5,
     FD_COLUMNS = 5,
     DURATION_COLUMNS = 7,
-    PATH_COLUMNS_MIN = 16, /* a terminal too narrow for this many goes over to the next line */
+    PATH_COLUMNS_MIN = 16, /* on a terminal too narrow for this many, lines wrap */
 };
 
 static bool is_narrow(const struct screen *screen)
@@ -112,7 +112,7 @@ static char *put_duration(char *at, const struct event *event)
     return stpcpy(at, "  ");
 }
 
-/* What stands after the path. */
+/* Writes what follows the path to words. */
 static void describe(const struct event *event, char *words, size_t size)
 {
     const char *description = strerrordesc_np(-event->fd);
@@ -133,7 +133,7 @@ static void describe(const struct event *event, char *words, size_t size)
                  event->lost == 1 ? "" : "s");
 }
 
-/* What the other columns and the blanks between them leave of the line. */
+/* The columns of the line without the other columns and the blanks between them. */
 static size_t room_for_path(const struct screen *screen)
 {
     size_t used = PID_COLUMNS + CODE_COLUMNS + FD_COLUMNS + DURATION_COLUMNS + 7;
@@ -145,7 +145,7 @@ static size_t room_for_path(const struct screen *screen)
     return screen->columns > used + PATH_COLUMNS_MIN ? screen->columns - used : PATH_COLUMNS_MIN;
 }
 
-/* The words have what the path leaves, but the path's least part is not for them. */
+/* The words after the path are kept whole, and the path is cut, but not below PATH_COLUMNS_MIN. */
 static char *put_path(char *at, const struct event *event, const struct screen *screen)
 {
     size_t size = event->path != NULL ? event->path_len : 0, room = room_for_path(screen);

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One record as a line for people:
+ * Writes a record as a line for people:
  *
- *   time         comm            pid     what  descriptor  how long  path
- *   19:20:31.042 getent             5236 close     3  12.8µs  /etc/hosts
+ *   time         comm               pid code   fd    open  path
+ *   19:20:31.042 getent            5236 close   3  12.8µs  /etc/hosts
  *
- * Columns are aligned, whatever bytes path and comm hold (see text_visible()); a comm that is too
- * wide for its column is cut.  The time is local, of a close when it was closed.  After the path:
- * of what a copy is, why it was closed unless by close(2), and the words for an error.
+ * Columns are aligned, whatever bytes path and comm contain (see text_visible()); a comm that is
+ * too wide for its column is cut.  The time is local; in a close it is that of the close.  The path
+ * is followed by the origin of a dup, by the reason of a close (unless it was close(2)), and by the
+ * message of an error.
  */
 #ifndef FILEMON_HUMAN_H
 #define FILEMON_HUMAN_H
@@ -17,8 +18,8 @@
 
 #include "event/event.h"
 
-/* What it is shown on.  Where a line does not fit in the columns, paths are cut in their middle;
- * below HUMAN_NARROW of them the time and the comm are shorter, too. */
+/* A line that does not fit in the columns has its path cut; with less than HUMAN_NARROW columns,
+ * time and comm are shorter, too. */
 struct screen {
     size_t columns;
     bool colour;
@@ -26,11 +27,11 @@ struct screen {
 
 #define HUMAN_NARROW 100
 
-/* Of the file: no terminal, no colour and any width; colour as in NO_COLOR (no-color.org), and not
- * on terminals of TERM=dumb or without. */
+/* The screen of a descriptor.  If it is no terminal: no colour, unlimited width.  No colour either
+ * if NO_COLOR is set (no-color.org), or TERM is unset or "dumb". */
 struct screen screen_of(int fd);
 
-/* As json_bound() and json_record(). */
+/* Like json_bound() and json_record(). */
 size_t human_bound(const struct event *event);
 size_t human_record(char *buf, const struct event *event, const struct screen *screen);
 

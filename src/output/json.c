@@ -7,10 +7,10 @@
 #include "output/value.h"
 #include "text.h"
 
-/* Keys, numbers, flags and all that does not depend on the event. */
+/* Everything but path and comm, which have no fixed limit. */
 #define FIXED_MAX 1024
 
-/* A field that a record carries, and what stands before its value: ",\"pid\":". */
+/* A field, and the text before its value: ",\"pid\":". */
 #define HEAD_BYTES 24
 struct member {
     const struct field *field;
@@ -18,7 +18,7 @@ struct member {
     char head[HEAD_BYTES];
 };
 
-/* The fields of the records of one code, in their order. */
+/* The fields that records of one code have, in order. */
 #define MEMBERS_MAX 32
 static struct layout {
     size_t count;
@@ -132,7 +132,7 @@ static void lay_out(struct layout *layout, enum event_code code)
     }
 }
 
-/* HEAD_BYTES are always written, which takes less time than as many as there are. */
+/* Copies HEAD_BYTES for every head: a memcpy(3) of constant size is faster. */
 size_t json_record(char *buf, const struct event *event)
 {
     struct layout *layout = &layouts[event->code];
@@ -145,7 +145,7 @@ size_t json_record(char *buf, const struct event *event)
         const struct member *member = &layout->members[i];
 
         memcpy(at, member->head, HEAD_BYTES);
-        if (member->field->kind == FIELD_INT) { /* most are */
+        if (member->field->kind == FIELD_INT) { /* the most frequent kind */
             at = value_put_integer(at + member->size, member->field->get(event));
             continue;
         }

@@ -18,16 +18,16 @@
 #include "output/human.h"
 #include "output/json.h"
 
-/* How long a reopen waits for the old file's reader. */
+/* How long output_reopen() waits for the reader of the old file. */
 #define REOPEN_WAIT_MS 1000
 
 #define CAPACITY_MIN 65536
 
-/* How one record is written: to a place that has room for bound() bytes. */
+/* The functions of a format.  record() writes at most bound() bytes. */
 struct writer {
     size_t (*bound)(const struct event *event);
     size_t (*record)(char *buf, const struct event *event, const struct screen *screen);
-    size_t (*header)(char *buf); /* at most HEADER_BOUND bytes, where a file begins; NULL: none */
+    size_t (*header)(char *buf); /* first line, at most HEADER_BOUND bytes; NULL: none */
     bool quotes;                 /* a newline between quotes does not end a record */
 };
 
@@ -38,13 +38,13 @@ struct output {
     char *file; /* NULL: standard output */
     int fd;
     bool regular; /* fd is a regular file */
-    bool mixes;   /* others may write to it at the same time: a pipe, a terminal or a socket */
-    bool shared;  /* so may be its open file description, and O_NONBLOCK is not ours to set */
-    bool begun;   /* it has its header */
-    bool torn;    /* the last line that others have written to it lacks its newline */
+    bool mixes;   /* a pipe, terminal or socket: others may write to it at the same time */
+    bool shared;  /* others may share the open file description, so O_NONBLOCK must not be set */
+    bool begun;   /* the header was written */
+    bool torn;    /* the file's last line, of an earlier run, has no newline */
     bool terminal;
-    int error; /* the first one of writing */
-    char *buf; /* what waits is buf[start] to buf[end - 1] */
+    int error; /* first error of writing */
+    char *buf; /* pending bytes are buf[start] to buf[end - 1] */
     size_t start, end, capacity;
 };
 
@@ -67,9 +67,9 @@ static const struct writer writers[] = {
 };
 
 /*
- * Others may share standard output, and O_NONBLOCK would be theirs too: it belongs to the open file
- * description.  A pipe or terminal can be opened once more for a description of our own; the poll()
- * before each write has to do for what cannot.
+ * Other processes may share the open file description of standard output, and O_NONBLOCK would
+ * change it for them.  A pipe or terminal can be opened again, for a description of our own.  For
+ * anything else, write_some() asks poll(2) before each write.
  */
 static int open_stdout(bool *shared)
 {
@@ -77,7 +77,7 @@ static int open_stdout(bool *shared)
     int fd = -1, flags = fcntl(STDOUT_FILENO, F_GETFL);
 
     if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
-        errno = EBADF; /* it was closed, and /dev/null stands in its place: see main.c */
+        errno = EBADF; /* it was closed at start: see fill_standard_descriptors() */
         return -1;
     }
     if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)))
@@ -86,7 +86,7 @@ static int open_stdout(bool *shared)
     return fd >= 0 ? fd : fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 }
 
-/* O_NONBLOCK: neither the open of a FIFO nor a write waits for a reader. */
+/* O_NONBLOCK: neither opening a FIFO nor writing waits for a reader. */
 static int open_file(const char *file, bool *shared)
 {
     int fd = file == NULL
@@ -97,8 +97,8 @@ static int open_file(const char *file, bool *shared)
     return fd >= 0 ? fd : -errno;
 }
 
-/* The last size bytes of a regular file, whose length is returned; -1 where they cannot be read.
- * The descriptor is for writing alone. */
+/* Reads the last size bytes of a regular file, by another descriptor, since fd is write-only.
+ * Returns the length of the file; -1 if the bytes cannot be read. */
 static off_t read_tail(int fd, char *tail, size_t size)
 {
     char path[64];
@@ -117,7 +117,7 @@ static off_t read_tail(int fd, char *tail, size_t size)
     return length;
 }
 
-/* An earlier run may have been killed, or its disk full, within a line. */
+/* Whether the file does not end in a newline: an earlier run was killed within a line. */
 static bool is_torn(int fd)
 {
     char last;
@@ -125,7 +125,7 @@ static bool is_torn(int fd)
     return (fcntl(fd, F_GETFL) & O_APPEND) && read_tail(fd, &last, 1) > 0 && last != '\n';
 }
 
-/* The output's descriptor from now on; on failure it is closed. */
+/* Makes fd the descriptor of the output; closes it on failure. */
 static int use_fd(struct output *output, int fd)
 {
     struct stat status;
@@ -182,7 +182,7 @@ int output_open(struct output **output, const char *file, enum output_format for
     return 0;
 }
 
-/* Room for so many bytes behind what waits. */
+/* Makes room for so many bytes after the pending ones. */
 static int reserve(struct output *output, size_t bytes)
 {
     size_t pending = output_pending(output), capacity = output->capacity;
@@ -205,7 +205,7 @@ static int reserve(struct output *output, size_t bytes)
     return 0;
 }
 
-/* The terminal is asked each time: its width changes. */
+/* Asks the terminal for each record, since its width can change. */
 static struct screen screen_of_output(const struct output *output)
 {
     return output->terminal ? screen_of(output->fd) : (struct screen){.columns = SIZE_MAX};
@@ -284,7 +284,7 @@ int output_fd(const struct output *output)
     return output->fd;
 }
 
-/* A reader that closed a socket with something unread in it has gone, as that of a pipe has. */
+/* ECONNRESET: the reader closed the socket without reading everything, like EPIPE of a pipe. */
 static int reader_error(int error)
 {
     return error == ECONNRESET ? -EPIPE : -error;
@@ -297,10 +297,10 @@ int output_hangup(const struct output *output)
 
     if (getsockopt(output->fd, SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error != 0)
         return reader_error(error);
-    return -EPIPE; /* no socket, or one that was closed in order */
+    return -EPIPE; /* not a socket, or its reader read everything before closing */
 }
 
-/* How much to write at once: whole lines where they fit. */
+/* How much to write at once: whole lines, if they fit. */
 static size_t chunk_size(const struct output *output)
 {
     const char *from = output->buf + output->start, *newline;
@@ -312,7 +312,7 @@ static size_t chunk_size(const struct output *output)
     return newline != NULL ? (size_t)(newline + 1 - from) : PIPE_BUF;
 }
 
-/* 1 when the descriptor takes bytes or has an error to tell, 0 after timeout_ms, -errno. */
+/* 1 if the descriptor is ready or has an error, 0 after timeout_ms, -errno. */
 static int wait_ready(const struct output *output, int timeout_ms)
 {
     struct pollfd pollfd = {.fd = output->fd, .events = POLLOUT};
@@ -321,7 +321,7 @@ static int wait_ready(const struct output *output, int timeout_ms)
     return ready >= 0 ? ready : -errno;
 }
 
-/* 1 when there may be more to write at once, 0 when not, -errno. */
+/* 1 if more can be written at once, 0 if not, -errno. */
 static int write_some(struct output *output)
 {
     int ready = output->shared ? wait_ready(output, 0) : 1;
@@ -338,8 +338,7 @@ static int write_some(struct output *output)
     return output_pending(output) != 0;
 }
 
-/* Where the record begins that ends at this place of buf or behind it.  buf begins with a record.
- */
+/* The beginning of the record that contains this place of buf.  buf begins with a whole record. */
 static size_t record_start(const struct output *output, size_t place)
 {
     size_t start = 0;
@@ -354,10 +353,10 @@ static size_t record_start(const struct output *output, size_t place)
 }
 
 /*
- * Takes the written part of a record off the end of the file, where the next run would write on.
- * What another process has appended in the meantime is not ours to cut, so the end must be our
- * bytes.  A regular file takes what waits at once or fails, so a part of a record is still in the
- * buffer.
+ * Removes a record that was written in part from the end of the file, where the next run would
+ * continue the line.  Only if the file still ends with our bytes: another process may have appended
+ * since.  A regular file takes all pending bytes at once or fails, so the written part of the
+ * record is still in buf.
  */
 static void cut_torn_record(const struct output *output)
 {
@@ -385,7 +384,7 @@ int output_write(struct output *output)
     return output->error;
 }
 
-/* Writes all that waits: 0, or the error of writing, or -ETIMEDOUT. */
+/* Writes all pending bytes: 0, the error of writing, or -ETIMEDOUT. */
 static int drain(struct output *output, int timeout_ms)
 {
     int64_t deadline = clock_ms() + timeout_ms;
@@ -418,7 +417,7 @@ int output_reopen(struct output *output)
     }
     error = use_fd(output, fd);
     if (error == 0 && close(old) != 0)
-        output->error = -errno; /* told by the next write: the new file is in use already */
+        output->error = -errno; /* the next output_write() returns it: the new file is in use now */
     return error;
 }
 

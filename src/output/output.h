@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Where records go: one line each, in a buffer that is written when the descriptor takes it, so
- * that a slow reader blocks nothing.  On a pipe, terminal or socket what is written ends with a
- * line wherever one ends within PIPE_BUF bytes, so that writers who share a pipe do not mix theirs;
- * a line that was begun is finished before the file is reopened or closed.
+ * The output: lines in a buffer, which is written when the descriptor is ready, so that a slow
+ * reader blocks nothing.
  *
- * The first error of writing stays: each later call returns it again and writes no more.  A line
- * that a regular file took a part of is cut off again, and in a file that is appended to and does
- * not end in a newline the first line begins after one.
+ * To a pipe, terminal or socket each write(2) ends at the end of a line if there is one within
+ * PIPE_BUF bytes, so that the lines of several writers of a pipe do not mix.
  *
- * SIGPIPE and SIGXFSZ must be ignored or blocked by the caller.
+ * An error of writing is permanent: every later output_write() returns it and writes nothing.  If a
+ * regular file took only a part of a line, that part is removed again.  If a file that is appended
+ * to does not end in a newline, a newline is written first.
+ *
+ * The caller must ignore or block SIGPIPE and SIGXFSZ.
  */
 #ifndef FILEMON_OUTPUT_H
 #define FILEMON_OUTPUT_H
@@ -24,50 +25,49 @@ enum output_format { FORMAT_JSON, FORMAT_TEXT, FORMAT_CSV };
 struct output;
 
 /*
- * file: a path, opened for appending (created with mode 0666 less the umask, close-on-exec); NULL:
- * standard output, of which a copy is held.  A FIFO that nobody reads is refused, -ENXIO: waiting
- * for its reader would hang the start.  0, or -errno with no message given.  Free with
- * output_close().
+ * file: a path, opened for appending (mode 0666 less the umask, close-on-exec); NULL: a copy of
+ * standard output.  A FIFO without a reader is refused, -ENXIO, since waiting for one would hang
+ * the start.  0, or -errno without a message.  Free with output_close().
  */
 int output_open(struct output **output, const char *file, enum output_format format);
 
-/* Adds a record to the buffer; before the first one the header of CSV, which a FILE that is not
- * empty has already.  0, -ENOMEM. */
+/* Adds a record to the buffer.  With FORMAT_CSV the header precedes the first record, unless the
+ * file was not empty.  0, -ENOMEM. */
 int output_event(struct output *output, const struct event *event);
 
 /* Adds whole lines of another kind.  0, -ENOMEM. */
 int output_bytes(struct output *output, const char *bytes, size_t size);
 
-/* Bytes that wait to be written.  Above OUTPUT_HIGH_WATER the caller should stop adding. */
+/* Bytes in the buffer.  The caller should add no more while it is above OUTPUT_HIGH_WATER. */
 size_t output_pending(const struct output *output);
 #define OUTPUT_HIGH_WATER (1u << 20)
 
-/* How many lines that is. */
+/* Lines in the buffer. */
 size_t output_pending_lines(const struct output *output);
 
-/* The descriptor, for poll(): POLLOUT while output_pending(), else for POLLERR and POLLHUP alone.
- * Where poll() finds one of these, output_hangup() is the error that it stands for. */
+/* The descriptor, for poll(2): for POLLOUT while output_pending() is not 0, else for POLLERR and
+ * POLLHUP only.  After one of these two, output_hangup() returns the -errno that it means. */
 int output_fd(const struct output *output);
 int output_hangup(const struct output *output);
 
 /*
- * Writes what the descriptor takes now, without blocking: where its open file description is not
- * ours alone it asks poll() first.  It gives a pipe, terminal or socket at most PIPE_BUF bytes at a
- * time, which POLLOUT promises to take.  A regular file takes everything.  0, or -errno of
- * write(2); -EPIPE when the reader is gone, be it a pipe's or that of a socket.
+ * Writes as much as the descriptor takes without blocking.  If others share the open file
+ * description, which is then not non-blocking, poll(2) is asked before each write of at most
+ * PIPE_BUF bytes.  A regular file takes everything.  0, or the -errno of write(2); -EPIPE if the
+ * reader of a pipe or socket has closed it.
  */
 int output_write(struct output *output);
 
 /*
- * Opens the file anew by its name (SIGHUP, for logrotate), after what waits was written to the old
- * one; does nothing for standard output.  0, or -errno: the old file stays in use then. -ETIMEDOUT:
- * a FIFO whose reader did not take what waits within a second.
+ * Writes the buffer to the old file and opens the file again by its name (SIGHUP, for logrotate);
+ * does nothing for standard output.  0; or -errno, and the old file stays in use.  -ETIMEDOUT: the
+ * reader of a FIFO did not take the buffer within a second.
  */
 int output_reopen(struct output *output);
 
 /*
- * Writes the rest if it can be done without blocking for more than timeout_ms altogether, checks
- * that the file took it (close(2)), frees.  0, or the first -errno; -ETIMEDOUT.
+ * Writes the buffer, blocking for at most timeout_ms, closes the file and frees the output.  0, or
+ * the first -errno, close(2) included; -ETIMEDOUT.
  */
 int output_close(struct output *output, int timeout_ms);
 

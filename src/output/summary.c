@@ -13,27 +13,29 @@
 #include "output/value.h"
 #include "text.h"
 
-#define BUCKETS 64 /* of closes after 2^n to 2^(n + 1) - 1 ns */
+#define BUCKETS 64 /* bucket n: closes after 2^n (inclusive) to 2^(n + 1) (exclusive) ns */
 
 struct counts {
     uint64_t opens, failures, closes, total_ns, max_ns;
-    int64_t open; /* below 0: more closes than opens by this comm */
+    int64_t open; /* negative: this comm closes what another one opened */
 };
 
 struct row {
-    const char *name; /* what follows, or of a key to look for */
+    const char *name; /* bytes below; in a search key, the name to look for */
     size_t size;
     struct counts counts;
     char bytes[];
 };
 
-/* rows, and the same in a tree (tsearch(3)), which stays balanced whatever the names are. */
+/* The tree (tsearch(3)) finds rows by name: it stays balanced even if an adversary chooses names.
+ */
 struct table {
     struct row **rows;
     void *tree;
-    size_t n, limit, bytes; /* rows, at most so many, with so many more bytes of names */
+    size_t n, limit; /* rows */
+    size_t bytes;    /* still left for names */
     struct counts others;
-    bool full; /* there are others */
+    bool full; /* others counts something */
 };
 
 struct summary {
@@ -121,7 +123,7 @@ static bool has_room(const struct table *table, size_t size)
     return table->n < table->limit && size <= table->bytes;
 }
 
-/* Where the name is counted. */
+/* The counts of the name's row, a new row if there is room, else those of the others. */
 static struct counts *counts_of(struct table *table, const char *name, size_t size)
 {
     struct row key = {.name = name, .size = size}, *row;
@@ -230,7 +232,7 @@ static void json_counts(FILE *out, const struct counts *counts)
                 event_integer(pairs[i].value));
 }
 
-/* The name, as in a record. */
+/* As in a record: the name, and its bytes if it is not UTF-8. */
 static int json_name(FILE *out, const char *key, const struct row *row)
 {
     char *buf = malloc(JSON_STRING_BOUND(row->size)), *end;
@@ -247,7 +249,7 @@ static int json_name(FILE *out, const char *key, const struct row *row)
     return 0;
 }
 
-/* name: that of the key whose value is a name. */
+/* name: the key of a row's name; with an "s" it is the key of the table. */
 static int json_table(FILE *out, const struct table *table, const char *name)
 {
     int status = 0;
@@ -299,7 +301,7 @@ static int write_json(const struct summary *summary, FILE *out, int64_t date_us)
     return status;
 }
 
-/* The columns before the name. */
+/* Width of everything before the name. */
 #define COUNTS_COLUMNS 49
 #define NAME_COLUMNS_MIN 16
 
@@ -352,7 +354,7 @@ static void add_counts(struct counts *sum, const struct counts *counts)
         sum->max_ns = counts->max_ns;
 }
 
-/* Those without a line of their own. */
+/* The sum of the rows that are not shown and of those without a row. */
 static void text_others(FILE *out, const struct table *table)
 {
     struct counts others = table->others;
@@ -364,7 +366,7 @@ static void text_others(FILE *out, const struct table *table)
         add_counts(&others, &table->rows[i]->counts);
     text_counts(out, &others);
     fprintf(out, "(%zu other%s%s)\n", n, n == 1 ? "" : "s",
-            table->full ? ", and more that were not told apart" : "");
+            table->full ? ", and more that were not counted separately" : "");
 }
 
 static int text_table(FILE *out, const struct table *table, const char *name, size_t columns)

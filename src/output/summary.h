@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Totals of a run: by file and by program, how often it was opened, how often that failed, what is
- * still open, how long it was open; and a histogram of those times, by powers of two.
+ * Totals of a run: for each file and each program the number of opens, of failed opens and of open
+ * descriptors, and how long files were open; and a histogram of these times by powers of two.
  *
- * A program is a comm.  What one comm opened and, after an exec, another closes counts with both.
- * Copies of descriptors and files held from the start are no opens, but are open and are closed.
+ * A program is a comm.  A file that one comm opens and another closes, after an exec, counts with
+ * both.  DUP and HELD records do not count as opens, but as open descriptors; their closes count.
  *
- * Memory is bounded: so many files and programs as below have a row of their own, and their names
- * so many bytes in all, those that come first.  What comes after is summed in one row of others.
+ * Memory is bounded: the first SUMMARY_FILES files and SUMMARY_PROGRAMS programs have a row each,
+ * as long as the paths of the files fit in SUMMARY_PATH_BYTES.  The others are summed in one row.
  */
 #ifndef FILEMON_SUMMARY_H
 #define FILEMON_SUMMARY_H
@@ -21,7 +21,7 @@
 #define SUMMARY_PROGRAMS 4096
 #define SUMMARY_PATH_BYTES (8u << 20)
 
-/* As text these have a line of their own in each table, those opened most often. */
+/* Rows of a table in text: those with the most opens. */
 #define SUMMARY_LINES 20
 
 struct summary;
@@ -30,18 +30,18 @@ struct summary;
 struct summary *summary_new(void);
 void summary_free(struct summary *summary);
 
-/* Takes one record.  Without memory for another row it counts with the others. */
+/* Counts one record.  Without memory for a new row, it counts with the others. */
 void summary_take(struct summary *summary, const struct event *record);
 
 /*
- * Writes it: as FORMAT_JSON one object on one line, which date_us, µs since the epoch, is a part
- * of; as FORMAT_TEXT tables of at most so many columns.  All rows are in JSON, opened most often
- * first. 0, -ENOMEM; errors of writing are out's.
+ * Writes the totals: with FORMAT_JSON one object on one line, with all rows, the most opens first,
+ * and date_us (µs since the epoch) as its date; with FORMAT_TEXT tables of at most so many columns.
+ * 0, -ENOMEM; for errors of writing see ferror(out).
  */
 int summary_write(const struct summary *summary, FILE *out, enum output_format format,
                   size_t columns, int64_t date_us);
 
-/* Adds it to the output, as wide as that is, with the date of now.  0, -ENOMEM. */
+/* Adds the totals to the output, with its width and the current date.  0, -ENOMEM. */
 int summary_print(const struct summary *summary, struct output *output, enum output_format format);
 
 #endif

@@ -72,7 +72,7 @@ void value_get(struct value *value, const struct field *field, const struct even
 static const char pairs[] = TEN("0") TEN("1") TEN("2") TEN("3") TEN("4") TEN("5") TEN("6") TEN("7")
     TEN("8") TEN("9");
 
-/* Eight digits, before start. */
+/* Writes eight digits that end at start; returns their beginning. */
 static char *put_eight(char *start, uint32_t number)
 {
     for (int i = 0; i < 4; i++, number /= 100)
@@ -80,7 +80,7 @@ static char *put_eight(char *start, uint32_t number)
     return start;
 }
 
-/* Two digits at a time, and divisions of 32 bits: half of all that is written are numbers. */
+/* Half of the output is numbers, so this is fast: two digits at a time, by 32-bit divisions. */
 char *value_put_integer(char *at, int64_t integer)
 {
     uint64_t left = integer < 0 ? -(uint64_t)integer : (uint64_t)integer;

@@ -273,7 +273,7 @@ static void what_comes_after_the_bound_is_summed(void **state)
     assert_int_equal(number(summary, "aperturas"), SUMMARY_FILES + 1001);
     assert_non_null(strstr(text,
                            "  17364       0       0  34.7µs     2ns     2ns  (16364 others, and "
-                           "more that were not told apart)\n"));
+                           "more that were not counted separately)\n"));
     json_decref(summary);
     free(text);
 }

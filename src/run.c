@@ -189,46 +189,20 @@ static void ask_summary(struct run *run)
 /* ---- What happens in which state --------------------------------------------------------------
  */
 
-static bool ends_with_targets(const struct options *options)
-{
-    return !options->all && !options->names[0];
-}
-
 static void stop(struct run *run)
 {
     run->state = STOPPING;
     run->ops->stop(run->engine);
 }
 
-/* Failures have been reported. */
-static int watch_targets(struct run *run)
-{
-    int result = targets_watch(&run->targets, run->ops, run->engine, run->command.child.pid);
-
-    if (result < 0 || !run->options->initial)
-        return result;
-    result = run->ops->report_held(run->engine);
-    if (result < 0)
-        diag(DIAG_ERROR, "-i: the files that are initially open cannot be reported: %s",
-             strerror(-result));
-    return result;
-}
-
 static void begin(struct run *run)
 {
     const struct options *options = run->options;
-    int result = 0;
 
     run->state = WATCHING;
-    if (watch_targets(run) < 0) {
+    if (targets_watch(&run->targets, run->ops, run->engine, run->command.child.pid) < 0) {
         run->status = STATUS_FAILED;
         stop(run);
-        return;
-    }
-    if (ends_with_targets(options))
-        result = run->ops->end_when_idle(run->engine);
-    if (result < 0) {
-        fail(run, result, "cannot watch");
         return;
     }
     diag(DIAG_INFO, "watching with %s", engine_name(run->ops, run->engine));

@@ -259,9 +259,29 @@ static int watch_pid(const struct targets *targets, const struct engine_ops *ops
     return result;
 }
 
+static int report_held(const struct engine_ops *ops, struct engine *engine)
+{
+    int result = ops->report_held(engine);
+
+    if (result < 0)
+        diag(DIAG_ERROR, "-i: the files that are initially open cannot be reported: %s",
+             strerror(-result));
+    return result;
+}
+
+static int end_when_idle(const struct engine_ops *ops, struct engine *engine)
+{
+    int result = ops->end_when_idle(engine);
+
+    if (result < 0)
+        diag(DIAG_ERROR, "cannot watch: %s", strerror(-result));
+    return result;
+}
+
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command)
 {
+    const struct options *options = targets->options;
     int result = add_names(targets);
 
     if (result == 0)
@@ -271,5 +291,9 @@ int targets_watch(struct targets *targets, const struct engine_ops *ops, struct 
     sort_watched(targets);
     for (size_t i = 0; result == 0 && i < targets->n_watched; i++)
         result = watch_pid(targets, ops, engine, targets->watched[i]);
+    if (result == 0 && options->initial)
+        result = report_held(ops, engine);
+    if (result == 0 && !options->all && !options->names[0])
+        result = end_when_idle(ops, engine);
     return result;
 }

@@ -31,10 +31,11 @@ int targets_open(struct targets *targets, const struct options *options, const c
 void targets_close(struct targets *targets);
 
 /*
- * Has the engine watch the processes of -n and -p, and the command (its pid; 0: none).  The engine
- * must be watching already: it matches names at exec, so that no program is missed between the scan
- * of /proc and the watch.  0, even if all of them have exited; -ESRCH if the engine does not find a
- * process that runs; -errno.
+ * Has the engine watch the processes of -n and -p, and the command (its pid; 0: none).  With -i it
+ * reports the files that are initially open; without -n and -a it says when no target is left.  The
+ * engine must be watching already: it matches names at exec, so that no program is missed between
+ * the scan of /proc and the watch.  0, even if all of them have exited; -ESRCH if the engine does
+ * not find a process that runs; -errno.
  */
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command);

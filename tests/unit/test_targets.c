@@ -16,7 +16,7 @@ struct fixture {
 
 static char *no_words[] = {NULL};
 static char watched[256];
-static int watch_result;
+static int watch_result, held_result;
 
 static int note_watch(struct engine *engine, pid_t pid)
 {
@@ -27,7 +27,24 @@ static int note_watch(struct engine *engine, pid_t pid)
     return watch_result;
 }
 
-static const struct engine_ops noting = {.name = "noting", .watch = note_watch};
+static int note_held(struct engine *engine)
+{
+    (void)engine;
+    strcat(watched, " held");
+    return held_result;
+}
+
+static int note_end_when_idle(struct engine *engine)
+{
+    (void)engine;
+    strcat(watched, " idle");
+    return 0;
+}
+
+static const struct engine_ops noting = {.name = "noting",
+                                         .watch = note_watch,
+                                         .report_held = note_held,
+                                         .end_when_idle = note_end_when_idle};
 
 static void link_self(const struct proctree *tree, pid_t pid)
 {
@@ -44,7 +61,7 @@ static int set_up(void **state)
 
     *state = fixture;
     watched[0] = '\0';
-    watch_result = 0;
+    watch_result = held_result = 0;
     if (proctree_setup(&fixture->tree) != 0 || caught_begin(&fixture->caught) != 0)
         return -1;
     link_self(fixture->tree, getpid());
@@ -62,10 +79,11 @@ static int tear_down(void **state)
     return 0;
 }
 
+static struct options options;
+
 /* pids: ended by 0. */
 static int find(struct fixture *fixture, pid_t *pids, char **names)
 {
-    static struct options options;
     const struct proctree *tree = fixture->tree;
 
     options = (struct options){
@@ -117,7 +135,7 @@ static void test_missing_beside_present(void **state)
     assert_said(fixture, "there is no process 9:");
     assert_said(fixture, "there is no process 11:");
     assert_said_nothing(fixture);
-    assert_watches(fixture, 0, " 10");
+    assert_watches(fixture, 0, " 10 idle");
 }
 
 static void test_none_present(void **state)
@@ -150,7 +168,7 @@ static void test_main_thread_exited(void **state)
     proctree_add_thread(fixture->tree, 10, (struct made){.pid = 12, .comm = "worker"});
     assert_int_equal(FIND(fixture, no_words, 10), 0);
     assert_said_nothing(fixture);
-    assert_watches(fixture, 0, " 10");
+    assert_watches(fixture, 0, " 10 idle");
 }
 
 /* The engine took its time to start. */
@@ -165,7 +183,7 @@ static void test_exited_meanwhile(void **state)
     proctree_remove(fixture->tree, "10");
     /* Its number is another process's now. */
     proctree_add(fixture->tree, (struct made){.pid = 11, .comm = "b", .start = 2000});
-    assert_watches(fixture, 0, " 12");
+    assert_watches(fixture, 0, " 12 idle");
     assert_said(fixture, "process 10 has exited");
     assert_said(fixture, "process 11 has exited");
     assert_said_nothing(fixture);
@@ -182,11 +200,23 @@ static void test_unseen_by_the_engine(void **state)
     assert_said(fixture, "process 10 is running, but engine noting does not find it");
 }
 
+static void test_initially_open(void **state)
+{
+    struct fixture *fixture = *state;
+
+    proctree_add(fixture->tree, (struct made){.pid = 10, .comm = "a"});
+    assert_int_equal(FIND(fixture, no_words, 10), 0);
+    options.initial = true;
+    assert_watches(fixture, 0, " 10 held idle");
+    held_result = -EPERM;
+    assert_int_equal(targets_watch(&fixture->targets, &noting, NULL, 0), -EPERM);
+    assert_said(fixture, "-i: the files that are initially open cannot be reported: Operation not");
+}
+
 static void test_proc_of_another_namespace(void **state)
 {
     char *names[] = {"daemon", NULL};
     struct fixture *fixture = *state;
-    struct options options = {.names = no_words, .all = true};
     const struct proctree *tree = fixture->tree;
 
     proctree_add(fixture->tree, (struct made){.pid = 10, .comm = "daemon"});
@@ -198,6 +228,7 @@ static void test_proc_of_another_namespace(void **state)
     assert_int_equal(find(fixture, (pid_t[]){0}, names), -EXDEV);
     assert_said(fixture, "shows the processes of another pid namespace");
     targets_close(&fixture->targets);
+    options = (struct options){.names = no_words, .all = true};
     assert_int_equal(targets_open(&fixture->targets, &options, tree->root), 0);
     targets_close(&fixture->targets);
     options.initial = true; /* the engine finds what they hold */
@@ -207,9 +238,9 @@ static void test_proc_of_another_namespace(void **state)
 static void test_no_proc(void **state)
 {
     struct fixture *fixture = *state;
-    struct options options = {.names = no_words, .all = true, .initial = true};
     char *names[] = {"daemon", NULL};
 
+    options = (struct options){.names = no_words, .all = true, .initial = true};
     assert_int_equal(targets_open(&fixture->targets, &options, "/no/proc"), 0);
     targets_close(&fixture->targets);
     options.names = names;
@@ -248,6 +279,7 @@ int main(void)
         TEST(test_main_thread_exited),
         TEST(test_exited_meanwhile),
         TEST(test_unseen_by_the_engine),
+        TEST(test_initially_open),
         TEST(test_proc_of_another_namespace),
         TEST(test_no_proc),
         TEST(test_out_of_descriptors),

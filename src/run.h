@@ -1,23 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * One run: an engine, its records, and where they go, in the one poll loop.
+ * One run in the one poll loop: signals, the output, PATHs that did not exist, and the engine.
  *
- *   STARTING   the engine starts, the command waits to be let go
- *   WATCHING   until the engine is idle, the duration over, a signal asks, the output takes no more
- *   STOPPING   the engine was asked to end, and delivers its last records
- *   DRAINING   the engine has ended; what waits is written
- *   WAITING    the watch ended early, since the output or the engine failed; the command goes on
+ *   STARTING   the engine starts; the command is held before its first instruction
+ *   WATCHING   until the engine is idle, the duration is over, a signal asks, the output ends
+ *   STOPPING   the engine was asked to end, and delivers its last events
+ *   DRAINING   the engine has ended; the records that wait are written
+ *   WAITING    the watch ended before the command, since the output or the engine failed
  *   DONE
  *
- * What happens in which state is a table in run.c.
+ * The table `transitions` in run.c says what happens in which state.
  *
- * With "-- COMMAND" signals are the command's (they are passed on where they came to filemon
- * alone, see witness.h), and the watch ends with the command, whose status is waited for.  The
- * command goes on without filemon after a second signal and after --duration.
+ * With "-- COMMAND" signals are passed on to the command, unless they reached it as well (see
+ * witness.h), and the watch ends with the command, whose exit status is waited for.  After a second
+ * signal and after --duration the command goes on without filemon.
  *
- * Memory does not grow with what comes: while more than OUTPUT_HIGH_WATER waits for the reader of
- * the output, the engine is not read.  Below 32 MB, the tests say; but the ledger holds a record of
- * each descriptor that is open.
+ * Memory is bounded: while more than OUTPUT_HIGH_WATER bytes wait for the reader of the output, the
+ * engine is not read.  Only the ledger grows, by a record for each open descriptor.  The tests hold
+ * a run below 32 MB.
  */
 #ifndef FILEMON_RUN_H
 #define FILEMON_RUN_H
@@ -34,13 +34,13 @@ enum {
     STATUS_FAILED_WITH_COMMAND = 125, /* as env(1) and timeout(1) have it */
 };
 
-/* Builds the module, or whatever makes later starts fast.  Exit status. */
+/* Builds the module, or whatever makes later starts fast.  Returns the exit status. */
 int run_prepare(const struct options *options, const struct engine_ops *ops);
 
-/* Watches until it is over.  The exit status of contract and man page. */
+/* Returns the exit status that the man page promises. */
 int run_watch(const struct options *options, const struct engine_ops *ops);
 
-/* What the options say to an engine; the filter is the caller's. */
+/* The part of the options that engines need; the filter is the caller's. */
 struct engine_config run_config(const struct options *options, const struct pathfilter *filter);
 
 #endif

@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "diag.h"
+#include "event/ledger.h"
+#include "output/output.h"
+#include "output/summary.h"
+
+static const char *output_name(const struct pipeline *pipeline)
+{
+    return pipeline->options->output ? pipeline->options->output : "standard output";
+}
+
+static bool takes_lines(const struct pipeline *pipeline)
+{
+    return pipeline->output && !pipeline->error;
+}
+
+/* A closed pipe is how readers say that they have enough. */
+static void output_failed(struct pipeline *pipeline, int error)
+{
+    size_t lines = output_pending_lines(pipeline->output);
+
+    pipeline->error = error;
+    if (error != -EPIPE)
+        diag(DIAG_ERROR, "%s: %s; %zu line%s not written, and the watch ends",
+             output_name(pipeline), strerror(-error), lines, lines == 1 ? " was" : "s were");
+}
+
+/* ---- Event → ledger → filter → summary and output ---------------------------------------------
+ */
+
+/* Failures are counted for a summary even if they are not to be shown. */
+static bool is_shown(const struct options *options, const struct event *record)
+{
+    return options->summary != SUMMARY_ALONE && (options->failed || record->code != EVENT_FAIL);
+}
+
+static void deliver(struct pipeline *pipeline, const struct event *record)
+{
+    int result;
+
+    if (record->code == EVENT_LOST)
+        pipeline->lost += record->lost;
+    if (pipeline->summary)
+        summary_take(pipeline->summary, record);
+    if (!takes_lines(pipeline) || !is_shown(pipeline->options, record))
+        return;
+    result = output_event(pipeline->output, record);
+    if (result < 0)
+        output_failed(pipeline, result);
+}
+
+/* A path that cannot be compared is neither shown nor dropped without being counted. */
+static void deliver_lost(struct pipeline *pipeline, const struct event *record)
+{
+    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
+
+    deliver(pipeline, &lost);
+}
+
+/* 1, 0, or -ENAMETOOLONG: it is too long to be compared. */
+static int is_wanted(const struct pathfilter *filter, const struct event *record)
+{
+    if (record->code == EVENT_LOST)
+        return 1;
+    if (record->code == EVENT_FAIL)
+        return pathfilter_match_name(filter, record->path, record->path_len);
+    return pathfilter_match(filter, record->path, record->path_len);
+}
+
+static void filter_record(void *ctx, const struct event *record)
+{
+    struct pipeline *pipeline = ctx;
+    int result = is_wanted(pipeline->filter, record);
+
+    if (result > 0)
+        deliver(pipeline, record);
+    else if (result < 0)
+        deliver_lost(pipeline, record);
+}
+
+static void pass_mark(struct pipeline *pipeline)
+{
+    if (pipeline->awaits_mark)
+        pipeline_print_summary(pipeline);
+    pipeline->awaits_mark = false;
+}
+
+void pipeline_take(void *ctx, const struct event *event)
+{
+    struct pipeline *pipeline = ctx;
+
+    if (event->code == EVENT_MARK)
+        pass_mark(pipeline);
+    else if (event->path_cut && !pathfilter_all(pipeline->filter))
+        deliver_lost(pipeline, event);
+    else if (ledger_take(pipeline->ledger, event) < 0)
+        pipeline->lost++;
+}
+
+void pipeline_finish(struct pipeline *pipeline)
+{
+    pass_mark(pipeline);
+    if (pipeline->summary)
+        pipeline_print_summary(pipeline);
+}
+
+bool pipeline_has_summary(const struct pipeline *pipeline)
+{
+    return pipeline->summary != NULL;
+}
+
+void pipeline_print_summary(struct pipeline *pipeline)
+{
+    int result;
+
+    if (!takes_lines(pipeline) || !pipeline->summary)
+        return;
+    result = summary_print(pipeline->summary, pipeline->output, pipeline->options->format);
+    if (result < 0)
+        output_failed(pipeline, result);
+}
+
+/* ---- The output -------------------------------------------------------------------------------
+ */
+
+int pipeline_error(const struct pipeline *pipeline)
+{
+    return pipeline->error;
+}
+
+bool pipeline_is_full(const struct pipeline *pipeline)
+{
+    return takes_lines(pipeline) && output_pending(pipeline->output) > OUTPUT_HIGH_WATER;
+}
+
+bool pipeline_is_drained(const struct pipeline *pipeline)
+{
+    return !takes_lines(pipeline) || output_pending(pipeline->output) == 0;
+}
+
+struct pollfd pipeline_pollfd(const struct pipeline *pipeline)
+{
+    return (struct pollfd){.fd = takes_lines(pipeline) ? output_fd(pipeline->output) : -1,
+                           .events = pipeline_is_drained(pipeline) ? 0 : POLLOUT};
+}
+
+void pipeline_hangup(struct pipeline *pipeline)
+{
+    if (takes_lines(pipeline))
+        output_failed(pipeline, output_hangup(pipeline->output));
+}
+
+void pipeline_write(struct pipeline *pipeline)
+{
+    int result = takes_lines(pipeline) ? output_write(pipeline->output) : 0;
+
+    if (result < 0)
+        output_failed(pipeline, result);
+}
+
+bool pipeline_has_file(const struct pipeline *pipeline)
+{
+    return pipeline->output && pipeline->options->output;
+}
+
+void pipeline_reopen(struct pipeline *pipeline)
+{
+    int result = pipeline_has_file(pipeline) ? output_reopen(pipeline->output) : 0;
+
+    if (result < 0)
+        diag(DIAG_ERROR, "%s: %s; the old file stays in use", output_name(pipeline),
+             strerror(-result));
+}
+
+/* ---- Opening and closing ----------------------------------------------------------------------
+ */
+
+static int open_output(struct pipeline *pipeline)
+{
+    const struct options *options = pipeline->options;
+    int result = output_open(&pipeline->output, options->output, options->format);
+
+    if (result < 0 && options->output)
+        diag(DIAG_ERROR, "%s: %s; -o wants a FILE that can be written, in a directory that exists",
+             options->output, strerror(-result));
+    else if (result < 0)
+        diag(DIAG_ERROR, "standard output: %s; -o FILE writes elsewhere", strerror(-result));
+    return result;
+}
+
+int pipeline_open(struct pipeline *pipeline, const struct options *options,
+                  const struct pathfilter *filter)
+{
+    bool summarizes = options->summary != SUMMARY_NONE;
+
+    *pipeline = (struct pipeline){.options = options, .filter = filter};
+    pipeline->ledger = ledger_new(filter_record, pipeline);
+    if (summarizes)
+        pipeline->summary = summary_new();
+    if (pipeline->ledger && (pipeline->summary || !summarizes))
+        return open_output(pipeline);
+    diag(DIAG_ERROR, "cannot start: %s", strerror(ENOMEM));
+    return -ENOMEM;
+}
+
+/* The output keeps its first error of writing, and pipeline_close() reports it. */
+size_t pipeline_flush(struct pipeline *pipeline)
+{
+    if (!takes_lines(pipeline))
+        return 0;
+    output_write(pipeline->output);
+    return output_pending_lines(pipeline->output);
+}
+
+static int close_output(struct pipeline *pipeline, bool discard)
+{
+    int result = output_close(pipeline->output, 0);
+
+    if (pipeline->error) /* reported */
+        result = pipeline->error;
+    else if (discard && result == -ETIMEDOUT)
+        result = 0;
+    else if (result < 0 && result != -EPIPE)
+        diag(DIAG_ERROR, "%s: %s", output_name(pipeline), strerror(-result));
+    return result == -EPIPE ? 0 : result;
+}
+
+int pipeline_close(struct pipeline *pipeline, bool discard)
+{
+    int result = pipeline->output ? close_output(pipeline, discard) : 0;
+
+    ledger_free(pipeline->ledger);
+    summary_free(pipeline->summary);
+    if (pipeline->lost > 0)
+        diag(DIAG_WARNING, "%llu event%s lost", (unsigned long long)pipeline->lost,
+             pipeline->lost == 1 ? " was" : "s were");
+    *pipeline = (struct pipeline){0};
+    return result;
+}

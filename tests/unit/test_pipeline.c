@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "pipeline.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "caught.h"
+#include "output/output.h"
+
+/* The output is a FIFO, which the test reads. */
+struct fixture {
+    char fifo[32];
+    int reader;
+    void *caught;
+    struct pathfilter *filter;
+    struct options options;
+    struct pipeline pipeline;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    *state = fixture;
+    signal(SIGPIPE, SIG_IGN);
+    strcpy(fixture->fifo, "/tmp/filemon-pipeline-XXXXXX");
+    close(mkstemp(fixture->fifo));
+    unlink(fixture->fifo);
+    if (mkfifo(fixture->fifo, 0600) != 0 || caught_begin(&fixture->caught) != 0)
+        return -1;
+    fixture->reader = open(fixture->fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    fixture->options.output = fixture->fifo;
+    fixture->filter = pathfilter_new();
+    return pathfilter_add(fixture->filter, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED);
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+
+    if (fixture->reader >= 0)
+        close(fixture->reader);
+    caught_end(&fixture->caught);
+    unlink(fixture->fifo);
+    pathfilter_free(fixture->filter);
+    free(fixture);
+    return 0;
+}
+
+static struct pipeline *open_pipeline(struct fixture *fixture)
+{
+    assert_int_equal(pipeline_open(&fixture->pipeline, &fixture->options, fixture->filter), 0);
+    return &fixture->pipeline;
+}
+
+static void leave_reader(struct fixture *fixture)
+{
+    close(fixture->reader);
+    fixture->reader = -1;
+}
+
+static void take(struct pipeline *pipeline, const char *path, int fd)
+{
+    struct event event = {.code = EVENT_OPEN,
+                          .comm = "comm",
+                          .pid = 7,
+                          .table = 7,
+                          .path = path,
+                          .path_len = strlen(path),
+                          .fd = fd};
+
+    pipeline_take(pipeline, &event);
+}
+
+static void take_mark(struct pipeline *pipeline)
+{
+    struct event mark = {.code = EVENT_MARK};
+
+    pipeline_take(pipeline, &mark);
+}
+
+/* What the reader has got since the last call. */
+static const char *written(struct fixture *fixture)
+{
+    static char text[65536];
+    ssize_t size;
+
+    pipeline_write(&fixture->pipeline);
+    size = read(fixture->reader, text, sizeof(text) - 1);
+    text[size > 0 ? size : 0] = '\0';
+    return text;
+}
+
+static void test_ledger_filter_output(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline = open_pipeline(fixture);
+    struct event exited = {.code = EVENT_EXIT, .comm = "comm", .pid = 7, .table = 7};
+    const char *text;
+
+    take(pipeline, "/etc/hosts", 3);
+    take(pipeline, "/usr/share/dict", 4);
+    assert_false(pipeline_is_drained(pipeline));
+    assert_int_equal(pipeline_pollfd(pipeline).events, POLLOUT);
+    text = written(fixture);
+    assert_non_null(strstr(text, "\"codigo\":\"open\""));
+    assert_non_null(strstr(text, "/etc/hosts"));
+    assert_null(strstr(text, "/usr"));
+    assert_true(pipeline_is_drained(pipeline));
+    assert_int_equal(pipeline_pollfd(pipeline).events, 0);
+    pipeline_take(pipeline, &exited);
+    text = written(fixture);
+    assert_non_null(strstr(text, "\"motivo\":\"exit\""));
+    assert_null(strstr(text, "/usr"));
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+/* A path that the kernel's side cut may or may not match. */
+static void test_cut_path_is_lost(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline = open_pipeline(fixture);
+    struct event cut = {.code = EVENT_OPEN, .table = 7, .path = "", .fd = 3, .path_cut = true};
+
+    pipeline_take(pipeline, &cut);
+    assert_non_null(strstr(written(fixture), "\"perdidos\":1"));
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+    assert_string_equal(caught_line(&fixture->caught), "filemon: 1 event was lost\n");
+}
+
+static void test_summary_at_mark_and_at_end(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline;
+
+    fixture->options.summary = SUMMARY_ALONE;
+    pipeline = open_pipeline(fixture);
+    take(pipeline, "/etc/hosts", 3);
+    take_mark(pipeline); /* not asked for */
+    assert_string_equal(written(fixture), "");
+    pipeline->awaits_mark = true;
+    take_mark(pipeline);
+    assert_non_null(strstr(written(fixture), "/etc/hosts"));
+    pipeline->awaits_mark = true;
+    pipeline_finish(pipeline);
+    assert_int_equal(output_pending_lines(pipeline->output), 2);
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
+static void test_reader_leaves(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline = open_pipeline(fixture);
+
+    take(pipeline, "/etc/hosts", 3);
+    leave_reader(fixture);
+    pipeline_write(pipeline);
+    assert_int_equal(pipeline_error(pipeline), -EPIPE);
+    assert_true(pipeline_is_drained(pipeline));
+    assert_int_equal(pipeline_pollfd(pipeline).fd, -1);
+    take(pipeline, "/etc/passwd", 4);
+    assert_int_equal(pipeline_flush(pipeline), 0);
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+static void test_output_fails(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline;
+
+    fixture->options.output = "/dev/full";
+    pipeline = open_pipeline(fixture);
+    take(pipeline, "/etc/hosts", 3);
+    pipeline_write(pipeline);
+    assert_int_equal(pipeline_error(pipeline), -ENOSPC);
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: /dev/full: No space left on device; 1 line was not written, and "
+                        "the watch ends\n");
+    assert_int_equal(pipeline_close(pipeline, false), -ENOSPC);
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+static void fill(struct pipeline *pipeline)
+{
+    for (int fd = 0; !pipeline_is_full(pipeline); fd++)
+        take(pipeline, "/etc/hosts", fd);
+}
+
+static void test_slow_reader(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline = open_pipeline(fixture);
+
+    fill(pipeline);
+    assert_int_not_equal(pipeline_flush(pipeline), 0);
+    assert_int_equal(pipeline_close(pipeline, true), 0);
+    assert_string_equal(caught_line(&fixture->caught), "");
+
+    fill(open_pipeline(fixture));
+    assert_int_equal(pipeline_close(pipeline, false), -ETIMEDOUT);
+    assert_non_null(strstr(caught_line(&fixture->caught), "Connection timed out"));
+}
+
+static void test_refused_output(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->options.output = "/no/directory/file";
+    assert_int_equal(pipeline_open(&fixture->pipeline, &fixture->options, fixture->filter),
+                     -ENOENT);
+    assert_non_null(strstr(caught_line(&fixture->caught), "-o wants a FILE that can be written"));
+    assert_int_equal(pipeline_close(&fixture->pipeline, false), 0);
+}
+
+static void test_zeros(void **state)
+{
+    struct pipeline pipeline = {0};
+
+    (void)state;
+    assert_false(pipeline_is_full(&pipeline));
+    assert_true(pipeline_is_drained(&pipeline));
+    assert_int_equal(pipeline_pollfd(&pipeline).fd, -1);
+    assert_false(pipeline_has_file(&pipeline));
+    pipeline_hangup(&pipeline);
+    pipeline_write(&pipeline);
+    pipeline_reopen(&pipeline);
+    pipeline_finish(&pipeline);
+    assert_int_equal(pipeline_error(&pipeline), 0);
+    assert_int_equal(pipeline_flush(&pipeline), 0);
+    assert_int_equal(pipeline_close(&pipeline, false), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_ledger_filter_output),
+        TEST(test_cut_path_is_lost),
+        TEST(test_summary_at_mark_and_at_end),
+        TEST(test_reader_leaves),
+        TEST(test_output_fails),
+        TEST(test_slow_reader),
+        TEST(test_refused_output),
+        cmocka_unit_test(test_zeros),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -30,8 +30,7 @@ static void output_failed(struct pipeline *pipeline, int error)
              output_name(pipeline), strerror(-error), lines, lines == 1 ? " was" : "s were");
 }
 
-/* ---- Event → ledger → filter → summary and output ---------------------------------------------
- */
+/* ---- Event → ledger → filter → summary and output ------------------------------------------- */
 
 /* Failures are counted for a summary even if they are not to be shown. */
 static bool is_shown(const struct options *options, const struct event *record)
@@ -125,8 +124,7 @@ void pipeline_print_summary(struct pipeline *pipeline)
         output_failed(pipeline, result);
 }
 
-/* ---- The output -------------------------------------------------------------------------------
- */
+/* ---- The output ----------------------------------------------------------------------------- */
 
 int pipeline_error(const struct pipeline *pipeline)
 {
@@ -177,8 +175,7 @@ void pipeline_reopen(struct pipeline *pipeline)
              strerror(-result));
 }
 
-/* ---- Opening and closing ----------------------------------------------------------------------
- */
+/* ---- Opening and closing -------------------------------------------------------------------- */
 
 static int open_output(struct pipeline *pipeline)
 {

@@ -54,8 +54,7 @@ struct run {
     int64_t end_ms;    /* of CLOCK_MONOTONIC; -1: none */
 };
 
-/* ---- Transitions: what happens in which state, and which state follows -------------------------
- */
+/* ---- Transitions: what happens in which state, and which state follows ---------------------- */
 
 static enum state stop(struct run *run)
 {
@@ -218,8 +217,7 @@ static void handle(struct run *run, enum occurrence occurrence)
         run->state = next_state(run);
 }
 
-/* ---- The loop ---------------------------------------------------------------------------------
- */
+/* ---- The loop ------------------------------------------------------------------------------- */
 
 /* A second one ends filemon; but what is typed at the terminal is for a command that reads it, as a
  * shell or a debugger does. */
@@ -351,8 +349,7 @@ static void loop(struct run *run)
     }
 }
 
-/* ---- A run ------------------------------------------------------------------------------------
- */
+/* ---- A run ---------------------------------------------------------------------------------- */
 
 struct engine_config run_config(const struct options *options, const struct pathfilter *filter)
 {
@@ -452,7 +449,7 @@ static void close_parts(struct run *run)
     if (run->engine)
         close_engine(run);
     lines = pipeline_flush(&run->pipeline);
-    if (run->abandoned)
+    if (run->abandoned && run->options->action == ACTION_RUN)
         report_abandoned(run, lines, engine_was_open);
     if (pipeline_close(&run->pipeline, run->abandoned) < 0)
         run->status = STATUS_FAILED;
@@ -481,14 +478,19 @@ static int status_with_command(const struct run *run)
  * heap once one was freed, where each size that they had leaves a hole. */
 #define MAPPED_BYTES (128 * 1024)
 
+static struct run run_init(const struct options *options, const struct engine_ops *ops)
+{
+    return (struct run){.options = options,
+                        .ops = ops,
+                        .signals = -1,
+                        .targets = {.procfs = {.fd = -1}},
+                        .command = COMMAND_NONE,
+                        .end_ms = -1};
+}
+
 int run_watch(const struct options *options, const struct engine_ops *ops)
 {
-    struct run run = {.options = options,
-                      .ops = ops,
-                      .signals = -1,
-                      .targets = {.procfs = {.fd = -1}},
-                      .command = COMMAND_NONE,
-                      .end_ms = -1};
+    struct run run = run_init(options, ops);
 
     mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
     if (open_parts(&run) < 0)
@@ -499,44 +501,15 @@ int run_watch(const struct options *options, const struct engine_ops *ops)
     return options->command ? status_with_command(&run) : run.status;
 }
 
-static void no_event(void *ctx, const struct event *event)
-{
-    (void)ctx;
-    (void)event;
-}
-
-static bool prepare_interrupted(int signals)
-{
-    struct signalfd_siginfo info;
-    bool interrupted = false;
-
-    while (read(signals, &info, sizeof(info)) == sizeof(info))
-        interrupted |= info.ssi_signo != SIGCHLD && info.ssi_signo != SIGUSR1;
-    return interrupted;
-}
-
 int run_prepare(const struct options *options, const struct engine_ops *ops)
 {
-    struct engine_config config = run_config(options, NULL);
-    struct engine_sink sink = {.event = no_event};
-    struct engine *engine;
-    bool interrupted = false;
-    int signals = open_signals(false, false);
-    int result = ops->open(&engine, &config, &sink);
+    struct run run = run_init(options, ops);
 
-    if (result < 0)
-        return STATUS_FAILED;
-    while ((result = ops->dispatch(engine)) >= 0 && result != ENGINE_DONE) {
-        struct pollfd fds[1 + ENGINE_MAX_FDS] = {{.fd = signals, .events = POLLIN}};
-        int n = ops->fds(engine, fds + 1);
-
-        poll(fds, (nfds_t)n + 1, ops->timeout(engine));
-        if (!prepare_interrupted(signals))
-            continue;
-        interrupted = true;
-        ops->stop(engine);
-    }
-    ops->close(engine);
-    close(signals);
-    return result < 0 || interrupted ? STATUS_FAILED : STATUS_OK;
+    run.signals = open_signals(false, false);
+    if (open_engine(&run) < 0)
+        run.status = STATUS_FAILED;
+    else
+        loop(&run);
+    close_parts(&run);
+    return run.interrupted ? STATUS_FAILED : run.status;
 }

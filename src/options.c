@@ -24,49 +24,29 @@
 /* One message, and what options_parse() then returns. */
 #define refuse(...) (diag(DIAG_ERROR, __VA_ARGS__), -EINVAL)
 
-/* The one list of options: for getopt_long(3), for messages and for --help. */
+/* What stands for an option without a letter, as its code. */
 enum { CODE_CHECK = UCHAR_MAX + 1, CODE_PREPARE, CODE_KERNEL, CODE_KALLSYMS, CODE_MODULE_DIR };
 
 /* Stands for the names of all engines, which engine.c has. */
 static const char engines[] = "ENGINE";
 
-static const struct row {
-    int code;             /* its letter, or one of the above; 0: no option, only for --help */
+struct parser {
+    struct options *options;
+    size_t n_names, n_paths, n_excludes;
+    bool pid_given; /* -p, wherever */
+    bool format_given;
+};
+
+/* An option, or a line of --help. */
+struct row {
+    int code;             /* its letter, or one of the above; 0: only a line of --help */
     const char *name;     /* NULL: none but the letter */
     const char *argument; /* NULL: it takes none.  a|b|c: these words, in the order of their enum.
                            * engines: see there */
     const char *help;     /* '\n' begins another line; NULL: not shown */
-} rows[] = {
-    {0, NULL, NULL, "Targets"},
-    {'p', "pid", "PID[,PID...]", "this process; operands made of digits are more"},
-    {'n', "name", "NAME", "every process of that program, now and later"},
-    {'a', "all", NULL, "every process; needs a PATH"},
-    {0, NULL, "-- COMMAND [ARG...]", "run it, watched from its first instruction"},
-    {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one"},
-    {0, NULL, NULL, "What to report"},
-    {0, NULL, "PATH", "files at or below it; default: every file"},
-    {'X', "exclude", "PATH", "not below this one; the longest match decides"},
-    {'x', "failed", NULL, "opens that failed, too"},
-    {'i', "initial", NULL, "files held open when the watch begins, too"},
-    {'d', "duration", "SECONDS", "stop by itself; fractions allowed"},
-    {0, NULL, NULL, "Output"},
-    {'f', "format", "json|text|csv", "text is for people; default: json"},
-    {'c', "summary", NULL,
-     "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far"},
-    {'C', NULL, NULL, "totals after the records"},
-    {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew"},
-    {0, NULL, NULL, "Engine"},
-    {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf"},
-    {CODE_CHECK, "check", NULL, "say which engines can run here, or what to mend"},
-    {CODE_PREPARE, "prepare", NULL, "build the probe module now, for later starts"},
-    {CODE_KERNEL, "kernel", "RELEASE", "with --prepare: for that kernel"},
-    {CODE_KALLSYMS, "kallsyms", "FILE", "with --kernel: a copy of its /proc/kallsyms"},
-    {CODE_MODULE_DIR, "module-dir", "DIR", "where modules are built and looked for"},
-    {0, NULL, NULL, "Other"},
-    {'q', "quiet", NULL, "errors and warnings alone"},
-    {'v', "verbose", NULL, "more on what is done, stap's own passes too"},
-    {'h', "help", NULL, "this help"},
-    {'V', "version", NULL, "the version"},
+    int (*take)(struct parser *parser, const struct row *row, char *argument);
+    size_t member; /* of struct options, for take() */
+    int value;     /* for take(): what the member becomes, or the largest number that it may be */
 };
 
 /* As --help shows it; NULL: it takes none. */
@@ -101,46 +81,6 @@ static struct label label_of(const struct row *row)
         snprintf(label.text, sizeof label.text, "--%s", row->name);
     return label;
 }
-
-/* NULL: no option has that code. */
-static const struct row *find_row(int code)
-{
-    for (size_t i = 0; i < LENGTH(rows); i++)
-        if (code != 0 && rows[i].code == code)
-            return &rows[i];
-    return NULL;
-}
-
-/* What getopt_long(3) wants to know. */
-struct grammar {
-    char letters[2 + 2 * LENGTH(rows) + 1];
-    struct option names[LENGTH(rows) + 1];
-};
-
-/* grammar: all zeros, which ends both lists. */
-static void grammar_fill(struct grammar *grammar)
-{
-    struct option *option = grammar->names;
-    /* '-': operands in their order, so that "--" stays where it is.  ':': no messages. */
-    char *letter = stpcpy(grammar->letters, "-:");
-
-    for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
-        if (row->name != NULL)
-            *option++ = (struct option){row->name, row->argument != NULL, NULL, row->code};
-        if (row->code == 0 || row->code > UCHAR_MAX)
-            continue;
-        *letter++ = (char)row->code;
-        if (row->argument != NULL)
-            *letter++ = ':';
-    }
-}
-
-struct parser {
-    struct options *options;
-    size_t n_names, n_paths, n_excludes;
-    bool pid_given; /* -p, wherever */
-    bool format_given;
-};
 
 static int refuse_pid(const char *given)
 {
@@ -185,9 +125,13 @@ static const char *next_number(const char *text)
     return isdigit((unsigned char)*at) || (*at == '\0' && !comma) ? at : NULL;
 }
 
-static int add_pids(struct options *options, const char *list)
+static int take_pids(struct parser *parser, const struct row *row, char *list)
 {
+    struct options *options = parser->options;
     const char *at = list + strspn(list, BLANKS);
+
+    (void)row;
+    parser->pid_given = true;
 
     if (!isdigit((unsigned char)*at))
         return refuse_pid(at);
@@ -203,10 +147,11 @@ static int add_pids(struct options *options, const char *list)
     return status;
 }
 
-static int add_name(struct parser *parser, char *name)
+static int take_name(struct parser *parser, const struct row *row, char *name)
 {
     const char *slash = strrchr(name, '/');
 
+    (void)row;
     if (slash != NULL && slash[1] == '\0')
         return refuse("-n %s: a NAME is that of a program, not a path", name);
     if (slash != NULL)
@@ -217,14 +162,47 @@ static int add_name(struct parser *parser, char *name)
     return 0;
 }
 
-static int take_number(const struct row *row, const char *argument, int64_t max, int *number)
+static void *member_of(const struct parser *parser, const struct row *row)
 {
-    int64_t value;
+    return (char *)parser->options + row->member;
+}
 
-    if (text_number(argument, strlen(argument), 0, max, &value) != 0)
-        return refuse("%s wants a number from 0 to %jd, not '%s'", label_of(row).text,
-                      (intmax_t)max, argument);
-    *number = (int)value;
+static int set_true(struct parser *parser, const struct row *row, char *argument)
+{
+    (void)argument;
+    *(bool *)member_of(parser, row) = true;
+    return 0;
+}
+
+/* The member is an int or an enum. */
+static int set_value(struct parser *parser, const struct row *row, char *argument)
+{
+    (void)argument;
+    *(int *)member_of(parser, row) = row->value;
+    return 0;
+}
+
+static int set_text(struct parser *parser, const struct row *row, char *argument)
+{
+    *(const char **)member_of(parser, row) = argument;
+    return 0;
+}
+
+static int take_number(struct parser *parser, const struct row *row, char *argument)
+{
+    int64_t number;
+
+    if (text_number(argument, strlen(argument), 0, row->value, &number) != 0)
+        return refuse("%s wants a number from 0 to %d, not '%s'", label_of(row).text, row->value,
+                      argument);
+    *(int *)member_of(parser, row) = (int)number;
+    return 0;
+}
+
+static int take_exclude(struct parser *parser, const struct row *row, char *path)
+{
+    (void)row;
+    parser->options->excludes[parser->n_excludes++] = path;
     return 0;
 }
 
@@ -247,11 +225,28 @@ static int parse_duration(const char *text, int64_t *ms)
     return *ms > 0 ? 0 : -ERANGE;
 }
 
-static int take_duration(struct options *options, const char *argument)
+static int take_duration(struct parser *parser, const struct row *row, char *argument)
 {
-    if (parse_duration(argument, &options->duration_ms) != 0)
+    (void)row;
+    if (parse_duration(argument, &parser->options->duration_ms) != 0)
         return refuse("-d wants seconds from 0.001 to %d, not '%s'", DURATION_LIMIT_S, argument);
     return 0;
+}
+
+/* Which of the words a|b|c it is, from 0 on; -1: none. */
+static int find_choice(const char *words, const char *given)
+{
+    size_t len = strlen(given);
+
+    for (int i = 0;; i++) {
+        size_t end = strcspn(words, "|");
+
+        if (end == len && memcmp(words, given, len) == 0)
+            return i;
+        if (words[end] == '\0')
+            return -1;
+        words += end + 1;
+    }
 }
 
 static int refuse_choice(const struct row *row, const char *argument)
@@ -259,45 +254,125 @@ static int refuse_choice(const struct row *row, const char *argument)
     return refuse("%s wants one of %s, not '%s'", label_of(row).text, argument_of(row), argument);
 }
 
-/* Which of the words of the row it is. */
-static int take_choice(const struct row *row, const char *argument, int *choice)
+static int take_format(struct parser *parser, const struct row *row, char *argument)
 {
-    size_t len = strlen(argument);
-    int i = 0;
+    int choice = find_choice(row->argument, argument);
 
-    for (const char *word = row->argument; word != NULL; i++) {
-        size_t end = strcspn(word, "|");
-        if (end == len && memcmp(word, argument, len) == 0) {
-            *choice = i;
-            return 0;
-        }
-        word = word[end] == '|' ? word + end + 1 : NULL;
-    }
-    return refuse_choice(row, argument);
+    if (choice < 0)
+        return refuse_choice(row, argument);
+    parser->options->format = (enum output_format)choice;
+    parser->format_given = true;
+    return 0;
 }
 
-static int take_engine(struct options *options, const struct row *row, const char *name)
+static int take_engine(struct parser *parser, const struct row *row, char *name)
 {
+    struct options *options = parser->options;
+
     options->engine = engine_find(name, &options->other_way);
     return options->engine != NULL ? 0 : refuse_choice(row, name);
 }
 
-static int take_action(struct options *options, enum options_action action)
+static int take_action(struct parser *parser, const struct row *row, char *argument)
 {
+    struct options *options = parser->options;
+    enum options_action action = (enum options_action)row->value;
+
     if (options->action != ACTION_RUN && options->action != action)
         return refuse("--check and --prepare: one at a time");
-    options->action = action;
     options->stap.prepare = action == ACTION_PREPARE;
-    return 0;
+    return set_value(parser, row, argument);
 }
 
 /* It becomes part of file names. */
-static int take_release(struct options *options, const char *release)
+static int take_release(struct parser *parser, const struct row *row, char *release)
 {
     if (strchr(release, '/') != NULL || release[0] == '.')
         return refuse("--kernel wants a release as uname -r says it, not '%s'", release);
-    options->stap.kernel = release;
-    return 0;
+    return set_text(parser, row, release);
+}
+
+/* The one list of options: getopt_long(3), messages and --help are made from it. */
+#define MEMBER(name) .member = offsetof(struct options, name)
+static const struct row rows[] = {
+    {.help = "Targets"},
+    {'p', "pid", "PID[,PID...]", "this process; operands made of digits are more",
+     .take = take_pids},
+    {'n', "name", "NAME", "every process of that program, now and later", .take = take_name},
+    {'a', "all", NULL, "every process; needs a PATH", .take = set_true, MEMBER(all)},
+    {.argument = "-- COMMAND [ARG...]", .help = "run it, watched from its first instruction"},
+    {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one",
+     .take = take_number, MEMBER(depth), .value = DEPTH_LIMIT},
+    {.help = "What to report"},
+    {.argument = "PATH", .help = "files at or below it; default: every file"},
+    {'X', "exclude", "PATH", "not below this one; the longest match decides", .take = take_exclude},
+    {'x', "failed", NULL, "opens that failed, too", .take = set_true, MEMBER(failed)},
+    {'i', "initial", NULL, "files held open when the watch begins, too", .take = set_true,
+     MEMBER(initial)},
+    {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration},
+    {.help = "Output"},
+    {'f', "format", "json|text|csv", "text is for people; default: json", .take = take_format},
+    {'c', "summary", NULL,
+     "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far",
+     .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
+    {'C', NULL, NULL, "totals after the records", .take = set_value, MEMBER(summary),
+     .value = SUMMARY_AFTER},
+    {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew", .take = set_text,
+     MEMBER(output)},
+    {.help = "Engine"},
+    {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf",
+     .take = take_engine},
+    {CODE_CHECK, "check", NULL, "say which engines can run here, or what to mend",
+     .take = take_action, MEMBER(action), .value = ACTION_CHECK},
+    {CODE_PREPARE, "prepare", NULL, "build the probe module now, for later starts",
+     .take = take_action, MEMBER(action), .value = ACTION_PREPARE},
+    {CODE_KERNEL, "kernel", "RELEASE", "with --prepare: for that kernel", .take = take_release,
+     MEMBER(stap.kernel)},
+    {CODE_KALLSYMS, "kallsyms", "FILE", "with --kernel: a copy of its /proc/kallsyms",
+     .take = set_text, MEMBER(stap.kallsyms)},
+    {CODE_MODULE_DIR, "module-dir", "DIR", "where modules are built and looked for",
+     .take = set_text, MEMBER(stap.module_dir)},
+    {.help = "Other"},
+    {'q', "quiet", NULL, "errors and warnings alone", .take = set_value, MEMBER(verbosity),
+     .value = -1},
+    {'v', "verbose", NULL, "more on what is done, stap's own passes too", .take = set_value,
+     MEMBER(verbosity), .value = 1},
+    {'h', "help", NULL, "this help", .take = set_value, MEMBER(action), .value = ACTION_HELP},
+    {'V', "version", NULL, "the version", .take = set_value, MEMBER(action),
+     .value = ACTION_VERSION},
+};
+
+/* NULL: no option has that code. */
+static const struct row *find_row(int code)
+{
+    for (size_t i = 0; i < LENGTH(rows); i++)
+        if (code != 0 && rows[i].code == code)
+            return &rows[i];
+    return NULL;
+}
+
+/* What getopt_long(3) wants to know. */
+struct grammar {
+    char letters[2 + 2 * LENGTH(rows) + 1];
+    struct option names[LENGTH(rows) + 1];
+};
+
+/* grammar: all zeros, which ends both lists. */
+static void grammar_fill(struct grammar *grammar)
+{
+    struct option *option = grammar->names;
+    /* '-': operands in their order, so that "--" stays where it is.  ':': no messages. */
+    char *letter = stpcpy(grammar->letters, "-:");
+
+    for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
+        if (row->name != NULL)
+            *option++ = (struct option){row->name, row->argument != NULL, NULL, row->code};
+        if (row->code == 0 || row->code > UCHAR_MAX)
+            continue;
+        *letter++ = (char)row->code;
+        if (row->argument != NULL)
+            *letter++ = ':';
+    }
 }
 
 static int refuse_missing(const struct row *row)
@@ -317,76 +392,9 @@ static int refuse_empty(const struct row *row)
 
 static int take_option(struct parser *parser, const struct row *row, char *argument)
 {
-    struct options *options = parser->options;
-    int status = 0, choice = 0;
-
     if (argument != NULL && argument[0] == '\0')
         return refuse_empty(row);
-
-    switch (row->code) {
-    case 'p':
-        parser->pid_given = true;
-        return add_pids(options, argument);
-    case 'n':
-        return add_name(parser, argument);
-    case 'a':
-        options->all = true;
-        break;
-    case 'D':
-        return take_number(row, argument, DEPTH_LIMIT, &options->depth);
-    case 'X':
-        options->excludes[parser->n_excludes++] = argument;
-        break;
-    case 'x':
-        options->failed = true;
-        break;
-    case 'i':
-        options->initial = true;
-        break;
-    case 'd':
-        return take_duration(options, argument);
-    case 'f':
-        status = take_choice(row, argument, &choice);
-        options->format = (enum output_format)choice;
-        parser->format_given = true;
-        break;
-    case 'c':
-        options->summary = SUMMARY_ALONE;
-        break;
-    case 'C':
-        options->summary = SUMMARY_AFTER;
-        break;
-    case 'o':
-        options->output = argument;
-        break;
-    case 'e':
-        return take_engine(options, row, argument);
-    case CODE_CHECK:
-        return take_action(options, ACTION_CHECK);
-    case CODE_PREPARE:
-        return take_action(options, ACTION_PREPARE);
-    case CODE_KERNEL:
-        return take_release(options, argument);
-    case CODE_KALLSYMS:
-        options->stap.kallsyms = argument;
-        break;
-    case CODE_MODULE_DIR:
-        options->stap.module_dir = argument;
-        break;
-    case 'q':
-        options->verbosity = -1;
-        break;
-    case 'v':
-        options->verbosity = 1;
-        break;
-    case 'h':
-        options->action = ACTION_HELP;
-        break;
-    case 'V':
-        options->action = ACTION_VERSION;
-        break;
-    }
-    return status;
+    return row->take(parser, row, argument);
 }
 
 static int add_path(struct parser *parser, char *path)

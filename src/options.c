@@ -317,12 +317,12 @@ static const struct row rows[] = {
      .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
     {'C', NULL, NULL, "totals after the records", .take = set_value, MEMBER(summary),
      .value = SUMMARY_AFTER},
-    {'o', "output", "FILE", "append to FILE; SIGHUP opens it anew", .take = set_text,
+    {'o', "output", "FILE", "append to FILE; SIGHUP reopens it", .take = set_text,
      MEMBER(output)},
     {.help = "Engine"},
     {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf",
      .take = take_engine},
-    {CODE_CHECK, "check", NULL, "say which engines can run here, or what to mend",
+    {CODE_CHECK, "check", NULL, "which engines can run here; how to fix the others",
      .take = take_action, MEMBER(action), .value = ACTION_CHECK},
     {CODE_PREPARE, "prepare", NULL, "build the probe module now, for later starts",
      .take = take_action, MEMBER(action), .value = ACTION_PREPARE},
@@ -474,7 +474,7 @@ static int parse_words(struct parser *parser, int argc, char **argv)
     int code, taken = 1; /* words, as parsed so far */
 
     grammar_fill(&grammar);
-    optind = 0; /* from anew, whatever was parsed before */
+    optind = 0; /* restarts getopt_long(3) */
     while ((code = getopt_long(argc, argv, grammar.letters, grammar.names, NULL)) != -1) {
         taken = optind;
         int status = take_word(parser, code, argv[optind - 1]);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which engines there are, and "auto": an engine that stands for the first of them which comes to
- * watch.  Until then nothing has been watched, no command was let go and no record given, so the
- * next one takes the place of one that fails without anybody's noticing but by the message.
+ * The list of engines, and "auto", an engine that delegates to the first of them that reaches
+ * ENGINE_WATCHING.  Before that state no process is watched, no command released and no event
+ * delivered: so if one engine fails to start, the next can replace it in the same run.
  */
 #include "engine/engine.h"
 
@@ -16,25 +16,25 @@
 const struct engine_ops *const engine_list[] = {&engine_stap, &engine_bpf, NULL};
 
 #ifdef FILEMON_NO_BPF
-/* In the list as in any other build, so that -e and --check can say why it does not run. */
-static int check_left_out(const struct engine_config *config, FILE *out, struct finding *lack)
+/* Stays in the list, so that -e and --check can report why it cannot run. */
+static int check_not_built(const struct engine_config *config, FILE *out, struct finding *problem)
 {
     struct finding finding = {.what = "a filemon that was built with this engine",
-                              .mend = "this one was built with BPF=0"};
+                              .fix = "this one was built with BPF=0"};
 
     (void)config;
-    return findings_report(&finding, 1, out, lack);
+    return findings_report(&finding, 1, out, problem);
 }
 
-const struct engine_ops engine_bpf = {.name = "bpf", .way = "tracepoint", .check = check_left_out};
+const struct engine_ops engine_bpf = {.name = "bpf", .way = "tracepoint", .check = check_not_built};
 #endif
 
 #define LIST_MAX 8
 
 struct engine {
-    const struct engine_ops *ops; /* the one that is at work; NULL: none was opened */
-    struct engine *chosen;        /* its own */
-    const struct engine_ops *left[LIST_MAX + 1]; /* those to be tried after it, NULL-ended */
+    const struct engine_ops *ops; /* of the engine delegated to; NULL: none is open */
+    struct engine *chosen;        /* that engine */
+    const struct engine_ops *left[LIST_MAX + 1]; /* to be tried after it; ends with NULL */
     struct engine_config config;
     struct engine_sink sink;
     bool watching, stopping;
@@ -56,26 +56,26 @@ void engine_failed(const struct engine_config *config, const char *format, ...)
 
 /* ---- Choosing ------------------------------------------------------------------------------- */
 
-/* Set by engine_choose() for the open() that follows it: which of the list auto shall try. */
+/* The engines that auto_open() tries; set by engine_choose(). */
 static const struct engine_ops *candidates[LIST_MAX + 1];
 
-static void refuse(const struct engine_ops *ops, const struct finding *lack)
+static void refuse(const struct engine_ops *ops, const struct finding *problem)
 {
-    diag(DIAG_ERROR, "engine %s cannot run here: %s: %s", ops->name, lack->what, lack->mend);
+    diag(DIAG_ERROR, "engine %s cannot run here: %s: %s", ops->name, problem->what, problem->fix);
 }
 
 static const struct engine_ops *choose_named(const struct engine_ops *wanted,
                                              const struct engine_config *config)
 {
-    struct finding lack = {0};
+    struct finding problem = {0};
 
-    if (wanted->check(config, NULL, &lack) != -ENOSYS)
+    if (wanted->check(config, NULL, &problem) != -ENOSYS)
         return wanted;
-    refuse(wanted, &lack);
+    refuse(wanted, &problem);
     return NULL;
 }
 
-/* Those that can run, and behind them those that hardly can. */
+/* Fills in candidates: engines that can run, then engines in doubt.  Returns their number. */
 static size_t rank(const struct engine_ops *const *list, const int *results)
 {
     static const int order[] = {0, -EAGAIN};
@@ -89,32 +89,32 @@ static size_t rank(const struct engine_ops *const *list, const int *results)
     return n;
 }
 
-static void say_why(const struct engine_ops *first, const struct finding *lack)
+static void report_choice(const struct engine_ops *first, const struct finding *problem)
 {
-    if (lack->doubt)
+    if (problem->doubt)
         diag(DIAG_INFO, "engine %s, since %s is unlikely to run: %s: %s", candidates[0]->name,
-             first->name, lack->what, lack->mend);
+             first->name, problem->what, problem->fix);
     else
         diag(DIAG_INFO, "engine %s, since %s needs %s", candidates[0]->name, first->name,
-             lack->what);
+             problem->what);
 }
 
 static const struct engine_ops *choose_auto(const struct engine_ops *const *list,
                                             const struct engine_config *config)
 {
-    struct finding lacks[LIST_MAX] = {0};
+    struct finding problems[LIST_MAX] = {0};
     int results[LIST_MAX];
 
     for (size_t i = 0; i < LIST_MAX && list[i]; i++)
-        results[i] = list[i]->check(config, NULL, &lacks[i]);
+        results[i] = list[i]->check(config, NULL, &problems[i]);
     if (rank(list, results) == 0) {
         for (size_t i = 0; list[i]; i++)
-            refuse(list[i], &lacks[i]);
+            refuse(list[i], &problems[i]);
         diag(DIAG_ERROR, "no engine can run here; 'filemon --check' lists what each needs");
         return NULL;
     }
     if (candidates[0] != list[0])
-        say_why(list[0], &lacks[0]);
+        report_choice(list[0], &problems[0]);
     return &engine_auto;
 }
 
@@ -145,7 +145,7 @@ const struct engine_ops *engine_find(const char *name, bool *other_way)
     return NULL;
 }
 
-/* ---- The engine that stands for another ----------------------------------------------------- */
+/* ---- auto ----------------------------------------------------------------------------------- */
 
 static int open_next(struct engine *engine)
 {
@@ -160,8 +160,8 @@ static int open_next(struct engine *engine)
     return result;
 }
 
-/* Opens the next, and the next, until one opens or none is left. */
-static int go_on(struct engine *engine, const char *failed, int error)
+/* Opens the next engine after a failure, until one opens or none is left. */
+static int open_after_failure(struct engine *engine, const char *failed, int error)
 {
     while (error < 0 && engine->left[0]) {
         diag(DIAG_WARNING, "engine %s, since %s failed%s%s", engine->left[0]->name, failed,
@@ -193,7 +193,7 @@ static int auto_open(struct engine **opened, const struct engine_config *config,
     engine->config = *config;
     engine->sink = *sink;
     memcpy(engine->left, candidates, sizeof(candidates));
-    result = go_on(engine, first, open_next(engine));
+    result = open_after_failure(engine, first, open_next(engine));
     if (result < 0) {
         auto_close(engine);
         return result;
@@ -208,7 +208,7 @@ static int fall_back(struct engine *engine, int error)
 
     engine->ops->close(engine->chosen);
     engine->ops = NULL;
-    return go_on(engine, failed, error);
+    return open_after_failure(engine, failed, error);
 }
 
 static int auto_dispatch(struct engine *engine)

@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What an engine is: something that sees processes open and close files and says so.
+ * The engine: delivers the events of watched processes from the kernel.
  *
- * Lifecycle, driven by run.c in its one poll loop:
+ * Lifecycle, driven by the poll loop of run.c:
  *
- *   open()      starts it: ENGINE_STARTING.  Must not block for long: work goes on in dispatch().
- *   fds(), timeout(), dispatch()   again and again; dispatch() returns the state.
- *   ENGINE_WATCHING is reached: names and paths are in force from now on.  The caller then calls
- *   watch() for each process, and end_when_idle() where the run shall end with its targets.
- *   stop()      ask it to end; dispatch() goes on until ENGINE_DONE, giving all that was seen.
- *   close()     frees it; also in the middle, when it then ends what it started as best it can.
+ *   open()       starts the engine (ENGINE_STARTING).  Must not block for long: dispatch()
+ * continues the start. fds(), timeout(), dispatch()   in a loop; dispatch() returns the state. From
+ * ENGINE_WATCHING on, names and paths of the config apply. watch()      for each process, after
+ * ENGINE_WATCHING; and end_when_idle() if the run ends with its targets. stop()       asks the
+ * engine to end; dispatch() delivers the remaining events, up to ENGINE_DONE. close()      frees
+ * the engine, in any state; ends what it started as well as possible.
  *
- * Events reach the sink from within dispatch() and report_held() alone, in the order the kernel did
- * them for each process; they are borrowed for the call.
+ * Only dispatch() and report_held() deliver events.  Events of one process are in the order in
+ * which the kernel did what they report.  An event is valid during the call of the sink.
  */
 #ifndef FILEMON_ENGINE_H
 #define FILEMON_ENGINE_H
@@ -31,23 +31,23 @@ enum engine_state {
     ENGINE_STARTING,
     ENGINE_WATCHING,
     ENGINE_IDLE, /* watching, but no watched process is left (only after end_when_idle()) */
-    ENGINE_DONE, /* over: everything it saw has been given */
+    ENGINE_DONE, /* ended: every event has been delivered */
 };
 
 struct stap_options;
 
-/* What every engine needs.  Borrowed by the engine until close(). */
+/* The configuration of any engine, which borrows it until close(). */
 struct engine_config {
-    const struct pathfilter *filter; /* the engine keeps other paths from leaving the kernel */
-    char *const *names;              /* programs to be matched when they are executed; NULL-ended */
-    bool all;                        /* every process but filemon and its own */
-    int depth;      /* generations of descendants to follow; DEPTH_ALL: every one */
-    bool failed;    /* opens that failed, too */
-    bool initial;   /* report_held() will be called */
-    bool other_way; /* --engine NAME:WAY: see engine_ops.way */
-    const struct stap_options *stap; /* of that engine alone, see engine/stap/stap.h; never NULL */
-    char *why; /* not NULL: another engine is tried where this one fails to start, and the reason is
-                * written here, ENGINE_WHY_SIZE bytes, instead of being said: see engine_failed() */
+    const struct pathfilter *filter; /* applied in the kernel: other paths are not delivered */
+    char *const *names;              /* programs to match at exec; ends with NULL */
+    bool all;                        /* every process but filemon and its own programs */
+    int depth;                       /* levels of descendants to follow; DEPTH_ALL: every one */
+    bool failed;                     /* deliver failed opens, too */
+    bool initial;                    /* report_held() will be called */
+    bool other_way;                  /* --engine NAME:WAY: see engine_ops.way */
+    const struct stap_options *stap; /* only for that engine, see engine/stap/stap.h; never NULL */
+    char *why; /* if not NULL, another engine is tried when this one fails to start: engine_failed()
+                * writes the reason here, ENGINE_WHY_SIZE bytes, instead of printing it */
 };
 
 #define ENGINE_WHY_SIZE 512
@@ -61,91 +61,84 @@ struct engine_sink {
 
 struct engine;
 
-/* The most descriptors fds() gives. */
+/* The largest result of fds(). */
 #define ENGINE_MAX_FDS 8
 
 struct engine_ops {
     const char *name; /* as in --engine */
     const char *way;  /* --engine NAME:WAY has it work in this other way; NULL: there is but one */
 
-    /*
-     * Can it run here?  Prints a list, a line for each thing it needs, to out (NULL: nothing),
-     * with the command that would mend what is missing.  Returns 0 when it can; -EAGAIN when
-     * nothing is missing but it is unlikely to work, so that another engine comes first; otherwise
-     * -errno.  *lack (when not NULL) is then the first thing that is missing, or the doubt.
-     */
-    int (*check)(const struct engine_config *config, FILE *out, struct finding *lack);
+    /* Whether the engine can run here: findings_report() of its requirements. */
+    int (*check)(const struct engine_config *config, FILE *out, struct finding *problem);
 
-    /* 0 and *engine, or -errno with a message already given (by engine_failed(), as are those of
-     * dispatch() before it says ENGINE_WATCHING). */
+    /* 0, or -errno after engine_failed(). */
     int (*open)(struct engine **engine, const struct engine_config *config,
                 const struct engine_sink *sink);
 
-    /* Fills fds[] with what poll() shall wait for; returns how many. */
+    /* Fills in fds[] for poll(2); returns their number. */
     int (*fds)(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS]);
 
-    /* ms after which dispatch() wants to be called even if no descriptor is ready; -1: never. */
+    /* The timeout for poll(2), after which dispatch() must be called; ms, -1: none. */
     int (*timeout)(struct engine *engine);
 
     /*
-     * Does what is ready, without waiting.  An enum engine_state, or -errno when it failed, with a
-     * message already given (all that was read has been given to the sink then, too).
+     * Does what can be done without waiting.  Returns an enum engine_state; or -errno after a
+     * message (before ENGINE_WATCHING by engine_failed()), when everything that was read has been
+     * delivered.
      */
     int (*dispatch)(struct engine *engine);
 
-    /*
-     * Watches a running process, with its descendants of now and later, from now on.  pid: in
-     * filemon's own namespace.  0, -ESRCH, -errno.
-     */
+    /* Watches a process and its descendants, existing and future ones.  pid: in filemon's own pid
+     * namespace.  0, -ESRCH, -errno. */
     int (*watch)(struct engine *engine, pid_t pid);
 
-    /* The filter has a prefix more: it is in force from now on.  0, -E2BIG, -errno. */
+    /* Applies a prefix that was added to the filter.  0, -E2BIG, -errno. */
     int (*add_prefix)(struct engine *engine, const char *path, enum pathfilter_verdict verdict);
 
     /*
-     * With engine_config.initial, once, when every target is watched: gives an EVENT_HELD for each
-     * descriptor that was open when its process became watched and that no other event has told of.
-     * They reach the sink from within this call or later ones of dispatch().  0, -errno.
+     * With engine_config.initial, to be called once, when all targets are watched: delivers an
+     * EVENT_HELD for each initially open descriptor that no other event has reported, in this call
+     * or in later calls of dispatch().  0, -errno.
      */
     int (*report_held)(struct engine *engine);
 
-    /* Asks for an EVENT_MARK, which comes when all that has happened until now was given.  Once at
-     * a time.  0, -errno. */
+    /* Requests an EVENT_MARK, which is delivered after all events up to now.  One at a time.  0,
+     * -errno. */
     int (*mark)(struct engine *engine);
 
-    /* From now on say ENGINE_IDLE when no watched process is left.  0, -errno. */
+    /* From now on dispatch() returns ENGINE_IDLE if no watched process is left.  0, -errno. */
     int (*end_when_idle)(struct engine *engine);
 
-    /* Asks it to end.  More than once does no harm. */
+    /* Asks the engine to end.  May be called more than once. */
     void (*stop)(struct engine *engine);
 
     void (*close)(struct engine *engine);
 };
 
 extern const struct engine_ops engine_stap;
-extern const struct engine_ops engine_bpf; /* built with BPF=0, it can never run */
+extern const struct engine_ops engine_bpf; /* in a build with BPF=0 its check() always fails */
 
-/* All engines, in the order in which auto tries them, ended by NULL. */
+/* All engines, in the order in which auto tries them; ends with NULL. */
 extern const struct engine_ops *const engine_list[];
 
-/* The engine that tries those of the list which can run here, in their order, until one of them
- * watches.  To be opened only after engine_choose() has returned it; it has no check(). */
+/* auto: opens the engines of the list that can run here, one after another, until one reaches
+ * ENGINE_WATCHING.  Has no check(), and must be opened after engine_choose() has returned it. */
 extern const struct engine_ops engine_auto;
 
 /* The engine of the list, or engine_auto, that has this name; other_way: it is NAME:WAY.  NULL:
  * none. */
 const struct engine_ops *engine_find(const char *name, bool *other_way);
 
-/* Returns `wanted`, if it can run here; NULL: it cannot, and a message was given.  engine_auto can
- * run where one of the list can. */
+/* Returns wanted if it can run here; else NULL after a message.  engine_auto can run if an engine
+ * of the list can. */
 const struct engine_ops *engine_choose(const struct engine_ops *const *list,
                                        const struct engine_ops *wanted,
                                        const struct engine_config *config);
 
-/* The name of the engine that is at work: with engine_auto, the one that it has chosen. */
+/* The name of the engine; for engine_auto, that of the engine it has opened. */
 const char *engine_name(const struct engine_ops *ops, const struct engine *engine);
 
-/* For engines: the message of a start that failed, which another engine may follow. */
+/* For engines: reports why the start failed, by a message or in config->why. */
 void engine_failed(const struct engine_config *config, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -3,36 +3,36 @@
 
 #include <errno.h>
 
-static bool is_amiss(const struct finding *finding)
+static bool is_unmet(const struct finding *finding)
 {
-    return finding->what[0] && finding->mend[0];
+    return finding->what[0] && finding->fix[0];
 }
 
 static void print(FILE *out, const struct finding *finding)
 {
-    const char *mark = !is_amiss(finding) ? "ok" : finding->doubt ? "doubtful" : "missing";
+    const char *mark = !is_unmet(finding) ? "ok" : finding->doubt ? "doubtful" : "missing";
 
     fprintf(out, "  %-8s %s\n", mark, finding->what);
-    if (is_amiss(finding))
-        fprintf(out, "           %s\n", finding->mend);
+    if (is_unmet(finding))
+        fprintf(out, "           %s\n", finding->fix);
 }
 
 static const struct finding *first(const struct finding *findings, size_t n, bool doubt)
 {
     for (size_t i = 0; i < n; i++)
-        if (is_amiss(&findings[i]) && findings[i].doubt == doubt)
+        if (is_unmet(&findings[i]) && findings[i].doubt == doubt)
             return &findings[i];
     return NULL;
 }
 
-int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *lack)
+int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *problem)
 {
     const struct finding *missing = first(findings, n, false), *doubt = first(findings, n, true);
 
     for (size_t i = 0; out && i < n; i++)
         if (findings[i].what[0])
             print(out, &findings[i]);
-    if (lack && (missing || doubt))
-        *lack = missing ? *missing : *doubt;
+    if (problem && (missing || doubt))
+        *problem = missing ? *missing : *doubt;
     return missing ? -ENOSYS : doubt ? -EAGAIN : 0;
 }

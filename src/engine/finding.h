@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The list that an engine's check() prints: what it needs, and what mends that which is missing. */
+/* Findings: the requirements of an engine, as its check() lists them, and how to fix each one. */
 #ifndef FILEMON_FINDING_H
 #define FILEMON_FINDING_H
 
@@ -8,16 +8,16 @@
 #include <stdio.h>
 
 struct finding {
-    char what[256];
-    char mend[512]; /* a command or a sentence; empty: nothing is amiss */
-    bool doubt;     /* nothing is missing, but the engine is unlikely to work */
+    char what[256]; /* the requirement; empty: the finding does not apply here */
+    char fix[512];  /* a command or a sentence; empty: the requirement is met */
+    bool doubt;     /* with a fix: the requirement is not missing, but may not be met */
 };
 
 /*
- * Prints each finding that has a `what` to out (NULL: nothing).  -ENOSYS when something is missing,
- * and *lack (may be NULL) is the first thing that is; otherwise -EAGAIN when there is a doubt, and
- * *lack is the first; otherwise 0.
+ * Prints the findings that apply to out (NULL: prints nothing).  Returns 0 if every requirement is
+ * met; -ENOSYS if one is missing; else -EAGAIN if one is in doubt.  *problem (if not NULL) is then
+ * the first missing requirement, or the first one in doubt.
  */
-int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *lack);
+int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *problem);
 
 #endif

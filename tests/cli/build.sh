@@ -47,7 +47,7 @@ END
 }
 
 test_prepare_builds_it_and_says_so() {
-    for expected in 'the module is built' 'the module is there'; do
+    for expected in 'the module is built' 'the module exists already'; do
         "$tested" --prepare --module-dir "$modules" > out 2> err
         said "$expected.*: $kept/filemon_.*\.ko\$"
         [ ! -s out ]
@@ -83,7 +83,7 @@ END
     "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err ||
         status=$?
     [ $status -eq 1 ]
-    said "do not say what 'uname -v' is of their kernel"
+    said "do not contain 'uname -v' of their kernel"
 }
 
 # Only a kernel that an unmodified stap cannot build for gets a workaround.
@@ -156,7 +156,7 @@ END
     for n in 1 2 3 4 5 6 7 8; do said "stap: error $n"; done
     [ "$(grep -c '^filemon: stap: ' err)" -eq 8 ]
     said "stap could not build the module for kernel $release in its pass 3"
-    log=$(sed -n 's/.*all it said is in //p' err)
+    log=$(sed -n 's/.*its whole output is in //p' err)
     grep -q 'too old' "$log"
     grep -q 'Pass 1' "$log"
     work_directory_is_gone
@@ -458,27 +458,27 @@ spoilt() { # FAULT COMMAND...
     module=$(echo "$modules/$release"/*/*.ko)
     "$@"
     "$tested" --check -e stap --module-dir "$modules" > out
-    grep -q "^  ok       the module, to be built anew: .*\.ko $fault\$" out
+    grep -q "^  ok       the module, to be built again: .*\.ko $fault\$" out
     grep -q '^  ok       stap 9' out
     cp "$module" spoilt
     "$tested" --prepare --module-dir "$modules" 2> err
-    said "^filemon: $module $fault: it is built anew\$"
+    said "^filemon: $module $fault: building it again$"
     logged 1 'stap -p4'
     cp spoilt "$module"
     rm standin/log
     watches_and_stops -n nothing-of-that-name
-    said "$module $fault: it is built anew\$"
+    said "$module $fault: building it again$"
     logged 1 'stap -p4'
     logged 1 ^staprun
     "$tested" --check -e stap --module-dir "$modules" > out
     grep -q '^  ok       the module for this kernel, built already$' out
 }
 
-test_an_empty_module_is_built_anew() {
+test_an_empty_module_is_rebuilt() {
     spoilt 'is empty' eval ': > "$module"'
 }
 
-test_a_truncated_module_is_built_anew() {
+test_a_truncated_module_is_rebuilt() {
     spoilt 'is truncated' eval 'truncate -s -10 "$module"'
 }
 
@@ -486,7 +486,7 @@ test_garbage_in_place_of_a_module_is_replaced() {
     spoilt 'is no kernel module' eval 'echo garbage > "$module"'
 }
 
-test_a_module_of_another_kernel_is_built_anew() {
+test_a_module_of_another_kernel_is_rebuilt() {
     spoilt 'is for kernel 0.*' eval 'sed -i s/vermagic=./vermagic=0/ "$module"'
 }
 
@@ -502,11 +502,11 @@ test_a_spoilt_module_without_stap() {
     status=0
     PATH=$PWD/bin "$tested" --check -e stap --module-dir "$modules" > out || status=$?
     [ $status -eq 3 ]
-    grep -q '^  ok       the module, to be built anew: .* is empty$' out
+    grep -q '^  ok       the module, to be built again: .* is empty$' out
 }
 
-# The kernel may refuse what looks well: once, the module is built anew.
-test_a_module_that_does_not_load_is_built_anew_once() {
+# The kernel may refuse what looks well: once, the module is built again.
+test_a_module_that_does_not_load_is_rebuilt_once() {
     for fault in "Couldn't insert module '/x.ko': Invalid module format" \
         'module version mismatch (#1 SMP vs #2 SMP), release 6.1' \
         "Couldn't insert module '/x.ko': Unknown symbol in module"; do
@@ -518,7 +518,7 @@ exit 1
 END
         run -n nothing-of-that-name
         [ "$status" -eq 1 ]
-        said "$kept/filemon_.*\.ko does not load (ERROR: .*): it is built anew\$"
+        said "$kept/filemon_.*\.ko does not load (ERROR: .*): building it again$"
         said "staprun could not load $kept/filemon_.*\.ko (status 1): ERROR: "
         logged 1 'stap -p4'
         logged 2 ^staprun
@@ -577,10 +577,10 @@ say Pass 3: translated to C
 warn error of the compiler
 exit 1
 END
-    falls_back "failed: stap could not build the module for kernel $release in its pass 4; all it said is in $kept/filemon_.*\.log\$"
+    falls_back "failed: stap could not build the module for kernel $release in its pass 4; its whole output is in $kept/filemon_.*\.log\$"
     if bpf_runs; then
         unsaid 'error of the compiler'
-        grep -q 'error of the compiler' "$(sed -n 's/.*all it said is in //p' err)"
+        grep -q 'error of the compiler' "$(sed -n 's/.*its whole output is in //p' err)"
         logged 1 'stap -p4'
         falls_back 'is unlikely to run: a module that builds and loads here: stap could not build it in its pass 4 before'
         logged 1 'stap -p4'
@@ -620,14 +620,14 @@ END
     logged 1 '^staprun '
     falls_back 'is unlikely to run: a module that builds and loads here: staprun could not load it before'
     if bpf_runs; then logged 1 '^staprun '; fi
-    # Tried again where --prepare has built it anew.
+    # It is tried again after --prepare has built it.
     "$tested" --prepare --module-dir "$modules" 2> err
-    said 'staprun could not load it before, so it is built anew$'
+    said 'staprun could not load it before: building it again$'
     watches_with_stap
 }
 
 # A spoilt module whose building fails as well: both in the same run.
-test_auto_goes_on_when_the_module_cannot_be_built_anew() {
+test_auto_falls_back_when_the_module_cannot_be_rebuilt() {
     prepared
     : > "$(echo "$modules/$release"/*/*.ko)"
     scenario stap <<'END'
@@ -709,7 +709,7 @@ test_a_cache_that_cannot_be_written() {
     # Nothing but what is mounted read-only keeps root from writing.
     if [ "$(id -u)" -eq 0 ]; then mounted ro,mode=755 true; fi
     watches_and_stops -n nothing-of-that-name
-    said "the module cannot be kept in $kept (.*) and serves this run alone; give another --module-dir"
+    said "the module cannot be kept in $kept (.*) and is used for this run only; give another --module-dir"
     logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
     work_directory_is_gone
     status=0
@@ -721,7 +721,7 @@ test_a_cache_that_cannot_be_written() {
     mounted size=4096,mode=755 "head -c 4096 /dev/zero > $modules/full"
     rm standin/log standin/argv
     watches_and_stops -n nothing-of-that-name
-    said "the module cannot be kept in $kept (No space left on device) and serves this run alone"
+    said "the module cannot be kept in $kept (No space left on device) and is used for this run only"
     logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
     work_directory_is_gone
     status=0
@@ -836,8 +836,8 @@ test_check_lists_what_is_needed() {
     PATH=$PWD/bin "$tested" --check -e stap --module-dir "$modules" > out || status=$?
     [ $status -eq 3 ]
     [ "$(grep -c '^  missing ' out)" -eq 5 ]
-    grep -q 'on PREEMPT_RT locks sleep' out
-    grep -q 'switched off until the next boot (kernel.modules_disabled)' out
+    grep -q 'with PREEMPT_RT locks sleep' out
+    grep -q 'disabled until the next boot (kernel.modules_disabled)' out
     grep -q 'locked down (none \[integrity\] confidentiality)' out
     grep -q "^           apt-get install linux-headers-$release\$" out
     grep -q '^           apt-get install systemtap-runtime$' out

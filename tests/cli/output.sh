@@ -236,7 +236,7 @@ END
     [ "$(jq -r .fichero file)" = /etc/hosts ]
 }
 
-test_a_file_is_appended_to_and_opened_anew() {
+test_a_file_is_appended_to_and_reopened() {
     open_line 7 3 /etc/hosts > standin/first
     close_line 7 3 > standin/second
     echo '{"codigo":"before"}' > file
@@ -262,7 +262,7 @@ END
     [ "$(jq -r .codigo file)" = close ]
 }
 
-test_a_file_that_cannot_be_opened_anew_stays_in_use() {
+test_a_file_that_cannot_be_reopened_stays_in_use() {
     open_line 7 3 /etc/hosts > standin/lines
     mkdir dir
     prepared

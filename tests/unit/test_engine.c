@@ -14,11 +14,11 @@ struct behaviour {
 
 static struct behaviour behaviours[2];
 
-static int fake_check(int i, struct finding *lack)
+static int fake_check(int i, struct finding *problem)
 {
-    if (lack && behaviours[i].check != 0)
-        *lack = (struct finding){
-            .what = "WHAT", .mend = "MEND", .doubt = behaviours[i].check == -EAGAIN};
+    if (problem && behaviours[i].check != 0)
+        *problem = (struct finding){
+            .what = "WHAT", .fix = "MEND", .doubt = behaviours[i].check == -EAGAIN};
     return behaviours[i].check;
 }
 
@@ -65,11 +65,11 @@ static void fake_close(struct engine *engine)
 }
 
 #define FAKE(i)                                                                                    \
-    static int check_##i(const struct engine_config *config, FILE *out, struct finding *lack)      \
+    static int check_##i(const struct engine_config *config, FILE *out, struct finding *problem)   \
     {                                                                                              \
         (void)config;                                                                              \
         (void)out;                                                                                 \
-        return fake_check(i, lack);                                                                \
+        return fake_check(i, problem);                                                             \
     }                                                                                              \
     static int open_##i(struct engine **engine, const struct engine_config *config,                \
                         const struct engine_sink *sink)                                            \

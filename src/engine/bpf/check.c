@@ -13,10 +13,10 @@
 
 enum { BTF, LOCKDOWN, RIGHTS, RING, TRACEPOINTS, FINDINGS };
 
-static void find(struct finding *finding, const char *what, const char *mend)
+static void find(struct finding *finding, const char *what, const char *fix)
 {
     snprintf(finding->what, sizeof(finding->what), "%s", what);
-    snprintf(finding->mend, sizeof(finding->mend), "%s", mend);
+    snprintf(finding->fix, sizeof(finding->fix), "%s", fix);
 }
 
 static void check_btf(struct finding *finding)
@@ -70,7 +70,7 @@ static void check_rights(struct finding *finding)
 
     find(finding, "the right to load it (CAP_BPF and CAP_PERFMON)", "");
     if (!bpf || !perfmon)
-        snprintf(finding->mend, sizeof(finding->mend), "%s%s%s not in effect: be root (sudo)",
+        snprintf(finding->fix, sizeof(finding->fix), "%s%s%s not in effect: be root (sudo)",
                  bpf ? "" : "CAP_BPF", bpf || perfmon ? "" : ", ", perfmon ? "" : "CAP_PERFMON");
 }
 
@@ -109,7 +109,7 @@ static void check_tracepoints(struct finding *finding)
          are_there ? "" : "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as distributions' are");
 }
 
-int bpf_check(const struct engine_config *config, FILE *out, struct finding *lack)
+int bpf_check(const struct engine_config *config, FILE *out, struct finding *problem)
 {
     struct finding findings[FINDINGS] = {0};
 
@@ -117,10 +117,10 @@ int bpf_check(const struct engine_config *config, FILE *out, struct finding *lac
     check_btf(&findings[BTF]);
     check_lockdown(&findings[LOCKDOWN]);
     check_rights(&findings[RIGHTS]);
-    if (findings[RIGHTS].mend[0] == '\0')
+    if (findings[RIGHTS].fix[0] == '\0')
         check_ring(&findings[RING]);
     /* Takes some time, and is there wherever the rest is: for the list alone. */
-    if (out && findings[BTF].mend[0] == '\0')
+    if (out && findings[BTF].fix[0] == '\0')
         check_tracepoints(&findings[TRACEPOINTS]);
-    return findings_report(findings, FINDINGS, out, lack);
+    return findings_report(findings, FINDINGS, out, problem);
 }

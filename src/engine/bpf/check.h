@@ -5,6 +5,6 @@
 
 #include "engine/engine.h"
 
-int bpf_check(const struct engine_config *config, FILE *out, struct finding *lack);
+int bpf_check(const struct engine_config *config, FILE *out, struct finding *problem);
 
 #endif

@@ -19,12 +19,12 @@
 #include "text.h"
 
 #define SCRIPT_NAME "monitorFicheros.stp"
-#define NAME_SIZE 96 /* of the files beside a module */
-#define KILL_MS 1000 /* how long SIGKILL may take */
+#define NAME_SIZE 96 /* of a file name in the cache */
+#define KILL_MS 1000 /* how long processes may take to exit after SIGKILL */
 
 /* ---- The cache ------------------------------------------------------------------------------ */
 
-/* Is this an error of writing to the cache, after which the module still serves this run? */
+/* Whether, after this error of writing to the cache, the module can be used without being kept. */
 static bool may_go_unkept(const struct module_build *build, int error)
 {
     return !build->config->stap->prepare &&
@@ -35,12 +35,12 @@ static bool may_go_unkept(const struct module_build *build, int error)
 static void warn_unkept(const struct module_build *build, int error)
 {
     diag(DIAG_WARNING,
-         "the module cannot be kept in %s (%s) and serves this run alone; give another "
+         "the module cannot be kept in %s (%s) and is used for this run only; give another "
          "--module-dir to keep it",
          build->module->dir, strerror(-error));
 }
 
-/* Locked until module_build_end(), so that one process at a time builds. */
+/* Only one process builds at a time: the lock is held until module_build_end(). */
 static int lock_cache(struct module_build *build)
 {
     if (flock(build->directory, LOCK_EX | LOCK_NB) == 0)
@@ -85,7 +85,7 @@ static int write_script(const struct module_build *build)
     return fclose(file) != 0 || failed ? -EIO : 0;
 }
 
-/* The headers must say "uname -v" of their kernel: it names the module's directory in the cache. */
+/* The headers must contain "uname -v" of their kernel: the module's directory is named after it. */
 static int check_headers(const struct module_build *build, const char *headers)
 {
     const char *release = build->module->release;
@@ -99,7 +99,7 @@ static int check_headers(const struct module_build *build, const char *headers)
     if (build->module->build[0])
         return 0;
     engine_failed(build->config,
-                  "the headers in %s do not say what 'uname -v' is of their kernel (no UTS_VERSION "
+                  "the headers in %s do not contain 'uname -v' of their kernel (no UTS_VERSION "
                   "in " HEADERS_UTSVERSION " or " HEADERS_COMPILE ")",
                   headers);
     return -EINVAL;
@@ -146,8 +146,7 @@ static void add_all(const char **argv, size_t *n, const char *const *arguments)
         argv[(*n)++] = *arguments++;
 }
 
-/* stap -p4 FLAG... -m MODULE WORKAROUND... SCRIPT, which is SCRIPT_NAME in its working directory.
- */
+/* stap -p4 FLAG... -m MODULE WORKAROUND... SCRIPT_NAME, in the directory of the script. */
 static void compose_command(const struct module_build *build, const char *argv[ARGUMENTS_MAX])
 {
     size_t n = 0;
@@ -205,8 +204,8 @@ static int start_stap(struct module_build *build)
 
 /* ---- stap's output -------------------------------------------------------------------------- */
 
-/* The words of stap, of gcc(1) and of the linker.  "Killed signal terminated program cc1" is how
- * the kernel's lack of memory ends a compiler. */
+/* In the words of stap, gcc(1) and the linker.  "Killed signal terminated program cc1" is a
+ * compiler that the kernel killed for lack of memory. */
 static const char *find_shortage(const char *line)
 {
     static const struct {
@@ -234,8 +233,8 @@ static void take_log_line(struct module_build *build)
     build->line[build->line_len] = '\0';
     build->line_len = 0;
     diag(DIAG_VERBOSE, "stap: %s", build->line);
-    if (!build->short_of)
-        build->short_of = find_shortage(build->line);
+    if (!build->shortage)
+        build->shortage = find_shortage(build->line);
     /* stap prints "Pass 2: analyzed script: ..." at the end of pass 2. */
     if (sscanf(build->line, "Pass %d: %*[^f]", &build->pass) == 1 && build->pass < 4)
         build->pass++;
@@ -272,8 +271,8 @@ static int copy(int from, int to)
     return n < 0 || fsync(to) < 0 ? -errno : 0;
 }
 
-/* Copies `from` into the cache, whole or not at all: under a temporary name, which is then renamed.
- * No existing file is opened. */
+/* Copies from to the cache atomically: under a temporary name, which is then renamed.  Opens no
+ * existing file. */
 static int install(const struct module_build *build, int from, const char *name)
 {
     char beside[NAME_SIZE + 16];
@@ -306,7 +305,7 @@ static void log_name(char name[static NAME_SIZE], const struct module_build *bui
 
 #define LOG_TEXT_SIZE (PATH_MAX + 2 * NAME_SIZE)
 
-/* "; all it said is in LOG", or nothing where it could not be kept. */
+/* Writes "; its whole output is in LOG" to where, or "" if the log cannot be kept. */
 static void keep_log(struct module_build *build, char where[static LOG_TEXT_SIZE])
 {
     char name[NAME_SIZE];
@@ -314,7 +313,7 @@ static void keep_log(struct module_build *build, char where[static LOG_TEXT_SIZE
     log_name(name, build);
     where[0] = '\0';
     if (install(build, build->log_fd, name) == 0)
-        snprintf(where, LOG_TEXT_SIZE, "; all it said is in %s/%s", build->module->dir, name);
+        snprintf(where, LOG_TEXT_SIZE, "; its whole output is in %s/%s", build->module->dir, name);
 }
 
 static void show_tail(const struct module_build *build)
@@ -326,7 +325,7 @@ static void show_tail(const struct module_build *build)
         diag(build->config->why ? DIAG_VERBOSE : DIAG_ERROR, "stap: %s", build->tail[i % slots]);
 }
 
-/* Remembers only a failure that would happen again. */
+/* A failure is remembered only if the next build would fail in the same way. */
 static int build_failed(struct module_build *build, int status)
 {
     char log[LOG_TEXT_SIZE], why[MODULE_FAILURE_SIZE];
@@ -338,10 +337,10 @@ static int build_failed(struct module_build *build, int status)
                       WTERMSIG(status), log);
         return -EPROTO;
     }
-    if (build->short_of) {
+    if (build->shortage) {
         engine_failed(build->config,
                       "stap ran out of %s while it built the module below /tmp, in its pass %d%s",
-                      build->short_of, build->pass, log);
+                      build->shortage, build->pass, log);
         return -EPROTO;
     }
     snprintf(why, sizeof(why), "stap could not build it in its pass %d", build->pass);
@@ -373,7 +372,7 @@ static int check_built(const struct module_build *build, int fd)
     return result;
 }
 
-/* The first write to the cache: that it is read-only or full may be found out only here. */
+/* The first write to the cache, which can be the first sign that it is read-only or full. */
 static int keep_module(struct module_build *build, int from)
 {
     const struct module *module = build->module;
@@ -462,8 +461,8 @@ int module_build_read(struct module_build *build)
     return take_module(build);
 }
 
-/* Kills stap and its compilers.  Until the pipe's EOF one of them may still write to the directory
- * that is about to be removed. */
+/* Kills stap and its compilers, and waits for EOF of their pipe: until then one of them may still
+ * write to the directory that is about to be removed. */
 static void kill_stap(const struct module_build *build)
 {
     struct pollfd pollfd = {.fd = build->output, .events = POLLIN};

@@ -26,16 +26,15 @@ struct module_build {
     struct workarounds workarounds;
     int directory;       /* of the cache, locked; -1: the module cannot be kept */
     char path[PATH_MAX]; /* of the module, once it is built */
-    char log[PATH_MAX];  /* stap's output; kept in the cache where the build failed */
+    char log[PATH_MAX];  /* stap's output; copied to the cache if the build fails */
     struct spawned stap;
     int output; /* a pipe of stap's standard output and error; -1: none */
     int log_fd;
-    char line[512]; /* the line that is being read */
+    char line[512]; /* of the output, incomplete */
     size_t line_len;
-    int pass; /* stap's current one, 1 to 4 */
-    const char
-        *short_of;     /* what stap or its compiler ran out of: another time there may be enough */
-    char tail[8][256]; /* stap's last lines, for the message when it fails */
+    int pass;             /* stap's current one, 1 to 4 */
+    const char *shortage; /* "memory" or the like, which the build ran out of; NULL: nothing */
+    char tail[8][256];    /* stap's last lines, for the message of a failure */
     unsigned int n_tail;
 };
 
@@ -43,16 +42,15 @@ void module_build_init(struct module_build *build);
 
 /*
  * Starts stap.  module and config are borrowed until module_build_end().  0; -EBUSY: another
- * process is building this module, try again; other -errno: a message that says what is missing was
- * given by engine_failed().
+ * process is building this module, try again; other -errno after engine_failed().
  */
 int module_build_start(struct module_build *build, const struct module *module,
                        const struct engine_config *config);
 
 /*
- * Reads stap's output, without waiting.  1: stap is still running; 0: the module is built and is at
- * build->path, which is in the cache, or, where it cannot be kept, in the temporary directory;
- * -errno with a message given by engine_failed().
+ * Reads stap's output, without waiting.  1: stap is still running; 0: the module is built, and its
+ * path is build->path, in the cache or, if it cannot be kept there, in the temporary directory;
+ * -errno after engine_failed().
  */
 int module_build_read(struct module_build *build);
 

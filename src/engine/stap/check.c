@@ -28,7 +28,8 @@ enum {
     FINDINGS
 };
 
-/* One release more than it was tested with, stap often still fits; two, hardly ever. */
+/* stap often works on a kernel one release newer than the last it was tested with, hardly ever on a
+ * kernel two releases newer. */
 #define RELEASES_AHEAD_AT_MOST 1
 
 static bool in_group(const char *name)
@@ -63,14 +64,14 @@ static void check_modules(struct finding *finding)
     snprintf(finding->what, sizeof(finding->what), "a kernel that loads modules");
     first_line(SYSTEM_MODULES_DISABLED, disabled, sizeof(disabled));
     if (access(SYSTEM_MODULES, F_OK) < 0)
-        snprintf(finding->mend, sizeof(finding->mend),
+        snprintf(finding->fix, sizeof(finding->fix),
                  "this kernel was built without modules: boot another one, or use --engine bpf");
     else if (disabled[0] == '1')
-        snprintf(finding->mend, sizeof(finding->mend),
-                 "loading was switched off until the next boot (kernel.modules_disabled)");
+        snprintf(finding->fix, sizeof(finding->fix),
+                 "loading was disabled until the next boot (kernel.modules_disabled)");
 }
 
-/* Spin locks sleep there, which a probe must not: it runs with preemption off. */
+/* With PREEMPT_RT spin locks sleep, which a probe must not: it runs with preemption disabled. */
 static void check_realtime(struct finding *finding)
 {
     struct utsname name;
@@ -79,13 +80,12 @@ static void check_realtime(struct finding *finding)
     snprintf(finding->what, sizeof(finding->what), "a kernel without PREEMPT_RT");
     first_line(SYSTEM_REALTIME, realtime, sizeof(realtime));
     if (realtime[0] == '1' || (uname(&name) == 0 && strstr(name.version, "PREEMPT_RT")))
-        snprintf(
-            finding->mend, sizeof(finding->mend),
-            "on PREEMPT_RT locks sleep, which its probes must not: boot another kernel, or use "
-            "--engine bpf");
+        snprintf(finding->fix, sizeof(finding->fix),
+                 "with PREEMPT_RT locks sleep, which probes must not: boot another kernel, or use "
+                 "--engine bpf");
 }
 
-/* "none [integrity] confidentiality", kernel Documentation of lockdown(7). */
+/* The file has "none [integrity] confidentiality", with the level in brackets. */
 static void check_lockdown(struct finding *finding)
 {
     char line[128];
@@ -93,7 +93,7 @@ static void check_lockdown(struct finding *finding)
     snprintf(finding->what, sizeof(finding->what), "unsigned modules allowed (no kernel lockdown)");
     first_line(SYSTEM_LOCKDOWN, line, sizeof(line));
     if (line[0] && !strstr(line, "[none]"))
-        snprintf(finding->mend, sizeof(finding->mend),
+        snprintf(finding->fix, sizeof(finding->fix),
                  "the kernel is locked down (%s), as under Secure Boot: sign the module with an "
                  "enrolled key, switch Secure Boot off, or use --engine bpf",
                  line);
@@ -103,7 +103,7 @@ static void check_rights(struct finding *finding)
 {
     snprintf(finding->what, sizeof(finding->what), "the right to load it");
     if (geteuid() != 0 && !(in_group("stapusr") && in_group("stapdev")))
-        snprintf(finding->mend, sizeof(finding->mend),
+        snprintf(finding->fix, sizeof(finding->fix),
                  "be root, or: adduser %s stapusr; adduser %s stapdev",
                  getenv("USER") ? getenv("USER") : "USER",
                  getenv("USER") ? getenv("USER") : "USER");
@@ -116,13 +116,13 @@ static void check_staprun(struct finding *finding)
 
     snprintf(finding->what, sizeof(finding->what), "staprun");
     if (result == -EACCES)
-        snprintf(finding->mend, sizeof(finding->mend),
+        snprintf(finding->fix, sizeof(finding->fix),
                  "it may not be executed: be root, or join the groups stapusr and stapdev");
     else if (result < 0)
-        snprintf(finding->mend, sizeof(finding->mend), "apt-get install systemtap-runtime");
+        snprintf(finding->fix, sizeof(finding->fix), "apt-get install systemtap-runtime");
 }
 
-/* The first symbol can be at 0 by right: that of the first processor's variables is. */
+/* The first symbol can really be at 0, where per-CPU variables begin. */
 static bool shows_addresses(FILE *symbols)
 {
     char line[256];
@@ -133,8 +133,8 @@ static bool shows_addresses(FILE *symbols)
     return false;
 }
 
-/* Why /proc/kallsyms cannot be opened. */
-static const char *no_symbols(int error)
+/* Why /proc/kallsyms could not be opened. */
+static const char *explain_open(int error)
 {
     if (error != ENOENT)
         return strerror(error);
@@ -148,9 +148,9 @@ static void check_symbols(struct finding *finding)
 
     snprintf(finding->what, sizeof(finding->what), "the kernel's symbols in /proc/kallsyms");
     if (!symbols)
-        snprintf(finding->mend, sizeof(finding->mend), "%s", no_symbols(errno));
+        snprintf(finding->fix, sizeof(finding->fix), "%s", explain_open(errno));
     else if (!shows_addresses(symbols))
-        snprintf(finding->mend, sizeof(finding->mend),
+        snprintf(finding->fix, sizeof(finding->fix),
                  "be root for the first run, with: sysctl kernel.kptr_restrict=1");
     if (symbols)
         fclose(symbols);
@@ -164,7 +164,7 @@ static void check_range(struct finding *finding, const struct module *module)
              module->tested);
     finding->doubt = true;
     if (module_releases_ahead(module) > RELEASES_AHEAD_AT_MOST)
-        snprintf(finding->mend, sizeof(finding->mend),
+        snprintf(finding->fix, sizeof(finding->fix),
                  "this kernel is %s: install a newer stap, or use --engine bpf", module->release);
 }
 
@@ -178,7 +178,7 @@ static void check_headers(struct finding *finding, const struct module *module)
     snprintf(finding->what, sizeof(finding->what), "headers of kernel %s%s%.65s", module->release,
              is_other ? ", but of another build than runs: " : "", is_other ? build : "");
     if (access(headers, R_OK | X_OK) < 0)
-        snprintf(finding->mend, sizeof(finding->mend), "apt-get install linux-headers-%s",
+        snprintf(finding->fix, sizeof(finding->fix), "apt-get install linux-headers-%s",
                  module->release);
 }
 
@@ -186,13 +186,13 @@ static void check_build(struct finding findings[FINDINGS], const struct module *
 {
     snprintf(findings[STAP].what, sizeof(findings[STAP].what), "stap %s", module->version);
     if (!module->version[0])
-        snprintf(findings[STAP].mend, sizeof(findings[STAP].mend), "apt-get install systemtap");
+        snprintf(findings[STAP].fix, sizeof(findings[STAP].fix), "apt-get install systemtap");
     check_range(&findings[RANGE], module);
     check_headers(&findings[HEADERS], module);
     check_symbols(&findings[SYMBOLS]);
 }
 
-/* -e stap tries again each time, and --prepare as often as it is called. */
+/* Only a doubt: -e stap tries again in every run, and --prepare each time. */
 static void check_failure(struct finding *finding, const struct module *module)
 {
     char why[MODULE_FAILURE_SIZE];
@@ -200,18 +200,18 @@ static void check_failure(struct finding *finding, const struct module *module)
     if (!module_has_failed(module, why))
         return;
     snprintf(finding->what, sizeof(finding->what), "a module that builds and loads here");
-    snprintf(finding->mend, sizeof(finding->mend),
+    snprintf(finding->fix, sizeof(finding->fix),
              "%s before, with this kernel and this stap (%.200s): 'filemon --prepare' tries again",
              why, module->dir);
     finding->doubt = true;
 }
 
-static void say_module(struct finding *finding, const struct module *module, int result)
+static void describe_module(struct finding *finding, const struct module *module, int result)
 {
     if (result == 0)
         snprintf(finding->what, sizeof(finding->what), "the module for this kernel, built already");
     else if (result == -ENOEXEC)
-        snprintf(finding->what, sizeof(finding->what), "the module, to be built anew: %.180s",
+        snprintf(finding->what, sizeof(finding->what), "the module, to be built again: %.180s",
                  module->fault);
     else if (result == -ENOENT && module->version[0])
         snprintf(finding->what, sizeof(finding->what), "the module, to be built by the first run");
@@ -219,11 +219,11 @@ static void say_module(struct finding *finding, const struct module *module, int
         snprintf(finding->what, sizeof(finding->what), "the module for this kernel (%.60s)",
                  module->build);
     if (result != 0 && result != -ENOENT && result != -ENOEXEC)
-        snprintf(finding->mend, sizeof(finding->mend), "%s",
+        snprintf(finding->fix, sizeof(finding->fix), "%s",
                  result == -EPERM ? module->fault : strerror(-result));
 }
 
-/* A module that is there spares stap, headers and symbols. */
+/* stap, headers and symbols are only required if the module has to be built. */
 static void check_module(struct finding findings[FINDINGS], const struct engine_config *config)
 {
     struct finding *finding = &findings[MODULE];
@@ -232,17 +232,17 @@ static void check_module(struct finding findings[FINDINGS], const struct engine_
 
     if (result < 0) {
         snprintf(finding->what, sizeof(finding->what), "a place for the module");
-        snprintf(finding->mend, sizeof(finding->mend), "give --module-dir");
+        snprintf(finding->fix, sizeof(finding->fix), "give --module-dir");
         return;
     }
     result = module_find(&module);
-    say_module(finding, &module, result);
+    describe_module(finding, &module, result);
     if (result == -ENOENT || result == -ENOEXEC)
         check_build(findings, &module);
     check_failure(&findings[FAILURE], &module);
 }
 
-int stap_check(const struct engine_config *config, FILE *out, struct finding *lack)
+int stap_check(const struct engine_config *config, FILE *out, struct finding *problem)
 {
     struct finding findings[FINDINGS] = {0};
 
@@ -252,5 +252,5 @@ int stap_check(const struct engine_config *config, FILE *out, struct finding *la
     check_rights(&findings[RIGHTS]);
     check_staprun(&findings[STAPRUN]);
     check_module(findings, config);
-    return findings_report(findings, FINDINGS, out, lack);
+    return findings_report(findings, FINDINGS, out, problem);
 }

@@ -11,7 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIZE_AT_MOST (64 << 20) /* ours is a quarter of a megabyte */
+#define SIZE_MAX_BYTES (64 << 20) /* a module of ours has a quarter of a megabyte */
 
 struct elf {
     const unsigned char *bytes;
@@ -31,7 +31,7 @@ static bool lies_within(const struct elf *elf, uint64_t offset, uint64_t size)
     return offset <= elf->size && size <= elf->size - offset;
 }
 
-/* Copied, since nothing says that the file's own structures are aligned. */
+/* Copies the header, since structures in the file may not be aligned. */
 #define READ_HEADER(elf, bits)                                                                     \
     do {                                                                                           \
         Elf##bits##_Ehdr header;                                                                   \
@@ -68,7 +68,7 @@ static bool read_header(struct elf *elf)
                                  header.sh_size};                                                  \
     } while (0)
 
-/* The table lies within the file: see is_whole(). */
+/* is_whole() has checked that the table lies within the file. */
 static struct section section_at(const struct elf *elf, size_t i)
 {
     struct section section;
@@ -80,7 +80,7 @@ static struct section section_at(const struct elf *elf, size_t i)
     return section;
 }
 
-/* The table stands at the end of what a linker writes, so a file that was cut is known by it. */
+/* Linkers write the section table last, so a truncated file has no complete table. */
 static bool is_whole(const struct elf *elf)
 {
     if (!lies_within(elf, elf->table, (uint64_t)elf->n_sections * elf->entry))
@@ -115,7 +115,9 @@ static bool find_section(const struct elf *elf, const char *name, struct section
     return false;
 }
 
-/* ".modinfo" holds "key=value" strings, a NUL after each.  The value's length; 0: not there. */
+/* ".modinfo" has NUL-terminated "key=value" strings.  Returns the length of the value; 0: not
+ * found.
+ */
 static size_t find_value(const struct elf *elf, const char *key, const char **value)
 {
     struct section section;
@@ -183,7 +185,7 @@ int modinfo_check(int fd, const char *release, char fault[static MODINFO_FAULT_S
 
     if (fstat(fd, &st) < 0)
         return -errno;
-    if (st.st_size > SIZE_AT_MOST) {
+    if (st.st_size > SIZE_MAX_BYTES) {
         snprintf(fault, MODINFO_FAULT_SIZE, "is no kernel module");
         return -ENOEXEC;
     }

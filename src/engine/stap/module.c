@@ -20,11 +20,11 @@
 #include "text.h"
 
 /*
- * No overload check: it would end the watch of a busy machine.  KRETACTIVE: how many calls can be
- * in flight in one probed function, such as opens of a FIFO that wait for its other end.
- * MAXSKIPPED: a skipped probe is counted as lost and does not end the watch.  INTERRUPTIBLE keeps
- * its default: with 0, stap counts each tick of the script's timers that meets stap's own timer as
- * a skipped probe, though nothing is lost by it.
+ * STP_NO_OVERLOAD: the overload check would end the watch of a busy machine.  KRETACTIVE: how many
+ * calls can be in flight in a probed function, such as opens of a FIFO that wait for its other end.
+ * MAXSKIPPED: a skipped probe counts as lost and must not end the watch.  INTERRUPTIBLE keeps its
+ * default: with 0, stap counts a tick of the script's timers as a skipped probe if it interrupts
+ * stap's own timer, although nothing is lost.
  */
 const char *const module_flags[] = {
     "-g", "-v",
@@ -37,12 +37,12 @@ const char *const module_flags[] = {
 
 /* ---- Links in the cache -----------------------------------------------------------------------
  *
- * What is remembered is the text of a symbolic link: written and read whole, in one call.
+ * A remembered value is the text of a symbolic link: one call writes or reads it atomically.
  */
 
 #define LINK_SIZE 64 /* of a link's name */
 
-/* Replaces what is there. */
+/* Creates or replaces the link. */
 static void put_link(int directory, const char *link, const char *text)
 {
     if ((unlinkat(directory, link, 0) < 0 && errno != ENOENT) ||
@@ -64,7 +64,7 @@ static void read_version(struct module *module, const char *text)
         module->tested[0] = '\0';
 }
 
-static void ask_version(struct module *module)
+static void run_version(struct module *module)
 {
     char *argv[] = {"stap", "--version", NULL}, text[2048] = "";
     struct spawned stap;
@@ -86,7 +86,7 @@ static void ask_version(struct module *module)
     read_version(module, text);
 }
 
-/* Named after stap's size and time, so that another stap is asked anew. */
+/* The name contains stap's size and time, so that another stap's version is not found. */
 static int version_link(char link[static LINK_SIZE])
 {
     char path[PATH_MAX];
@@ -134,7 +134,7 @@ static void find_version(struct module *module)
     char path[PATH_MAX];
 
     if (spawn_find("stap", path) == 0 && !recall_version(module))
-        ask_version(module);
+        run_version(module);
 }
 
 /* ---- The kernel ----------------------------------------------------------------------------- */
@@ -171,7 +171,7 @@ bool module_headers_build(char *build, size_t size, const char *release)
            read_utsversion(build, size, release, HEADERS_COMPILE);
 }
 
-/* A kernel other than the running one is known by its headers alone. */
+/* "uname -v" of a kernel that is not running comes from its headers. */
 static int find_kernel(struct module *module, const char *release)
 {
     struct utsname uts;
@@ -191,7 +191,7 @@ static int find_kernel(struct module *module, const char *release)
     return 0;
 }
 
-/* How many releases came before that one, from 3.0 on; 0: older, or not a version. */
+/* The number of releases from 3.0 to this one; 0: older, or not a version. */
 static int release_ordinal(const char *version)
 {
     static const int last_minor[] = {[3] = 19, [4] = 20};
@@ -239,7 +239,7 @@ static uint64_t hash_script(void)
     return hash;
 }
 
-/* stap and staprun run in another directory. */
+/* stap and staprun run in another working directory. */
 static int absolute_path(char *path, size_t size, const char *given)
 {
     char here[PATH_MAX];
@@ -305,7 +305,7 @@ static bool is_version_of(const char *file, const struct module *module)
            !strncmp(file, module->name, script) && !strcmp(file + len - 3, ".ko");
 }
 
-/* Without stap: a module of this script, whichever stap built it. */
+/* Without stap: takes a module of this script that any version of stap built. */
 static void find_any_version(struct module *module, int directory)
 {
     int fd = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -390,8 +390,7 @@ static bool is_newer(const struct timespec *a, const struct timespec *b)
     return a->tv_sec > b->tv_sec || (a->tv_sec == b->tv_sec && a->tv_nsec > b->tv_nsec);
 }
 
-/* Is the module younger than the failure?  By the time of change, since a copy may keep the time of
- * modification. */
+/* Whether the module is newer than the failure: by ctime, since a copy can keep its mtime. */
 static bool is_replaced(const struct module *module, int directory, const char *link)
 {
     struct stat st, since;

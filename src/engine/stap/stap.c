@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The SystemTap engine: a module is found or built, staprun loads it, the script says that it is
- * there ("listo"), is told what to watch, says that it watches ("mirando"), and its lines come.
+ * The SystemTap engine: finds or builds the module, and runs staprun to load it.  When the script
+ * reports that it is loaded ("listo"), the engine sends it the configuration through a control file
+ * in /proc.  Then the script reports that it is watching ("mirando"), and its events follow.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,10 +26,10 @@
 #include "text.h"
 
 #define READ_SIZE 65536
-#define READS_A_DISPATCH 16 /* then the caller's other descriptors get their turn */
-#define CONTROL_BYTES 500   /* of a command's argument in one write: below stap's MAXSTRINGLEN */
+#define READS_A_DISPATCH 16 /* then the poll loop serves its other descriptors */
+#define CONTROL_BYTES 500   /* of an argument in one write: below stap's MAXSTRINGLEN */
 
-/* Of silence, from one signal to the next, stronger one.  The tests are in a hurry. */
+/* How long stap may stay silent after one stop signal before it gets the next. */
 #ifndef STOP_MS
 #define STOP_MS 5000
 #endif
@@ -51,41 +52,41 @@ struct engine {
     char path[PATH_MAX]; /* of the module to be loaded */
     int64_t started;     /* ms */
     struct wire *wire;
-    pid_t pid;       /* of staprun, which becomes stapio; 0: none */
-    int out, err;    /* its standard output and error; -1 at their end */
+    pid_t pid;       /* of staprun, which executes stapio; 0: none */
+    int out, err;    /* its standard output and error; -1: EOF */
     int control;     /* the script's control file */
     char loaded[64]; /* the module's name in the kernel */
     bool watching, idle, stopping;
-    int error;        /* -errno of what went wrong within a callback */
-    int64_t deadline; /* ms: then a stronger signal; NO_DEADLINE: it was not asked to end */
+    int error;        /* -errno of a callback */
+    int64_t deadline; /* ms: when the next stop signal is due; NO_DEADLINE: not asked to end */
     int signals;      /* how many of stop_signals were sent */
-    char line[1024];  /* of its standard error */
+    char line[1024];  /* of its standard error, incomplete */
     size_t line_len;
-    char complaint[256]; /* the first error of staprun's before the script watched */
-    bool is_misfit;      /* and one of them is of a module that is not for this kernel */
-    bool rebuilt;        /* the module comes from this run */
+    char complaint[256]; /* first error of staprun before the script watches */
+    bool is_misfit;      /* one of these errors: the module is not for this kernel */
+    bool rebuilt;        /* the module was built by this run */
 };
 
 /* ---- Modules that a killed run left --------------------------------------------------------- */
 
-/* Whether what has the other end open ends in time. */
-static bool has_closed(int fd, int timeout_ms)
+/* Whether the pipe gets EOF in time: the process that has the other end open has exited. */
+static bool wait_eof(int fd, int timeout_ms)
 {
     struct pollfd pollfd = {.fd = fd, .events = POLLIN};
 
     return TEMP_FAILURE_RETRY(poll(&pollfd, 1, timeout_ms)) > 0;
 }
 
-/* One that even SIGKILL does not end is left to itself. */
+/* If even SIGKILL does not end staprun, it is not waited for. */
 static void wait_unloaded(const char *name, pid_t staprun, int end)
 {
-    bool ended = has_closed(end, STOP_MS);
+    bool ended = wait_eof(end, STOP_MS);
 
     if (!ended) {
         diag(DIAG_WARNING, "'staprun -d %s' does not end: killed; 'rmmod %s' removes the module",
              name, name);
         kill(-staprun, SIGKILL);
-        ended = has_closed(end, STOP_MS);
+        ended = wait_eof(end, STOP_MS);
     }
     waitpid(staprun, NULL, ended ? 0 : WNOHANG);
 }
@@ -111,7 +112,7 @@ static void unload(const char *name)
     close(null);
 }
 
-/* staprun -R names a module after its own process id, which stays stapio's. */
+/* staprun -R appends its pid to the name of the module, and stapio has the same pid. */
 static bool has_owner(const char *name)
 {
     const char *digits = strrchr(name, '_') + 1;
@@ -148,9 +149,10 @@ static void unload_stale(void)
         fclose(modules);
 }
 
-/* ---- Telling the script --------------------------------------------------------------------- */
+/* ---- Commands to the script ----------------------------------------------------------------- */
 
-static int command(struct engine *engine, char letter, const char *argument)
+/* Writes the argument in pieces, each after a '+', then the letter of the command. */
+static int send_command(struct engine *engine, char letter, const char *argument)
 {
     char text[1 + CONTROL_BYTES];
     size_t left = argument ? strlen(argument) : 0;
@@ -168,12 +170,12 @@ static int command(struct engine *engine, char letter, const char *argument)
     return write(engine->control, &letter, 1) == 1 ? 0 : -errno;
 }
 
-static int tell_prefix(void *ctx, const char *path, enum pathfilter_verdict verdict)
+static int send_prefix(void *ctx, const char *path, enum pathfilter_verdict verdict)
 {
-    return command(ctx, verdict == PATHFILTER_INCLUDE ? 'I' : 'E', path);
+    return send_command(ctx, verdict == PATHFILTER_INCLUDE ? 'I' : 'E', path);
 }
 
-static int tell_all(struct engine *engine)
+static int send_config(struct engine *engine)
 {
     const struct engine_config *config = engine->config;
     char depth[16];
@@ -181,21 +183,21 @@ static int tell_all(struct engine *engine)
 
     snprintf(depth, sizeof(depth), "%d", config->depth);
     if (config->depth != DEPTH_ALL)
-        result = command(engine, 'D', depth);
+        result = send_command(engine, 'D', depth);
     for (char *const *name = config->names; result == 0 && name && *name; name++)
-        result = command(engine, 'N', *name);
+        result = send_command(engine, 'N', *name);
     if (result == 0 && config->filter)
-        result = pathfilter_each(config->filter, tell_prefix, engine);
+        result = pathfilter_each(config->filter, send_prefix, engine);
     if (result == 0 && config->all)
-        result = command(engine, 'A', NULL);
+        result = send_command(engine, 'A', NULL);
     if (result == 0 && config->failed)
-        result = command(engine, 'X', NULL);
+        result = send_command(engine, 'X', NULL);
     if (result == 0 && config->initial)
-        result = command(engine, 'T', NULL);
-    return result < 0 ? result : command(engine, 'G', NULL);
+        result = send_command(engine, 'T', NULL);
+    return result < 0 ? result : send_command(engine, 'G', NULL);
 }
 
-/* ---- What the script says ------------------------------------------------------------------- */
+/* ---- Lines of the script and of staprun ----------------------------------------------------- */
 
 static bool is_module_name(const char *name)
 {
@@ -223,10 +225,10 @@ static void on_loaded(void *ctx, const char *module, int version)
     if (engine->control < 0)
         engine->error = -errno;
     else
-        engine->error = tell_all(engine);
+        engine->error = send_config(engine);
     if (engine->error < 0)
         engine_failed(engine->config, "%s: %s", path, strerror(-engine->error));
-    module_build_end(&engine->build); /* a module that is not kept has been read by now */
+    module_build_end(&engine->build); /* the module is loaded: its temporary file can go */
 }
 
 static void on_watching(void *ctx)
@@ -237,13 +239,14 @@ static void on_watching(void *ctx)
     module_forget_failure(&engine->module);
 }
 
-/* The script's ring has room again: what it holds was read before this. */
+/* The script stopped its report of open files because its ring was full.  Everything in the ring
+ * was read before this line: it can continue. */
 static void on_more(void *ctx)
 {
     struct engine *engine = ctx;
 
     if (!engine->stopping)
-        engine->error = command(engine, 'H', NULL);
+        engine->error = send_command(engine, 'H', NULL);
 }
 
 static void on_idle(void *ctx)
@@ -253,7 +256,7 @@ static void on_idle(void *ctx)
     engine->idle = true;
 }
 
-static void tell_lost(struct engine *engine, uint64_t lost)
+static void report_lost(struct engine *engine, uint64_t lost)
 {
     struct event event = {
         .code = EVENT_LOST, .lost = lost, .date_us = clock_ns(CLOCK_REALTIME) / 1000};
@@ -262,8 +265,8 @@ static void tell_lost(struct engine *engine, uint64_t lost)
         engine->sink.event(engine->sink.ctx, &event);
 }
 
-/* What stapio says at its end about what the module could not do or send. */
-static uint64_t lost_in(const char *line)
+/* The number in stapio's last lines about skipped probes and lost output; 0: another line. */
+static uint64_t parse_lost(const char *line)
 {
     const char *skipped = strstr(line, "skipped probes: "), *were = strstr(line, "There were ");
     unsigned long long n = 0;
@@ -275,9 +278,9 @@ static uint64_t lost_in(const char *line)
     return 0;
 }
 
-/* The module itself is at fault, and not what the kernel allows or has room for: of staprun, and of
- * what stap compiles into a module to check the kernel that it is loaded into. */
-static bool is_of_misfit(const char *line)
+/* Whether the module itself is at fault, as opposed to permissions or memory.  The words are those
+ * of staprun, and of the checks that stap compiles into a module. */
+static bool is_misfit_line(const char *line)
 {
     static const char *const faults[] = {"Invalid module format", "Exec format error",
                                          "release mismatch", "version mismatch", "Unknown symbol"};
@@ -288,12 +291,12 @@ static bool is_of_misfit(const char *line)
     return false;
 }
 
-/* Whether they are errors is known when the load has failed and nothing takes its place. */
-static void take_complaint(struct engine *engine)
+/* Keeps errors of staprun for load_failed(): it decides whether they are reported. */
+static void note_complaint(struct engine *engine)
 {
     if (!strstr(engine->line, "ERROR"))
         return;
-    engine->is_misfit |= is_of_misfit(engine->line);
+    engine->is_misfit |= is_misfit_line(engine->line);
     if (!engine->complaint[0])
         snprintf(engine->complaint, sizeof(engine->complaint), "%.*s",
                  (int)sizeof(engine->complaint) - 1, engine->line);
@@ -305,10 +308,10 @@ static void take_error_line(struct engine *engine)
 
     engine->line[engine->line_len] = '\0';
     engine->line_len = 0;
-    lost = lost_in(engine->line);
-    tell_lost(engine, lost);
+    lost = parse_lost(engine->line);
+    report_lost(engine, lost);
     if (!engine->watching)
-        take_complaint(engine);
+        note_complaint(engine);
     if (engine->line[0])
         diag(engine->watching && strstr(engine->line, "ERROR") ? DIAG_ERROR : DIAG_VERBOSE,
              "staprun: %s", engine->line);
@@ -324,7 +327,7 @@ static void take_errors(struct engine *engine, const char *text, size_t n)
     }
 }
 
-/* ---- Running it ----------------------------------------------------------------------------- */
+/* ---- Running staprun ------------------------------------------------------------------------ */
 
 static int explain_start(const struct engine *engine, int error)
 {
@@ -355,7 +358,7 @@ static int start_run(struct engine *engine)
     struct spawn spawn = {
         .argv = argv, .env = env, .in = null, .out = out[1], .err = err[1], .group = true};
 
-    fcntl(out[0], F_SETPIPE_SZ, 1 << 20); /* as much as it may: stapio blocks less */
+    fcntl(out[0], F_SETPIPE_SZ, 1 << 20); /* the limit for users: stapio blocks less often */
     if (result == 0)
         result = spawn_start(&spawn, &staprun);
     if (result == 0)
@@ -384,15 +387,15 @@ static void send_signal(struct engine *engine)
     engine->deadline = clock_ms() + STOP_MS;
 }
 
-static void insist(struct engine *engine)
+static void escalate_if_due(struct engine *engine)
 {
     if (clock_ms() >= engine->deadline)
         send_signal(engine);
 }
 
-/* Not waited for yet, so that its process group is its own still.  One that even SIGKILL does not
- * end (a module that hangs the kernel) is left to itself. */
-static bool is_dead(const struct engine *engine)
+/* Whether staprun has exited; WNOWAIT, so that its process group id cannot be reused yet.  If even
+ * SIGKILL does not end it, as with a module that hangs the kernel, it counts as exited. */
+static bool has_exited(const struct engine *engine)
 {
     siginfo_t info = {0};
 
@@ -402,8 +405,9 @@ static bool is_dead(const struct engine *engine)
            info.si_pid != 0;
 }
 
-/* Its exit status.  Nothing of it stays, neither processes nor, if it was killed, the module. */
-static int bury(struct engine *engine)
+/* Returns the exit status.  Kills the rest of the process group, and unloads the module if staprun
+ * was killed and could not do that itself. */
+static int reap(struct engine *engine)
 {
     int status = 0;
 
@@ -428,10 +432,10 @@ static void close_run(struct engine *engine)
     }
 }
 
-/* One that was in the cache may have been damaged, or be of a kernel that was built otherwise. */
-static int build_anew(struct engine *engine)
+/* The module of the cache may be damaged, or for a kernel that was built in another way. */
+static int rebuild(struct engine *engine)
 {
-    diag(DIAG_WARNING, "%s does not load (%s): it is built anew", engine->module.path,
+    diag(DIAG_WARNING, "%s does not load (%s): building it again", engine->module.path,
          engine->complaint);
     engine->complaint[0] = '\0';
     engine->is_misfit = false;
@@ -439,8 +443,8 @@ static int build_anew(struct engine *engine)
     return start_build(engine);
 }
 
-/* What has more to do with this moment, or with who runs it, than with the module. */
-static bool may_pass(const char *complaint)
+/* Whether the error depends on the moment or on the user, and not on the module. */
+static bool may_be_temporary(const char *complaint)
 {
     static const int errors[] = {ENOMEM, EPERM, EACCES, EEXIST, EBUSY, EINTR};
 
@@ -455,7 +459,7 @@ static int load_failed(struct engine *engine, int status)
     const char *colon = engine->complaint[0] ? ": " : "";
 
     if (engine->is_misfit && !engine->rebuilt)
-        return build_anew(engine);
+        return rebuild(engine);
     if (WIFSIGNALED(status))
         engine_failed(engine->config, "stap was killed by signal %d%s%s", WTERMSIG(status), colon,
                       engine->complaint);
@@ -465,14 +469,14 @@ static int load_failed(struct engine *engine, int status)
     else
         engine_failed(engine->config, "stap ended by itself, with status %d%s%s",
                       WEXITSTATUS(status), colon, engine->complaint);
-    if (WIFEXITED(status) && !may_pass(engine->complaint))
+    if (WIFEXITED(status) && !may_be_temporary(engine->complaint))
         module_remember_failure(&engine->module, "staprun could not load it");
     return -ECHILD;
 }
 
-static int ended(struct engine *engine)
+static int finish_run(struct engine *engine)
 {
-    int status = bury(engine);
+    int status = reap(engine);
 
     engine->phase = OVER;
     if (engine->line_len > 0)
@@ -488,7 +492,7 @@ static int ended(struct engine *engine)
     return -ECHILD;
 }
 
-/* Reads what there is; closes *fd at its end.  True: there may be more. */
+/* Reads what is available; closes *fd at EOF.  Returns true if there may be more. */
 static bool read_from(struct engine *engine, int *fd,
                       void (*take)(struct engine *engine, const char *bytes, size_t n))
 {
@@ -510,42 +514,42 @@ static bool read_from(struct engine *engine, int *fd,
 static void take_lines(struct engine *engine, const char *bytes, size_t n)
 {
     wire_take(engine->wire, bytes, n);
-    tell_lost(engine, wire_garbage(engine->wire));
-    if (engine->deadline != NO_DEADLINE) /* the reader of our output may be slow */
+    report_lost(engine, wire_garbage(engine->wire));
+    if (engine->deadline != NO_DEADLINE) /* stap is not silent: only our own reader is slow */
         engine->deadline = clock_ms() + STOP_MS;
 }
 
-/* It has closed both: nothing more will come of it but its end. */
-static bool is_mute(const struct engine *engine)
+/* EOF on both pipes: only its exit is still to come. */
+static bool has_closed_output(const struct engine *engine)
 {
     return engine->out < 0 && engine->err < 0;
 }
 
-/* What it wrote before it died is there to be read once it is dead, even where another process
- * holds the pipe open. */
+/* First the exit, then the pipes: everything that staprun wrote can be read once it has exited, and
+ * EOF may never come if another process has the pipe open. */
 static int dispatch_run(struct engine *engine)
 {
-    bool dead = is_dead(engine);
+    bool exited = has_exited(engine);
     bool more = read_from(engine, &engine->out, take_lines);
 
     more |= read_from(engine, &engine->err, take_errors);
-    if (dead && !more)
-        return ended(engine);
+    if (exited && !more)
+        return finish_run(engine);
     if (engine->error < 0)
         return engine->error;
-    if (engine->signals == 0 && (is_mute(engine) || (engine->stopping && engine->idle)))
+    if (engine->signals == 0 && (has_closed_output(engine) || (engine->stopping && engine->idle)))
         send_signal(engine);
-    insist(engine);
+    escalate_if_due(engine);
     if (engine->idle)
         return ENGINE_IDLE;
     return engine->watching ? ENGINE_WATCHING : ENGINE_STARTING;
 }
 
-/* ---- Building it ---------------------------------------------------------------------------- */
+/* ---- Building the module -------------------------------------------------------------------- */
 
 #define LAST_TIME_SIZE 48
 
-/* " (last time it took 21 s)"; nothing the first time. */
+/* " (last time it took 21 s)"; "" if unknown. */
 static const char *last_time(const struct engine *engine, char text[static LAST_TIME_SIZE])
 {
     int seconds = module_last_seconds(&engine->module);
@@ -556,7 +560,7 @@ static const char *last_time(const struct engine *engine, char text[static LAST_
     return text;
 }
 
-static int seconds_gone(const struct engine *engine)
+static int elapsed_seconds(const struct engine *engine)
 {
     return (int)((clock_ms() - engine->started) / 1000);
 }
@@ -566,11 +570,11 @@ static void show_progress(const struct engine *engine)
     char last[LAST_TIME_SIZE];
 
     diag_progress("building the probe module for kernel %s: pass %d of 4, %d s%s",
-                  engine->module.release, engine->build.pass, seconds_gone(engine),
+                  engine->module.release, engine->build.pass, elapsed_seconds(engine),
                   last_time(engine, last));
 }
 
-static int built(struct engine *engine)
+static int finish_build(struct engine *engine)
 {
     bool is_kept = !strcmp(engine->build.path, engine->module.path);
 
@@ -578,7 +582,7 @@ static int built(struct engine *engine)
     diag(DIAG_INFO, "the module is built (%.1f s)%s%s",
          (double)(clock_ms() - engine->started) / 1000, is_kept ? " and kept: " : "",
          is_kept ? engine->module.path : "");
-    module_remember_seconds(&engine->module, seconds_gone(engine));
+    module_remember_seconds(&engine->module, elapsed_seconds(engine));
     memcpy(engine->path, engine->build.path, sizeof(engine->path));
     engine->rebuilt = true;
     if (is_kept)
@@ -598,7 +602,7 @@ static int dispatch_build(struct engine *engine)
         return ENGINE_STARTING;
     }
     if (result == 0)
-        result = built(engine);
+        result = finish_build(engine);
     else
         diag_progress(NULL);
     if (result < 0)
@@ -606,7 +610,7 @@ static int dispatch_build(struct engine *engine)
     return engine->phase == OVER ? ENGINE_DONE : ENGINE_STARTING;
 }
 
-/* Other filemons wait for the one that builds, and take its module. */
+/* Another filemon builds this module: waits, to use the result. */
 static int wait_for_builder(struct engine *engine)
 {
     if (engine->phase != WAITING)
@@ -617,7 +621,7 @@ static int wait_for_builder(struct engine *engine)
     return 0;
 }
 
-static void say_building(const struct engine *engine)
+static void announce_build(const struct engine *engine)
 {
     const struct module *module = &engine->module;
     char last[LAST_TIME_SIZE];
@@ -638,7 +642,7 @@ static int start_build(struct engine *engine)
         return wait_for_builder(engine);
     engine->phase = BUILDING;
     if (result == 0)
-        say_building(engine);
+        announce_build(engine);
     return result;
 }
 
@@ -651,32 +655,32 @@ static int use_module(struct engine *engine)
     memcpy(engine->path, engine->module.path, sizeof(engine->path));
     if (!engine->config->stap->prepare)
         return start_run(engine);
-    diag(DIAG_INFO, "the module is there: %s", engine->module.path);
+    diag(DIAG_INFO, "the module exists already: %s", engine->module.path);
     engine->phase = OVER;
     return 0;
 }
 
-/* --prepare gives what has failed another chance. */
-static int find_again(struct engine *engine)
+/* With --prepare a module that has failed before counts as missing, so that it is built again. */
+static int find_unless_retried(struct engine *engine)
 {
     char why[MODULE_FAILURE_SIZE];
     bool is_retried = engine->config->stap->prepare && module_has_failed(&engine->module, why);
 
     if (!is_retried)
         return module_find(&engine->module);
-    diag(DIAG_INFO, "%s: %s before, so it is built anew", engine->module.path, why);
+    diag(DIAG_INFO, "%s: %s before: building it again", engine->module.path, why);
     module_forget_failure(&engine->module);
     return -ENOENT;
 }
 
 static int find_or_build(struct engine *engine)
 {
-    int result = find_again(engine);
+    int result = find_unless_retried(engine);
 
     if (result == 0)
         return use_module(engine);
     if (result == -ENOEXEC)
-        diag(DIAG_WARNING, "%s: it is built anew", engine->module.fault);
+        diag(DIAG_WARNING, "%s: building it again", engine->module.fault);
     if (result == -ENOENT || result == -ENOEXEC)
         return start_build(engine);
     engine_failed(engine->config, "%s",
@@ -763,7 +767,7 @@ static int stap_timeout(struct engine *engine)
         return RETRY_MS;
     if (engine->phase == BUILDING)
         return 1000;
-    if (is_mute(engine))
+    if (has_closed_output(engine))
         return 10;
     if (engine->deadline == NO_DEADLINE)
         return -1;
@@ -791,39 +795,39 @@ static int stap_watch(struct engine *engine, pid_t pid)
     char number[16];
 
     snprintf(number, sizeof(number), "%d", pid);
-    return command(engine, 'P', number);
+    return send_command(engine, 'P', number);
 }
 
-/* Before the script is there, tell_all() is still to come. */
+/* Before the script is loaded nothing is sent: send_config() sends the whole filter later. */
 static int stap_add_prefix(struct engine *engine, const char *path, enum pathfilter_verdict verdict)
 {
-    return engine->control >= 0 ? tell_prefix(engine, path, verdict) : 0;
+    return engine->control >= 0 ? send_prefix(engine, path, verdict) : 0;
 }
 
 /*
- * A close that was under way when its process became watched is not seen, and may take its
- * descriptor away only later.  The kernel's grace period lasts until every CPU has been outside of
- * what it was in: by then such calls have passed that point.
+ * A close in flight when its process became watched is not seen, and could remove its descriptor
+ * after the scan has reported that as held.  membarrier(2) waits for an RCU grace period: after it
+ * such calls have removed their descriptors.
  */
-static void await_calls_under_way(void)
+static void wait_for_calls_in_flight(void)
 {
     syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
 }
 
 static int stap_report_held(struct engine *engine)
 {
-    await_calls_under_way();
-    return command(engine, 'H', NULL);
+    wait_for_calls_in_flight();
+    return send_command(engine, 'H', NULL);
 }
 
 static int stap_mark(struct engine *engine)
 {
-    return command(engine, 'M', NULL);
+    return send_command(engine, 'M', NULL);
 }
 
 static int stap_end_when_idle(struct engine *engine)
 {
-    return command(engine, 'F', NULL);
+    return send_command(engine, 'F', NULL);
 }
 
 static void stap_stop(struct engine *engine)
@@ -836,33 +840,33 @@ static void stap_stop(struct engine *engine)
         engine->phase = OVER;
     }
     engine->deadline = clock_ms() + STOP_MS;
-    if (!engine->watching || engine->idle || command(engine, 'S', NULL) < 0)
+    if (!engine->watching || engine->idle || send_command(engine, 'S', NULL) < 0)
         send_signal(engine);
 }
 
-static void throw_away(struct engine *engine, const char *bytes, size_t n)
+static void discard(struct engine *engine, const char *bytes, size_t n)
 {
     (void)engine;
     (void)bytes;
     (void)n;
 }
 
-/* In the middle of a run: what it still says is thrown away, but read, since it cannot react while
- * its output is blocked.  One that was asked to end already is not asked again. */
+/* Ends staprun in the middle of a run.  Reads and discards its output, since it cannot react to a
+ * signal while it blocks on a full pipe.  If it was asked to stop before, it gets SIGKILL. */
 static void end_run(struct engine *engine)
 {
     if (engine->stopping)
         engine->signals = STOP_SIGNALS - 1;
     send_signal(engine);
-    while (!is_dead(engine)) {
+    while (!has_exited(engine)) {
         struct pollfd fds[ENGINE_MAX_FDS];
 
         poll(fds, (nfds_t)stap_fds(engine, fds), 10);
-        read_from(engine, &engine->out, throw_away);
-        read_from(engine, &engine->err, throw_away);
-        insist(engine);
+        read_from(engine, &engine->out, discard);
+        read_from(engine, &engine->err, discard);
+        escalate_if_due(engine);
     }
-    bury(engine);
+    reap(engine);
 }
 
 static void stap_close(struct engine *engine)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of the system that this engine looks at.  The tests of the command line are built with
- * a system of their own, in the directory that they run in; an environment variable would let
- * whoever starts filemon through sudo choose it.
+ * The files of the system that this engine reads.  The tests of the command line are built with
+ * another root, relative to the directory that they run in.  It is no environment variable, which a
+ * user could set for a filemon that runs through sudo.
  */
 #ifndef FILEMON_SYSTEM_H
 #define FILEMON_SYSTEM_H
@@ -19,11 +19,11 @@
 #define SYSTEM_CACHE SYSTEM_ROOT "/var/cache/filemon"
 #define SYSTEM_STAP_RUNTIME SYSTEM_ROOT "/usr/share/systemtap/runtime"
 
-/* Below a kernel's build tree: where its headers say "uname -v", since Linux 6.1 and before. */
+/* Below a kernel's build tree: the headers with "uname -v", since Linux 6.1 and before it. */
 #define HEADERS_UTSVERSION "include/generated/utsversion.h"
 #define HEADERS_COMPILE "include/generated/compile.h"
 
-/* Of printf(3), with a kernel release, a process id, a module's name. */
+/* Formats for printf(3): a kernel release, a process id, the name of a module. */
 #define SYSTEM_LIB_MODULES SYSTEM_ROOT "/lib/modules/%s"
 #define SYSTEM_BOOT_MAP SYSTEM_ROOT "/boot/System.map-%s"
 #define SYSTEM_COMM SYSTEM_ROOT "/proc/%lld/comm"

@@ -10,7 +10,7 @@
 
 #include "text.h"
 
-#define LINKS_AT_MOST 40 /* as the kernel itself follows in one path */
+#define LINKS_MAX 40 /* the kernel's limit for one path */
 
 /* A walk down a path, component by component. */
 struct walk {
@@ -31,8 +31,8 @@ static bool is_writable_by_others(const struct stat *st)
     return st->st_mode & (S_IWGRP | S_IWOTH);
 }
 
-/* /proc knows the path of what is open, however many links led there. */
-static void name_open_file(int fd, char path[static PATH_MAX])
+/* The path of an open descriptor, without symbolic links. */
+static void path_of(int fd, char path[static PATH_MAX])
 {
     char link[32];
     ssize_t n;
@@ -46,7 +46,7 @@ static int refuse(int fd, const struct stat *st, char *fault)
 {
     char path[PATH_MAX];
 
-    name_open_file(fd, path);
+    path_of(fd, path);
     if (!is_ours(st))
         snprintf(fault, TRUST_FAULT_SIZE,
                  "%.200s belongs to another user (uid %u): give another --module-dir", path,
@@ -64,8 +64,8 @@ static int refuse(int fd, const struct stat *st, char *fault)
     return -EPERM;
 }
 
-/* A directory on the way.  The sticky bit keeps others from renaming and removing what is ours. */
-static int check_passage(int fd, const struct stat *st, char *fault)
+/* A directory on the way: see the header about the sticky bit. */
+static int check_ancestor(int fd, const struct stat *st, char *fault)
 {
     bool is_safe = is_ours(st) && (!is_writable_by_others(st) || st->st_mode & S_ISVTX);
 
@@ -81,7 +81,7 @@ static int check_end(int fd, char *fault)
     return is_ours(&st) && !is_writable_by_others(&st) ? 0 : refuse(fd, &st, fault);
 }
 
-/* Takes the next component off the path; false at its end. */
+/* Moves the next component from walk->left to name; false at the end of the path. */
 static bool next_component(struct walk *walk, char name[static NAME_MAX + 1])
 {
     size_t skip = strspn(walk->left, "/"), len = strcspn(walk->left + skip, "/");
@@ -113,7 +113,7 @@ static void move_to(struct walk *walk, int fd)
     walk->at = fd;
 }
 
-/* What the link leads to comes before what is left. */
+/* Puts the text of the link before walk->left. */
 static int follow(struct walk *walk, int link)
 {
     char target[PATH_MAX], left[PATH_MAX];
@@ -123,7 +123,7 @@ static int follow(struct walk *walk, int link)
     if (n < 0)
         return -errno;
     target[n] = '\0';
-    if (++walk->links > LINKS_AT_MOST)
+    if (++walk->links > LINKS_MAX)
         return -ELOOP;
     if (text_compose(left, sizeof(left), "%s/%s", target, walk->left) < 0)
         return -ENAMETOOLONG;
@@ -151,7 +151,7 @@ static int enter(struct walk *walk, const char *name)
     else if (!S_ISDIR(st.st_mode))
         result = -ENOTDIR;
     else
-        result = check_passage(fd, &st, walk->fault);
+        result = check_ancestor(fd, &st, walk->fault);
     if (result == 0 && S_ISDIR(st.st_mode))
         move_to(walk, fd);
     else
@@ -192,7 +192,7 @@ static int refuse_type(const char *name, char *fault)
 
 int trust_open_file(int directory, const char *name, char fault[static TRUST_FAULT_SIZE])
 {
-    /* O_NONBLOCK: what lies there may be a FIFO. */
+    /* O_NONBLOCK: it may be a FIFO. */
     int fd = openat(directory, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC), result;
     struct stat st;
 

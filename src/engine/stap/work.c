@@ -16,11 +16,11 @@
 
 #include "diag.h"
 
-/* stap 5 takes no TMPDIR with capital letters or '+' in it, and kernel releases have both: so
- * neither mkdtemp(3) nor the directory of the modules will do. */
+/* stap 5 accepts no TMPDIR with capital letters or '+'.  mkdtemp(3) creates names with capital
+ * letters, and the cache's paths contain kernel releases, which can have both. */
 #define TOP "/tmp"
 #define PREFIX "filemon."
-#define DIGITS 16 /* random ones, behind it */
+#define DIGITS 16 /* random hexadecimal digits after the prefix */
 
 #define MODE 0700
 
@@ -63,8 +63,8 @@ static bool has_work_name(const char *name)
            strspn(name + prefix, "0123456789abcdef") == DIGITS;
 }
 
-/* Everybody can put something of that name there: neither a link is followed, nor a file system
- * mounted on it so much as asked. */
+/* Any user can create something of that name in /tmp: no symbolic link may be followed, and no file
+ * system entered that is mounted there. */
 static int open_found(int top, const char *name)
 {
     struct open_how how = {
@@ -75,7 +75,7 @@ static int open_found(int top, const char *name)
     return (int)syscall(SYS_openat2, top, name, &how, sizeof(how));
 }
 
-/* Ours alone, so that nobody else had a hand in what is in it; and its filemon is gone. */
+/* Owned by us with MODE, so that nobody else could write to it; and not locked by a filemon. */
 static bool is_stale(int fd)
 {
     struct stat st;
@@ -111,9 +111,9 @@ static void remove_stale(void)
         closedir(top);
 }
 
-/* ---- Making --------------------------------------------------------------------------------- */
+/* ---- Creating ------------------------------------------------------------------------------- */
 
-/* It gets the mode by which it could be taken for a stale one when it is locked, not before. */
+/* Locks it before it gets MODE: another filemon's is_stale() must not see it unlocked with MODE. */
 static int lock(struct work *work)
 {
     work->lock = open(work->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The directory that a module is built in.  It is locked as long as its filemon lives, so that one
- * that a killed run left is known by nobody's having it locked. */
+/* The temporary directory that a module is built in.  Its filemon holds a lock on it (flock(2)), so
+ * a directory without a lock was left by a killed run. */
 #ifndef FILEMON_WORK_H
 #define FILEMON_WORK_H
 
 struct work {
-    char path[64]; /* empty: none was made */
+    char path[64]; /* empty: no directory */
     int lock;      /* the directory's descriptor */
 };
 
-/* Makes it, and removes those that killed runs left.  0, or -errno and no directory. */
+/* Creates the directory, and removes directories that killed runs left.  0, or -errno and no
+ * directory. */
 int work_make(struct work *work);
 
-/* Removes it and all that is in it, if it was made. */
+/* Removes the directory with everything in it, if there is one. */
 void work_remove(struct work *work);
 
 #endif

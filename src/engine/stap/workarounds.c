@@ -13,9 +13,9 @@
 #include "engine/stap/system.h"
 #include "text.h"
 
-#define STUB_MAX 65536 /* bytes: a symbol map has megabytes */
+#define STUB_MAX 65536 /* bytes; a complete symbol map has megabytes */
 
-/* Closes it.  0, or -EIO where not all of it was written. */
+/* Closes the file.  0, or -EIO if something could not be written. */
 static int finish(FILE *file)
 {
     int failed = ferror(file);
@@ -38,9 +38,9 @@ static bool file_mentions(const char *path, const char *word)
 
 /* ---- 1. A symbol map ------------------------------------------------------------------------ */
 
-/* A line of kallsyms is "ADDRESS TYPE NAME", of a module's symbol with "[MODULE]" behind it. */
+/* A line of kallsyms is "ADDRESS TYPE NAME", followed by "[MODULE]" for a module's symbol. */
 struct symbols {
-    size_t all, hidden; /* hidden: at address 0, as kptr_restrict shows them */
+    size_t all, hidden; /* hidden: at address 0, because of kptr_restrict */
     bool has_unregister;
 };
 
@@ -105,7 +105,7 @@ static int link_entry(const struct workarounds *workarounds, const char *headers
     return symlink(from, to) < 0 ? -errno : 0;
 }
 
-/* Links to all that is in the build tree, and the symbol map. */
+/* A directory with links to all entries of the build tree, and to the symbol map. */
 static int shadow_tree(const struct workarounds *workarounds, const char *headers)
 {
     char map[PATH_MAX];
@@ -125,7 +125,7 @@ static int shadow_tree(const struct workarounds *workarounds, const char *header
     return result;
 }
 
-/* Only root can mount over it. */
+/* Only root can mount over the stub: for others it counts as absent. */
 static void find_stub(struct workarounds *workarounds, const char *release)
 {
     struct stat st;
@@ -144,7 +144,7 @@ static bool runtime_knows_cancel_func(void)
                          "task_work_cancel_func");
 }
 
-/* Debian splits the headers in two: "build" has what was configured, "source" what is common. */
+/* Debian splits the headers: "build" has those of the configuration, "source" the common ones. */
 static bool kernel_has_cancel_func(const char *release)
 {
     static const char *const trees[] = {"build", "source"};
@@ -159,7 +159,7 @@ static bool kernel_has_cancel_func(const char *release)
     return false;
 }
 
-/* A stand-in of the type that stap compiles against. */
+/* A header that replaces task_work_cancel() by a function of the old type. */
 static int write_cancel(const char *path)
 {
     FILE *file = fopen(path, "wxe");
@@ -195,7 +195,7 @@ static int replace_cancel(struct workarounds *workarounds, const char *directory
     return result < 0 ? result : write_cancel(workarounds->include + strlen(option));
 }
 
-/* ---- All of them ---------------------------------------------------------------------------- */
+/* ---- Preparing ------------------------------------------------------------------------------ */
 
 static int prepare_map(struct workarounds *workarounds, const struct engine_config *config)
 {

@@ -24,6 +24,8 @@ struct fm_line {
 };
 
 #define FM_FICHERO ", fichero: \""
+#define FM_ROOM 512 /* more than stands in a line beside a path and its escapes */
+#define FM_WHO 128  /* of the text that names a thread: more with a name of escapes alone */
 
 /* An interrupt that found the buffer reserved would flush it, with what an older line left there.
  */
@@ -74,6 +76,19 @@ static void fm_num(struct fm_line *line, s64 value)
         *line->at++ = '-';
     memcpy(line->at, digits + n, MOST);
     line->at += MOST - n;
+}
+
+#define FM_EACH(byte) (~0ULL / 255 * (byte)) /* a word of this byte */
+
+/* Is none of eight bytes to be escaped?  The highest bit of each says so; false for any above 0x7f
+ * behind a byte that is to be, too. */
+static inline bool fm_are_plain(u64 word)
+{
+    u64 quote = word ^ FM_EACH('"'), slash = word ^ FM_EACH('\\'), delete = word ^ FM_EACH(0x7f);
+
+    return !((((word - FM_EACH(' ')) & ~word) | ((quote - FM_EACH(1)) & ~quote) |
+              ((slash - FM_EACH(1)) & ~slash) | ((delete - FM_EACH(1)) & ~delete)) &
+             FM_EACH(0x80));
 }
 
 static inline char *fm_escape(char *at, u8 byte)
@@ -127,22 +142,77 @@ static void fm_abandon(struct fm_line *line)
     this_cpu_write(fm_in_line, false);
 }
 
+/*
+ * What each line of a thread says, ready to be copied: events come in runs of one thread, and this
+ * text is half of a line.  A CPU keeps that of the thread which it saw last.  Times of birth tell
+ * threads apart that had the same address, one after the other.
+ */
+struct fm_who {
+    struct task_struct *task, *parent;
+    u64 born, parent_born;
+    u64 comm[TASK_COMM_LEN / sizeof(u64)];
+    pid_t pid; /* exec gives its thread another one */
+    u32 table;
+};
+static DEFINE_PER_CPU(
+    struct {
+        struct fm_who who;
+        u32 len;
+        char text[FM_WHO];
+    },
+    fm_last_who);
+
+static bool fm_is_who(const struct fm_who *who, const struct fm_who *kept)
+{
+    return who->task == kept->task && who->born == kept->born && who->pid == kept->pid &&
+           who->table == kept->table && who->parent == kept->parent &&
+           who->parent_born == kept->parent_born && who->comm[0] == kept->comm[0] &&
+           who->comm[1] == kept->comm[1];
+}
+
+static void fm_format_who(struct fm_line *line, const struct fm_who *who)
+{
+    fm_lit(line, "\", proceso: \"");
+    fm_bytes(line, (const char *)who->comm);
+    fm_lit(line, "\", pid: ");
+    fm_num(line, fm_tgid_nr(who->task));
+    fm_lit(line, ", ppid: ");
+    fm_num(line, fm_tgid_nr(who->parent));
+    fm_lit(line, ", tid: ");
+    fm_num(line, fm_pid_nr(who->task));
+    if (!FM_BY_HAND && who->table) {
+        fm_lit(line, ", tabla: ");
+        fm_num(line, who->table);
+    }
+}
+
+/* Copied with a size that is known: it is the most, and there is room for more. */
 static void fm_who(struct fm_line *line)
 {
-    struct task_struct *task = line->task;
+    struct task_struct *task = line->task, *parent = rcu_dereference(task->real_parent);
+    struct fm_who who = {
+        .task = task,
+        .parent = parent,
+        .born = task->start_time,
+        .parent_born = parent->start_time,
+        .pid = task->pid,
+        .table = line->table,
+    };
+    typeof(fm_last_who) *last = this_cpu_ptr(&fm_last_who);
+    char *start = line->at;
 
-    fm_lit(line, "\", proceso: \"");
-    fm_bytes(line, task->comm);
-    fm_lit(line, "\", pid: ");
-    fm_num(line, fm_tgid_nr(task));
-    fm_lit(line, ", ppid: ");
-    fm_num(line, fm_tgid_nr(rcu_dereference(task->real_parent)));
-    fm_lit(line, ", tid: ");
-    fm_num(line, fm_pid_nr(task));
-    if (!FM_BY_HAND && line->table) {
-        fm_lit(line, ", tabla: ");
-        fm_num(line, line->table);
+    memcpy(who.comm, task->comm, sizeof(who.comm));
+    if (likely(fm_is_who(&who, &last->who))) {
+        memcpy(line->at, last->text, FM_WHO);
+        line->at += last->len;
+        return;
     }
+    fm_format_who(line, &who);
+    last->who = who;
+    last->len = line->at - start;
+    memcpy(last->text, start, FM_WHO);
+    if (last->len > FM_WHO)
+        last->who.task = NULL;
 }
 
 /*
@@ -150,12 +220,21 @@ static void fm_who(struct fm_line *line)
  * pieces, each a line of its own (codigo "parte", counted from 1), before the line that ends it,
  * which says how many there were.
  */
-#define FM_ROOM 512 /* more than stands in a line beside a path and its escapes */
-
 static void fm_path(struct fm_line *line)
 {
+    u64 word;
+
     fm_lit(line, FM_FICHERO);
     while (line->path_len) {
+        if (likely(line->path_len >= sizeof(word))) {
+            memcpy(&word, line->path, sizeof(word));
+            if (likely(fm_are_plain(word))) {
+                fm_str(line, line->path, sizeof(word));
+                line->path += sizeof(word);
+                line->path_len -= sizeof(word);
+                continue;
+            }
+        }
         line->at = fm_escape(line->at, *line->path++);
         line->path_len--;
     }
@@ -184,7 +263,8 @@ static bool fm_path_fits(const struct fm_line *line)
 {
     u32 before = line->path - line->start;
 
-    return fm_path_cost(line) - line->path_len + FM_ROOM <= before;
+    return likely(line->path_len * 5 + FM_ROOM <= before) ||
+           fm_path_cost(line) - line->path_len + FM_ROOM <= before;
 }
 
 static void fm_times(struct fm_line *line, struct fm_time time)

@@ -21,13 +21,13 @@
 #define DEPTH_LIMIT 1000000
 #define DURATION_LIMIT_S (10 * 366 * 24 * 3600)
 
-/* One message, and what options_parse() then returns. */
+/* Prints the message, and evaluates to the result of options_parse(). */
 #define refuse(...) (diag(DIAG_ERROR, __VA_ARGS__), -EINVAL)
 
-/* What stands for an option without a letter, as its code. */
+/* Codes of options without a letter. */
 enum { CODE_CHECK = UCHAR_MAX + 1, CODE_PREPARE, CODE_KERNEL, CODE_KALLSYMS, CODE_MODULE_DIR };
 
-/* Stands for the names of all engines, which engine.c has. */
+/* As row.argument: the names of all engines, which engine.c has. */
 static const char engines[] = "ENGINE";
 
 struct parser {
@@ -49,7 +49,7 @@ struct row {
     int value;     /* for take(): what the member becomes, or the largest number that it may be */
 };
 
-/* As --help shows it; NULL: it takes none. */
+/* The option's argument as --help shows it; NULL: none. */
 static const char *argument_of(const struct row *row)
 {
     static char names[64];
@@ -92,7 +92,7 @@ static int refuse_pid(const char *given)
         any ? "not '" : "and there is none", given, any ? "'" : "");
 }
 
-/* One more than asked: realloc(3) of nothing at all may answer NULL. */
+/* Makes room for more pids; one in addition, since realloc(3) to size 0 may return NULL. */
 static int reserve_pids(struct options *options, size_t more)
 {
     pid_t *pids = reallocarray(options->pids, options->n_pids + more + 1, sizeof *pids);
@@ -103,7 +103,7 @@ static int reserve_pids(struct options *options, size_t more)
     return 0;
 }
 
-/* There must be room for it: reserve_pids(). */
+/* Call reserve_pids() first. */
 static int add_pid(struct options *options, const char *digits, size_t len)
 {
     int64_t pid;
@@ -114,7 +114,7 @@ static int add_pid(struct options *options, const char *digits, size_t len)
     return 0;
 }
 
-/* Where the number after a separator begins, or the list ends; NULL where it goes wrong. */
+/* Skips a separator: returns the next number or the end of the list; NULL: malformed. */
 static const char *next_number(const char *text)
 {
     const char *at = text + strspn(text, BLANKS);
@@ -206,7 +206,7 @@ static int take_exclude(struct parser *parser, const struct row *row, char *path
     return 0;
 }
 
-/* Seconds, with a fraction that counts to the millisecond. */
+/* Parses seconds with a fraction; digits after the third are ignored. */
 static int parse_duration(const char *text, int64_t *ms)
 {
     size_t whole = strspn(text, DIGITS);
@@ -233,7 +233,7 @@ static int take_duration(struct parser *parser, const struct row *row, char *arg
     return 0;
 }
 
-/* Which of the words a|b|c it is, from 0 on; -1: none. */
+/* The index of the word in a|b|c; -1: not found. */
 static int find_choice(const char *words, const char *given)
 {
     size_t len = strlen(given);
@@ -284,7 +284,7 @@ static int take_action(struct parser *parser, const struct row *row, char *argum
     return set_value(parser, row, argument);
 }
 
-/* It becomes part of file names. */
+/* The release becomes part of file names. */
 static int take_release(struct parser *parser, const struct row *row, char *release)
 {
     if (strchr(release, '/') != NULL || release[0] == '.')
@@ -292,7 +292,7 @@ static int take_release(struct parser *parser, const struct row *row, char *rele
     return set_text(parser, row, release);
 }
 
-/* The one list of options: getopt_long(3), messages and --help are made from it. */
+/* The one list of options, for getopt_long(3), messages and --help. */
 #define MEMBER(name) .member = offsetof(struct options, name)
 static const struct row rows[] = {
     {.help = "Targets"},
@@ -317,8 +317,7 @@ static const struct row rows[] = {
      .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
     {'C', NULL, NULL, "totals after the records", .take = set_value, MEMBER(summary),
      .value = SUMMARY_AFTER},
-    {'o', "output", "FILE", "append to FILE; SIGHUP reopens it", .take = set_text,
-     MEMBER(output)},
+    {'o', "output", "FILE", "append to FILE; SIGHUP reopens it", .take = set_text, MEMBER(output)},
     {.help = "Engine"},
     {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf",
      .take = take_engine},
@@ -351,17 +350,17 @@ static const struct row *find_row(int code)
     return NULL;
 }
 
-/* What getopt_long(3) wants to know. */
+/* The arguments of getopt_long(3). */
 struct grammar {
     char letters[2 + 2 * LENGTH(rows) + 1];
     struct option names[LENGTH(rows) + 1];
 };
 
-/* grammar: all zeros, which ends both lists. */
+/* *grammar must be zero: its zeros end both lists. */
 static void grammar_fill(struct grammar *grammar)
 {
     struct option *option = grammar->names;
-    /* '-': operands in their order, so that "--" stays where it is.  ':': no messages. */
+    /* '-': returns operands in order, so that "--" is not moved.  ':': prints no messages. */
     char *letter = stpcpy(grammar->letters, "-:");
 
     for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {
@@ -405,7 +404,7 @@ static int add_path(struct parser *parser, char *path)
     return 0;
 }
 
-/* The long option that word, which is none, was meant to be; NULL: none is like it. */
+/* The long option for which word is a likely typing error; NULL: none. */
 static const char *nearest_option(const char *word)
 {
     char name[TEXT_ERRORS_LEN + 1];
@@ -428,7 +427,7 @@ static const char *nearest_option(const char *word)
     return nearest;
 }
 
-/* code: the letter, of a long option that takes no argument its code, otherwise 0. */
+/* code: of an unknown letter, or of a long option that got an argument and takes none; else 0. */
 static int refuse_unknown(const struct parser *parser, int code, const char *word)
 {
     const char *hint = parser->n_paths > 0 ? ", or -- before a COMMAND and its options" : "";
@@ -448,7 +447,7 @@ static int refuse_unknown(const struct parser *parser, int code, const char *wor
     return refuse("unknown option %s; try 'filemon --help'%s", word, hint);
 }
 
-/* code: what getopt_long(3) returned; word: the last that it took. */
+/* code: the result of getopt_long(3); word: the argument that it parsed. */
 static int take_word(struct parser *parser, int code, const char *word)
 {
     switch (code) {
@@ -471,7 +470,7 @@ static bool is_immediate(const struct options *options)
 static int parse_words(struct parser *parser, int argc, char **argv)
 {
     struct grammar grammar = {0};
-    int code, taken = 1; /* words, as parsed so far */
+    int code, taken = 1; /* how many words were parsed */
 
     grammar_fill(&grammar);
     optind = 0; /* restarts getopt_long(3) */
@@ -482,7 +481,7 @@ static int parse_words(struct parser *parser, int argc, char **argv)
             return status;
     }
     if (optind <= taken)
-        return 0; /* no "--" but perhaps as some option's argument */
+        return 0; /* no "--", except perhaps as the argument of an option */
     if (optind == argc)
         return refuse("no COMMAND after --");
     if (argv[optind][0] == '\0')
@@ -491,7 +490,7 @@ static int parse_words(struct parser *parser, int argc, char **argv)
     return 0;
 }
 
-/* Operands made of digits are pids where there is a -p, on whichever side of them it stands. */
+/* With -p, before or after them, operands that consist of digits are pids. */
 static int take_pids_from_paths(struct parser *parser)
 {
     struct options *options = parser->options;
@@ -594,7 +593,7 @@ void options_release(struct options *options)
     options_init(options);
 }
 
-/* No list can become longer than the command line. */
+/* most: the number of arguments, which no list can exceed. */
 static int make_lists(struct options *options, size_t most)
 {
     options->names = calloc(most + 1, sizeof *options->names);
@@ -623,10 +622,10 @@ int options_parse(struct options *options, int argc, char **argv)
     return check(&parser);
 }
 
-/* Where the second column of --help begins. */
+/* The second column of --help begins here. */
 #define HELP_COLUMN 30
 
-/* Returns how wide it is. */
+/* Prints the first column; returns its width. */
 static int print_left(FILE *out, const struct row *row)
 {
     const char *argument = row->argument != NULL ? argument_of(row) : "";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The command line as a struct. */
+/* The command line, parsed into a struct. */
 #ifndef FILEMON_OPTIONS_H
 #define FILEMON_OPTIONS_H
 
@@ -19,16 +19,16 @@ enum options_action { ACTION_RUN, ACTION_CHECK, ACTION_PREPARE, ACTION_HELP, ACT
 
 enum summary_choice { SUMMARY_NONE, SUMMARY_ALONE, SUMMARY_AFTER };
 
-/* Lists end with a NULL and are there after options_parse(), if empty; strings are argv's own. */
+/* Lists end with NULL, and are not NULL after options_parse().  Strings point into argv. */
 struct options {
     enum options_action action;
-    pid_t *pids; /* -p and operands of digits: rising, each once */
+    pid_t *pids; /* -p and operands of digits: in rising order, each once */
     size_t n_pids;
     char **names;    /* -n */
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
     bool all;
-    char **command;                  /* what follows "--", argv's own, too; NULL without */
+    char **command;                  /* the part of argv after "--"; NULL: none */
     int depth;                       /* DEPTH_ALL or 0 and more */
     const struct engine_ops *engine; /* engine_auto by default */
     bool other_way;                  /* of this engine: engine_ops.way */
@@ -47,10 +47,9 @@ void options_init(struct options *options);
 void options_release(struct options *options);
 
 /*
- * Parses argv (argv[0] the program; its words may be moved).  0; -EINVAL with a message given that
- * says what is wrong and what to do; -ENOMEM.  Does not exit, prints nothing else.  Call
- * options_init() first, options_release() in any case.  After --help or --version, which act at
- * once, what stands before them has been parsed and not checked.
+ * Parses argv, whose order may change.  Call options_init() first, options_release() in any case.
+ * 0; -EINVAL after a message that says what is wrong and what to do; -ENOMEM.  Does not exit.
+ * Parsing stops at --help and --version, and the options before them are not checked.
  */
 int options_parse(struct options *options, int argc, char **argv);
 

@@ -21,7 +21,7 @@ work_directory_is_gone() {
     [ ! -e "$work" ]
 }
 
-test_the_first_run_builds_and_others_do_not() {
+test_only_the_first_run_builds() {
     scenario stap <<'END'
 keep
 build
@@ -46,7 +46,7 @@ END
     logged 2 ^staprun
 }
 
-test_prepare_builds_it_and_says_so() {
+test_prepare_builds_the_module() {
     for expected in 'the module is built' 'the module exists already'; do
         "$tested" --prepare --module-dir "$modules" > out 2> err
         said "$expected.*: $kept/filemon_.*\.ko\$"
@@ -87,7 +87,7 @@ END
 }
 
 # Only a kernel that an unmodified stap cannot build for gets a workaround.
-test_workarounds_are_chosen_by_what_the_kernel_has() {
+test_workarounds_depend_on_the_kernel() {
     "$tested" --prepare --module-dir "$modules" 2> err
     not grep -a STAPCONF standin/argv
     rm -r modules standin/argv
@@ -136,7 +136,7 @@ test_the_default_directory() {
     rm -r "$home"
 }
 
-test_a_failed_build_shows_what_stap_said_last() {
+test_a_failed_build_shows_the_last_lines_of_stap() {
     scenario stap <<'END'
 say Pass 1: parsed user script and 482 library scripts.
 say Pass 2: analyzed script: 20 probes.
@@ -170,7 +170,7 @@ END
     [ ! -e "$log" ]
 }
 
-test_a_build_that_makes_no_module() {
+test_a_build_without_a_module() {
     scenario stap <<'END'
 say Pass 4: compiled C into "filemon_x.ko" in 1ms.
 END
@@ -225,7 +225,7 @@ test_an_interrupted_prepare_leaves_nothing() {
 }
 
 # One that a killed run left goes with the next build; nothing else does, whoever put it there.
-test_what_a_killed_build_left_is_removed() {
+test_directories_of_killed_builds_are_removed() {
     scenario stap <<'END'
 mark building
 caught
@@ -311,7 +311,7 @@ test_without_staprun() {
     said 'staprun: apt-get install systemtap-runtime$'
 }
 
-test_staprun_that_may_not_be_executed() {
+test_staprun_without_permission() {
     prepared
     rm bin/staprun
     cp "$HELPERS/standin" bin/staprun
@@ -357,7 +357,7 @@ test_without_symbols() {
     not grep "of_this_test_$$" /tmp/filemon.*/System.map
 }
 
-test_a_first_symbol_at_0_is_right() {
+test_a_first_symbol_at_0_is_accepted() {
     sed -i '1i 0000000000000000 A fixed_percpu_data' root/proc/kallsyms
     watches_and_stops -n nothing-of-that-name
 }
@@ -370,7 +370,7 @@ test_a_directory_that_cannot_be_written() {
 }
 
 # What others could have written is not loaded into the kernel.
-test_what_others_can_write_is_not_loaded() {
+test_modules_writable_by_others_are_refused() {
     prepared
     module=$(echo "modules/$release"/*/*.ko)
     for file in "$module" "${module%/*}" "modules/$release" modules; do
@@ -399,7 +399,7 @@ test_what_others_can_write_is_not_loaded() {
 }
 
 # Nothing is made, logged or built where others can put something in its place.
-test_nothing_is_built_where_others_can_write() {
+test_directories_writable_by_others_are_refused() {
     mkdir -m 777 open
     chmod 777 open
     for dir in open open/sub; do
@@ -422,7 +422,7 @@ test_nothing_is_built_where_others_can_write() {
 }
 
 # What lies where the log and the module are to be is replaced, never written to.
-test_links_in_the_place_of_log_and_module() {
+test_links_in_place_of_log_and_module() {
     prepared
     module=$(echo "$modules/$release"/*/*.ko)
     log=${module%.ko}.log
@@ -491,7 +491,7 @@ test_a_module_of_another_kernel_is_rebuilt() {
 }
 
 # Without stap it cannot be; both are said.
-test_a_spoilt_module_without_stap() {
+test_a_damaged_module_without_stap() {
     prepared
     : > "$(echo "$modules/$release"/*/*.ko)"
     rm bin/stap
@@ -571,7 +571,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-test_auto_goes_on_when_the_build_fails() {
+test_auto_falls_back_when_the_build_fails() {
     scenario stap <<'END'
 say Pass 3: translated to C
 warn error of the compiler
@@ -610,7 +610,7 @@ END
     watches_with_stap
 }
 
-test_auto_goes_on_when_the_load_fails() {
+test_auto_falls_back_when_the_load_fails() {
     prepared
     scenario staprun <<'END'
 warn ERROR: Couldn't insert module '/x.ko': Key was rejected by service
@@ -637,7 +637,7 @@ END
 }
 
 # What another time may go well is not remembered.
-test_failures_that_pass_are_not_remembered() {
+test_temporary_failures_are_not_remembered() {
     while IFS='|' read -r fault why; do
         printf '%s\nexit 1\n' "$fault" | scenario stap
         falls_back "failed: stap $why"
@@ -664,7 +664,7 @@ END
 }
 
 # The kernels that stap says it was tested with, and this one.
-test_auto_prefers_another_engine_where_stap_is_too_old() {
+test_auto_avoids_a_stap_that_is_too_old() {
     major=${release%%.*}
     echo "tested kernel versions: 2.6.32 ... $((major - 1)).1-rc1" > standin/version
     status=0
@@ -730,7 +730,7 @@ test_a_cache_that_cannot_be_written() {
     said "cannot put the module at $kept/filemon_.*: No space left on device"
 }
 
-test_two_that_build_at_once() {
+test_two_builds_at_once() {
     scenario stap <<'END'
 mark building
 await go
@@ -756,7 +756,7 @@ END
 }
 
 # One that waits can be interrupted, and does not wait for one that was killed.
-test_waiting_for_one_that_is_killed() {
+test_waiting_for_a_build_that_is_killed() {
     scenario stap <<'END'
 mark building
 await go
@@ -781,7 +781,7 @@ END
     logged 2 'stap -p4'
 }
 
-test_verbose_shows_what_stap_says() {
+test_verbose_shows_the_output_of_stap() {
     scenario stap <<'END'
 say Pass 1: parsed user script.
 warn Keeping temporary directory
@@ -818,7 +818,7 @@ END
     unsaid 'of 4'
 }
 
-test_check_lists_what_is_needed() {
+test_check_lists_requirements() {
     "$tested" --check -e stap --module-dir "$modules" > out
     grep -q '^  ok       a kernel that loads modules$' out
     grep -q '^  ok       a kernel without PREEMPT_RT$' out
@@ -850,7 +850,7 @@ test_check_lists_what_is_needed() {
 }
 
 # What is wrong with the symbols is what is said.
-test_why_the_symbols_cannot_be_read() {
+test_symbols_that_cannot_be_read() {
     rm root/proc/kallsyms
     run --check
     grep -q '^ *this kernel was built without CONFIG_KALLSYMS$' out

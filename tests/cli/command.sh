@@ -31,7 +31,7 @@ test_the_status_is_the_commands() {
     logged 3 ^staprun
 }
 
-test_the_status_is_that_of_its_signal() {
+test_the_status_after_a_signal() {
     watches_command
     for signal in TERM KILL SEGV; do
         rm -f standin/ended
@@ -45,7 +45,7 @@ kill_number() {
 }
 
 # The script can tell that no process is left before the command's end is known here.
-test_the_status_is_waited_for() {
+test_filemon_waits_for_the_status() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
     watches <<'END'
@@ -60,7 +60,7 @@ END
     records 'map(.codigo) == ["open"]'
 }
 
-test_it_runs_when_it_is_watched() {
+test_the_command_waits_for_the_watch() {
     prepared
     scenario staprun <<'END'
 ready filemon_test_1 1
@@ -92,7 +92,7 @@ END
     [ "$found" -eq 1 ]
 }
 
-test_it_does_not_run_where_the_engine_does_not() {
+test_the_command_does_not_run_without_an_engine() {
     prepared
     scenario staprun <<'END'
 exit 1
@@ -108,7 +108,7 @@ END
 }
 
 # It goes on, unwatched, and its status is not lost.
-test_an_engine_that_fails_does_not_end_it() {
+test_a_failing_engine_does_not_end_the_command() {
     prepared
     watches <<'END'
 await started
@@ -127,7 +127,7 @@ END
 }
 
 # Interrupted while it waits to be let go.
-test_it_does_not_run_when_interrupted_before() {
+test_an_interrupt_before_the_watch() {
     prepared
     scenario staprun <<'END'
 mark started
@@ -142,7 +142,7 @@ END
 }
 
 # Nothing is left to be watched.
-test_it_is_killed_before_it_is_let_go() {
+test_the_command_is_killed_before_its_release() {
     prepared
     scenario staprun <<'END'
 mark started
@@ -158,7 +158,7 @@ END
     [ ! -e ran ]
 }
 
-test_killed_filemon_does_not_let_it_go() {
+test_a_killed_filemon_does_not_release_the_command() {
     prepared
     scenario staprun <<'END'
 mark started
@@ -173,7 +173,7 @@ END
     [ ! -e ran ]
 }
 
-test_one_that_cannot_be_run() {
+test_a_command_that_cannot_be_executed() {
     prepared
     watches <<'END'
 wait
@@ -189,7 +189,7 @@ END
     logged 4 SIGINT
 }
 
-test_its_input_output_and_error_are_ours() {
+test_standard_descriptors_are_inherited() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
     watches <<'END'
@@ -209,7 +209,7 @@ END
 }
 
 # Descriptors, signals, environment, directory: as without filemon.  A shell would change the mask.
-test_it_inherits_what_it_would_without() {
+test_the_command_inherits_everything_else() {
     cat > show <<'END'
 #!/bin/sh
 cd /proc/self/fd && for fd in *; do [ "$fd" -gt 2 ] && [ -e "/proc/$$/fd/$fd" ] && echo "$fd"; done
@@ -236,7 +236,7 @@ END
     done
 }
 
-test_a_signal_is_passed_on_to_it() {
+test_a_signal_is_forwarded() {
     watches_command
     for signal in INT TERM HUP; do
         rm -f standin/ended started
@@ -251,7 +251,7 @@ test_a_signal_is_passed_on_to_it() {
 }
 
 # Though something that it started may go on.
-test_a_signal_ends_the_run_with_it() {
+test_a_signal_ends_the_run_with_the_command() {
     prepared
     watches <<'END'
 wait
@@ -264,7 +264,7 @@ END
 }
 
 # A command that does not mind: it is left behind, and has no status yet.
-test_a_second_signal_does_not_wait_for_it() {
+test_a_second_signal_does_not_wait_for_the_command() {
     prepared
     watches <<'END'
 wait
@@ -316,7 +316,7 @@ left_or_ended() {
 }
 
 # Whoever signals the whole job, as timeout(1) and a shell's kill do, has signalled the command.
-test_a_signal_to_the_process_group_is_not_passed_on() {
+test_a_signal_to_the_process_group_is_not_forwarded() {
     prepared
     watches <<'END'
 wait
@@ -357,7 +357,7 @@ END
 
 # The terminal's own ^C reaches the command without filemon, and is for the command: a shell or a
 # debugger goes on after it.  A command in another process group gets it from filemon.
-test_an_interrupt_of_the_terminal_is_the_commands() {
+test_an_interrupt_of_the_terminal_goes_to_the_command() {
     prepared
     for command in ./listen './listen own'; do
         watches <<'END'
@@ -390,7 +390,7 @@ END
     done
 }
 
-test_duration_leaves_it_running() {
+test_the_command_goes_on_after_the_duration() {
     prepared
     watches <<'END'
 wait

@@ -32,7 +32,7 @@ test_bash_offers_every_option() {
     offers_are --verbose --version
 }
 
-test_bash_offers_what_an_option_takes() {
+test_bash_offers_arguments_of_options() {
     bash_offers -f ''
     offers_are json text csv
     bash_offers --engine b
@@ -102,7 +102,7 @@ test_no_name_of_a_process_is_evaluated() {
     kill $children
 }
 
-test_bash_offers_commands_after_the_dashes() {
+test_bash_offers_commands_after_double_dash() {
     bash_offers -x /etc -- getco
     grep -qx getconf offers
     touch argument

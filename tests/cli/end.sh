@@ -59,7 +59,7 @@ END
 }
 
 # The same with nothing left to read from it.
-test_stap_that_closes_its_output_and_stays_is_killed() {
+test_stap_that_closes_its_output_and_does_not_exit_is_killed() {
     prepared
     watches <<'END'
 wait
@@ -76,7 +76,7 @@ END
 }
 
 # It has closed both, and was not asked to.
-test_stap_that_closes_its_output_is_told() {
+test_stap_that_closes_its_output_is_an_error() {
     prepared
     watches <<'END'
 close
@@ -90,7 +90,7 @@ END
 }
 
 # Its output is held open by another process that it started.
-test_what_stap_leaves_behind_does_not_keep_filemon() {
+test_children_of_stap_do_not_keep_filemon() {
     prepared
     watches <<'END'
 child
@@ -105,7 +105,7 @@ END
     wait_until sh -c "! kill -0 $child"
 }
 
-test_stap_that_ends_and_leaves_a_process_behind() {
+test_stap_that_exits_before_its_children() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
     watches <<'END'
@@ -143,7 +143,7 @@ END
     done
 }
 
-test_stap_killed_is_told_and_what_was_read_is_printed() {
+test_stap_that_is_killed() {
     { open_line 7 3 /etc/hosts; close_line 7 3; } > standin/lines
     prepared
     watches <<'END'
@@ -157,7 +157,7 @@ END
     records 'map(.codigo) == ["open", "close"]'
 }
 
-test_stap_that_ends_by_itself_is_told() {
+test_stap_that_exits_by_itself_is_an_error() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
     watches <<'END'
@@ -172,7 +172,7 @@ END
     records 'map(.codigo) == ["open"]'
 }
 
-test_a_module_that_does_not_load_is_told() {
+test_a_module_that_does_not_load_is_an_error() {
     prepared
     scenario staprun <<'END'
 warn ERROR: Couldn't insert module: Operation not permitted
@@ -185,7 +185,7 @@ END
 }
 
 # The last line of standard error has no newline.
-test_a_module_that_dies_with_half_a_line() {
+test_a_module_that_ends_within_a_line() {
     prepared
     printf 'ERROR: half a line' > standin/half
     scenario staprun <<'END'
@@ -203,7 +203,7 @@ END
     said 'could not load .*: ERROR: half a line'
 }
 
-test_filemon_killed_takes_stap_along() {
+test_a_killed_filemon_ends_stap() {
     prepared
     watches <<'END'
 wait
@@ -245,7 +245,7 @@ END
 }
 
 # Neither the beginning nor the end waits for ever for a module to go.
-test_unloading_that_hangs_is_given_up() {
+test_unloading_has_a_timeout() {
     prepared
     echo 'filemon_0123456789ab_01234567_14 1000 0 - Live 0x0' > root/proc/modules
     scenario unload <<'END'
@@ -264,7 +264,7 @@ END
     logged 2 '^staprun -d'
 }
 
-test_duration_ends_it() {
+test_the_duration_ends_the_run() {
     prepared
     watches <<'END'
 wait
@@ -274,7 +274,7 @@ END
     logged 1 SIGINT
 }
 
-test_the_end_of_all_targets_ends_it() {
+test_the_end_of_all_targets_ends_the_run() {
     prepared
     watches <<'END'
 until F
@@ -293,7 +293,7 @@ END
     logged 1 SIGINT
 }
 
-test_processes_that_are_not_there() {
+test_processes_that_do_not_exist() {
     prepared
     watches <<'END'
 until F
@@ -338,7 +338,7 @@ END
     logged 0 'staprun ignores'
 }
 
-test_hangup_ends_it() {
+test_hangup_ends_the_run() {
     prepared
     watches <<'END'
 wait
@@ -353,7 +353,7 @@ END
 
 # As a daemon that reaps nobody starts its programs: then waitpid(2) would give no status, and a pid
 # would be reused at once.
-test_it_ends_though_it_was_started_with_sigchld_ignored() {
+test_sigchld_ignored_at_start() {
     watches <<'END'
 until F
 await ended

@@ -38,7 +38,7 @@ test_lines_in_single_bytes() {
     records ". == $opened_and_closed"
 }
 
-test_garbage_is_counted_and_the_rest_goes_on() {
+test_garbage_is_counted() {
     {
         open_line 7 3 /etc/hosts
         echo 'ERROR: something that no script says'
@@ -54,7 +54,7 @@ test_garbage_is_counted_and_the_rest_goes_on() {
     [ "$(tail -n 1 err)" = 'filemon: 4 events were lost' ]
 }
 
-test_a_line_of_a_megabyte_is_one_lost() {
+test_a_line_of_a_megabyte_counts_once() {
     {
         open_line 7 3 /etc/hosts
         head -c 1000000 /dev/zero | tr '\0' x
@@ -68,7 +68,7 @@ test_a_line_of_a_megabyte_is_one_lost() {
 }
 
 # Where there is no PATH it is shown.
-test_a_path_that_is_cut_is_lost_where_it_would_be_compared() {
+test_a_cut_path_is_lost_if_it_must_be_compared() {
     {
         open_line 7 3 /etc/hosts
         echo '{codigo: "fail", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/cut",' \
@@ -88,7 +88,7 @@ test_a_path_that_is_cut_is_lost_where_it_would_be_compared() {
     unsaid lost
 }
 
-test_nul_bytes_spoil_their_line_alone() {
+test_nul_bytes_invalidate_one_line() {
     {
         open_line 7 3 /etc/hosts
         open_line 7 4 /etc/passwd | tr p '\0'
@@ -128,7 +128,7 @@ after_parts() { # TID
     open_line "$1" 3 "$(perl -e 'print "\\u0001" x 195')" | sed 's/, descriptor/, parte: 3&/'
 }
 
-test_parts_of_paths_of_threads_that_take_turns() {
+test_interleaved_parts_of_paths() {
     {
         part 7 1 /; part 8 1 /; part 7 2 a; part 7 3 b; part 8 2 x; part 8 3 y
         after_parts 8
@@ -155,7 +155,7 @@ END
     [ ! -s root/proc/systemtap/filemon_test_1/control ]
 }
 
-test_a_module_name_cannot_lead_elsewhere() {
+test_a_module_name_cannot_escape_the_directory() {
     prepared
     mkdir -p root/proc/x
     for name in ../x filemon_/../../x filemon_a/b x; do
@@ -173,7 +173,7 @@ END
     done
 }
 
-test_a_second_module_is_not_obeyed() {
+test_a_second_module_is_ignored() {
     prepared
     mkdir root/proc/systemtap/filemon_other
     touch root/proc/systemtap/filemon_other/control
@@ -208,7 +208,7 @@ END
 }
 
 # 250 MB of lines.
-test_a_flood_passes_in_little_memory() {
+test_many_events_need_little_memory() {
     many_lines
     prepared
     watches <<'END'

@@ -110,7 +110,7 @@ test_no_memory_for_the_command_line() {
 }
 
 # Whichever allocation fails from the start to the end of a run: if that ends it, a message says so.
-test_whatever_there_is_no_memory_for() {
+test_every_failed_allocation() {
     ! grep -q __asan_init "$tested" || return 0
     ln -s dir/missing link
     prepared

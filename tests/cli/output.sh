@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Where the records go, and who does not take them.
 
-test_a_reader_that_has_enough_ends_it_quietly() {
+test_a_closed_pipe_ends_the_run_quietly() {
     many_lines
     prepared
     watches <<'END'
@@ -20,7 +20,7 @@ END
 }
 
 # Without a word from the script, too: the reader's end is noticed when it comes.
-test_a_reader_that_leaves_while_all_is_quiet() {
+test_a_pipe_closed_without_events() {
     prepared
     watches <<'END'
 wait
@@ -57,7 +57,7 @@ END
     pid=$!
 }
 
-test_a_socket_that_its_reader_closes_ends_it() {
+test_a_closed_socket_ends_the_run() {
     prepared
     watches <<'END'
 wait
@@ -75,7 +75,7 @@ cpu_ticks() {
 }
 
 # While it waits for the command, a reader that has gone makes it do nothing.
-test_a_reader_that_is_gone_costs_nothing() {
+test_a_closed_pipe_costs_no_processor_time() {
     prepared
     watches <<'END'
 wait
@@ -93,7 +93,7 @@ END
 }
 
 # As where a shell's pipeline ends early: the command does its work, and has its status.
-test_a_reader_that_has_enough_does_not_end_the_command() {
+test_a_closed_pipe_does_not_end_the_command() {
     many_lines
     prepared
     watches <<'END'
@@ -111,7 +111,7 @@ END
     [ "$(wc -l < err)" -eq 1 ] # "watching"
 }
 
-test_a_reader_that_leaves_before_the_start_does_not_keep_the_command() {
+test_a_pipe_closed_before_the_start_does_not_stop_the_command() {
     prepared
     scenario staprun <<'END'
 mark started
@@ -347,7 +347,7 @@ END
 }
 
 # The command has ended by the first one, and what it did cannot be written.
-test_a_second_signal_throws_away_what_the_reader_does_not_take() {
+test_a_second_signal_discards_pending_lines() {
     many_lines
     prepared
     watches <<'END'
@@ -391,7 +391,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-test_filters_are_applied_here_too() {
+test_filters_are_applied_in_filemon_too() {
     {
         open_line 7 3 /etc/hosts
         open_line 7 4 /etcetera
@@ -413,7 +413,7 @@ END
     records 'map([.codigo, .fichero]) == [["open", "/etc/hosts"], ["close", "/etc/hosts"]]'
 }
 
-test_quiet_says_errors_and_losses_alone() {
+test_quiet_shows_only_errors_and_losses() {
     prepared
     watches <<'END'
 warn WARNING: something
@@ -434,7 +434,7 @@ END
     printf '%s\n' 'filemon: stap was killed by signal 9' 'filemon: 1 event was lost' | cmp - err
 }
 
-test_verbose_says_what_staprun_says() {
+test_verbose_shows_the_output_of_staprun() {
     prepared
     watches <<'END'
 warn WARNING: something

@@ -21,7 +21,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-test_text_is_a_line_a_record() {
+test_text_has_a_line_for_each_record() {
     some_lines
     TZ=UTC watched_until_interrupted -f text
     diff -u - out <<'END'
@@ -43,7 +43,7 @@ open,7,/etc/passwd,4,,
 END
 }
 
-test_a_summary_is_text_instead_of_records() {
+test_summary_instead_of_records() {
     some_lines
     watched_until_interrupted -c
     diff -u - out <<'END'
@@ -61,7 +61,7 @@ test_a_summary_is_text_instead_of_records() {
 END
 }
 
-test_a_summary_is_an_object_where_json_is_asked_for() {
+test_summary_as_json() {
     some_lines
     watched_until_interrupted -c -f json
     records 'length == 1 and (.[0] | .codigo == "resumen" and .aperturas == 2 and .abiertos == 1
@@ -69,14 +69,14 @@ test_a_summary_is_an_object_where_json_is_asked_for() {
                  == [["/etc/hosts", 1, 27000000], ["/etc/passwd", 1, 0]])'
 }
 
-test_a_summary_can_follow_the_records() {
+test_summary_after_records() {
     some_lines
     watched_until_interrupted -C
     records 'map(.codigo) == ["open", "close", "open", "resumen"]'
 }
 
 # It has what was on its way when it was asked for, too.
-test_a_summary_can_be_asked_for_at_any_time() {
+test_summary_on_signal() {
     some_lines
     { open_line 7 9 /etc/group; echo '{codigo: "marca", version: 1, modulo: "filemon_test_1"}'; } > standin/late
     prepared
@@ -97,7 +97,7 @@ END
              and .[4].ficheros == .[5].ficheros'
 }
 
-test_without_a_summary_asking_for_it_does_no_harm() {
+test_summary_signal_without_summary() {
     some_lines
     prepared
     watches <<'END'
@@ -114,7 +114,7 @@ END
 
 # logrotate takes the file away while records come, and tells filemon: each record is in one of the
 # two files, whole, and the new one is from after the rotation.
-test_logrotate_takes_the_file() {
+test_logrotate() {
     for fd in $(seq 3 500); do open_line 7 "$fd" /etc/hosts; done > standin/lines
     for fd in $(seq 501 1000); do open_line 7 "$fd" /etc/hosts; done > standin/more
     prepared

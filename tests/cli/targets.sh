@@ -31,7 +31,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-test_all_that_can_be_told() {
+test_every_command_to_the_script() {
     prepared
     watch_and_stop -n nothing-of-that-name -n other -D 3 -x /usr/x/../y -X /usr/y/z /etc
     { commands D 3 -- N nothing-of-that-name other -- I /usr/y /etc -- E /usr/y/z; printf XG; } |
@@ -73,7 +73,7 @@ test_the_longest_paths_and_names() {
 }
 
 # Exact multiples of a piece.
-test_arguments_of_the_size_of_a_piece() {
+test_arguments_of_the_length_of_a_write() {
     prepared
     for size in 499 500 501 1000; do
         path=$(perl -e 'print substr("/q" x 1000, 0, $ARGV[0] - 1) . "r"' $size)
@@ -113,7 +113,7 @@ test_relative_paths_and_links_are_resolved() {
 }
 
 # By name, those that run now are told by number, after the name is in force.
-test_names_that_run_already() {
+test_names_of_running_programs() {
     prepared
     cp "$(command -v sleep)" bin/sleeper-of-cli
     sleeper-of-cli 1000 & one=$!

@@ -30,7 +30,7 @@ wait
 END
 }
 
-test_text_on_a_terminal_has_colour_and_fits() {
+test_text_on_a_terminal() {
     a_long_path_is_opened
     on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
     seen '\033\\[32mopen \033\\[m'
@@ -41,21 +41,21 @@ test_text_on_a_terminal_has_colour_and_fits() {
     while read -r line; do [ "${#line}" -le 82 ]; done < lines # … is three bytes
 }
 
-test_text_on_a_wide_terminal_is_whole() {
+test_text_on_a_wide_terminal() {
     a_long_path_is_opened
     on_terminal 200 -f text -d 0.3 -n nothing-of-that-name
     seen ' /usr/share/javascript/very/deep/down/there/is/a/file.js'
     not seen '…'
 }
 
-test_no_color_is_heard() {
+test_no_color() {
     a_long_path_is_opened
     NO_COLOR=1 on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
     seen '/file.js'
     not seen '\033'
 }
 
-test_json_on_a_terminal_is_json() {
+test_json_on_a_terminal() {
     a_long_path_is_opened
     on_terminal 80 -q -d 0.3 -n nothing-of-that-name
     sed '/^Script /d' typescript | jq -e -s 'length == 2' > out
@@ -72,7 +72,7 @@ build
 END
 }
 
-test_the_first_run_shows_its_passes_on_a_terminal() {
+test_a_build_shows_its_passes_on_a_terminal() {
     passes_go_by
     on_terminal 200 --prepare & shown=$!
     wait_until grep -q 'pass 3 of 4' typescript
@@ -83,7 +83,7 @@ test_the_first_run_shows_its_passes_on_a_terminal() {
     not seen 'last time'
 }
 
-test_the_first_run_is_one_line_where_there_is_no_terminal() {
+test_a_build_is_one_line_without_a_terminal() {
     passes_go_by
     touch standin/seen
     "$tested" --prepare --module-dir "$modules" > out 2> err
@@ -93,7 +93,7 @@ test_the_first_run_is_one_line_where_there_is_no_terminal() {
     not grep -q "$(printf '[\r\033]')" err
 }
 
-test_how_long_it_took_last_time() {
+test_the_time_of_the_last_build() {
     prepared
     [ "$(readlink "$modules/seconds")" -lt 60 ]
     rm "$modules/$release"/*/*.ko "$modules/seconds"
@@ -108,7 +108,7 @@ test_how_long_it_took_last_time() {
 }
 
 # Whatever stands there, it is a number or nothing.
-test_a_time_that_is_none_is_not_said() {
+test_a_malformed_time_of_the_last_build() {
     mkdir -p "$modules"
     ln -s "$(printf 'x\033')" "$modules/seconds"
     "$tested" --prepare --module-dir "$modules" > out 2> err
@@ -116,7 +116,7 @@ test_a_time_that_is_none_is_not_said() {
     [ "$(readlink "$modules/seconds")" -lt 60 ]
 }
 
-test_progress_is_not_for_the_quiet() {
+test_quiet_shows_no_progress() {
     passes_go_by
     touch standin/seen
     on_terminal 200 -q --prepare

@@ -50,7 +50,7 @@ test_usage_errors() {
 END
 }
 
-test_a_usage_error_wins_over_what_cannot_run() {
+test_usage_errors_precede_missing_engines() {
     rm root/proc/modules
     run -n x -d 0
     [ "$status" -eq 2 ]

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Messages, caught: cmocka fixtures for those who test what diag() says. */
+/* cmocka fixtures that catch the messages of diag(). */
 #ifndef FILEMON_TESTS_CAUGHT_H
 #define FILEMON_TESTS_CAUGHT_H
 
@@ -14,7 +14,7 @@
 
 #include "diag.h"
 
-/* Standard error, caught in a socket that keeps each write(2) a message of its own. */
+/* Standard error is a socket that keeps each write(2) as a message. */
 struct caught {
     int saved, ends[2];
 };
@@ -42,7 +42,7 @@ static inline int caught_end(void **state)
     return 0;
 }
 
-/* The next write, NUL-terminated; "" when there was none. */
+/* The next message, NUL-terminated; "": none. */
 static inline const char *caught_line(void **state)
 {
     static char line[2 * DIAG_LINE_MAX];

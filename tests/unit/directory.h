@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A directory of its own for each test, which runs in it, and random names and links below it. */
+/* A fixture that runs each test in a directory of its own; random names and links below it. */
 #ifndef FILEMON_TEST_DIRECTORY_H
 #define FILEMON_TEST_DIRECTORY_H
 
@@ -39,7 +39,7 @@ static int leave_directory(void **state)
 #define test_in_directory(function)                                                                \
     cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
 
-/* Up to three components: a, b, c, and ".." at most once and behind another. */
+/* Up to three components: a, b, c, and at most one "..", not the first. */
 static void random_name(char name[static 16])
 {
     unsigned int components = 1 + random_below(3);
@@ -53,7 +53,8 @@ static void random_name(char name[static 16])
     }
 }
 
-/* Links to the directory and ".." lead out of it, to where a test must not change anything. */
+/* Whether the path is in the directory: a link or ".." can lead out of it, where a test must not
+ * change anything. */
 static bool lies_in(const char *directory, const char *path)
 {
     char parent[2 * PATH_MAX], real[PATH_MAX];
@@ -65,8 +66,7 @@ static bool lies_in(const char *directory, const char *path)
            (real[len] == '/' || real[len] == '\0');
 }
 
-/* Makes a directory or a link, relative or absolute, renames or removes one, whether it can or not.
- */
+/* Tries one random change: creates a directory or a link, renames or removes one. */
 static void random_change(const char *directory)
 {
     char name[16], target[16], absolute[PATH_MAX];

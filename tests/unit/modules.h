@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Fixture of the tests that need modules: a directory of its own, in which the test runs, with
- * "bin/stap", the only stap in PATH. */
+/* A fixture for tests that need modules: the test runs in a directory of its own, with "bin/stap"
+ * as the only stap in PATH. */
 #ifndef FILEMON_TESTS_MODULES_H
 #define FILEMON_TESTS_MODULES_H
 
@@ -45,7 +45,7 @@ static inline void make_module(const char *name, const char *release)
     assert_int_equal(chmod(name, 0644), 0);
 }
 
-/* It prints this when it is asked for its version, and counts how often it is. */
+/* Makes a stap that prints this version and counts its calls. */
 static inline void make_stap(const char *says)
 {
     char text[1024];

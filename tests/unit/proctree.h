@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A made-up /proc below a temporary directory, for those who read procfs. */
+/* A made-up /proc in a temporary directory. */
 #ifndef FILEMON_TESTS_PROCTREE_H
 #define FILEMON_TESTS_PROCTREE_H
 
@@ -39,7 +39,7 @@ static inline int proctree_unlink(const char *path, const struct stat *st, int t
     return remove(path);
 }
 
-/* Takes away one file or directory of the tree; "" is the tree itself. */
+/* Removes a file or directory of the tree; "" is the tree itself. */
 static inline void proctree_remove(const struct proctree *tree, const char *name)
 {
     char path[128];
@@ -79,7 +79,7 @@ static inline void proctree_link_exe(const struct proctree *tree, pid_t pid, con
     assert_int_equal(symlink(target, path), 0);
 }
 
-/* What a process of the tree is; what is 0 or NULL is as of an ordinary one. */
+/* A process of the tree; members that are 0 or NULL are those of an ordinary process. */
 struct made {
     pid_t pid, ppid;
     const char *comm;

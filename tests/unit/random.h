@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Numbers for tests over random input: the seed is printed, and SEED=N in the environment repeats a
- * run. */
+/* Random numbers for tests: the seed is printed, and SEED=N in the environment repeats a run. */
 #ifndef FILEMON_TEST_RANDOM_H
 #define FILEMON_TEST_RANDOM_H
 

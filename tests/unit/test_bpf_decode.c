@@ -11,7 +11,7 @@
 
 #include <cmocka.h>
 
-/* A record as it lies in the ring, of exactly its size, so that a sanitizer sees what is beyond. */
+/* A record as in the ring, in memory of exactly its size, so that a sanitizer detects overruns. */
 struct sample {
     struct record record;
     char payload[PAYLOAD_BYTES + 8];
@@ -76,7 +76,7 @@ static void test_paths(void **state)
                         "/memfd:m (deleted)");
 }
 
-static void test_names_as_they_were_given(void **state)
+static void test_names_of_failed_opens(void **state)
 {
     (void)state;
     assert_string_equal(path_of(RECORD_FAIL, 0, "", "/etc/none"), "/etc/none");
@@ -93,8 +93,8 @@ static void test_names_as_they_were_given(void **state)
     assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT | MARK_INODE, "pipe", ""), "pipe:[42]");
 }
 
-/* What the kernel could read and the engine could not has a name that may be below a PATH. */
-static void test_names_that_were_not_read(void **state)
+/* A name that only the kernel could read may be below a PATH. */
+static void test_unread_names_of_failed_opens(void **state)
 {
     (void)state;
     begin(RECORD_FAIL);
@@ -151,7 +151,7 @@ static int mode_of(__u64 flags)
     return event.mode;
 }
 
-/* filemon's own monotonic clock, and so its idea of when that was at 0, is another one. */
+/* In a time namespace filemon's monotonic clock differs from the kernel's. */
 static void test_copies_with_a_path(void **state)
 {
     (void)state;
@@ -189,7 +189,7 @@ static void test_mode(void **state)
     assert_int_equal(mode_of(O_RDWR | O_CREAT), 0644);
     assert_int_equal(mode_of(O_RDWR | O_TMPFILE), 0644);
     assert_int_equal(mode_of(O_RDONLY | O_DIRECTORY), EVENT_NO_MODE);
-    /* As the kernel decides whether an open may create, and so takes a mode. */
+    /* The kernel uses the mode only with these flags. */
     assert_int_equal(mode_of(O_RDWR | (O_TMPFILE & ~O_DIRECTORY)), 0644);
     assert_int_equal(mode_of(O_RDONLY | 1ull << 40), EVENT_NO_MODE);
 }
@@ -224,8 +224,8 @@ static void test_exec_closes_what_is_not_open(void **state)
     assert_int_equal(decode(RECORD_UNTIL(open) - 1), -EBADMSG);
 }
 
-/* Every other one open: the most ranges there can be.  And none, when all are open. */
-static void test_most_ranges(void **state)
+/* Every other descriptor open gives the largest number of ranges, all open gives none. */
+static void test_largest_number_of_ranges(void **state)
 {
     (void)state;
     begin(RECORD_EXEC);
@@ -269,7 +269,7 @@ static void test_close_range(void **state)
     assert_range(0, 3, ~0u);
 }
 
-static void test_what_is_no_record(void **state)
+static void test_malformed_records(void **state)
 {
     (void)state;
     begin(RECORD_OPEN);
@@ -286,18 +286,18 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_names_as_they_were_given),
-        cmocka_unit_test(test_names_that_were_not_read),
+        cmocka_unit_test(test_names_of_failed_opens),
+        cmocka_unit_test(test_unread_names_of_failed_opens),
         cmocka_unit_test(test_longest_path),
         cmocka_unit_test(test_common_members),
         cmocka_unit_test(test_copies_with_a_path),
         cmocka_unit_test(test_time_namespace),
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_exec_closes_what_is_not_open),
-        cmocka_unit_test(test_most_ranges),
+        cmocka_unit_test(test_largest_number_of_ranges),
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_close_range),
-        cmocka_unit_test(test_what_is_no_record),
+        cmocka_unit_test(test_malformed_records),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

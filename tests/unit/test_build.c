@@ -23,10 +23,10 @@ static void version_is_remembered(void **state)
     (void)state;
     assert_int_equal(module_identify(&module, &config), 0);
     assert_int_equal(module_identify(&module, &config), 0);
-    assert_int_equal(calls(), 2); /* no directory is made by asking */
+    assert_int_equal(calls(), 2); /* module_identify() creates no directory to keep the version */
     assert_int_not_equal(access("m", F_OK), 0);
 
-    /* It fails where the headers are wanted. */
+    /* The build fails at the headers, after the version was kept. */
     caught_begin(&caught);
     assert_int_equal(module_build_start(&build, &module, &config), -ENOENT);
     assert_non_null(strstr(caught_line(&caught), "linux-headers-no-such-kernel"));
@@ -42,7 +42,7 @@ static void version_is_remembered(void **state)
     assert_int_equal(calls(), 3);
 }
 
-static void script_is_the_one(void **state)
+static void script_is_embedded(void **state)
 {
     (void)state;
     assert_memory_equal(script_text, "#!/usr/bin/stap -g\n", strlen("#!/usr/bin/stap -g\n"));
@@ -53,7 +53,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(version_is_remembered),
-        TEST(script_is_the_one),
+        TEST(script_is_embedded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,8 +8,8 @@
 
 #include "clock.h"
 
-/* What is read between two readings of each clock lies between what they make of it. */
-static void the_epoch_joins_both_clocks(void **state)
+/* A monotonic time between two readings converts to a time between two readings of realtime. */
+static void epoch_converts_monotonic_to_realtime(void **state)
 {
     (void)state;
     int64_t mono_before = clock_ns(CLOCK_MONOTONIC), real_before = clock_ns(CLOCK_REALTIME);
@@ -19,7 +19,7 @@ static void the_epoch_joins_both_clocks(void **state)
     assert_in_range(epoch, real_before - mono_after, real_after - mono_before);
 }
 
-static void milliseconds_are_of_the_monotonic_clock(void **state)
+static void milliseconds_are_monotonic(void **state)
 {
     (void)state;
     int64_t before = clock_ns(CLOCK_MONOTONIC), ms = clock_ms(), after = clock_ns(CLOCK_MONOTONIC);
@@ -30,8 +30,8 @@ static void milliseconds_are_of_the_monotonic_clock(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_epoch_joins_both_clocks),
-        cmocka_unit_test(milliseconds_are_of_the_monotonic_clock),
+        cmocka_unit_test(epoch_converts_monotonic_to_realtime),
+        cmocka_unit_test(milliseconds_are_monotonic),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

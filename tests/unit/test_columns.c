@@ -15,7 +15,7 @@
 #include "output/columns.h"
 #include "random.h"
 
-/* The caller's to free.  In memory of exactly the promised size, for sanitizers. */
+/* In memory of exactly the promised size, for sanitizers; the caller frees it. */
 static char *put(const char *bytes, size_t size, size_t most, size_t *len)
 {
     char *buf = malloc(COLUMNS_BOUND(size));
@@ -35,7 +35,7 @@ static void assert_put(const char *bytes, size_t most, const char *expected)
     free(buf);
 }
 
-static void what_fits_is_whole(void **state)
+static void short_text_is_not_cut(void **state)
 {
     (void)state;
     assert_put("", 0, "");
@@ -44,7 +44,7 @@ static void what_fits_is_whole(void **state)
     assert_put("\x1b[2J\n", 9, "\\x1b[2J\\n");
 }
 
-static void what_does_not_is_cut_nearer_to_its_beginning(void **state)
+static void long_text_is_cut_nearer_to_its_beginning(void **state)
 {
     (void)state;
     assert_put("/etc/hosts", 9, "/et…hosts");
@@ -54,7 +54,7 @@ static void what_does_not_is_cut_nearer_to_its_beginning(void **state)
     assert_put("abcdef", 0, "");
 }
 
-/* What is escaped is cut between its characters, never inside. */
+/* Escaped characters are not cut inside an escape. */
 static void escapes_stay_whole(void **state)
 {
     (void)state;
@@ -63,7 +63,7 @@ static void escapes_stay_whole(void **state)
     assert_put("\x1b\x1b\x1b\x1b", 7, "…\\x1b");
 }
 
-static void characters_are_as_wide_as_terminals_have_them(void **state)
+static void widths_of_characters(void **state)
 {
     (void)state;
     assert_int_equal(columns_of("a\xc3\xb1", 3), 2);
@@ -75,8 +75,8 @@ static void characters_are_as_wide_as_terminals_have_them(void **state)
     assert_put("中文中文", 6, "中…文");
 }
 
-/* Any bytes: never wider than allowed, nor shorter than needed, nor past the promised size. */
-static void any_bytes_stay_within_the_columns(void **state)
+/* Neither wider than allowed, nor shorter than necessary, nor longer than promised. */
+static void random_bytes_stay_within_the_columns(void **state)
 {
     static const char letters[] = "/ab\n\x1b\\\xc3\xb1\xe4\xb8\xad\xcc\x81\xff";
 
@@ -111,7 +111,7 @@ static void assert_padded(char *(*pad)(char *, const char *, size_t), const char
     assert_string_equal(buf, expected);
 }
 
-static void blanks_fill_columns(void **state)
+static void columns_are_padded(void **state)
 {
     (void)state;
     assert_padded(columns_put_left, "ab", "ab    ");
@@ -121,7 +121,7 @@ static void blanks_fill_columns(void **state)
     assert_padded(columns_put_right, "seven77", "seven77");
 }
 
-static void durations_are_in_human_units(void **state)
+static void durations_have_units(void **state)
 {
     static const struct {
         uint64_t ns;
@@ -152,7 +152,7 @@ static void durations_are_in_human_units(void **state)
         assert_string_equal(columns_duration(buf, cases[i].ns), cases[i].text);
 }
 
-static void a_terminal_has_its_width(void **state)
+static void width_of_a_terminal(void **state)
 {
     struct winsize size = {.ws_row = 24, .ws_col = 132};
     int master, terminal, ends[2];
@@ -174,14 +174,14 @@ static void a_terminal_has_its_width(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_fits_is_whole),
-        cmocka_unit_test(what_does_not_is_cut_nearer_to_its_beginning),
+        cmocka_unit_test(short_text_is_not_cut),
+        cmocka_unit_test(long_text_is_cut_nearer_to_its_beginning),
         cmocka_unit_test(escapes_stay_whole),
-        cmocka_unit_test(characters_are_as_wide_as_terminals_have_them),
-        cmocka_unit_test(any_bytes_stay_within_the_columns),
-        cmocka_unit_test(blanks_fill_columns),
-        cmocka_unit_test(durations_are_in_human_units),
-        cmocka_unit_test(a_terminal_has_its_width),
+        cmocka_unit_test(widths_of_characters),
+        cmocka_unit_test(random_bytes_stay_within_the_columns),
+        cmocka_unit_test(columns_are_padded),
+        cmocka_unit_test(durations_have_units),
+        cmocka_unit_test(width_of_a_terminal),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,7 +15,7 @@
 #include "output/csv.h"
 #include "random.h"
 
-/* In memory of exactly the promised size, so that a sanitizer sees a step past it. */
+/* In memory of exactly the promised size, so that a sanitizer detects overruns. */
 static char *record_of(const struct event *event, size_t *len)
 {
     char *buf = malloc(csv_bound(event));
@@ -56,7 +56,7 @@ static void assert_record(const struct event *event, const char *expected)
     free(buf);
 }
 
-static void the_header_is_the_table(void **state)
+static void header_has_every_field(void **state)
 {
     char *buf = malloc(CSV_HEADER_BOUND);
     size_t len = csv_header(buf);
@@ -96,7 +96,7 @@ static void records_fill_their_columns(void **state)
     assert_record(&event, "lost,,,,,,,1310920975123,1310920975123456,,,,,,,,3\r\n");
 }
 
-static void what_needs_quotes_has_them(void **state)
+static void quoting(void **state)
 {
     struct event event = event_of(EVENT_ERROR, "/a\"b,c\r\nd", 9);
 
@@ -125,7 +125,7 @@ static void what_needs_quotes_has_them(void **state)
                   "1310920975123456,,,,,,,2fff2c,\r\n");
 }
 
-/* A reader by the grammar of the RFC: the next field, unquoted in place; *end is its delimiter. */
+/* Reads a field by the grammar of RFC 4180, and unquotes it in place; *end is its delimiter. */
 static char *next_field(char **at, char *end)
 {
     char *field = *at, *to = *at, *from = *at;
@@ -145,7 +145,7 @@ static char *next_field(char **at, char *end)
     return field;
 }
 
-static void any_path_comes_back(void **state)
+static void random_paths_can_be_read_back(void **state)
 {
     static const char letters[] = "/a,\"\r\n\t\x1b \xc3\xb1=";
 
@@ -183,10 +183,10 @@ static void any_path_comes_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(the_header_is_the_table),
+        cmocka_unit_test(header_has_every_field),
         cmocka_unit_test(records_fill_their_columns),
-        cmocka_unit_test(what_needs_quotes_has_them),
-        cmocka_unit_test(any_path_comes_back),
+        cmocka_unit_test(quoting),
+        cmocka_unit_test(random_paths_can_be_read_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -33,7 +33,7 @@ static void test_one_write_a_message(void **state)
     assert_string_equal(caught_line(state), "");
 }
 
-static void test_what_passes(void **state)
+static void test_printable_text_is_unchanged(void **state)
 {
     assert_shown(state, "/etc/hosts '\"$`~", "/etc/hosts '\"$`~");
     assert_shown(state, "a\xc3\xb1o \xe2\x82\xac \xf0\x9f\x98\x80",
@@ -41,7 +41,7 @@ static void test_what_passes(void **state)
     assert_shown(state, "\xc2\xa0", "\xc2\xa0"); /* the first after C1 */
 }
 
-static void test_what_is_escaped(void **state)
+static void test_control_characters_are_escaped(void **state)
 {
     assert_shown(state, "a\nb\tc\rd", "a\\nb\\tc\\rd");
     assert_shown(state, "\x1b[2J\a\x1f\x7f", "\\x1b[2J\\x07\\x1f\\x7f");
@@ -83,7 +83,7 @@ static void test_levels(void **state)
     }
 }
 
-/* JOURNAL_STREAM with the device and the inode of standard error, and more. */
+/* Sets JOURNAL_STREAM to device and inode of standard error, followed by more. */
 static void set_journal_stream(const char *more)
 {
     char stream[100];
@@ -94,7 +94,7 @@ static void set_journal_stream(const char *more)
     setenv("JOURNAL_STREAM", stream, 1);
 }
 
-static void test_the_journal_gets_priorities(void **state)
+static void test_priorities_for_the_journal(void **state)
 {
     static const char *const expected[] = {"<3>filemon: text\n", "<4>filemon: text\n",
                                            "<5>filemon: text\n", "<7>filemon: text\n"};
@@ -138,8 +138,8 @@ static void test_the_longest_line(void **state)
     }
 }
 
-/* However long a path is, what happened to it is told. */
-static void test_the_reason_is_kept(void **state)
+/* The reason at the end of a message is kept, however long the path before it is. */
+static void test_the_end_of_a_long_message_is_kept(void **state)
 {
     static char path[32 * DIAG_LINE_MAX];
 
@@ -153,7 +153,7 @@ static void test_the_reason_is_kept(void **state)
     assert_in_range(strlen(line), DIAG_LINE_MAX - 3, DIAG_LINE_MAX);
 }
 
-/* Whether it is text, made visible, of the same character throughout but for some x before. */
+/* Whether text consists of some x and then only of one character, escaped. */
 static bool is_whole(const char *text, size_t len, const char *shown)
 {
     size_t before = strspn(text, "x"), size = strlen(shown);
@@ -164,7 +164,7 @@ static bool is_whole(const char *text, size_t len, const char *shown)
     return true;
 }
 
-/* Wherever the cut falls, it falls between characters and the line is as long as it can be. */
+/* At each position the cut is between characters, and the line is as long as possible. */
 static void test_the_cut_keeps_characters_whole(void **state)
 {
     static const struct {
@@ -194,7 +194,7 @@ static void test_the_cut_keeps_characters_whole(void **state)
     }
 }
 
-static void test_errno_is_left_alone(void **state)
+static void test_errno_is_preserved(void **state)
 {
     errno = ENOTTY;
     diag(DIAG_ERROR, "%m");
@@ -208,7 +208,7 @@ static void test_errno_is_left_alone(void **state)
 
 /* -- progress ---------------------------------------------------------- */
 
-static void test_no_progress_but_on_a_terminal(void **state)
+static void test_progress_needs_a_terminal(void **state)
 {
     diag_progress("pass %d", 1);
     diag_progress(NULL);
@@ -217,7 +217,7 @@ static void test_no_progress_but_on_a_terminal(void **state)
     assert_string_equal(caught_line(state), "");
 }
 
-/* Standard error becomes a terminal, whose other end is returned. */
+/* Makes standard error a terminal; returns the other end. */
 static int become_terminal(void)
 {
     struct termios raw;
@@ -232,7 +232,7 @@ static int become_terminal(void)
     return master;
 }
 
-/* All that was written to the terminal since the last call. */
+/* Everything written to the terminal since the last call. */
 static const char *seen(int master)
 {
     static char text[1024];
@@ -247,7 +247,7 @@ static const char *seen(int master)
     return text;
 }
 
-static void test_progress_is_written_over(void **state)
+static void test_progress_is_overwritten(void **state)
 {
     (void)state;
     int master = become_terminal();
@@ -261,7 +261,7 @@ static void test_progress_is_written_over(void **state)
     close(master);
 }
 
-static void test_progress_is_taken_off(void **state)
+static void test_progress_is_erased(void **state)
 {
     (void)state;
     int master = become_terminal();
@@ -295,19 +295,19 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_one_write_a_message),
-        TEST(test_what_passes),
-        TEST(test_what_is_escaped),
+        TEST(test_printable_text_is_unchanged),
+        TEST(test_control_characters_are_escaped),
         TEST(test_a_backslash_is_unambiguous),
         TEST(test_the_format_is_escaped_too),
         TEST(test_levels),
-        TEST(test_the_journal_gets_priorities),
+        TEST(test_priorities_for_the_journal),
         TEST(test_the_longest_line),
         TEST(test_the_cut_keeps_characters_whole),
-        TEST(test_the_reason_is_kept),
-        TEST(test_errno_is_left_alone),
-        TEST(test_no_progress_but_on_a_terminal),
-        TEST(test_progress_is_written_over),
-        TEST(test_progress_is_taken_off),
+        TEST(test_the_end_of_a_long_message_is_kept),
+        TEST(test_errno_is_preserved),
+        TEST(test_progress_needs_a_terminal),
+        TEST(test_progress_is_overwritten),
+        TEST(test_progress_is_erased),
         TEST(test_no_progress_when_quiet),
     };
 

@@ -6,7 +6,7 @@
 
 #include "caught.h"
 
-/* Two engines that do as they are told, and write down what they were asked for. */
+/* Two fake engines, which return the results that a test sets and log their calls. */
 struct behaviour {
     int check, open, dispatch[4];
     int opened, closed, dispatched, stopped, prefixes, held;
@@ -124,7 +124,7 @@ static void names(void **state)
     assert_null(engine_find("", &other_way));
 }
 
-static void the_one_that_is_wanted(void **state)
+static void chooses_the_requested_engine(void **state)
 {
     assert_ptr_equal(engine_choose(list, &fake_1, &config), &fake_1);
     behaviours[1].check = -EAGAIN; /* it is asked for */
@@ -135,7 +135,7 @@ static void the_one_that_is_wanted(void **state)
     assert_string_equal(caught_line(state), "filemon: engine one cannot run here: WHAT: MEND\n");
 }
 
-static void the_first_that_can(void **state)
+static void auto_chooses_the_first_that_can_run(void **state)
 {
     const struct engine_ops *ops;
     struct engine *engine = opened(&ops);
@@ -162,7 +162,7 @@ static void the_first_that_can(void **state)
     assert_null(engine_choose(list, &engine_auto, &config));
 }
 
-static void goes_on_when_opening_fails(void **state)
+static void falls_back_if_open_fails(void **state)
 {
     const struct engine_ops *ops;
     struct engine *engine;
@@ -180,7 +180,7 @@ static void goes_on_when_opening_fails(void **state)
     assert_string_equal(caught_line(state), "filemon: cannot open 1\n"); /* the last one's error */
 }
 
-static void goes_on_when_it_fails_before_it_watches(void **state)
+static void falls_back_if_it_fails_before_watching(void **state)
 {
     const struct engine_ops *ops;
     struct engine *engine = opened(&ops);
@@ -199,8 +199,8 @@ static void goes_on_when_it_fails_before_it_watches(void **state)
     assert_int_equal(behaviours[1].closed, 1);
 }
 
-/* What it has seen is the other's no more; and who has been asked to end does not start again. */
-static void does_not_go_on_later(void **state)
+/* After ENGINE_WATCHING or stop() no other engine is opened. */
+static void does_not_fall_back_after_watching(void **state)
 {
     const struct engine_ops *ops;
     struct engine *engine = opened(&ops);
@@ -221,8 +221,8 @@ static void does_not_go_on_later(void **state)
     assert_string_equal(caught_line(state), "");
 }
 
-/* A PATH that came to exist after the start, with the engine that was chosen. */
-static void passes_a_new_prefix_on(void **state)
+/* A prefix that is added after the start goes to the chosen engine. */
+static void forwards_a_new_prefix(void **state)
 {
     const struct engine_ops *ops;
     struct engine *engine = opened(&ops);
@@ -233,7 +233,7 @@ static void passes_a_new_prefix_on(void **state)
     ops->close(engine);
 }
 
-static void asks_for_what_is_held(void **state)
+static void forwards_report_held(void **state)
 {
     const struct engine_ops *ops;
     struct engine *engine = opened(&ops);
@@ -250,13 +250,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(names),
-        TEST(the_one_that_is_wanted),
-        TEST(the_first_that_can),
-        TEST(goes_on_when_opening_fails),
-        TEST(goes_on_when_it_fails_before_it_watches),
-        TEST(does_not_go_on_later),
-        TEST(passes_a_new_prefix_on),
-        TEST(asks_for_what_is_held),
+        TEST(chooses_the_requested_engine),
+        TEST(auto_chooses_the_first_that_can_run),
+        TEST(falls_back_if_open_fails),
+        TEST(falls_back_if_it_fails_before_watching),
+        TEST(does_not_fall_back_after_watching),
+        TEST(forwards_a_new_prefix),
+        TEST(forwards_report_held),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -44,7 +44,7 @@ static void flags_are_named(void **state)
     assert_flags(O_PATH, "O_RDONLY|O_PATH");
 }
 
-static void composite_flags_stand_alone(void **state)
+static void composite_flags_include_their_parts(void **state)
 {
     (void)state;
     assert_flags(O_WRONLY | O_SYNC, "O_WRONLY|O_SYNC");
@@ -53,7 +53,7 @@ static void composite_flags_stand_alone(void **state)
     assert_flags(O_RDONLY | O_DIRECTORY, "O_RDONLY|O_DIRECTORY");
 }
 
-static void largefile_is_left_out_and_the_unknown_is_a_number(void **state)
+static void unknown_flags_are_a_number(void **state)
 {
     (void)state;
     assert_flags(O_RDWR | KERNEL_LARGEFILE, "O_RDWR");
@@ -85,8 +85,8 @@ static unsigned int flag_value(const char *name)
     return (unsigned int)strtoul(name, NULL, 16);
 }
 
-/* Whatever the bits: the names add up to them again, and none is given twice. */
-static void every_value_can_be_read_back(void **state)
+/* For random bits: the names add up to the bits, and no name is repeated. */
+static void random_flags_add_up(void **state)
 {
     (void)state;
     random_start(__func__);
@@ -134,8 +134,8 @@ static void codes_and_reasons_are_named(void **state)
         assert_string_equal(event_reason_name((enum event_reason)i), reasons[i]);
 }
 
-/* The contract's table: every key, in its order, and the records that carry it. */
-static void fields_are_the_contract(void **state)
+/* The documented keys in their order, and the records that have each. */
+static void fields_of_each_record(void **state)
 {
     static const char *const contract[][2] = {
         {"codigo", "open close dup fail held error lost"},
@@ -185,7 +185,7 @@ static int64_t value_of(const char *key, const struct event *event)
     return 0;
 }
 
-static void integers_are_the_events(void **state)
+static void integer_fields(void **state)
 {
     struct event event = {.code = EVENT_OPEN, .pid = 5817, .ppid = 1082, .tid = 5818, .fd = 12};
 
@@ -227,13 +227,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(flags_are_named),
-        cmocka_unit_test(composite_flags_stand_alone),
-        cmocka_unit_test(largefile_is_left_out_and_the_unknown_is_a_number),
-        cmocka_unit_test(every_value_can_be_read_back),
+        cmocka_unit_test(composite_flags_include_their_parts),
+        cmocka_unit_test(unknown_flags_are_a_number),
+        cmocka_unit_test(random_flags_add_up),
         cmocka_unit_test(errors_are_named),
         cmocka_unit_test(codes_and_reasons_are_named),
-        cmocka_unit_test(fields_are_the_contract),
-        cmocka_unit_test(integers_are_the_events),
+        cmocka_unit_test(fields_of_each_record),
+        cmocka_unit_test(integer_fields),
         cmocka_unit_test(integers_stay_below_2_to_53),
     };
 

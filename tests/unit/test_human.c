@@ -65,7 +65,7 @@ static void assert_line(const struct event *event, const struct screen *screen,
     free(line);
 }
 
-static void each_kind_has_its_line(void **state)
+static void a_line_for_each_kind(void **state)
 {
     struct event event = event_of(EVENT_OPEN, "/etc/hosts");
 
@@ -98,7 +98,7 @@ static void each_kind_has_its_line(void **state)
                 "16:42:55.123                         lost                 1 event lost");
 }
 
-static void failures_have_their_words(void **state)
+static void failures_have_a_message(void **state)
 {
     struct event event = event_of(EVENT_FAIL, "/etc/x");
 
@@ -112,7 +112,7 @@ static void failures_have_their_words(void **state)
                 "16:42:55.123 smtpd              5817 fail                 /etc/x: E512");
 }
 
-static void nothing_of_others_is_obeyed(void **state)
+static void control_characters_are_escaped_in_lines(void **state)
 {
     struct event event = event_of(EVENT_OPEN, "/\x1b[2J\n\xe2\x80\xae\xff");
 
@@ -130,9 +130,9 @@ static void nothing_of_others_is_obeyed(void **state)
 
 #define LONG "/usr/share/javascript/very/deep/down/there/is/a/file.js"
 
-/* Whatever the width from the narrowest that has room for a path on: no line is wider, the path's
- * end is seen, and where there is room the line is whole. */
-static void lines_are_as_wide_as_the_screen(void **state)
+/* At each width that has room for a path: no line is wider, the end of the path is shown, and the
+ * line is not cut if it fits. */
+static void lines_fit_the_screen(void **state)
 {
     struct event events[] = {event_of(EVENT_OPEN, LONG), event_of(EVENT_FAIL, LONG),
                              event_of(EVENT_CLOSE, LONG), event_of(EVENT_LOST, NULL)};
@@ -174,7 +174,7 @@ static void narrow_screens_have_shorter_columns(void **state)
                 "16:42:55 sys…ournal    5817 close     3  2.50ms  /usr/share…n/there/is/a/file.js");
 }
 
-static void colour_is_around_words_alone(void **state)
+static void only_words_are_coloured(void **state)
 {
     struct screen screen = {.columns = 65, .colour = true};
     struct event event = event_of(EVENT_FAIL, "/x");
@@ -212,7 +212,7 @@ static void assert_colour(const char *term, const char *none, bool expected)
     close(ends[1]);
 }
 
-static void colour_is_for_terminals_that_want_it(void **state)
+static void colour_needs_a_capable_terminal(void **state)
 {
     (void)state;
     assert_colour("xterm", NULL, true);
@@ -226,13 +226,13 @@ static void colour_is_for_terminals_that_want_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(each_kind_has_its_line),
-        cmocka_unit_test(failures_have_their_words),
-        cmocka_unit_test(nothing_of_others_is_obeyed),
-        cmocka_unit_test(lines_are_as_wide_as_the_screen),
+        cmocka_unit_test(a_line_for_each_kind),
+        cmocka_unit_test(failures_have_a_message),
+        cmocka_unit_test(control_characters_are_escaped_in_lines),
+        cmocka_unit_test(lines_fit_the_screen),
         cmocka_unit_test(narrow_screens_have_shorter_columns),
-        cmocka_unit_test(colour_is_around_words_alone),
-        cmocka_unit_test(colour_is_for_terminals_that_want_it),
+        cmocka_unit_test(only_words_are_coloured),
+        cmocka_unit_test(colour_needs_a_capable_terminal),
     };
 
     return cmocka_run_group_tests(tests, use_utc, NULL);

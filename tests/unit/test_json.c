@@ -24,7 +24,7 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
-/* The record in memory of exactly the promised size, so that a sanitizer sees a step past it. */
+/* The record in memory of exactly the promised size, so that a sanitizer detects overruns. */
 static char *record_of(const struct event *event, size_t *len)
 {
     size_t bound = json_bound(event);
@@ -71,7 +71,7 @@ static void assert_record(const struct event *event, const char *expected)
 
 #define PROCESS "\"proceso\":\"smtpd\",\"pid\":5817,\"ppid\":1082,\"tid\":5818,"
 
-static void records_are_as_the_contract_writes_them(void **state)
+static void one_record_of_each_kind(void **state)
 {
     struct event event = event_of(EVENT_OPEN, "/etc/hosts");
 
@@ -111,7 +111,7 @@ static void records_are_as_the_contract_writes_them(void **state)
                           "\"errno\":\"ENOENT\"}\n");
 }
 
-static void lost_has_neither_process_nor_path(void **state)
+static void lost_records_have_no_process(void **state)
 {
     struct event event = {.code = EVENT_LOST, .date_us = 1310920975123456, .lost = 3};
 
@@ -144,7 +144,7 @@ static void modes_are_octal(void **state)
     }
 }
 
-/* The record's path as it stands between the quotes, before any parser. */
+/* The path of the record, still escaped. */
 static void assert_path_written(const char *path, const char *written, const char *hex)
 {
     struct event event = event_of(EVENT_ERROR, path);
@@ -215,7 +215,7 @@ static bool is_utf8(const char *bytes, size_t len)
     return string != NULL;
 }
 
-/* Do these bytes begin some character?  Tried out with every last bytes that could matter. */
+/* Whether these bytes begin a character: tries all last bytes that can matter. */
 static bool begins_character(const char *bytes, size_t len)
 {
     static const char tails[] = {'\x80', '\x90', '\xa0'};
@@ -234,8 +234,7 @@ static bool begins_character(const char *bytes, size_t len)
     return false;
 }
 
-/* What a path is decoded to: the longest character, else the longest beginning of one, else a byte.
- */
+/* The expected decoding: the longest character, else the longest beginning of one, else a byte. */
 static char *decoded(const char *bytes, size_t len)
 {
     char *text = calloc(1, 3 * len + 1), *at = text;
@@ -372,7 +371,7 @@ static struct event random_event(char path[4096], size_t len, char comm[EVENT_CO
     return event;
 }
 
-static void any_bytes_make_strict_json(void **state)
+static void random_bytes_make_strict_json(void **state)
 {
     char path[4096], comm[EVENT_COMM_SIZE];
 
@@ -419,8 +418,8 @@ static void longest_record_fits(void **state)
     assert_in_range(len, 4094 * 6 + 2 * 4095, json_bound(&event));
 }
 
-/* Its length ends a path, even within what would be a character. */
-static void path_ends_where_its_length_says(void **state)
+/* A path ends at its length, even within a character. */
+static void path_ends_at_its_length(void **state)
 {
     struct event event = event_of(EVENT_ERROR, "/\xc3\xb1");
 
@@ -491,7 +490,7 @@ static void assert_integer(int64_t integer)
     assert_string_equal(written, expected);
 }
 
-static void integers_of_any_width(void **state)
+static void integers_of_all_lengths(void **state)
 {
     (void)state;
     random_start(__func__);
@@ -511,16 +510,16 @@ static void integers_of_any_width(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(records_are_as_the_contract_writes_them),
-        cmocka_unit_test(lost_has_neither_process_nor_path),
+        cmocka_unit_test(one_record_of_each_kind),
+        cmocka_unit_test(lost_records_have_no_process),
         cmocka_unit_test(modes_are_octal),
         cmocka_unit_test(control_characters_are_escaped),
         cmocka_unit_test(ill_formed_parts_are_replaced),
-        cmocka_unit_test(any_bytes_make_strict_json),
+        cmocka_unit_test(random_bytes_make_strict_json),
         cmocka_unit_test(longest_record_fits),
-        cmocka_unit_test(path_ends_where_its_length_says),
+        cmocka_unit_test(path_ends_at_its_length),
         cmocka_unit_test(empty_paths_are_empty_strings),
-        cmocka_unit_test(integers_of_any_width),
+        cmocka_unit_test(integers_of_all_lengths),
         cmocka_unit_test(jq_accepts_every_record),
     };
 

@@ -16,8 +16,8 @@
 #include "random.h"
 
 /*
- * The module itself, under other names, over an allocator that counts what is in use, with what
- * glibc takes for itself, and fails when told to.
+ * The module itself, with its allocator replaced by one that counts the memory in use (glibc's own
+ * overhead included) and can fail.
  */
 static size_t bytes_in_use;
 static unsigned int fail_one_in; /* 0: never */
@@ -67,7 +67,7 @@ static void counted_free(void *block)
 #undef realloc
 #undef free
 
-/* What was emitted, one line each: "open 5 /etc/hosts", "close 5 /etc/hosts exit 20". */
+/* Emitted records, a line each: "open 5 /etc/hosts", "close 5 /etc/hosts exit 20". */
 static char *emitted;
 static size_t emitted_size;
 static FILE *emitted_to;
@@ -116,7 +116,7 @@ static int tear_down(void **state)
     return bytes_in_use != 0;
 }
 
-/* What was emitted since the last time. */
+/* The records since the last call. */
 static void assert_emitted(const char *expected)
 {
     fflush(emitted_to);
@@ -199,7 +199,7 @@ static void close_is_paired_with_open(void **state)
     assert_emitted("");
 }
 
-static void records_name_process_and_time_of_their_cause(void **state)
+static void records_have_process_and_time_of_the_event(void **state)
 {
     struct event close = event_of(EVENT_CLOSE, 10, 3);
 
@@ -217,7 +217,7 @@ static void records_name_process_and_time_of_their_cause(void **state)
     assert_int_equal(last.date_us, 77);
 }
 
-static void processes_are_apart(void **state)
+static void processes_are_separate(void **state)
 {
     now_ns = 0;
     open_fd(*state, 10, 3, "/a");
@@ -228,8 +228,8 @@ static void processes_are_apart(void **state)
     assert_emitted("open 3 /a\nopen 3 /b\nclose 3 /b close 0\nclose 3 /a close 0\n");
 }
 
-/* Outside filemon's pid namespace every pid is 0: the tables' numbers tell the processes apart. */
-static void processes_outside_the_namespace_are_apart(void **state)
+/* Outside filemon's pid namespace every pid is 0: only event.table distinguishes the processes. */
+static void processes_outside_the_namespace_are_separate(void **state)
 {
     struct event one = event_of(EVENT_OPEN, 0, 3), other = one;
 
@@ -252,7 +252,7 @@ static void processes_outside_the_namespace_are_apart(void **state)
         "close 3 /b exit 0\n");
 }
 
-static void without_a_table_nothing_is_held(void **state)
+static void events_without_a_table_are_not_held(void **state)
 {
     struct event open = event_of(EVENT_OPEN, 10, 3);
 
@@ -266,7 +266,7 @@ static void without_a_table_nothing_is_held(void **state)
     assert_emitted("open 3 /a\n");
 }
 
-static void missed_close_is_an_error_about_the_older_file(void **state)
+static void missed_close_is_an_error(void **state)
 {
     struct event held = event_of(EVENT_HELD, 10, 3);
 
@@ -283,7 +283,7 @@ static void missed_close_is_an_error_about_the_older_file(void **state)
     assert_int_equal(counted_ledger_held(*state), 0);
 }
 
-static void copies_have_the_path_and_a_time_of_their_own(void **state)
+static void copies_have_the_path_and_their_own_time(void **state)
 {
     now_ns = 0;
     open_fd(*state, 10, 3, "/a");
@@ -301,7 +301,7 @@ static void copies_have_the_path_and_a_time_of_their_own(void **state)
 
 /* Another thread closed the origin, and may have opened another file there, before the call ended.
  */
-static void a_copy_of_what_is_closed_has_its_own_path(void **state)
+static void copy_of_a_closed_origin(void **state)
 {
     struct event copy = event_of(EVENT_DUP, 10, 4);
 
@@ -344,7 +344,7 @@ static void dup2_closes_what_it_replaces(void **state)
     assert_int_equal(counted_ledger_held(*state), 1);
 }
 
-static void dup_onto_a_held_number_is_an_error(void **state)
+static void dup_to_a_held_descriptor_is_an_error(void **state)
 {
     now_ns = 0;
     open_fd(*state, 10, 3, "/a");
@@ -354,7 +354,7 @@ static void dup_onto_a_held_number_is_an_error(void **state)
     assert_emitted("open 3 /a\nopen 4 /b\nerror 4 /b\ndup 4 /a of 3\nerror 3 /a\n");
 }
 
-static void ranges_close_what_is_held_in_rising_order(void **state)
+static void ranges_close_held_descriptors_in_order(void **state)
 {
     static const struct fd_range all = {0, UINT_MAX}, some = {4, 1000000}, narrow = {7, 8},
                                  none = {9, 3};
@@ -381,7 +381,7 @@ static void ranges_close_what_is_held_in_rising_order(void **state)
     assert_int_equal(counted_ledger_held(*state), 1);
 }
 
-/* The order in which they were opened is any. */
+/* Descriptors can be opened in any order. */
 static void exit_closes_in_rising_order(void **state)
 {
     enum { FDS = 5000 };
@@ -415,7 +415,7 @@ static void exit_closes_in_rising_order(void **state)
     assert_int_equal(counted_ledger_held(ledger), 0);
 }
 
-static void what_is_no_descriptor_is_not_held(void **state)
+static void negative_descriptors_are_not_held(void **state)
 {
     struct event open = event_of(EVENT_OPEN, 10, -1);
 
@@ -469,7 +469,7 @@ static void durations_are_not_negative(void **state)
     assert_emitted("open 3 /a\nclose 3 /a close 0\n");
 }
 
-static void fail_and_lost_pass(void **state)
+static void fail_and_lost_are_unchanged(void **state)
 {
     struct event fail = event_of(EVENT_FAIL, 10, -2), lost = event_of(EVENT_LOST, 0, 0);
 
@@ -481,7 +481,7 @@ static void fail_and_lost_pass(void **state)
     assert_int_equal(counted_ledger_held(*state), 0);
 }
 
-/* The rules of ledger.h once more, over plain arrays. */
+/* A second implementation of the rules of ledger.h, over plain arrays. */
 #define MODEL_PIDS 5
 #define MODEL_FDS 40
 
@@ -597,7 +597,7 @@ static void random_step(struct ledger *ledger, struct model *model)
     }
 }
 
-static void any_history_is_as_the_rules_say(void **state)
+static void random_events_follow_the_rules(void **state)
 {
     struct model model = {.to = NULL};
     size_t size;
@@ -632,8 +632,8 @@ static void take_in_table(struct ledger *ledger, enum event_code code, int pid, 
     assert_int_equal(counted_ledger_take(ledger, &event), 0);
 }
 
-/* Two processes share the table of one of them: what ends is the opener's. */
-static void a_shared_table_is_one(void **state)
+/* Two processes share a table: pid and ppid of a close are the opener's. */
+static void shared_table(void **state)
 {
     struct ledger *ledger = *state;
 
@@ -652,8 +652,8 @@ static void a_shared_table_is_one(void **state)
     assert_int_equal(last.pid, 1);
 }
 
-/* A thread has a table of its own: the same numbers are other descriptors. */
-static void tables_of_one_process_are_two(void **state)
+/* A thread has a table of its own: the same number is another descriptor. */
+static void two_tables_of_one_process(void **state)
 {
     struct ledger *ledger = *state;
 
@@ -665,7 +665,7 @@ static void tables_of_one_process_are_two(void **state)
     assert_int_equal(counted_ledger_held(ledger), 1);
 }
 
-/* Addresses that differ in their upper half alone. */
+/* Table addresses that differ only in their upper half. */
 static void tables_have_64_bits(void **state)
 {
     struct ledger *ledger = *state;
@@ -679,8 +679,8 @@ static void tables_have_64_bits(void **state)
     assert_int_equal(counted_ledger_held(ledger), 0);
 }
 
-/* A ledger without memory says so, and never holds what it did not hold before. */
-static void it_survives_without_memory(void **state)
+/* Without memory ledger_take() fails and holds nothing new. */
+static void works_without_memory(void **state)
 {
     struct ledger *ledger = *state;
     unsigned int refused = 0;
@@ -716,7 +716,7 @@ static void it_survives_without_memory(void **state)
     assert_int_equal(ledger->n_used, 0);
 }
 
-static void memory_is_for_what_is_held(void **state)
+static void memory_per_held_descriptor(void **state)
 {
     size_t records = 0, empty;
     struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
@@ -742,8 +742,8 @@ static void memory_is_for_what_is_held(void **state)
     counted_ledger_free(ledger);
 }
 
-/* At whatever number they stand: of files that have each a path of its own, as long as most are. */
-static void a_descriptor_takes_little(void **state)
+/* At all numbers of descriptors, each with a path of its own of ordinary length. */
+static void memory_of_many_descriptors(void **state)
 {
     size_t records = 0;
     struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
@@ -757,8 +757,8 @@ static void a_descriptor_takes_little(void **state)
     counted_ledger_free(ledger);
 }
 
-/* Many descriptors of one process, and one that stays: what the others took is given back. */
-static void memory_of_one_process_shrinks(void **state)
+/* After many descriptors of a process are closed, their memory is freed. */
+static void memory_is_freed_after_closes(void **state)
 {
     static const struct fd_range most = {1, UINT_MAX};
     size_t records = 0, before;
@@ -784,7 +784,7 @@ static void memory_of_one_process_shrinks(void **state)
     counted_ledger_free(ledger);
 }
 
-static void freeing_nothing_is_allowed(void **state)
+static void freeing_null_is_allowed(void **state)
 {
     (void)state;
     counted_ledger_free(NULL);
@@ -799,31 +799,31 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_of(close_is_paired_with_open),
-        test_of(records_name_process_and_time_of_their_cause),
-        test_of(processes_are_apart),
-        test_of(processes_outside_the_namespace_are_apart),
-        test_of(without_a_table_nothing_is_held),
-        test_of(missed_close_is_an_error_about_the_older_file),
-        test_of(copies_have_the_path_and_a_time_of_their_own),
-        test_of(a_copy_of_what_is_closed_has_its_own_path),
+        test_of(records_have_process_and_time_of_the_event),
+        test_of(processes_are_separate),
+        test_of(processes_outside_the_namespace_are_separate),
+        test_of(events_without_a_table_are_not_held),
+        test_of(missed_close_is_an_error),
+        test_of(copies_have_the_path_and_their_own_time),
+        test_of(copy_of_a_closed_origin),
         test_of(dup2_closes_what_it_replaces),
-        test_of(dup_onto_a_held_number_is_an_error),
-        test_of(ranges_close_what_is_held_in_rising_order),
+        test_of(dup_to_a_held_descriptor_is_an_error),
+        test_of(ranges_close_held_descriptors_in_order),
         test_of(exit_closes_in_rising_order),
-        test_of(what_is_no_descriptor_is_not_held),
+        test_of(negative_descriptors_are_not_held),
         test_of(exec_closes_its_ranges),
         test_of(exit_closes_everything),
         test_of(durations_are_not_negative),
-        test_of(fail_and_lost_pass),
-        test_of(any_history_is_as_the_rules_say),
-        test_of(a_shared_table_is_one),
-        test_of(tables_of_one_process_are_two),
+        test_of(fail_and_lost_are_unchanged),
+        test_of(random_events_follow_the_rules),
+        test_of(shared_table),
+        test_of(two_tables_of_one_process),
         test_of(tables_have_64_bits),
-        test_of(it_survives_without_memory),
-        test_of(memory_is_for_what_is_held),
-        test_of(a_descriptor_takes_little),
-        test_of(memory_of_one_process_shrinks),
-        test_of(freeing_nothing_is_allowed),
+        test_of(works_without_memory),
+        test_of(memory_per_held_descriptor),
+        test_of(memory_of_many_descriptors),
+        test_of(memory_is_freed_after_closes),
+        test_of(freeing_null_is_allowed),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

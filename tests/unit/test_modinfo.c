@@ -55,7 +55,7 @@ static void modules_of_other_kernels(void **state)
     assert_int_equal(checked(&module, sizeof(module), fault), -ENOEXEC);
 }
 
-/* Whatever a byte of it is, nothing outside of the file is read. */
+/* With any byte changed, nothing outside of the file is read. */
 static void damaged_modules(void **state)
 {
     char fault[MODINFO_FAULT_SIZE];

@@ -43,7 +43,7 @@ static void names(void **state)
     assert_non_null(strstr(module.dir, uts.release));
 }
 
-/* The script, the flags and stap's version, and nothing else. */
+/* It depends on the script, the flags and stap's version only. */
 static void what_a_name_depends_on(void **state)
 {
     struct module module = identified("/m", "6.1.0-1-amd64"),
@@ -55,7 +55,7 @@ static void what_a_name_depends_on(void **state)
     other = identified("/m", "6.1.0-1-amd64");
     assert_string_equal(other.version, "5.1/0.191");
     assert_int_not_equal(strcmp(module.name, other.name), 0);
-    /* What stands before the last '_' is of the script alone. */
+    /* The part before the last '_' depends on the script only. */
     assert_memory_equal(module.name, other.name, strlen("filemon_") + 12 + 1);
 }
 
@@ -88,7 +88,7 @@ static void versions(void **state)
     assert_string_equal(identified("/m", NULL).version, "");
 }
 
-static void no_names(void **state)
+static void unusable_names(void **state)
 {
     static const char *const kernels[] = {"../x", "6.1/x", ".", "..", ".x"};
     static char too_long[PATH_MAX + 1];
@@ -160,7 +160,7 @@ static void found(void **state)
     assert_int_equal(module_find(&module), -EPERM);
 }
 
-static void bad_modules_are_found_out(void **state)
+static void bad_modules_are_refused(void **state)
 {
     struct module module = made();
 
@@ -179,7 +179,7 @@ static void bad_modules_are_found_out(void **state)
 
 /* ---- Failures are remembered ---------------------------------------------------------------- */
 
-/* File systems take the time of change from the kernel's coarse clock. */
+/* ctime comes from the kernel's coarse clock: waits until that has advanced. */
 static void wait_for_another_time(void)
 {
     struct timespec before, now;
@@ -204,7 +204,7 @@ static void failures(void **state)
     assert_true(module_has_failed(&module, why));
     assert_string_equal(why, "for that");
 
-    /* Another stap may do better, and another kernel is another directory. */
+    /* A failure does not apply to another stap or another kernel. */
     make_stap("stap (version 5.1/0.191)");
     other = identified("m", "k");
     assert_false(module_has_failed(&other, why));
@@ -223,7 +223,7 @@ static void failures(void **state)
 
 /* ---- The kernels that stap knows ------------------------------------------------------------ */
 
-static void kernels_ahead(void **state)
+static void releases_ahead(void **state)
 {
     static const struct {
         const char *tested, *release;
@@ -274,8 +274,8 @@ static void tested_kernels(void **state)
     }
 }
 
-/* Without stap, one that any version of it built; but of this script. */
-static void of_any_version(void **state)
+/* Without stap: a module of any version, but of this script. */
+static void modules_of_any_version(void **state)
 {
     struct module module = made(), other = module;
     char path[PATH_MAX + 64];
@@ -309,14 +309,14 @@ int main(void)
         TEST(names),
         TEST(what_a_name_depends_on),
         TEST(versions),
-        TEST(no_names),
+        TEST(unusable_names),
         TEST(default_directories),
         TEST(found),
-        TEST(bad_modules_are_found_out),
+        TEST(bad_modules_are_refused),
         TEST(failures),
-        TEST(kernels_ahead),
+        TEST(releases_ahead),
         TEST(tested_kernels),
-        TEST(of_any_version),
+        TEST(modules_of_any_version),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

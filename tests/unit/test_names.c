@@ -24,7 +24,7 @@ static int name_resolve(const struct procfs *procfs, const char *name, pid_t sel
     return status;
 }
 
-/* Pids follow the rule, ended by 0. */
+/* The arguments after rule are the expected pids; 0 ends them. */
 static void assert_match(const struct proctree *tree, const char *name, enum name_rule rule,
                          const pid_t *pids)
 {
@@ -45,7 +45,7 @@ static void assert_match(const struct proctree *tree, const char *name, enum nam
     assert_match(tree, name, rule, (const pid_t[]){__VA_ARGS__, 0})
 #define ASSERT_NO_MATCH(tree, name) ASSERT_MATCH(tree, name, NAME_NONE, 0)
 
-static void test_nothing_of_that_name(void **state)
+static void test_no_match(void **state)
 {
     const struct proctree *tree = *state;
 
@@ -55,7 +55,7 @@ static void test_nothing_of_that_name(void **state)
     ASSERT_NO_MATCH(tree, "nginx");
 }
 
-/* One process for each rule, so that taking the better one away lets the next one win. */
+/* One process for each rule: when the process of a rule is removed, the next rule decides. */
 static void test_the_order_of_the_rules(void **state)
 {
     const struct proctree *tree = *state;
@@ -95,7 +95,7 @@ static void test_all_processes_of_the_best_rule_by_rising_pid(void **state)
     ASSERT_MATCH(tree, "foo", NAME_COMM, 10, 20, 100);
 }
 
-static void test_comms_that_a_process_gave_itself(void **state)
+static void test_changed_comms(void **state)
 {
     const struct proctree *tree = *state;
 
@@ -144,7 +144,7 @@ static void test_executables(void **state)
     ASSERT_MATCH(tree, "nginx", NAME_EXE, 10, 11);
 }
 
-/* What readlink answers where the link may not be followed is not what decides here: none. */
+/* An unreadable executable matches no rule, whatever the error of readlink(2) is. */
 static void test_an_executable_that_cannot_be_read(void **state)
 {
     const struct proctree *tree = *state;
@@ -204,7 +204,7 @@ static void test_scripts(void **state)
     assert_script(tree, "/usr/bin/python3.11|/usr/local/bin/tool|", "python3.11");
 }
 
-static void test_what_is_no_script(void **state)
+static void test_arguments_that_are_no_script(void **state)
 {
     const struct proctree *tree = *state;
 
@@ -269,7 +269,7 @@ static void test_directories_of_the_executable(void **state)
     ASSERT_MATCH(tree, "usr", NAME_DIRECTORY, 10, 11, 12, 13);
 }
 
-static void test_who_is_never_matched(void **state)
+static void test_processes_that_never_match(void **state)
 {
     const struct proctree *tree = *state;
 
@@ -296,7 +296,7 @@ static void test_processes_that_vanish(void **state)
     ASSERT_MATCH(tree, "foo", NAME_COMM, 12);
 }
 
-/* What we lack ourselves is an error, not an answer. */
+/* A shortage of descriptors is an error, not "no such process". */
 static void test_out_of_descriptors(void **state)
 {
     const struct proctree *tree = *state;
@@ -327,7 +327,7 @@ static void assert_nearest(const struct proctree *tree, const char *name, const 
     programs_free(programs);
 }
 
-static void test_names_that_are_alike(void **state)
+static void test_nearest_names(void **state)
 {
     const struct proctree *tree = *state;
     char longest[NAME_MAX + 1];
@@ -354,7 +354,7 @@ static void test_names_that_are_alike(void **state)
     assert_nearest(tree, longest, NULL);
 }
 
-static void test_the_most_alike_name(void **state)
+static void test_nearest_name_of_several(void **state)
 {
     const struct proctree *tree = *state;
 
@@ -364,7 +364,7 @@ static void test_the_most_alike_name(void **state)
     assert_nearest(tree, "mastre", "master");
 }
 
-static void test_rules_for_people(void **state)
+static void test_rule_strings(void **state)
 {
     (void)state;
     assert_string_equal(name_rule_string(NAME_COMM), "comm");
@@ -401,25 +401,25 @@ static void test_the_real_proc(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_nothing_of_that_name),
+        TEST(test_no_match),
         TEST(test_the_order_of_the_rules),
         TEST(test_all_processes_of_the_best_rule_by_rising_pid),
-        TEST(test_comms_that_a_process_gave_itself),
+        TEST(test_changed_comms),
         TEST(test_names_longer_than_a_comm),
         TEST(test_executables),
         TEST(test_an_executable_that_cannot_be_read),
         TEST(test_argv0),
         TEST(test_scripts),
-        TEST(test_what_is_no_script),
+        TEST(test_arguments_that_are_no_script),
         TEST(test_units),
         TEST(test_the_innermost_unit_alone),
         TEST(test_directories_of_the_executable),
-        TEST(test_who_is_never_matched),
-        TEST(test_names_that_are_alike),
-        TEST(test_the_most_alike_name),
+        TEST(test_processes_that_never_match),
+        TEST(test_nearest_names),
+        TEST(test_nearest_name_of_several),
         TEST(test_processes_that_vanish),
         TEST(test_out_of_descriptors),
-        cmocka_unit_test(test_rules_for_people),
+        cmocka_unit_test(test_rule_strings),
         cmocka_unit_test(test_the_real_proc),
     };
 

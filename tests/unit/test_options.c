@@ -45,7 +45,7 @@ static const char *joined_pids(const struct options *options)
     return text;
 }
 
-/* Parsed without a word to standard error; the caller releases. */
+/* Parses without any message; the caller releases. */
 static struct options accepted(void **state, char *const *words)
 {
     struct options options;
@@ -57,7 +57,7 @@ static struct options accepted(void **state, char *const *words)
 
 #define ACCEPTED(...) accepted(state, WORDS(__VA_ARGS__))
 
-/* One message, which holds the words of expected, each followed by '|'. */
+/* Parsing fails with one message, which contains each part of expected, separated by '|'. */
 static void refused(void **state, const char *expected, char *const *words)
 {
     struct options options;
@@ -205,7 +205,7 @@ static void test_summaries(void **state)
     REFUSED("-c|-C|text or json|-f csv", "-f", "csv", "-C", "-n", "x");
 }
 
-static void test_the_last_one_wins(void **state)
+static void test_last_option_wins(void **state)
 {
     struct options options = ACCEPTED("-qv", "-n", "x", "-o", "a", "-o", "b", "-D1", "-D", "2");
 
@@ -218,7 +218,7 @@ static void test_the_last_one_wins(void **state)
     options_release(&options);
 }
 
-static void test_long_options_can_be_cut(void **state)
+static void test_abbreviated_long_options(void **state)
 {
     struct options options = ACCEPTED("--na", "x", "--dep=3", "--fail");
 
@@ -240,7 +240,7 @@ static void test_pid_lists(void **state)
     TARGETS("7|", "", "-p", "007,7");
 }
 
-static void test_operands_of_digits_are_pids(void **state)
+static void test_digit_operands_are_pids(void **state)
 {
     TARGETS("1|2|3|", "/etc|", "-p", "1", "2", "3", "/etc");
     TARGETS("1|2|3|", "/etc|", "3", "/etc", "2", "-p", "1");
@@ -273,8 +273,8 @@ static void test_wrong_pid_lists(void **state)
     }
 }
 
-/* What is left of "filemon -p $(pidof master) ..." where no master runs. */
-static void test_a_substitution_that_printed_nothing(void **state)
+/* "filemon -p $(pidof master) ..." if no master is running. */
+static void test_empty_command_substitution(void **state)
 {
     REFUSED("-p wants|'/etc'|pidof|not running|-n", "-p", "/etc");
     REFUSED("-p wants|none|pidof|not running|-n", "-p");
@@ -350,7 +350,7 @@ static void test_commands(void **state)
     REFUSED("no COMMAND", "/etc", "--");
 }
 
-static void test_two_dashes_can_be_an_argument(void **state)
+static void test_double_dash_as_an_argument(void **state)
 {
     struct options options = ACCEPTED("-n", "x", "-o", "--");
 
@@ -365,7 +365,7 @@ static void test_two_dashes_can_be_an_argument(void **state)
     options_release(&options);
 }
 
-static void test_targets_that_do_not_go_together(void **state)
+static void test_conflicting_targets(void **state)
 {
     REFUSED("nothing to watch|-p|-n|-a|-- COMMAND|--help", NULL);
     REFUSED("nothing to watch|'/etc'|-n /etc|-- /etc|-a /etc", "/etc");
@@ -495,7 +495,7 @@ static void test_help_and_version_act_at_once(void **state)
     }
 }
 
-static void test_help_after_the_dashes_is_the_commands(void **state)
+static void test_help_after_double_dash(void **state)
 {
     struct options options = ACCEPTED("--", "ls", "--help");
 
@@ -523,7 +523,7 @@ static void test_unknown_options(void **state)
     REFUSED("--summary-also", "--summary-also");
 }
 
-static void test_arguments_missing_or_unwanted(void **state)
+static void test_missing_and_unexpected_arguments(void **state)
 {
     REFUSED("-o|FILE", "-n", "x", "-o");
     REFUSED("-o|FILE", "-n", "x", "--output=");
@@ -620,27 +620,27 @@ int main(void)
         TEST(test_engines),
         TEST(test_formats),
         TEST(test_summaries),
-        TEST(test_the_last_one_wins),
-        TEST(test_long_options_can_be_cut),
+        TEST(test_last_option_wins),
+        TEST(test_abbreviated_long_options),
         TEST(test_pid_lists),
-        TEST(test_operands_of_digits_are_pids),
+        TEST(test_digit_operands_are_pids),
         TEST(test_pids_out_of_range),
         TEST(test_wrong_pid_lists),
-        TEST(test_a_substitution_that_printed_nothing),
+        TEST(test_empty_command_substitution),
         TEST(test_very_many_pids),
         TEST(test_names),
         TEST(test_paths),
         TEST(test_commands),
-        TEST(test_two_dashes_can_be_an_argument),
-        TEST(test_targets_that_do_not_go_together),
+        TEST(test_double_dash_as_an_argument),
+        TEST(test_conflicting_targets),
         TEST(test_depths),
         TEST(test_durations),
         TEST(test_check_and_prepare),
         TEST(test_prepare_for_another_kernel),
         TEST(test_help_and_version_act_at_once),
-        TEST(test_help_after_the_dashes_is_the_commands),
+        TEST(test_help_after_double_dash),
         TEST(test_unknown_options),
-        TEST(test_arguments_missing_or_unwanted),
+        TEST(test_missing_and_unexpected_arguments),
         TEST(test_no_program_name),
         TEST(test_help),
         TEST(test_version),

@@ -29,7 +29,7 @@
 
 static char directory[] = "/tmp/filemon-output-XXXXXX";
 
-/* A write that blocks where it must not ends the test, rather than to hang it. */
+/* A write that blocks when it must not fails the test by a signal. */
 #define HANG_SECONDS 60
 
 static int enter_directory(void **state)
@@ -78,7 +78,7 @@ static size_t record(int number, char buf[static 2048])
     return json_record(buf, &event);
 }
 
-/* What records from to to - 1 are, all together: to be freed. */
+/* The lines of records from to to - 1; the caller frees them. */
 static char *records(int from, int to, size_t *size)
 {
     char *all, line[2048];
@@ -116,7 +116,7 @@ static struct output *open_output(const char *file)
     return output;
 }
 
-/* An output to what is standard output for as long as it is opened: fd, which is closed. */
+/* Opens an output while fd is standard output; closes fd. */
 static struct output *open_stdout_on(int fd)
 {
     int saved = dup(STDOUT_FILENO);
@@ -167,7 +167,7 @@ static void a_file_takes_everything_at_once(void **state)
     assert_int_equal(output_close(output, 0), 0);
 }
 
-static void errors_of_opening_are_told(void **state)
+static void errors_of_opening_are_returned(void **state)
 {
     struct output *output;
 
@@ -178,7 +178,7 @@ static void errors_of_opening_are_told(void **state)
     assert_int_equal(output_open(&output, ".", FORMAT_JSON), -EISDIR);
 }
 
-/* What the file holds, NUL-terminated. */
+/* The content of the file, NUL-terminated. */
 static const char *contents(const char *name)
 {
     static char text[65536];
@@ -226,7 +226,7 @@ static void a_file_without_records_has_a_header(void **state)
     assert_int_equal(count(contents("log"), "codigo,"), 1);
 }
 
-static void a_file_opened_anew_has_a_header_if_it_is_new(void **state)
+static void a_reopened_file_has_a_header_if_it_is_new(void **state)
 {
     struct output *output;
 
@@ -245,7 +245,7 @@ static void a_file_opened_anew_has_a_header_if_it_is_new(void **state)
     assert_int_equal(count(contents("log"), "\r\n"), 2);
 }
 
-static void people_have_lines_without_colour_in_a_file(void **state)
+static void text_in_a_file_has_no_colour(void **state)
 {
     struct output *output;
 
@@ -262,8 +262,8 @@ static void people_have_lines_without_colour_in_a_file(void **state)
     assert_string_equal(strstr(contents("log"), "one"), "one\ntwo\n");
 }
 
-/* The terminal is as wide as it is now, not as it was. */
-static void people_have_colour_and_whole_lines_on_a_terminal(void **state)
+/* A change of the terminal's width applies to the next record. */
+static void text_on_a_terminal_has_colour(void **state)
 {
     struct winsize size = {.ws_col = 200};
     struct output *output;
@@ -291,7 +291,7 @@ static void people_have_colour_and_whole_lines_on_a_terminal(void **state)
     close(terminal);
 }
 
-static void a_closed_standard_output_is_told(void **state)
+static void closed_standard_output_is_an_error(void **state)
 {
     int saved = dup(STDOUT_FILENO), result;
     struct output *output;
@@ -304,7 +304,7 @@ static void a_closed_standard_output_is_told(void **state)
     assert_int_equal(result, -EBADF);
 }
 
-static void a_full_disk_is_an_error_that_stays(void **state)
+static void errors_of_writing_are_permanent(void **state)
 {
     struct output *output = open_output("/dev/full");
 
@@ -320,7 +320,7 @@ static void a_full_disk_is_an_error_that_stays(void **state)
     assert_int_equal(output_close(output, 1000), -ENOSPC);
 }
 
-static void a_reader_that_is_gone_is_epipe(void **state)
+static void closed_pipe_is_epipe(void **state)
 {
     struct output *output;
     int ends[2];
@@ -341,7 +341,7 @@ static void a_reader_that_is_gone_is_epipe(void **state)
     assert_int_equal(output_close(output, 1000), -EPIPE);
 }
 
-static void a_reader_of_a_socket_that_is_gone_is_epipe(void **state)
+static void closed_socket_is_epipe(void **state)
 {
     struct output *output;
     int ends[2];
@@ -355,7 +355,7 @@ static void a_reader_of_a_socket_that_is_gone_is_epipe(void **state)
     assert_int_equal(output_write(output), -EPIPE);
     assert_int_equal(output_close(output, 1000), -EPIPE);
 
-    /* With something in it that it did not read. */
+    /* The reader closes the socket with unread data. */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     assert_int_equal(write(ends[1], "x", 1), 1);
     output = open_stdout_on(ends[1]);
@@ -365,7 +365,7 @@ static void a_reader_of_a_socket_that_is_gone_is_epipe(void **state)
     assert_int_equal(output_close(output, 1000), -EPIPE);
 }
 
-/* Files may have so many bytes. */
+/* Limits the size of files. */
 static void limit_files(rlim_t bytes)
 {
     struct rlimit limit;
@@ -375,7 +375,7 @@ static void limit_files(rlim_t bytes)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* All but half of the fourth of five records finds a place. */
+/* Only half of the fourth of five records fits in the file. */
 static void write_too_much(struct output *output, size_t before)
 {
     size_t size, more;
@@ -390,7 +390,7 @@ static void write_too_much(struct output *output, size_t before)
     assert_int_equal(output_close(output, 1000), -EFBIG);
 }
 
-static void a_line_that_does_not_fit_is_cut_off(void **state)
+static void a_partial_line_is_removed(void **state)
 {
     struct output *output;
     size_t size;
@@ -406,8 +406,8 @@ static void a_line_that_does_not_fit_is_cut_off(void **state)
     write_too_much(open_output("file"), size);
 }
 
-/* Of CSV a path may have newlines in it, and quotes, which are doubled. */
-static void a_record_over_several_lines_is_cut_off_whole(void **state)
+/* In CSV a path can contain newlines, and quotes, which are doubled. */
+static void a_partial_record_of_several_lines_is_removed(void **state)
 {
     struct event event = event_of(0);
     struct output *output;
@@ -427,8 +427,8 @@ static void a_record_over_several_lines_is_cut_off_whole(void **state)
     assert_int_equal(count(contents("log"), "\n"), 5);
 }
 
-/* Standard output that is not appended to: who shares it writes on where it was cut. */
-static void a_line_that_does_not_fit_is_cut_off_standard_output(void **state)
+/* Standard output without O_APPEND: another writer continues at the new end of the file. */
+static void a_partial_line_is_removed_from_standard_output(void **state)
 {
     int fd = open("file", O_WRONLY | O_CREAT, 0666), shared = dup(fd);
     char line[2048];
@@ -449,7 +449,7 @@ static void make_torn(const char *name)
     close(fd);
 }
 
-/* After the torn line: a newline, and so many records. */
+/* Checks that a newline and so many records follow the torn line. */
 static void assert_after_torn(const char *name, int n)
 {
     size_t size, len;
@@ -464,7 +464,7 @@ static void assert_after_torn(const char *name, int n)
     free(rest);
 }
 
-static void a_torn_line_stays_a_line_of_its_own(void **state)
+static void a_torn_line_is_ended_first(void **state)
 {
     struct output *output;
 
@@ -492,7 +492,7 @@ static void a_torn_line_stays_a_line_of_its_own(void **state)
     assert_after_torn("x", 2);
 }
 
-/* Reads what the reader's end has now, at most size bytes. */
+/* Reads what is available, at most size bytes. */
 static size_t read_now(int fd, char *to, size_t size)
 {
     struct pollfd pollfd = {.fd = fd, .events = POLLIN};
@@ -503,8 +503,8 @@ static size_t read_now(int fd, char *to, size_t size)
 }
 
 /*
- * Far more records than the descriptor takes, and a reader who takes a little now and then: no
- * write blocks, more records come meanwhile, and every byte arrives in order.
+ * Writes far more records than the descriptor takes at once, to a reader that reads a little at a
+ * time: no write blocks, and every byte arrives in order.
  */
 static void pass_through(int reader, struct output *output, size_t take)
 {
@@ -586,8 +586,8 @@ static void a_stopped_terminal_blocks_nothing(void **state)
     close(master);
 }
 
-/* Standard output's own open file description is everybody's: it must not become non-blocking. */
-static void standard_output_is_left_as_it_was(void **state)
+/* Other processes share the open file description: it must not become non-blocking. */
+static void standard_output_stays_blocking(void **state)
 {
     struct output *output;
     int ends[2], shared;
@@ -606,7 +606,7 @@ static void standard_output_is_left_as_it_was(void **state)
     close(ends[0]);
 }
 
-/* A packet pipe keeps the bounds of writes: each ends with a line, though none would fill it. */
+/* A pipe in packet mode (O_DIRECT) shows the boundaries of writes: each is the end of a line. */
 static void writes_to_a_pipe_end_with_a_line(void **state)
 {
     char packet[PIPE_BUF + 1];
@@ -631,7 +631,7 @@ static void writes_to_a_pipe_end_with_a_line(void **state)
     close(ends[0]);
 }
 
-static void a_line_longer_than_a_write_is_whole_in_the_end(void **state)
+static void a_line_longer_than_pipe_buf_is_complete(void **state)
 {
     char path[4096], *expected, *actual;
     struct event event = event_of(1);
@@ -658,7 +658,7 @@ static void a_line_longer_than_a_write_is_whole_in_the_end(void **state)
     free(actual);
 }
 
-static void reopening_follows_the_name(void **state)
+static void reopening_opens_the_new_file(void **state)
 {
     struct output *output = open_output("log");
 
@@ -675,7 +675,7 @@ static void reopening_follows_the_name(void **state)
     assert_file("log", 20, 30);
 }
 
-static void a_failed_reopening_leaves_the_old_file(void **state)
+static void a_failed_reopening_keeps_the_old_file(void **state)
 {
     struct output *output = open_output("log");
 
@@ -689,7 +689,7 @@ static void a_failed_reopening_leaves_the_old_file(void **state)
     assert_file("log.1", 0, 20);
 }
 
-/* Nothing of what waits for the old reader may go to the new one. */
+/* Pending lines go to the old reader only. */
 static void a_reopening_waits_for_the_old_reader(void **state)
 {
     struct output *output;
@@ -712,7 +712,7 @@ static void a_reopening_waits_for_the_old_reader(void **state)
     close(reader);
 }
 
-static void closing_gives_up_after_its_time(void **state)
+static void closing_has_a_timeout(void **state)
 {
     struct output *output;
     int ends[2];
@@ -743,7 +743,7 @@ static timer_t start_ticking(void)
     return timer;
 }
 
-/* In a child: reads to the end, exits with 0 if that were so many bytes. */
+/* Forks a reader: it reads to EOF, and exits with 0 if it got so many bytes. */
 static pid_t start_reader(int fd, int writer, size_t expected)
 {
     char buf[1000];
@@ -759,8 +759,8 @@ static pid_t start_reader(int fd, int writer, size_t expected)
     _exit(got < 0 || size != expected);
 }
 
-/* The last waiting is for a reader, though signals come all the time. */
-static void signals_do_not_disturb(void **state)
+/* output_close() waits for the reader although signals interrupt it. */
+static void interrupted_calls_are_restarted(void **state)
 {
     struct output *output;
     timer_t timer;
@@ -789,32 +789,32 @@ int main(void)
     const struct CMUnitTest tests[] = {
         test_of(files_are_created_and_appended_to),
         test_of(a_file_takes_everything_at_once),
-        test_of(errors_of_opening_are_told),
+        test_of(errors_of_opening_are_returned),
         test_of(a_file_has_one_header),
         test_of(a_file_without_records_has_a_header),
-        test_of(a_file_opened_anew_has_a_header_if_it_is_new),
-        test_of(people_have_lines_without_colour_in_a_file),
-        test_of(people_have_colour_and_whole_lines_on_a_terminal),
-        test_of(a_closed_standard_output_is_told),
-        test_of(a_full_disk_is_an_error_that_stays),
-        test_of(a_reader_that_is_gone_is_epipe),
-        test_of(a_reader_of_a_socket_that_is_gone_is_epipe),
-        test_of(a_line_that_does_not_fit_is_cut_off),
-        test_of(a_line_that_does_not_fit_is_cut_off_standard_output),
-        test_of(a_record_over_several_lines_is_cut_off_whole),
-        test_of(a_torn_line_stays_a_line_of_its_own),
+        test_of(a_reopened_file_has_a_header_if_it_is_new),
+        test_of(text_in_a_file_has_no_colour),
+        test_of(text_on_a_terminal_has_colour),
+        test_of(closed_standard_output_is_an_error),
+        test_of(errors_of_writing_are_permanent),
+        test_of(closed_pipe_is_epipe),
+        test_of(closed_socket_is_epipe),
+        test_of(a_partial_line_is_removed),
+        test_of(a_partial_line_is_removed_from_standard_output),
+        test_of(a_partial_record_of_several_lines_is_removed),
+        test_of(a_torn_line_is_ended_first),
         test_of(a_slow_pipe_blocks_nothing),
         test_of(a_slow_socket_blocks_nothing),
         test_of(a_slow_fifo_blocks_nothing),
         test_of(a_stopped_terminal_blocks_nothing),
-        test_of(standard_output_is_left_as_it_was),
+        test_of(standard_output_stays_blocking),
         test_of(writes_to_a_pipe_end_with_a_line),
-        test_of(a_line_longer_than_a_write_is_whole_in_the_end),
-        test_of(reopening_follows_the_name),
-        test_of(a_failed_reopening_leaves_the_old_file),
+        test_of(a_line_longer_than_pipe_buf_is_complete),
+        test_of(reopening_opens_the_new_file),
+        test_of(a_failed_reopening_keeps_the_old_file),
         test_of(a_reopening_waits_for_the_old_reader),
-        test_of(closing_gives_up_after_its_time),
-        test_of(signals_do_not_disturb),
+        test_of(closing_has_a_timeout),
+        test_of(interrupted_calls_are_restarted),
     };
 
     signal(SIGPIPE, SIG_IGN);

@@ -35,7 +35,7 @@ static void add(struct pathfilter *filter, const char *path, enum pathfilter_ver
 static bool wants(const struct pathfilter *filter, const char *path)
 {
     size_t len = strlen(path);
-    char *copy = malloc(len); /* exactly so long, without a NUL: a sanitizer sees a step past it */
+    char *copy = malloc(len); /* without a NUL, so that a sanitizer detects overruns */
     bool wanted;
 
     if (len != 0)
@@ -45,7 +45,7 @@ static bool wants(const struct pathfilter *filter, const char *path)
     return wanted;
 }
 
-static void empty_filter_wants_everything(void **state)
+static void empty_filter_includes_everything(void **state)
 {
     assert_true(pathfilter_all(*state));
     assert_true(wants(*state, "/"));
@@ -96,7 +96,7 @@ static void longest_prefix_decides(void **state)
     assert_true(wants(*state, "/a/bc"));
 }
 
-static void exclusions_alone_leave_the_rest(void **state)
+static void exclusions_alone_include_the_rest(void **state)
 {
     add(*state, "/proc", PATHFILTER_EXCLUDE);
     assert_false(pathfilter_all(*state));
@@ -133,7 +133,7 @@ static int collect(void *ctx, const char *path, enum pathfilter_verdict verdict)
     return strcmp(path, "/stop") == 0 ? 7 : 0;
 }
 
-static void each_goes_through_them_in_order(void **state)
+static void each_iterates_in_order(void **state)
 {
     char seen[100] = "";
 
@@ -169,7 +169,7 @@ static bool wants_name(const struct pathfilter *filter, const char *name)
     return wanted;
 }
 
-static void typed_prefixes_match_names_alone(void **state)
+static void typed_prefixes_match_only_names(void **state)
 {
     add(*state, "/usr/lib", PATHFILTER_INCLUDE);
     add_typed(*state, "/lib", PATHFILTER_INCLUDE);
@@ -184,7 +184,7 @@ static void typed_prefixes_match_names_alone(void **state)
     assert_true(wants(*state, "/usr/lib/some"));
 }
 
-static void typed_exclusions_match_names_alone(void **state)
+static void typed_exclusions_match_only_names(void **state)
 {
     add(*state, "/usr/lib", PATHFILTER_EXCLUDE);
     add_typed(*state, "/lib", PATHFILTER_EXCLUDE);
@@ -207,7 +207,7 @@ static void names_are_cleaned(void **state)
     assert_false(wants_name(*state, ""));
 }
 
-static void names_that_are_too_long_are_not_compared(void **state)
+static void too_long_names_are_refused(void **state)
 {
     char name[PATHFILTER_NAME_MAX + 2];
 
@@ -220,7 +220,7 @@ static void names_that_are_too_long_are_not_compared(void **state)
     assert_int_equal(pathfilter_match_name(*state, name, PATHFILTER_NAME_MAX), -ENAMETOOLONG);
 }
 
-static void links_in_the_root_lead_on(void **state)
+static void links_in_the_root_are_aliases(void **state)
 {
     assert_int_equal(pathfilter_add_alias(*state, "/lib", "/usr/lib"), 0);
     assert_int_equal(pathfilter_add_alias(*state, "/here", "/"), 0);
@@ -265,7 +265,7 @@ static void assert_cleaned(const char *path, const char *expected)
     free(copy);
 }
 
-static void cleaning_goes_by_the_letters(void **state)
+static void cleaning_is_textual(void **state)
 {
     (void)state;
     assert_cleaned("/", "/");
@@ -277,7 +277,7 @@ static void cleaning_goes_by_the_letters(void **state)
     assert_cleaned("/.../..x/.y", "/.../..x/.y");
 }
 
-/* The header's rules, letter by letter, over a list. */
+/* A second implementation of the rules of pathfilter.h, over a list. */
 struct reference {
     char path[64];
     enum pathfilter_verdict verdict;
@@ -289,7 +289,7 @@ static bool is_boundary(const char *rest)
     return *rest == '\0' || *rest == '/';
 }
 
-/* How much of the path the prefix leaves; -1: the path is not below it. */
+/* The length of the rest of the path after the prefix; -1: the prefix does not match. */
 static int left_by(const char *path, const char *prefix, bool given)
 {
     size_t len = strcmp(prefix, "/") == 0 ? 0 : strlen(prefix);
@@ -325,7 +325,7 @@ static void reference_search(const struct reference *list, size_t count, bool gi
     }
 }
 
-/* Component by component, with a list of those that stay. */
+/* A second implementation of pathfilter_clean(), with a list of components. */
 static void reference_clean(const char *name, char *cleaned)
 {
     char copy[256], *rest = strcpy(copy, name), *stay[64], *component;
@@ -365,7 +365,7 @@ static bool reference_wants(const struct reference *list, size_t count, bool giv
     return verdict.left == INT_MAX ? !any : verdict.include && !verdict.exclude;
 }
 
-/* clean: without components that cleaning takes out. */
+/* clean: without components that cleaning removes. */
 static void random_path(char path[64], bool clean)
 {
     static const char *const names[] = {"a",   "b",           "aa", "ab", "\xff", "a\n",
@@ -379,7 +379,7 @@ static void random_path(char path[64], bool clean)
     }
 }
 
-static void any_filter_is_as_the_rules_say(void **state)
+static void random_filters_follow_the_rules(void **state)
 {
     (void)state;
     random_start(__func__);
@@ -430,23 +430,23 @@ static void thousands_of_prefixes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        test_of(empty_filter_wants_everything),
+        test_of(empty_filter_includes_everything),
         test_of(prefixes_end_at_a_component),
         test_of(root_matches_every_path),
         test_of(longest_prefix_decides),
-        test_of(exclusions_alone_leave_the_rest),
+        test_of(exclusions_alone_include_the_rest),
         test_of(exclusion_wins_over_the_same_path),
         test_of(relative_prefixes_are_refused),
-        test_of(each_goes_through_them_in_order),
-        cmocka_unit_test(any_filter_is_as_the_rules_say),
+        test_of(each_iterates_in_order),
+        cmocka_unit_test(random_filters_follow_the_rules),
         test_of(thousands_of_prefixes),
-        test_of(typed_prefixes_match_names_alone),
-        test_of(typed_exclusions_match_names_alone),
+        test_of(typed_prefixes_match_only_names),
+        test_of(typed_exclusions_match_only_names),
         test_of(names_are_cleaned),
-        test_of(names_that_are_too_long_are_not_compared),
-        test_of(links_in_the_root_lead_on),
+        test_of(too_long_names_are_refused),
+        test_of(links_in_the_root_are_aliases),
         test_of(deleted_files_match_by_the_name_they_had),
-        cmocka_unit_test(cleaning_goes_by_the_letters),
+        cmocka_unit_test(cleaning_is_textual),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

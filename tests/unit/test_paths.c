@@ -96,7 +96,7 @@ static bool wants(const struct watched *watched, const char *directory, const ch
     return pathfilter_match(watched->filter, path, (size_t)len);
 }
 
-static void what_exists_is_not_watched(void **state)
+static void existing_paths_are_not_watched(void **state)
 {
     struct watched *watched;
 
@@ -109,7 +109,7 @@ static void what_exists_is_not_watched(void **state)
     end(watched);
 }
 
-static void a_link_that_comes_to_be_there_is_followed(void **state)
+static void a_new_link_is_followed(void **state)
 {
     struct watched *watched;
 
@@ -133,7 +133,7 @@ static void a_link_that_comes_to_be_there_is_followed(void **state)
     paths_dispatch(watched->paths, note_added, watched);
     paths_dispatch(watched->paths, note_added, watched); /* that a watch is removed is an event */
     assert_int_equal(remove("real/sub/f"), 0);
-    assert_false(is_readable(watched)); /* it exists, and that is the end of it */
+    assert_false(is_readable(watched)); /* it exists, so nothing is watched any more */
     end(watched);
 }
 
@@ -150,8 +150,8 @@ static void an_exclusion_follows_a_link(void **state)
     end(watched);
 }
 
-/* At start a loop is refused; later, whatever ends it is seen. */
-static void a_loop_of_links_that_ends_is_followed(void **state)
+/* A loop is refused at start; a loop that is made later is followed when it ends. */
+static void the_end_of_a_loop_of_links_is_followed(void **state)
 {
     struct watched *watched;
     char *includes[] = {"ping", NULL}, *excludes[] = {NULL};
@@ -173,7 +173,7 @@ static void a_loop_of_links_that_ends_is_followed(void **state)
     end(watched);
 }
 
-static void a_directory_that_a_link_replaces_is_noticed(void **state)
+static void a_link_that_replaces_a_directory_is_followed(void **state)
 {
     struct watched *watched;
 
@@ -202,8 +202,8 @@ static bool route_fails(const char *directory, const char *name)
     return error != 0;
 }
 
-/* From when it exists, at what it then leads to; whatever comes and goes meanwhile. */
-static void any_path_matches_from_when_it_exists(void **state)
+/* Random changes until the path exists: then the filter includes what it leads to. */
+static void random_paths_match_once_they_exist(void **state)
 {
     int came = 0;
 
@@ -240,12 +240,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_in_directory(operands_become_prefixes),
-        test_in_directory(what_exists_is_not_watched),
-        test_in_directory(a_link_that_comes_to_be_there_is_followed),
+        test_in_directory(existing_paths_are_not_watched),
+        test_in_directory(a_new_link_is_followed),
         test_in_directory(an_exclusion_follows_a_link),
-        test_in_directory(a_loop_of_links_that_ends_is_followed),
-        test_in_directory(a_directory_that_a_link_replaces_is_noticed),
-        test_in_directory(any_path_matches_from_when_it_exists),
+        test_in_directory(the_end_of_a_loop_of_links_is_followed),
+        test_in_directory(a_link_that_replaces_a_directory_is_followed),
+        test_in_directory(random_paths_match_once_they_exist),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

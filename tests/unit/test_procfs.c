@@ -66,7 +66,7 @@ static void test_each_process_by_rising_pid(void **state)
     }
 }
 
-static void test_each_stops_when_told(void **state)
+static void test_each_stops_at_a_result(void **state)
 {
     const struct proctree *tree = *state;
     struct visit visit = {.tree = tree, .stop_at = 20};
@@ -137,7 +137,7 @@ static void test_a_long_comm_is_cut(void **state)
     assert_string_equal(stat.comm, expected);
 }
 
-static void test_stat_that_makes_no_sense(void **state)
+static void test_malformed_stat(void **state)
 {
     const struct proctree *tree = *state;
     static const char *const texts[] = {
@@ -196,7 +196,7 @@ static void assert_exe(const struct proctree *tree, const char *target, const ch
     proctree_remove(tree, "10");
 }
 
-static void test_whose_thread_it_is(void **state)
+static void test_leader_of_a_thread(void **state)
 {
     const struct proctree *tree = *state;
     static const struct {
@@ -297,7 +297,7 @@ static void test_cmdlines_of_many_sizes(void **state)
     }
 }
 
-static void test_a_cmdline_beyond_the_bound_is_cut(void **state)
+static void test_too_long_cmdline_is_cut(void **state)
 {
     const struct proctree *tree = *state;
     size_t size = PROCFS_FILE_MAX + 10;
@@ -403,7 +403,7 @@ static void test_vanished(void **state)
     const struct proctree *tree = *state;
 
     assert_vanished(&tree->procfs, 10);
-    make_directory(tree, "10"); /* caught while it goes: an entry with nothing in it */
+    make_directory(tree, "10"); /* a process that is just exiting: its entry is empty */
     assert_vanished(&tree->procfs, 10);
 }
 
@@ -419,7 +419,7 @@ static void test_one_vanishes_while_others_are_visited(void **state)
     assert_vanished(&tree->procfs, 20);
 }
 
-static void test_what_cannot_be_read(void **state)
+static void test_unreadable_entries(void **state)
 {
     const struct proctree *tree = *state;
     struct procfs_stat stat;
@@ -442,7 +442,7 @@ static int lowest_free_descriptor(void)
     return fd;
 }
 
-/* The same bytes on every run; the sanitizers are the judge. */
+/* The same random bytes in every run; sanitizers detect overruns. */
 static void test_garbage_is_survived(void **state)
 {
     const struct proctree *tree = *state;
@@ -552,7 +552,7 @@ static void *live_on(void *ctx)
     return NULL;
 }
 
-/* Its main thread ends before another one. */
+/* The main thread exits before another thread. */
 static void end_main_thread(int end)
 {
     pthread_t thread;
@@ -636,7 +636,7 @@ static void test_pin_of_a_real_process(void **state)
     procfs_close(&procfs);
 }
 
-/* As -p $(pidof PROGRAM) may name more of them than there are descriptors. */
+/* -p $(pidof PROGRAM) can name more processes than there may be descriptors. */
 static void test_pins_leave_descriptors_free(void **state)
 {
     struct procfs procfs;
@@ -673,27 +673,27 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_no_such_root),
         TEST(test_each_process_by_rising_pid),
-        TEST(test_each_stops_when_told),
-        TEST(test_whose_thread_it_is),
+        TEST(test_each_stops_at_a_result),
+        TEST(test_leader_of_a_thread),
         TEST(test_stat),
         TEST(test_stat_of_zombies_and_kernel_threads),
         TEST(test_stat_with_hostile_comms),
         TEST(test_a_long_comm_is_cut),
-        TEST(test_stat_that_makes_no_sense),
+        TEST(test_malformed_stat),
         TEST(test_stat_with_a_nul_in_it),
         TEST(test_exe),
         TEST(test_the_longest_exe),
         TEST(test_no_exe),
         TEST(test_cmdline),
         TEST(test_cmdlines_of_many_sizes),
-        TEST(test_a_cmdline_beyond_the_bound_is_cut),
+        TEST(test_too_long_cmdline_is_cut),
         TEST(test_unit_of_cgroup_v2),
         TEST(test_unit_of_cgroup_v1),
         TEST(test_the_innermost_unit),
         TEST(test_in_no_unit),
         TEST(test_vanished),
         TEST(test_one_vanishes_while_others_are_visited),
-        TEST(test_what_cannot_be_read),
+        TEST(test_unreadable_entries),
         TEST(test_garbage_is_survived),
         cmocka_unit_test(test_the_real_proc),
         cmocka_unit_test(test_a_real_zombie),

@@ -32,7 +32,7 @@ static int resolve(const char *operand, struct route *route)
     return error;
 }
 
-/* The path that the operand leads to, or would lead to: it is the last one. */
+/* The path that the operand resolves to, even if it is missing. */
 static void assert_resolved(const char *operand, const char *directory, const char *rest)
 {
     char expected[2 * PATH_MAX];
@@ -53,7 +53,7 @@ static void assert_fails(const char *operand, int error)
     route_release(&route);
 }
 
-/* others: what it is called, below the directory, where dangling links have been replaced. */
+/* others: the route's paths for replaced dangling links, below the directory. */
 static void assert_missing(const char *operand, const char *directory, const char *others)
 {
     struct route route;
@@ -112,7 +112,7 @@ static void links_are_resolved(void **state)
     assert_resolved("root", "/", "");
 }
 
-static void what_is_missing_is_taken_by_its_letters(void **state)
+static void missing_components_are_textual(void **state)
 {
     assert_int_equal(close(creat("file", 0600)), 0);
     assert_resolved("file/x", *state, "/file/x");
@@ -161,8 +161,8 @@ static bool has_place(const struct route *route, const char *directory, const ch
     return false;
 }
 
-/* A change at any of them may be what ends the loop, or what leads elsewhere. */
-static void what_was_looked_up_has_a_place(void **state)
+/* A change of any of them can end the loop or change the result. */
+static void components_have_places(void **state)
 {
     char link[16], target[16], real[PATH_MAX], parent[PATH_MAX];
     struct route route;
@@ -191,7 +191,7 @@ static void what_was_looked_up_has_a_place(void **state)
     route_release(&route);
 }
 
-static void what_cannot_be_resolved_is_an_error(void **state)
+static void errors_of_resolving(void **state)
 {
     char *long_path = malloc(PATH_MAX + 1), name[300], link[16], target[16];
 
@@ -230,8 +230,8 @@ static void removed_working_directory_is_an_error(void **state)
     assert_resolved("/missing-", "/missing-", "");
 }
 
-/* Directories where something is missing on the way, one after the other, until nothing is or it
- * would lie outside of the directory.  The result of the last route_resolve(). */
+/* Creates missing directories of the path, one after another, until it exists or would be outside
+ * of the directory.  Returns the result of the last route_resolve(). */
 static int make_missing(const char *directory, const char *path, struct route *route)
 {
     int error;
@@ -253,8 +253,8 @@ static int make_missing(const char *directory, const char *path, struct route *r
     return error;
 }
 
-/* As the kernel resolves it, now or when directories have come to be where something is missing.
- * False: that cannot be tried. */
+/* Compares with the kernel's result, after missing directories were created.  False: the path leads
+ * out of the directory, and was not compared. */
 static bool leads_where_the_kernel_says(const char *directory, const char *path)
 {
     char real[PATH_MAX];
@@ -283,7 +283,7 @@ static bool leads_where_the_kernel_says(const char *directory, const char *path)
     return tried;
 }
 
-static void any_path_leads_where_the_kernel_says(void **state)
+static void random_paths_resolve_as_in_the_kernel(void **state)
 {
     int tried = 0;
 
@@ -306,12 +306,12 @@ int main(void)
         cmocka_unit_test(absolute_paths_are_normalized),
         test_in_directory(relative_paths_begin_at_the_working_directory),
         test_in_directory(links_are_resolved),
-        test_in_directory(what_is_missing_is_taken_by_its_letters),
+        test_in_directory(missing_components_are_textual),
         test_in_directory(dangling_links_are_followed_by_their_text),
-        test_in_directory(what_was_looked_up_has_a_place),
-        test_in_directory(what_cannot_be_resolved_is_an_error),
+        test_in_directory(components_have_places),
+        test_in_directory(errors_of_resolving),
         test_in_directory(removed_working_directory_is_an_error),
-        test_in_directory(any_path_leads_where_the_kernel_says),
+        test_in_directory(random_paths_resolve_as_in_the_kernel),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,7 +35,7 @@ static int begin(void **state)
 {
     (void)state;
     for (int i = 1; i < 32; i++)
-        signal(i, SIG_DFL); /* as nohup(1) or a shell's background may not have left it */
+        signal(i, SIG_DFL); /* nohup(1) or a shell may have left it ignored */
     if (!mkdtemp(dir) || chdir(dir) != 0)
         return -1;
     make_file("program", "#!/bin/sh\necho \"$@\"\n", 0755);
@@ -61,7 +61,7 @@ static int end(void **state)
 #define ARGV(...) ((char *[]){__VA_ARGS__, NULL})
 #define SHELL(script) ARGV("sh", "-c", script)
 
-/* Runs it to its end: what it wrote, NUL-terminated, and its status. */
+/* Runs the program; returns its output, NUL-terminated, and its status. */
 static const char *output_of(struct spawn *spawn, int *status)
 {
     static char text[4096];
@@ -108,7 +108,7 @@ static void assert_no_child(void)
     assert_int_equal(errno, ECHILD);
 }
 
-/* ---- What it starts with -------------------------------------------------------------------- */
+/* ---- What a program inherits ---------------------------------------------------------------- */
 
 static void arguments_and_status(void **state)
 {
@@ -133,7 +133,7 @@ static void standard_descriptors(void **state)
                           .in = in[0],
                           .out = out[1],
                           .err = err[1]};
-    /* No other ones of ours, whoever gave them to us, reach it. */
+    /* Descriptors that the test has inherited would change the count. */
     for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     assert_int_equal(spawn_start(&spawn, &spawned), 0);
@@ -176,12 +176,12 @@ static void directory(void **state)
 #define SHOW_SIGNALS                                                                               \
     "sed -nE 's/^SigBlk:.(.*)/\\1/p; s/^SigIgn:.*(.{4})$/\\1/p' /proc/self/status | tr '\\n' ' '"
 
-/* Of what is ignored the first 28 signals; sed(1), since perl(1) does not leave SIGCHLD ignored. */
+/* The first 28 ignored signals; by sed(1), since perl(1) resets SIGCHLD. */
 #define KEPT_SIGNALS                                                                               \
     ARGV("sed", "-nE", "s/^SigBlk:.*(.{8})/\\1/p; s/^SigIgn:.*(.{7})$/\\1/p", "/proc/self/status")
 
-/* Before spawn_save_signals() nothing is blocked; what is ignored stays so, but those that a group
- * is asked to end by. */
+/* Without spawn_save_signals() no signal is blocked, and ignored signals are inherited, except
+ * those that end a group. */
 static void signals(void **state)
 {
     sigset_t all, before;
@@ -204,8 +204,8 @@ static void signals(void **state)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
-/* The process itself takes the one and ignores the other, whatever it was started with. */
-static void kept_signals(void **state)
+/* spawn_save_signals() sets SIGCHLD to its default and ignores SIGXFSZ. */
+static void saved_signals(void **state)
 {
     struct sigaction action;
     sigset_t blocked, none;
@@ -310,7 +310,7 @@ static void held_and_not_released(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
-static void held_and_not_to_be_run(void **state)
+static void held_and_not_executable(void **state)
 {
     struct spawn spawn = {.argv = ARGV("./text"), .in = -1, .out = -1, .err = -1, .hold = true};
     int before = count_descriptors();
@@ -323,7 +323,7 @@ static void held_and_not_to_be_run(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
-/* ---- Where it is ---------------------------------------------------------------------------- */
+/* ---- Looking up a program ------------------------------------------------------------------- */
 
 static void assert_found(const char *path, int result, const char *expected)
 {
@@ -364,12 +364,12 @@ int main(void)
         cmocka_unit_test(environment),
         cmocka_unit_test(directory),
         cmocka_unit_test(signals),
-        cmocka_unit_test(kept_signals),
+        cmocka_unit_test(saved_signals),
         cmocka_unit_test(group),
         cmocka_unit_test(failures),
         cmocka_unit_test(held),
         cmocka_unit_test(held_and_not_released),
-        cmocka_unit_test(held_and_not_to_be_run),
+        cmocka_unit_test(held_and_not_executable),
         cmocka_unit_test(in_path),
     };
 

@@ -105,7 +105,7 @@ static size_t length(const json_t *object, const char *key)
     return json_array_size(json_object_get(object, key));
 }
 
-static void nothing_is_a_summary_too(void **state)
+static void empty_summary(void **state)
 {
     json_t *summary = object(state);
     char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
@@ -156,8 +156,8 @@ static void files_and_programs_are_counted(void **state)
     json_decref(summary);
 }
 
-/* Asked for in the middle, it goes on. */
-static void it_can_be_written_again_and_again(void **state)
+/* Writing the totals does not reset them. */
+static void it_can_be_written_repeatedly(void **state)
 {
     take_pair(state, "cat", "/b", 1);
     json_decref(object(state));
@@ -188,8 +188,8 @@ static void copies_and_held_files_are_open(void **state)
     json_decref(summary);
 }
 
-/* Closed by the comm after an exec: never a number below nothing. */
-static void another_comm_may_close(void **state)
+/* A close by the comm after an exec: the number of open descriptors is never negative. */
+static void closes_by_another_comm(void **state)
 {
     take(state, EVENT_OPEN, "sh", "/a", 0);
     take(state, EVENT_CLOSE, "ls", "/a", 10);
@@ -200,7 +200,7 @@ static void another_comm_may_close(void **state)
     json_decref(summary);
 }
 
-static void times_fall_into_powers_of_two(void **state)
+static void histogram_of_times(void **state)
 {
     static const struct {
         uint64_t ns;
@@ -238,7 +238,7 @@ static void sums_do_not_wrap(void **state)
     json_decref(summary);
 }
 
-static void names_are_any_bytes(void **state)
+static void names_of_any_bytes(void **state)
 {
     take_pair(state, "\xff\"\n", "/\xff\"\x1b", 1);
     json_t *summary = object(state);
@@ -252,8 +252,8 @@ static void names_are_any_bytes(void **state)
     free(text);
 }
 
-/* More files than have rows: the first ones keep theirs, and the sums are right. */
-static void what_comes_after_the_bound_is_summed(void **state)
+/* With more files than rows the first files keep their rows, and the sums are right. */
+static void rows_beyond_the_limit_are_summed(void **state)
 {
     char path[32], comm[EVENT_COMM_SIZE];
 
@@ -278,7 +278,7 @@ static void what_comes_after_the_bound_is_summed(void **state)
     free(text);
 }
 
-static void long_paths_are_bounded_too(void **state)
+static void bytes_of_paths_are_limited(void **state)
 {
     char path[4096];
 
@@ -296,7 +296,7 @@ static void long_paths_are_bounded_too(void **state)
     json_decref(summary);
 }
 
-static void people_have_tables(void **state)
+static void text_tables(void **state)
 {
     for (int i = 0; i < 3; i++)
         take_pair(state, "getent", "/etc/hosts", 3000);
@@ -324,7 +324,7 @@ static void people_have_tables(void **state)
     free(text);
 }
 
-static void tables_are_as_wide_as_the_screen(void **state)
+static void tables_fit_the_screen(void **state)
 {
     take_pair(state, "x", "/usr/share/javascript/very/deep/down/there/is/a/file.js", 1);
     for (int i = 0; i < 25; i++) {
@@ -346,18 +346,18 @@ static void tables_are_as_wide_as_the_screen(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(nothing_is_a_summary_too),
+        TEST(empty_summary),
         TEST(files_and_programs_are_counted),
-        TEST(it_can_be_written_again_and_again),
+        TEST(it_can_be_written_repeatedly),
         TEST(copies_and_held_files_are_open),
-        TEST(another_comm_may_close),
-        TEST(times_fall_into_powers_of_two),
+        TEST(closes_by_another_comm),
+        TEST(histogram_of_times),
         TEST(sums_do_not_wrap),
-        TEST(names_are_any_bytes),
-        TEST(what_comes_after_the_bound_is_summed),
-        TEST(long_paths_are_bounded_too),
-        TEST(people_have_tables),
-        TEST(tables_are_as_wide_as_the_screen),
+        TEST(names_of_any_bytes),
+        TEST(rows_beyond_the_limit_are_summed),
+        TEST(bytes_of_paths_are_limited),
+        TEST(text_tables),
+        TEST(tables_fit_the_screen),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -8,7 +8,7 @@
 #include "caught.h"
 #include "proctree.h"
 
-/* A made-up /proc, caught messages, and an engine that notes what it is told to watch. */
+/* A made-up /proc, caught messages, and an engine that records what it watches. */
 struct fixture {
     void *tree, *caught;
     struct targets targets;
@@ -126,7 +126,7 @@ static void test_each_is_watched_once(void **state)
     assert_watches(fixture, 40, " 10 20 30 40");
 }
 
-static void test_missing_beside_present(void **state)
+static void test_missing_and_existing(void **state)
 {
     struct fixture *fixture = *state;
 
@@ -138,7 +138,7 @@ static void test_missing_beside_present(void **state)
     assert_watches(fixture, 0, " 10 idle");
 }
 
-static void test_none_present(void **state)
+static void test_none_exists(void **state)
 {
     char *names[] = {"daemon", NULL};
     struct fixture *fixture = *state;
@@ -172,7 +172,7 @@ static void test_main_thread_exited(void **state)
 }
 
 /* The engine took its time to start. */
-static void test_exited_meanwhile(void **state)
+static void test_exited_before_the_watch(void **state)
 {
     struct fixture *fixture = *state;
 
@@ -189,7 +189,7 @@ static void test_exited_meanwhile(void **state)
     assert_said_nothing(fixture);
 }
 
-static void test_unseen_by_the_engine(void **state)
+static void test_not_found_by_the_engine(void **state)
 {
     struct fixture *fixture = *state;
 
@@ -248,7 +248,7 @@ static void test_no_proc(void **state)
     assert_said(fixture, "/no/proc: No such file or directory; -p and -n need it");
 }
 
-/* What filemon lacks is not "no such process". */
+/* A shortage of descriptors is not "no such process". */
 static void test_out_of_descriptors(void **state)
 {
     struct fixture *fixture = *state;
@@ -273,12 +273,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_each_is_watched_once),
-        TEST(test_missing_beside_present),
-        TEST(test_none_present),
+        TEST(test_missing_and_existing),
+        TEST(test_none_exists),
         TEST(test_zombies_and_filemon_itself),
         TEST(test_main_thread_exited),
-        TEST(test_exited_meanwhile),
-        TEST(test_unseen_by_the_engine),
+        TEST(test_exited_before_the_watch),
+        TEST(test_not_found_by_the_engine),
         TEST(test_initially_open),
         TEST(test_proc_of_another_namespace),
         TEST(test_no_proc),

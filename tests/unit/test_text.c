@@ -34,7 +34,7 @@ static void test_numbers(void **state)
     assert_int_equal(value, 12);
 }
 
-static void test_what_is_no_number(void **state)
+static void test_malformed_numbers(void **state)
 {
     (void)state;
     static const char *const wrong[] = {"",   "-",   "--1", "+1",   " 1",  "1 ",
@@ -138,8 +138,8 @@ static void test_visible(void **state)
                   "\\xff\\xe2\\x82z\\xc2\\x80\\xc2\\x9f\xc2\xa0");
 }
 
-/* Marks that a terminal obeys without showing them, and their neighbours that it shows. */
-static void test_marks_are_visible(void **state)
+/* Characters that control a terminal's line, and their neighbours, which do not. */
+static void test_direction_marks_are_escaped(void **state)
 {
     static const char *const obeyed[] = {"\xd8\x9c",     "\xe2\x80\x8b", "\xe2\x80\x8f",
                                          "\xe2\x80\xa8", "\xe2\x80\xae", "\xe2\x81\xa0",
@@ -160,7 +160,7 @@ static void test_marks_are_visible(void **state)
         check_visible(shown[i], shown[i]);
 }
 
-/* Each byte at each place of longer texts, which are looked at several bytes at a time. */
+/* Each byte at each place of longer texts, which are compared eight bytes at once. */
 static void test_plain_bytes(void **state)
 {
     (void)state;
@@ -180,7 +180,7 @@ static void test_plain_bytes(void **state)
     assert_int_equal(text_plain("aaaaaaa\\\"", 9), 7);
 }
 
-static void test_composed_whole_or_not_at_all(void **state)
+static void test_compose_does_not_cut(void **state)
 {
     char to[6];
 
@@ -195,14 +195,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
-        cmocka_unit_test(test_what_is_no_number),
+        cmocka_unit_test(test_malformed_numbers),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_ill_formed_utf8),
         cmocka_unit_test(test_visible),
-        cmocka_unit_test(test_marks_are_visible),
+        cmocka_unit_test(test_direction_marks_are_escaped),
         cmocka_unit_test(test_plain_bytes),
-        cmocka_unit_test(test_composed_whole_or_not_at_all),
+        cmocka_unit_test(test_compose_does_not_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -49,7 +49,7 @@ static void owned(void **state)
     }
 }
 
-/* Links on the way are followed where nobody else can turn them. */
+/* Symbolic links on the way are followed if no other user can change them. */
 static void linked_directories(void **state)
 {
     struct module module = made();
@@ -72,8 +72,8 @@ static void linked_directories(void **state)
     assert_non_null(strstr(module.fault, "belongs to another user (uid 12345)"));
 }
 
-/* Nothing is made in a directory of others'. */
-static void directories_are_made_where_they_are_trusted(void **state)
+/* Nothing is created in a directory that others can write to. */
+static void directories_are_created_if_trusted(void **state)
 {
     char fault[TRUST_FAULT_SIZE];
     int fd;
@@ -99,7 +99,7 @@ int main(void)
         TEST(trusted),
         TEST(owned),
         TEST(linked_directories),
-        TEST(directories_are_made_where_they_are_trusted),
+        TEST(directories_are_created_if_trusted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static bool has_command_line(pid_t pid)
     return false;
 }
 
-/* It hides before it answers. */
+/* The witness renames itself before it answers. */
 static void assert_hidden(void)
 {
     struct witness witness;

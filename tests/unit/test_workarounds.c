@@ -38,7 +38,7 @@ static bool has_argument(const struct workarounds *workarounds, const char *argu
     return false;
 }
 
-static void symbols_of_modules_are_left_out(void **state)
+static void symbols_of_modules_are_omitted(void **state)
 {
     struct workarounds workarounds;
 
@@ -69,7 +69,7 @@ static void symbols_without_addresses(void **state)
     assert_int_equal(prepare(&workarounds, "0000000000000000 A first\nffffffff81000000 T a\n"), 0);
 }
 
-/* The build tree's own files are seen, its symbol map is not. */
+/* The shadow has the files of the build tree, except for its symbol map. */
 static void the_tree_is_shadowed(void **state)
 {
     struct workarounds workarounds;
@@ -101,7 +101,7 @@ static void kernels_without_uprobe_unregister(void **state)
     assert_false(has_argument(&workarounds, "STAPCONF_UPROBE_UNREGISTER_EXPORTED"));
 }
 
-static void no_stub_is_covered_where_there_is_none(void **state)
+static void no_stub(void **state)
 {
     struct workarounds workarounds;
     struct spawn spawn = {.mount_file = NULL};
@@ -112,7 +112,7 @@ static void no_stub_is_covered_where_there_is_none(void **state)
     assert_null(spawn.mount_over);
 }
 
-static void what_cannot_be_read_or_written(void **state)
+static void errors_of_files(void **state)
 {
     struct workarounds workarounds;
     void *caught;
@@ -134,12 +134,12 @@ static void what_cannot_be_read_or_written(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(symbols_of_modules_are_left_out),
+        TEST(symbols_of_modules_are_omitted),
         TEST(symbols_without_addresses),
         TEST(the_tree_is_shadowed),
         TEST(kernels_without_uprobe_unregister),
-        TEST(no_stub_is_covered_where_there_is_none),
-        TEST(what_cannot_be_read_or_written),
+        TEST(no_stub),
+        TEST(errors_of_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The probe module: built once, by a stap that may fail in every way, and loaded only where it is
-# trusted.
+# The probe module: it is built once, by a stap that can fail in every way, and loaded only if nobody
+# else could have changed it.
 
 watches_and_stops() {
     watches <<'END'
@@ -14,7 +14,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-# stap was given a directory of its own, and nothing is left of it.
+# stap ran in a temporary directory, which was removed.
 work_directory_is_gone() {
     work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p' | tail -n 1)
     case $work in /tmp/filemon.*) ;; *) false ;; esac
@@ -68,7 +68,7 @@ END
     "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err
     said "kept: $PWD/relative/6.1.0-99-other/[0-9a-f]\{12\}/filemon_.*\.ko\$"
     cmp kallsyms standin/System.map
-    # Its kernel has no uprobe_unregister.
+    # That kernel has no uprobe_unregister.
     grep -q -a STAPCONF_UPROBE_UNREGISTER_EXPORTED standin/argv
 
     # Another build of the same release has another module.
@@ -77,7 +77,7 @@ END
     "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err
     said 'the module is built'
     [ "$(find relative -name '*.ko' | wc -l)" -eq 2 ]
-    # Headers that do not say of which.
+    # Headers without "uname -v".
     rm "${header%utsversion.h}compile.h"
     status=0
     "$tested" --prepare --kernel 6.1.0-99-other --kallsyms kallsyms --module-dir relative 2> err ||
@@ -86,7 +86,7 @@ END
     said "do not contain 'uname -v' of their kernel"
 }
 
-# Only a kernel that an unmodified stap cannot build for gets a workaround.
+# A workaround is used only if stap cannot build for the kernel without it.
 test_workarounds_depend_on_the_kernel() {
     "$tested" --prepare --module-dir "$modules" 2> err
     not grep -a STAPCONF standin/argv
@@ -128,7 +128,7 @@ test_a_prepared_module_needs_no_stap_and_no_headers() {
 }
 
 test_the_default_directory() {
-    # Of root; others have one of their own.
+    # root's directory; other users have their own.
     home=$(mktemp -d)
     HOME=$home "$tested" -q --prepare
     if [ "$(id -u)" -eq 0 ]; then top=root/var/cache/filemon; else top=$home/.cache/filemon; fi
@@ -162,7 +162,7 @@ END
     work_directory_is_gone
     logged 0 ^staprun
     [ -z "$(find modules -name '*.ko*')" ]
-    # The next that succeeds takes the log away.
+    # The next successful build removes the log.
     scenario stap <<'END'
 build
 END
@@ -190,8 +190,8 @@ END
     work_directory_is_gone
 }
 
-# Interrupted while it builds: neither stap nor its compilers go on, nor does their directory stay,
-# though they write to it all the time.
+# An interrupted build ends stap and its compilers and removes their directory, although they write to
+# it without end.
 interrupted_build() { # STATUS ARG...
     expected=$1
     shift
@@ -224,7 +224,7 @@ test_an_interrupted_prepare_leaves_nothing() {
     interrupted_build 1 --prepare
 }
 
-# One that a killed run left goes with the next build; nothing else does, whoever put it there.
+# The next build removes a directory that a killed run left, and nothing else of a similar name.
 test_directories_of_killed_builds_are_removed() {
     scenario stap <<'END'
 mark building
@@ -236,7 +236,7 @@ END
     [ -e "$stale/System.map" ]
     kill -KILL "$pid"
     finish
-    # Another build at work keeps its own.
+    # The directory of a running build stays.
     rm standin/building standin/argv
     scenario stap <<'END'
 mark building
@@ -283,7 +283,7 @@ END
     [ "$(cat left)" = "0001 0002 0003$([ "$(id -u)" -ne 0 ] || echo ' 0005') 000g 004" ]
 }
 
-# The command was never run.
+# The command was not executed.
 test_an_interrupted_build_for_a_command() {
     interrupted_build 130 -- touch ran
     [ ! -e ran ]
@@ -369,7 +369,7 @@ test_a_directory_that_cannot_be_written() {
     said "cannot keep modules in $kept: Not a directory; give another --module-dir"
 }
 
-# What others could have written is not loaded into the kernel.
+# A module that other users could have written is not loaded.
 test_modules_writable_by_others_are_refused() {
     prepared
     module=$(echo "modules/$release"/*/*.ko)
@@ -389,7 +389,7 @@ test_modules_writable_by_others_are_refused() {
     [ $status -eq 1 ]
     said "$module could have been written by others"
     chmod o-w "$module"
-    # In a directory of all whose files are their owners' alone, it is, and is built there.
+    # A directory of everybody's with the sticky bit is accepted above the module's own.
     chmod a+w,+t modules "modules/$release"
     watches_and_stops -n nothing-of-that-name
     logged 0 'stap -p4'
@@ -398,7 +398,7 @@ test_modules_writable_by_others_are_refused() {
     logged 1 'stap -p4'
 }
 
-# Nothing is made, logged or built where others can put something in its place.
+# Nothing is created, logged or built in a directory that other users can write to.
 test_directories_writable_by_others_are_refused() {
     mkdir -m 777 open
     chmod 777 open
@@ -421,7 +421,7 @@ test_directories_writable_by_others_are_refused() {
     logged 0 'stap -p4'
 }
 
-# What lies where the log and the module are to be is replaced, never written to.
+# Existing files at the paths of log and module are replaced, never written to.
 test_links_in_place_of_log_and_module() {
     prepared
     module=$(echo "$modules/$release"/*/*.ko)
@@ -450,7 +450,7 @@ END
 
 # ---- What is in the cache may be damaged, or of another kernel ------------------------------------
 
-# The module's file is spoilt by COMMAND, which --check and --prepare find, and the next start.
+# COMMAND damages the module's file: --check, --prepare and the next start detect that.
 spoilt() { # FAULT COMMAND...
     fault=$1
     shift
@@ -490,7 +490,7 @@ test_a_module_of_another_kernel_is_rebuilt() {
     spoilt 'is for kernel 0.*' eval 'sed -i s/vermagic=./vermagic=0/ "$module"'
 }
 
-# Without stap it cannot be; both are said.
+# Without stap a damaged module cannot be built again: the message says both.
 test_a_damaged_module_without_stap() {
     prepared
     : > "$(echo "$modules/$release"/*/*.ko)"
@@ -505,7 +505,7 @@ test_a_damaged_module_without_stap() {
     grep -q '^  ok       the module, to be built again: .* is empty$' out
 }
 
-# The kernel may refuse what looks well: once, the module is built again.
+# The kernel can refuse a module that looks right: it is built again, once.
 test_a_module_that_does_not_load_is_rebuilt_once() {
     for fault in "Couldn't insert module '/x.ko': Invalid module format" \
         'module version mismatch (#1 SMP vs #2 SMP), release 6.1' \
@@ -523,7 +523,7 @@ END
         logged 1 'stap -p4'
         logged 2 ^staprun
     done
-    # What is not the module's fault is no reason to.
+    # Errors that are not the module's fault do not cause another build.
     rm -rf modules
     prepared
     scenario staprun <<'END'
@@ -537,12 +537,12 @@ END
 
 # ---- auto -----------------------------------------------------------------------------------------
 
-# Only where bpf can run can auto go on with it.
+# auto can fall back to bpf only if bpf can run.
 bpf_runs() {
     "$tested" --check -e bpf > /dev/null
 }
 
-# COMMAND is run once, or not at all.
+# COMMAND is executed at most once.
 falls_back() { # WHY
     : > ran
     engine=auto
@@ -585,7 +585,7 @@ END
         falls_back 'is unlikely to run: a module that builds and loads here: stap could not build it in its pass 4 before'
         logged 1 'stap -p4'
     fi
-    # Who asks for stap gets it tried each time.
+    # -e stap tries again each time.
     engine=stap
     for n in 1 2; do
         rm standin/log
@@ -601,7 +601,7 @@ END
     grep -q '^  doubtful a module that builds and loads here$' out
     grep -q "^           stap could not build it in its pass 4 before, .*'filemon --prepare' tries again\$" out
     grep -q '^  stap is unlikely to run here; --engine stap tries it$' out
-    # Forgotten where --prepare succeeds.
+    # A successful --prepare removes the failure.
     scenario stap <<'END'
 build
 END
@@ -626,7 +626,7 @@ END
     watches_with_stap
 }
 
-# A spoilt module whose building fails as well: both in the same run.
+# A damaged module whose build fails: both happen in the same run.
 test_auto_falls_back_when_the_module_cannot_be_rebuilt() {
     prepared
     : > "$(echo "$modules/$release"/*/*.ko)"
@@ -636,7 +636,7 @@ END
     falls_back 'failed: stap could not build'
 }
 
-# What another time may go well is not remembered.
+# A failure that may not happen again is not remembered.
 test_temporary_failures_are_not_remembered() {
     while IFS='|' read -r fault why; do
         printf '%s\nexit 1\n' "$fault" | scenario stap
@@ -663,7 +663,7 @@ END
     done
 }
 
-# The kernels that stap says it was tested with, and this one.
+# The newest kernel that stap was tested with, compared with this one.
 test_auto_avoids_a_stap_that_is_too_old() {
     major=${release%%.*}
     echo "tested kernel versions: 2.6.32 ... $((major - 1)).1-rc1" > standin/version
@@ -676,11 +676,11 @@ test_auto_avoids_a_stap_that_is_too_old() {
         falls_back "is unlikely to run: stap tested with kernels up to .*: this kernel is $release"
         logged 0 'stap -p4'
     fi
-    # Who asks for it gets it, with a warning.
+    # -e stap uses it, with a warning.
     engine=stap
     watches_and_stops -n nothing-of-that-name
     said "stap 9.9/0.999 was tested with kernels up to $((major - 1)).1-rc1, and this one is $release\$"
-    # A module that is there was built in spite of it.
+    # An existing module was built in spite of it.
     watches_with_stap
     unsaid 'was tested with'
 
@@ -692,7 +692,7 @@ test_auto_avoids_a_stap_that_is_too_old() {
 
 # ---- Where modules cannot be kept, and who builds at the same time --------------------------------
 
-# filemon with another file system where the modules are to be.
+# Runs filemon with another file system on the module directory.
 mounted() { # OPTIONS COMMAND
     cat > mounted <<END
 #!/bin/sh
@@ -702,11 +702,11 @@ END
     tested=$PWD/mounted
 }
 
-# A module that cannot be kept serves the run that has built it.
+# A module that cannot be kept is used by the run that has built it.
 test_a_cache_that_cannot_be_written() {
     mkdir modules
     chmod a-w modules
-    # Nothing but what is mounted read-only keeps root from writing.
+    # Only a read-only mount keeps root from writing.
     if [ "$(id -u)" -eq 0 ]; then mounted ro,mode=755 true; fi
     watches_and_stops -n nothing-of-that-name
     said "the module cannot be kept in $kept (.*) and is used for this run only; give another --module-dir"
@@ -717,7 +717,7 @@ test_a_cache_that_cannot_be_written() {
     [ $status -eq 1 ]
     said "cannot keep modules in $kept: .*; give another --module-dir"
     [ "$(id -u)" -eq 0 ] || return 0
-    # One page, which is taken.
+    # A file system of one page, which is in use.
     mounted size=4096,mode=755 "head -c 4096 /dev/zero > $modules/full"
     rm standin/log standin/argv
     watches_and_stops -n nothing-of-that-name
@@ -755,7 +755,7 @@ END
     logged 1 'stap -p4'
 }
 
-# One that waits can be interrupted, and does not wait for one that was killed.
+# A waiting run can be interrupted, and stops waiting if the builder is killed.
 test_waiting_for_a_build_that_is_killed() {
     scenario stap <<'END'
 mark building
@@ -795,7 +795,7 @@ END
     [ ! -s err ]
 }
 
-# On a terminal, the pass that stap is in, in a line that is written over; elsewhere, not.
+# On a terminal, a line that is overwritten shows the current pass of stap.
 test_progress_on_a_terminal() {
     scenario stap <<'END'
 say Pass 1: parsed user script and 482 library scripts.
@@ -810,7 +810,7 @@ END
     finish
     [ "$status" -eq 0 ]
     grep -q "building the probe module for kernel $release: pass 1 of 4, 0 s" typescript
-    # It is gone when the last line is said.
+    # The last message erases it.
     grep -q "$(printf '\r\033\\[K')filemon: the module is built" typescript
     rm -r modules
     "$tested" --prepare --module-dir "$modules" 2> err
@@ -849,7 +849,7 @@ test_check_lists_requirements() {
     said 'built without modules'
 }
 
-# What is wrong with the symbols is what is said.
+# The message says why the symbols cannot be read.
 test_symbols_that_cannot_be_read() {
     rm root/proc/kallsyms
     run --check

@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# "-- COMMAND": it runs when it is watched, as if it had been started without filemon.
+# "-- COMMAND": the command starts when it is watched, and runs as if it was started without filemon.
 
-# The script says "fin" when the command has ended, of which it is told by a file.
+# The script prints "fin" when the command has exited, which the test shows it by a file.
 watches_command() {
     prepared
     watches <<'END'
@@ -44,7 +44,7 @@ kill_number() {
     case $1 in TERM) echo 15 ;; KILL) echo 9 ;; SEGV) echo 11 ;; esac
 }
 
-# The script can tell that no process is left before the command's end is known here.
+# The script can report that no process is left before filemon has reaped the command.
 test_filemon_waits_for_the_status() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
@@ -76,7 +76,7 @@ END
     start -- touch standin/ran
     wait_until [ -e standin/told ]
     [ ! -e standin/ran ]
-    # It is there already, under its number, and waits.
+    # The command's process exists already and waits.
     command=$(cat "/proc/$pid/task/$pid/children")
     for child in $command; do
         [ "$(tr '\0' ' ' < "/proc/$child/cmdline")" != 'touch standin/ran ' ]
@@ -107,7 +107,7 @@ END
     [ ! -e ran ]
 }
 
-# It goes on, unwatched, and its status is not lost.
+# The command goes on without being watched, and its status is returned.
 test_a_failing_engine_does_not_end_the_command() {
     prepared
     watches <<'END'
@@ -126,7 +126,7 @@ END
     done
 }
 
-# Interrupted while it waits to be let go.
+# An interrupt while the command waits for its release.
 test_an_interrupt_before_the_watch() {
     prepared
     scenario staprun <<'END'
@@ -250,7 +250,7 @@ test_a_signal_is_forwarded() {
     logged 3 SIGINT
 }
 
-# Though something that it started may go on.
+# A process that the command started may still run.
 test_a_signal_ends_the_run_with_the_command() {
     prepared
     watches <<'END'
@@ -263,7 +263,7 @@ END
     [ "$status" -eq 3 ]
 }
 
-# A command that does not mind: it is left behind, and has no status yet.
+# A command that ignores the signal: filemon ends before it has a status.
 test_a_second_signal_does_not_wait_for_the_command() {
     prepared
     watches <<'END'
@@ -279,8 +279,8 @@ END
     logged 0 SIGTERM
 }
 
-# A command that writes the name of each signal to "log", and ends with the status 5 after SIGTERM; in
-# a process group of its own after "own".
+# A command that writes the name of each signal to "log", and exits with status 5 after SIGTERM; with
+# the argument "own" in a process group of its own.
 make_listener() {
     cat > listen <<'END'
 #!/usr/bin/perl
@@ -297,25 +297,25 @@ END
     rm -f log
 }
 
-# The signals that the command got, when it got TERM.
+# The signals that the command got up to TERM.
 signals_of_command() {
     wait_until grep -q TERM log
     grep -v listens log | paste -s -d ' '
 }
 
-# filemon in a process group of its own, as of a job, whose number is $pid.
+# filemon in a process group of its own, like a shell's job; $pid is the group.
 start_job() { # ARG...
     perl -e 'setpgrp; exec @ARGV' env --default-signal=INT,QUIT "$tested" -e stap \
         --module-dir "$modules" "$@" < /dev/null > out 2> err &
     pid=$!
 }
 
-# The second signal ends filemon, and the command, which may have been quicker.
+# The second signal ends filemon and the command, in any order.
 left_or_ended() {
     [ "$status" -eq 143 ] || [ "$status" -eq 5 ]
 }
 
-# Whoever signals the whole job, as timeout(1) and a shell's kill do, has signalled the command.
+# A signal to the whole job, as by timeout(1) or a shell's kill, has reached the command already.
 test_a_signal_to_the_process_group_is_not_forwarded() {
     prepared
     watches <<'END'
@@ -326,12 +326,12 @@ END
     wait_until grep -q listens log
     kill -INT "-$pid"
     wait_until grep -q INT log
-    # The second signal is passed on and ends filemon, after all that came of the first.
+    # The second signal is forwarded, and ends filemon after the effects of the first.
     kill -TERM "$pid"
     finish
     [ "$(signals_of_command)" = 'INT TERM' ]
     left_or_ended
-    # One that has left the group has not got it.
+    # A command that has left the group has not got the signal.
     make_listener
     start_job -- ./listen own
     wait_until grep -q listens log
@@ -340,7 +340,7 @@ END
     kill -TERM "$pid"
     finish
     [ "$(signals_of_command)" = 'INT TERM' ]
-    # What was sent to the process that tells the two apart says nothing of another sender's signal.
+    # A signal that only the witness got does not count for another sender's signal.
     make_listener
     start_job -- ./listen
     wait_until grep -q listens log
@@ -355,8 +355,8 @@ END
     [ "$status" -eq 5 ]
 }
 
-# The terminal's own ^C reaches the command without filemon, and is for the command: a shell or a
-# debugger goes on after it.  A command in another process group gets it from filemon.
+# The terminal's ^C reaches the command directly, and is meant for it: a shell or a debugger goes on
+# after it.  A command in another process group gets it from filemon.
 test_an_interrupt_of_the_terminal_goes_to_the_command() {
     prepared
     for command in ./listen './listen own'; do

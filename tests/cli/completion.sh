@@ -4,7 +4,7 @@
 
 completions=$(dirname "$CLI")/../src/share/completion
 
-# What bash offers for the last word, a line each.
+# The words that bash offers for the last word, a line each.
 bash_offers() { # WORD...
     PATH=${FILEMON%/*}:$PATH bash -c '. "$0/filemon.bash"
         COMP_WORDS=(filemon "$@") COMP_CWORD=$#
@@ -16,7 +16,7 @@ offers_are() { # LINE...
     printf '%s\n' "$@" | diff -u - offers
 }
 
-# All options that there are, sorted.
+# All options, sorted.
 options_of_help() {
     "$FILEMON" --help | grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*' | sort
 }
@@ -39,7 +39,7 @@ test_bash_offers_arguments_of_options() {
     offers_are bpf bpf:tracepoint
     bash_offers -e ''
     offers_are auto stap bpf bpf:tracepoint
-    # Readline takes a colon as the end of a word, and puts only what follows it into the line.
+    # For readline a colon ends a word, so only the part after it is completed.
     bash_offers -e bpf :
     offers_are tracepoint
     bash_offers --engine bpf : tr
@@ -59,7 +59,7 @@ test_bash_offers_arguments_of_options() {
     grep -qx logs offers
 }
 
-# As many processes as there are names; their comms are these.
+# Starts a process with each of these comms.
 sleepers() { # NAME...
     children=
     for name; do
@@ -91,7 +91,7 @@ test_no_name_of_a_process_is_evaluated() {
     [ ! -e y ]
     [ ! -e z ]
     [ "$(wc -l < offers)" -eq 4 ]
-    # What is offered is what the shell takes for the name.
+    # The offered word is quoted as the shell reads it.
     while read -r offer; do eval "printf '%s\n' $offer"; done < offers > taken
     [ ! -e x ]
     [ ! -e y ]
@@ -110,7 +110,7 @@ test_bash_offers_commands_after_double_dash() {
     offers_are argument
 }
 
-# What zsh makes of a line and TAB; from a terminal, for there is no other way.
+# The line after zsh has completed it; on a terminal, since zsh completes only there.
 zsh_completes() { # LINE
     cat > driver <<'END'
 zmodload zsh/zpty
@@ -127,7 +127,7 @@ END
     cat completed
 }
 
-# What _filemon gives to _arguments, a line each.
+# The arguments that _filemon passes to _arguments, a line each.
 zsh_arguments() {
     PATH=${FILEMON%/*}:$PATH zsh -f -c 'fpath=($1 $fpath)
         autoload -Uz _filemon

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How a run ends: asked to, or by itself, or because stap did.
+# How a run ends: by a signal, by itself, or because stap ends.
 
 test_sigterm_and_sigint_end_in_order() {
     many=20000
@@ -16,7 +16,7 @@ END
         kill -$signal "$pid"
         finish
         [ "$status" -eq 0 ]
-        # Each but the first comes back without a close.
+        # Each descriptor but the first is reused without a close.
         records "map(.codigo) | map(select(. == \"open\")) | length == $many"
     done
     logged 2 SIGINT
@@ -38,7 +38,7 @@ END
     unsaid 'could not load'
 }
 
-# Asked, asked for once more, killed; then the module is unloaded, since nobody else will.
+# stap gets SIGINT, SIGTERM and SIGKILL; then filemon unloads the module.
 test_stap_that_does_not_end_is_killed() {
     prepared
     watches <<'END'
@@ -58,7 +58,7 @@ END
     records 'map(.codigo) == ["open"]'
 }
 
-# The same with nothing left to read from it.
+# The same after EOF of its output.
 test_stap_that_closes_its_output_and_does_not_exit_is_killed() {
     prepared
     watches <<'END'
@@ -75,7 +75,7 @@ END
     logged 1 '^staprun -d filemon_test_1$'
 }
 
-# It has closed both, and was not asked to.
+# It closes standard output and standard error, without having been asked to end.
 test_stap_that_closes_its_output_is_an_error() {
     prepared
     watches <<'END'
@@ -89,7 +89,7 @@ END
     logged 1 SIGINT
 }
 
-# Its output is held open by another process that it started.
+# Another process that it started has its output open.
 test_children_of_stap_do_not_keep_filemon() {
     prepared
     watches <<'END'
@@ -217,7 +217,7 @@ END
     logged 1 SIGTERM
 }
 
-# staprun -R names a module after its own process id.
+# staprun -R appends its process id to the name of a module.
 test_modules_of_killed_runs_are_removed() {
     prepared
     mkdir root/proc/11 root/proc/12 root/proc/13
@@ -244,7 +244,7 @@ END
     said 'removing the module filemon_0123456789ab_01234567_12'
 }
 
-# Neither the beginning nor the end waits for ever for a module to go.
+# Neither the start nor the end of a run waits without limit for a module to unload.
 test_unloading_has_a_timeout() {
     prepared
     echo 'filemon_0123456789ab_01234567_14 1000 0 - Live 0x0' > root/proc/modules
@@ -306,14 +306,14 @@ END
     [ "$status" -eq 1 ]
     said "there is no process $gone"
     logged 0 ^staprun
-    # One of them is: the others are told, and it is watched.
+    # One of them exists and is watched; the others are reported.
     run -p $gone -p $$
     [ "$status" -eq 0 ]
     said "there is no process $gone"
     grep -q "+$$" root/proc/systemtap/filemon_test_1/control
 }
 
-# nohup(1), or a shell's "&", had it ignored: it stays so.
+# A signal that nohup(1) or a shell's "&" ignores stays ignored.
 test_ignored_signals_stay_ignored() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
@@ -333,7 +333,7 @@ END
     kill -TERM $pid
     finish
     [ "$status" -eq 0 ]
-    # stap itself is asked by SIGINT, and must listen.
+    # filemon stops stap by SIGINT, which stap must not ignore.
     logged 1 SIGINT
     logged 0 'staprun ignores'
 }
@@ -351,8 +351,8 @@ END
     logged 1 SIGINT
 }
 
-# As a daemon that reaps nobody starts its programs: then waitpid(2) would give no status, and a pid
-# would be reused at once.
+# As started by a daemon that ignores SIGCHLD: without a reset waitpid(2) would return no status, and a
+# pid would be reused at once.
 test_sigchld_ignored_at_start() {
     watches <<'END'
 until F
@@ -365,7 +365,7 @@ END
     finish
     [ "$status" -eq 7 ]
     [ "$(find modules -name 'filemon_*.ko' | wc -l)" -eq 1 ]
-    # A signal is passed on to it as long as it has not been reaped.
+    # Signals are forwarded to the command until it is reaped.
     rm standin/ended
     start -- sh -c 'trap "touch standin/ended; exit 3" TERM; touch started
         while :; do sleep 0.01; done'

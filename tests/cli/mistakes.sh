@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What a new user gets wrong, and all that is said about it: what happened, to what, what to do.
+# Mistakes of new users, and the whole message about each: what failed, on what, why, what to do.
 
 # Each line: the exit status, the arguments, the whole message.
 mistakes() { # < TABLE
@@ -91,7 +91,7 @@ END
     kill -KILL $sleeper $leader
 }
 
-# Of 4 MB for the process ids, beside 2 MB for the words themselves, a half is there.
+# The process ids need 4 MB beside 2 MB for the arguments; the limit leaves half of that.
 test_no_memory_for_the_command_line() {
     ! grep -q __asan_init "$tested" || return 0
     kib=1000
@@ -109,7 +109,7 @@ test_no_memory_for_the_command_line() {
     done
 }
 
-# Whichever allocation fails from the start to the end of a run: if that ends it, a message says so.
+# Each allocation of a run fails in turn: if that ends the run, a message says so.
 test_every_failed_allocation() {
     ! grep -q __asan_init "$tested" || return 0
     ln -s dir/missing link
@@ -141,7 +141,7 @@ without_root() { # COMMAND...
     fi
 }
 
-# Without root neither engine can run, and each says why.
+# Without root no engine can run, and a message says why for each.
 test_no_root() {
     chmod 755 .
     cp "$FILEMON" filemon

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Where the records go, and who does not take them.
+# Where records are written, and readers that do not take them.
 
 test_a_closed_pipe_ends_the_run_quietly() {
     many_lines
@@ -19,7 +19,7 @@ END
     [ "$(wc -l < err)" -eq 2 ] # which name, and "watching"
 }
 
-# Without a word from the script, too: the reader's end is noticed when it comes.
+# A closed pipe is noticed at once, even without events from the script.
 test_a_pipe_closed_without_events() {
     prepared
     watches <<'END'
@@ -35,7 +35,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-# filemon with a socket as standard output, whose other end is closed once there is the file "go".
+# filemon with a socket as standard output, whose other end is closed when the file "go" exists.
 start_on_socket() { # ARG...
     cat > on-socket <<'END'
 #!/usr/bin/perl
@@ -74,7 +74,7 @@ cpu_ticks() {
     awk '{ print $14 + $15 }' "/proc/$pid/stat"
 }
 
-# While it waits for the command, a reader that has gone makes it do nothing.
+# While filemon waits for the command, a closed pipe costs no processor time.
 test_a_closed_pipe_costs_no_processor_time() {
     prepared
     watches <<'END'
@@ -92,7 +92,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-# As where a shell's pipeline ends early: the command does its work, and has its status.
+# A shell's pipeline that ends early: the command does its work, and its status is returned.
 test_a_closed_pipe_does_not_end_the_command() {
     many_lines
     prepared
@@ -128,7 +128,7 @@ END
     [ ! -s err ]
 }
 
-# It goes on, and its status is not lost; but what it said of success is not believed.
+# The command goes on, and its status is returned, except for 0: the run has failed.
 test_a_full_disk_does_not_end_the_command() {
     many_lines
     prepared
@@ -164,7 +164,7 @@ END
     )
     [ "$(tail -c 1 file | od -A n -c | tr -d ' ')" = '\n' ]
     jq -e . file > /dev/null
-    # The next run goes on behind it.
+    # The next run appends to it.
     before=$(wc -l < file)
     [ "$before" -gt 0 ]
     watches <<'END'
@@ -180,7 +180,7 @@ END
     [ "$(wc -l < file)" -eq $((before + 2000)) ]
 }
 
-# An earlier filemon may have been killed, or the machine have stopped.
+# As after an earlier filemon was killed, or after a crash of the machine.
 test_a_torn_line_is_not_continued() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
@@ -291,8 +291,8 @@ test_a_file_that_cannot_be_opened_at_all() {
     logged 0 ^staprun
 }
 
-# A reader that takes nothing for a while: what it is sent waits in the pipes, little of it in
-# filemon, and nothing is lost.  The signal is obeyed once all was written.
+# A reader that pauses: lines wait in the pipes, few of them in filemon, and nothing is lost.  The
+# signal ends the run when everything is written.
 test_a_slow_reader_loses_nothing() {
     many_lines
     prepared
@@ -308,7 +308,7 @@ END
     output=records
     start -n nothing-of-that-name
     wait_said 'watching with'
-    # It has read as much as it shall while the reader sleeps.
+    # filemon has read as much as it may while the reader pauses.
     wait_until sh -c "[ \$(sed -n 's/^rchar: //p' /proc/$pid/io) -gt 1000000 ]"
     kill -INT "$pid"
     touch go
@@ -323,7 +323,7 @@ END
     [ "$peak" -lt "$(memory_limit_kb)" ]
 }
 
-# One that takes nothing at all can be got rid of.
+# With a reader that takes nothing, a second signal ends the run.
 test_a_second_signal_does_not_wait_for_the_reader() {
     many_lines
     prepared
@@ -346,7 +346,7 @@ END
     said 'filemon: ended by a second signal: [1-9][0-9]* lines were thrown away, and what the engine'
 }
 
-# The command has ended by the first one, and what it did cannot be written.
+# The first signal has ended the command, whose records cannot be written.
 test_a_second_signal_discards_pending_lines() {
     many_lines
     prepared
@@ -369,7 +369,7 @@ END
     touch go
     wait $reader
     [ "$status" -eq 125 ]
-    # Each line is there or counted, none by half.
+    # Each line is written completely or counted.
     thrown=$(sed -n 's/.*second signal: \([0-9]*\) lines were thrown away.*/\1/p' err)
     jq . all > /dev/null
     [ $(($(wc -l < all) + thrown)) -eq 2000 ]

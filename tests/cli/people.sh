@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is for people: text, CSV, totals.
+# Formats for people: text, CSV, totals.
 
 # Two opens, one close.
 some_lines() {
@@ -75,7 +75,7 @@ test_summary_after_records() {
     records 'map(.codigo) == ["open", "close", "open", "resumen"]'
 }
 
-# It has what was on its way when it was asked for, too.
+# The totals include events that were in flight when the signal came.
 test_summary_on_signal() {
     some_lines
     { open_line 7 9 /etc/group; echo '{codigo: "marca", version: 1, modulo: "filemon_test_1"}'; } > standin/late
@@ -112,8 +112,8 @@ END
     [ "$status" -eq 0 ]
 }
 
-# logrotate takes the file away while records come, and tells filemon: each record is in one of the
-# two files, whole, and the new one is from after the rotation.
+# logrotate renames the file while records are written, and sends SIGHUP: each record is complete in one
+# of the two files, and the new file has those after the rotation.
 test_logrotate() {
     for fd in $(seq 3 500); do open_line 7 "$fd" /etc/hosts; done > standin/lines
     for fd in $(seq 501 1000); do open_line 7 "$fd" /etc/hosts; done > standin/more

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Preloaded (ld.so(8)): the allocation of the program's own code whose number is SHORTAGE, counted
- * from 1, fails.  That is said on standard error.  Programs that it starts are left alone.
+ * To be preloaded (ld.so(8)): the allocation by the program's own code with the number SHORTAGE,
+ * counted from 1, fails, which is reported on standard error.  Does not affect child processes.
  */
 #include <dlfcn.h>
 #include <errno.h>

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is to be watched reaches the script by its control file, byte for byte, and by nothing else.
+# Targets reach the script only through its control file, byte for byte.
 
 # Commands as the script reads them (fm_control): an argument in pieces of up to 500 bytes, each
 # after a '+', then the letter.
@@ -45,7 +45,7 @@ test_every_command_to_the_script() {
     kill $one $two
 }
 
-# What a shell, stap's language, printf(3) or a line-wise protocol would take for something else.
+# Bytes that are special for a shell, stap's language, printf(3) or a protocol of lines.
 test_hostile_bytes_are_data() {
     hostile=$(printf 'a b  "c" '\''d'\'' $(touch pwned) `touch pwned` %%n%%s \\ %%{ exit %%} ;|&\n\001\377+G\nP1')
     scenario stap <<'END'
@@ -72,7 +72,7 @@ test_the_longest_paths_and_names() {
     [ -s err ]
 }
 
-# Exact multiples of a piece.
+# Arguments whose length is a multiple of the length of a write.
 test_arguments_of_the_length_of_a_write() {
     prepared
     for size in 499 500 501 1000; do
@@ -112,7 +112,7 @@ test_relative_paths_and_links_are_resolved() {
         told_is
 }
 
-# By name, those that run now are told by number, after the name is in force.
+# Running processes of a name are sent by number, after the script has the name.
 test_names_of_running_programs() {
     prepared
     cp "$(command -v sleep)" bin/sleeper-of-cli
@@ -125,7 +125,7 @@ test_names_of_running_programs() {
     kill $one $two
 }
 
-# Its number could be another process's by the time that the engine watches.
+# Its pid could be reused before the engine watches.
 test_process_that_exits_before_the_watch() {
     prepared
     printf '%s\n' 'await begin' 'ready filemon_test_1 1' 'until G' watching wait | scenario staprun

@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What is seen on a terminal, and what is not where there is none.
+# Output on a terminal, and without one.
 
-# All that filemon writes to a terminal so many columns wide, in "typescript".
+# Writes everything that filemon prints on a terminal of this width to "typescript".
 on_terminal() { # COLUMNS ARG...
     columns=$1; shift
     cat > session <<END
@@ -35,7 +35,7 @@ test_text_on_a_terminal() {
     on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
     seen '\033\\[32mopen \033\\[m'
     seen '7 .*close.*27.0ms  /usr/.*….*/file.js'
-    # Without its colours no line is wider.
+    # Without colours no line is wider than the terminal.
     sed 's/\x1b\[[0-9]*m//g' typescript | grep '/file.js' > lines
     [ "$(wc -l < lines)" -eq 2 ]
     while read -r line; do [ "${#line}" -le 82 ]; done < lines # … is three bytes
@@ -61,7 +61,7 @@ test_json_on_a_terminal() {
     sed '/^Script /d' typescript | jq -e -s 'length == 2' > out
 }
 
-# stap at work on a module.
+# stap while it builds a module.
 passes_go_by() {
     scenario stap <<'END'
 say Pass 1: parsed user script and 480 library scripts.
@@ -107,7 +107,7 @@ test_the_time_of_the_last_build() {
     [ "$(readlink "$modules/seconds")" -lt 60 ]
 }
 
-# Whatever stands there, it is a number or nothing.
+# Anything but a number is ignored.
 test_a_malformed_time_of_the_last_build() {
     mkdir -p "$modules"
     ln -s "$(printf 'x\033')" "$modules/seconds"

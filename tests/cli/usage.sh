@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A wrong command line: status 2, with "--" 125, one message with what is wrong, nothing on standard output.  What
-# there is to get wrong, tests/unit/test_options.c knows; here is one of each kind.
+# Usage errors: status 2, with "--" 125, one message, nothing on standard output.  One of each kind;
+# tests/unit/test_options.c has all of them.
 
 test_usage_errors() {
     while IFS='|' read -r args word; do

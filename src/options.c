@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "diag.h"
 #include "event/event.h"
 #include "text.h"
 
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 #define DIGITS "0123456789"
 #define BLANKS " \t\n"
 

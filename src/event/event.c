@@ -5,12 +5,13 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "array.h"
+
 #define INTEGER_MAX ((INT64_C(1) << 53) - 1)
 
 #define ONLY(code) (1u << EVENT_##code)
 #define EVERY ((1u << EVENT_RECORDS) - 1)
 #define OF_PROCESS (EVERY & ~ONLY(LOST))
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 int64_t event_integer(uint64_t number)
 {

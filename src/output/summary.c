@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "clock.h"
 #include "output/columns.h"
 #include "output/json.h"
@@ -227,7 +228,7 @@ static void json_counts(FILE *out, const struct counts *counts)
         {"max_ns", counts->max_ns},
     };
 
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++)
+    for (size_t i = 0; i < LENGTH(pairs); i++)
         fprintf(out, "%s\"%s\":%" PRId64, i > 0 ? "," : "", pairs[i].key,
                 event_integer(pairs[i].value));
 }

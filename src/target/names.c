@@ -8,9 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "text.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* exec(2) cuts the comm to this length (TASK_COMM_LEN without its NUL). */
 #define COMM_MAX 15

@@ -14,9 +14,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "text.h"
-
-#define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 
 /* PF_KTHREAD of the kernel's linux/sched.h, unchanged since 2.6.17. */
 #define KERNEL_THREAD 0x00200000

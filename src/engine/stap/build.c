@@ -11,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "diag.h"
 #include "engine/stap/modinfo.h"
 #include "engine/stap/script.h"
@@ -220,7 +221,7 @@ static const char *find_shortage(const char *line)
         {"Killed signal", "memory"},
     };
 
-    for (size_t i = 0; i < sizeof(shortages) / sizeof(shortages[0]); i++)
+    for (size_t i = 0; i < LENGTH(shortages); i++)
         if (strstr(line, shortages[i].words))
             return shortages[i].of;
     return NULL;

@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "clock.h"
 #include "diag.h"
 #include "engine/stap/build.h"
@@ -41,7 +42,7 @@
 enum phase { WAITING, BUILDING, RUNNING, OVER };
 
 static const int stop_signals[] = {SIGINT, SIGTERM, SIGKILL};
-enum { STOP_SIGNALS = sizeof(stop_signals) / sizeof(stop_signals[0]) };
+enum { STOP_SIGNALS = LENGTH(stop_signals) };
 
 struct engine {
     const struct engine_config *config;
@@ -285,7 +286,7 @@ static bool is_misfit_line(const char *line)
     static const char *const faults[] = {"Invalid module format", "Exec format error",
                                          "release mismatch", "version mismatch", "Unknown symbol"};
 
-    for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
+    for (size_t i = 0; i < LENGTH(faults); i++)
         if (strstr(line, faults[i]))
             return true;
     return false;
@@ -425,7 +426,7 @@ static void close_run(struct engine *engine)
 {
     int *fds[] = {&engine->out, &engine->err, &engine->control};
 
-    for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+    for (size_t i = 0; i < LENGTH(fds); i++) {
         if (*fds[i] >= 0)
             close(*fds[i]);
         *fds[i] = -1;
@@ -448,7 +449,7 @@ static bool may_be_temporary(const char *complaint)
 {
     static const int errors[] = {ENOMEM, EPERM, EACCES, EEXIST, EBUSY, EINTR};
 
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++)
+    for (size_t i = 0; i < LENGTH(errors); i++)
         if (strstr(complaint, strerror(errors[i])))
             return true;
     return !complaint[0];
@@ -751,7 +752,7 @@ static int stap_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_F
 {
     int all[] = {engine->build.output, engine->out, engine->err}, n = 0;
 
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+    for (size_t i = 0; i < LENGTH(all); i++)
         if (all[i] >= 0)
             fds[n++] = (struct pollfd){.fd = all[i], .events = POLLIN};
     return n;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "array.h"
 #include "text.h"
 
 /* Longer than any line of the script, whose print buffer has 8,192 bytes. */
@@ -442,7 +443,7 @@ static const struct kind *find_kind(const struct fields *fields)
 {
     unsigned int held = fields->seen & ~HAS(codigo);
 
-    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+    for (size_t i = 0; i < LENGTH(kinds); i++)
         if (!strcmp(kinds[i].codigo, fields->codigo))
             return (held & ~kinds[i].may) == kinds[i].must ? &kinds[i] : NULL;
     return NULL;

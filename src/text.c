@@ -110,10 +110,18 @@ bool text_is_utf8(const char *text, size_t len)
     return valid;
 }
 
+uint64_t text_hash(uint64_t hash, const void *bytes, size_t n)
+{
+    const unsigned char *at = bytes;
+
+    while (n--)
+        hash = (hash ^ *at++) * 0x100000001b3ULL;
+    return hash;
+}
+
 static size_t escape(unsigned char byte, char *out)
 {
     static const char letters[256] = {['\t'] = 't', ['\n'] = 'n', ['\r'] = 'r', ['\\'] = '\\'};
-    static const char digits[] = "0123456789abcdef";
 
     out[0] = '\\';
     if (letters[byte] != '\0') {
@@ -121,8 +129,8 @@ static size_t escape(unsigned char byte, char *out)
         return 2;
     }
     out[1] = 'x';
-    out[2] = digits[byte >> 4];
-    out[3] = digits[byte & 15];
+    out[2] = TEXT_HEX_DIGITS[byte >> 4];
+    out[3] = TEXT_HEX_DIGITS[byte & 15];
     return 4;
 }
 

@@ -26,6 +26,12 @@ size_t text_plain(const char *text, size_t len);
 
 bool text_is_utf8(const char *text, size_t len);
 
+#define TEXT_HEX_DIGITS "0123456789abcdef"
+
+/* FNV-1a: the hash of some bytes and n more.  hash: that of the former, TEXT_HASH_START of none. */
+#define TEXT_HASH_START 0xcbf29ce484222325ULL
+uint64_t text_hash(uint64_t hash, const void *bytes, size_t n);
+
 /* U+FFFD, in place of an ill-formed part. */
 #define TEXT_REPLACEMENT "\xef\xbf\xbd"
 

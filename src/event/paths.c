@@ -13,6 +13,7 @@
 
 #include "diag.h"
 #include "event/route.h"
+#include "text.h"
 
 /* A place of a route, watched. */
 struct spot {
@@ -51,11 +52,9 @@ struct paths {
 
 static struct spot **slot_of(struct paths *paths, int watch, const char *name)
 {
-    uint32_t hash = (uint32_t)watch;
+    uint64_t hash = text_hash(TEXT_HASH_START ^ (uint32_t)watch, name, strlen(name));
 
-    for (; *name != '\0'; name++)
-        hash = (hash ^ (unsigned char)*name) * 0x01000193;
-    return &paths->slots[(hash ^ hash >> 16) & (SLOTS - 1)];
+    return &paths->slots[(hash ^ hash >> 32) & (SLOTS - 1)];
 }
 
 static void warn_unwatched(struct paths *paths, const char *directory, int error)

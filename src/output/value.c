@@ -103,13 +103,11 @@ char *value_put_integer(char *at, int64_t integer)
 
 char *value_put_hex(char *at, const char *bytes, size_t size)
 {
-    static const char digits[] = "0123456789abcdef";
-
     for (size_t i = 0; i < size; i++) {
         unsigned char byte = (unsigned char)bytes[i];
 
-        *at++ = digits[byte >> 4];
-        *at++ = digits[byte & 15];
+        *at++ = TEXT_HEX_DIGITS[byte >> 4];
+        *at++ = TEXT_HEX_DIGITS[byte & 15];
     }
     return at;
 }

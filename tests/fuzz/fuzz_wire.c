@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine/stap/wire.h"
+#include "text.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -17,10 +18,7 @@ struct told {
 
 static void add(struct told *told, const void *bytes, size_t n)
 {
-    const unsigned char *at = bytes;
-
-    while (n--)
-        told->hash = (told->hash ^ *at++) * 0x100000001b3ULL;
+    told->hash = text_hash(told->hash, bytes, n);
 }
 
 static bool is_of_process(const struct event *event)
@@ -68,7 +66,7 @@ static void on_notice(void *ctx)
 
 static uint64_t told_in_pieces(const uint8_t *data, size_t size, size_t piece)
 {
-    struct told told = {.hash = 0xcbf29ce484222325ULL};
+    struct told told = {.hash = TEXT_HASH_START};
     struct wire_sink sink = {.event = on_event,
                              .event_ctx = &told,
                              .loaded = on_loaded,

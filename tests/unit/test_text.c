@@ -191,6 +191,16 @@ static void test_compose_does_not_cut(void **state)
     assert_int_equal(text_compose(to, 0, "%s", ""), -ENAMETOOLONG);
 }
 
+/* Values of the authors' test vectors: modules' names hold it. */
+static void test_hash(void **state)
+{
+    (void)state;
+    assert_int_equal(text_hash(TEXT_HASH_START, "", 0), TEXT_HASH_START);
+    assert_int_equal(text_hash(TEXT_HASH_START, "foobar", 6), 0x85944171f73967e8ULL);
+    assert_int_equal(text_hash(text_hash(TEXT_HASH_START, "foo", 3), "bar", 3),
+                     0x85944171f73967e8ULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -203,6 +213,7 @@ int main(void)
         cmocka_unit_test(test_direction_marks_are_escaped),
         cmocka_unit_test(test_plain_bytes),
         cmocka_unit_test(test_compose_does_not_cut),
+        cmocka_unit_test(test_hash),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -214,20 +214,9 @@ int module_releases_ahead(const struct module *module)
 
 /* ---- Its name ------------------------------------------------------------------------------- */
 
-#define HASH_START 0xcbf29ce484222325ULL
-
-static uint64_t hash_bytes(uint64_t hash, const void *bytes, size_t n)
-{
-    const unsigned char *at = bytes;
-
-    while (n--)
-        hash = (hash ^ *at++) * 0x100000001b3ULL; /* FNV-1a */
-    return hash;
-}
-
 static uint64_t hash_string(const char *text)
 {
-    return hash_bytes(HASH_START, text, strlen(text));
+    return text_hash(TEXT_HASH_START, text, strlen(text));
 }
 
 static uint64_t hash_script(void)
@@ -235,7 +224,7 @@ static uint64_t hash_script(void)
     uint64_t hash = hash_string(script_text);
 
     for (const char *const *flag = module_flags; *flag; flag++)
-        hash = hash_bytes(hash, *flag, strlen(*flag) + 1);
+        hash = text_hash(hash, *flag, strlen(*flag) + 1);
     return hash;
 }
 

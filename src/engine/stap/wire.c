@@ -111,7 +111,7 @@ uint64_t wire_garbage(struct wire *wire)
 
 static int hex_digit(char c)
 {
-    const char *digits = "0123456789abcdef";
+    static const char digits[] = TEXT_HEX_DIGITS;
     const char *at = c ? strchr(digits, c) : NULL;
 
     return at ? (int)(at - digits) : -1;

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "diag.h"
+#include "text.h"
 
 /* stap 5 accepts no TMPDIR with capital letters or '+'.  mkdtemp(3) creates names with capital
  * letters, and the cache's paths contain kernel releases, which can have both. */
@@ -60,7 +61,7 @@ static bool has_work_name(const char *name)
     size_t prefix = strlen(PREFIX);
 
     return !strncmp(name, PREFIX, prefix) && strlen(name) == prefix + DIGITS &&
-           strspn(name + prefix, "0123456789abcdef") == DIGITS;
+           strspn(name + prefix, TEXT_HEX_DIGITS) == DIGITS;
 }
 
 /* Any user can create something of that name in /tmp: no symbolic link may be followed, and no file

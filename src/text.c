@@ -110,6 +110,18 @@ bool text_is_utf8(const char *text, size_t len)
     return valid;
 }
 
+bool text_line_add(struct text_line *line, char byte)
+{
+    if (byte == '\n') {
+        line->text[line->len] = '\0';
+        line->len = 0;
+        return true;
+    }
+    if (line->len < sizeof(line->text) - 1)
+        line->text[line->len++] = byte;
+    return false;
+}
+
 uint64_t text_hash(uint64_t hash, const void *bytes, size_t n)
 {
     const unsigned char *at = bytes;

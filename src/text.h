@@ -26,6 +26,16 @@ size_t text_plain(const char *text, size_t len);
 
 bool text_is_utf8(const char *text, size_t len);
 
+/* A line of a stream, assembled byte by byte.  What is longer than the array is cut. */
+struct text_line {
+    char text[1024];
+    size_t len; /* so far; 0: nothing of the next line was read */
+};
+
+/* True: the byte was a newline, and text is the line before it, NUL-terminated, until the next call
+ * with the same line. */
+bool text_line_add(struct text_line *line, char byte);
+
 #define TEXT_HEX_DIGITS "0123456789abcdef"
 
 /* FNV-1a: the hash of some bytes and n more.  hash: that of the former, TEXT_HASH_START of none. */

@@ -191,6 +191,26 @@ static void test_compose_does_not_cut(void **state)
     assert_int_equal(text_compose(to, 0, "%s", ""), -ENAMETOOLONG);
 }
 
+/* What was read of text so far, as lines with '|' behind each. */
+static void test_lines(void **state)
+{
+    static const char text[] = "a\n\nbc\nd";
+    static struct text_line line;
+    char lines[32] = "";
+
+    (void)state;
+    for (const char *byte = text; *byte != '\0'; byte++)
+        if (text_line_add(&line, *byte))
+            strcat(strcat(lines, line.text), "|");
+    assert_string_equal(lines, "a||bc|");
+    assert_int_equal(line.len, 1);
+    for (size_t i = 0; i < 2 * sizeof(line.text); i++)
+        assert_false(text_line_add(&line, 'x'));
+    assert_true(text_line_add(&line, '\n'));
+    assert_int_equal(strlen(line.text), sizeof(line.text) - 1);
+    assert_int_equal(line.text[0], 'd');
+}
+
 /* Values of the authors' test vectors: modules' names hold it. */
 static void test_hash(void **state)
 {
@@ -213,6 +233,7 @@ int main(void)
         cmocka_unit_test(test_direction_marks_are_escaped),
         cmocka_unit_test(test_plain_bytes),
         cmocka_unit_test(test_compose_does_not_cut),
+        cmocka_unit_test(test_lines),
         cmocka_unit_test(test_hash),
     };
 

@@ -229,31 +229,27 @@ static const char *find_shortage(const char *line)
 
 static void take_log_line(struct module_build *build)
 {
+    const char *line = build->line.text;
     unsigned int slots = sizeof(build->tail) / sizeof(build->tail[0]);
 
-    build->line[build->line_len] = '\0';
-    build->line_len = 0;
-    diag(DIAG_VERBOSE, "stap: %s", build->line);
+    diag(DIAG_VERBOSE, "stap: %s", line);
     if (!build->shortage)
-        build->shortage = find_shortage(build->line);
+        build->shortage = find_shortage(line);
     /* stap prints "Pass 2: analyzed script: ..." at the end of pass 2. */
-    if (sscanf(build->line, "Pass %d: %*[^f]", &build->pass) == 1 && build->pass < 4)
+    if (sscanf(line, "Pass %d: %*[^f]", &build->pass) == 1 && build->pass < 4)
         build->pass++;
-    if (build->line[0])
+    if (line[0])
         snprintf(build->tail[build->n_tail++ % slots], sizeof(build->tail[0]), "%.*s",
-                 (int)sizeof(build->tail[0]) - 1, build->line);
+                 (int)sizeof(build->tail[0]) - 1, line);
 }
 
 static void take_log(struct module_build *build, const char *text, size_t n)
 {
     if (write(build->log_fd, text, n) != (ssize_t)n)
         diag(DIAG_VERBOSE, "%s: %s", build->log, strerror(errno));
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '\n')
+    for (size_t i = 0; i < n; i++)
+        if (text_line_add(&build->line, text[i]))
             take_log_line(build);
-        else if (build->line_len < sizeof(build->line) - 1)
-            build->line[build->line_len++] = text[i];
-    }
 }
 
 /* ---- Keeping the module --------------------------------------------------------------------- */

@@ -18,6 +18,7 @@
 #include "engine/stap/work.h"
 #include "engine/stap/workarounds.h"
 #include "spawn.h"
+#include "text.h"
 
 struct module_build {
     const struct module *module;
@@ -30,11 +31,10 @@ struct module_build {
     struct spawned stap;
     int output; /* a pipe of stap's standard output and error; -1: none */
     int log_fd;
-    char line[512]; /* of the output, incomplete */
-    size_t line_len;
-    int pass;             /* stap's current one, 1 to 4 */
-    const char *shortage; /* "memory" or the like, which the build ran out of; NULL: nothing */
-    char tail[8][256];    /* stap's last lines, for the message of a failure */
+    struct text_line line; /* of the output */
+    int pass;              /* stap's current one, 1 to 4 */
+    const char *shortage;  /* "memory" or the like, which the build ran out of; NULL: nothing */
+    char tail[8][256];     /* stap's last lines, for the message of a failure */
     unsigned int n_tail;
 };
 

@@ -58,14 +58,13 @@ struct engine {
     int control;     /* the script's control file */
     char loaded[64]; /* the module's name in the kernel */
     bool watching, idle, stopping;
-    int error;        /* -errno of a callback */
-    int64_t deadline; /* ms: when the next stop signal is due; NO_DEADLINE: not asked to end */
-    int signals;      /* how many of stop_signals were sent */
-    char line[1024];  /* of its standard error, incomplete */
-    size_t line_len;
-    char complaint[256]; /* first error of staprun before the script watches */
-    bool is_misfit;      /* one of these errors: the module is not for this kernel */
-    bool rebuilt;        /* the module was built by this run */
+    int error;             /* -errno of a callback */
+    int64_t deadline;      /* ms: when the next stop signal is due; NO_DEADLINE: not asked to end */
+    int signals;           /* how many of stop_signals were sent */
+    struct text_line line; /* of its standard error */
+    char complaint[256];   /* first error of staprun before the script watches */
+    bool is_misfit;        /* one of these errors: the module is not for this kernel */
+    bool rebuilt;          /* the module was built by this run */
 };
 
 /* ---- Modules that a killed run left --------------------------------------------------------- */
@@ -295,37 +294,31 @@ static bool is_misfit_line(const char *line)
 /* Keeps errors of staprun for load_failed(): it decides whether they are reported. */
 static void note_complaint(struct engine *engine)
 {
-    if (!strstr(engine->line, "ERROR"))
+    if (!strstr(engine->line.text, "ERROR"))
         return;
-    engine->is_misfit |= is_misfit_line(engine->line);
+    engine->is_misfit |= is_misfit_line(engine->line.text);
     if (!engine->complaint[0])
         snprintf(engine->complaint, sizeof(engine->complaint), "%.*s",
-                 (int)sizeof(engine->complaint) - 1, engine->line);
+                 (int)sizeof(engine->complaint) - 1, engine->line.text);
 }
 
 static void take_error_line(struct engine *engine)
 {
-    uint64_t lost;
+    const char *line = engine->line.text;
 
-    engine->line[engine->line_len] = '\0';
-    engine->line_len = 0;
-    lost = parse_lost(engine->line);
-    report_lost(engine, lost);
+    report_lost(engine, parse_lost(line));
     if (!engine->watching)
         note_complaint(engine);
-    if (engine->line[0])
-        diag(engine->watching && strstr(engine->line, "ERROR") ? DIAG_ERROR : DIAG_VERBOSE,
-             "staprun: %s", engine->line);
+    if (line[0])
+        diag(engine->watching && strstr(line, "ERROR") ? DIAG_ERROR : DIAG_VERBOSE, "staprun: %s",
+             line);
 }
 
 static void take_errors(struct engine *engine, const char *text, size_t n)
 {
-    for (size_t i = 0; i < n; i++) {
-        if (text[i] == '\n')
+    for (size_t i = 0; i < n; i++)
+        if (text_line_add(&engine->line, text[i]))
             take_error_line(engine);
-        else if (engine->line_len < sizeof(engine->line) - 1)
-            engine->line[engine->line_len++] = text[i];
-    }
 }
 
 /* ---- Running staprun ------------------------------------------------------------------------ */
@@ -480,8 +473,8 @@ static int finish_run(struct engine *engine)
     int status = reap(engine);
 
     engine->phase = OVER;
-    if (engine->line_len > 0)
-        take_error_line(engine);
+    if (engine->line.len > 0)
+        take_errors(engine, "\n", 1);
     if (engine->stopping)
         return ENGINE_DONE;
     if (!engine->watching)

@@ -520,15 +520,15 @@ static int compare_pids(const void *a, const void *b)
     return (left > right) - (left < right);
 }
 
-static void sort_pids(struct options *options)
+size_t options_sort_pids(pid_t *pids, size_t n)
 {
     size_t kept = 0;
 
-    qsort(options->pids, options->n_pids, sizeof *options->pids, compare_pids);
-    for (size_t i = 0; i < options->n_pids; i++)
-        if (kept == 0 || options->pids[i] != options->pids[kept - 1])
-            options->pids[kept++] = options->pids[i];
-    options->n_pids = kept;
+    qsort(pids, n, sizeof *pids, compare_pids);
+    for (size_t i = 0; i < n; i++)
+        if (kept == 0 || pids[i] != pids[kept - 1])
+            pids[kept++] = pids[i];
+    return kept;
 }
 
 static int check_targets(const struct parser *parser)
@@ -616,7 +616,7 @@ int options_parse(struct options *options, int argc, char **argv)
     status = take_pids_from_paths(&parser);
     if (status != 0)
         return status;
-    sort_pids(options);
+    options->n_pids = options_sort_pids(options->pids, options->n_pids);
     if (options->summary == SUMMARY_ALONE && !parser.format_given)
         options->format = FORMAT_TEXT;
     return check(&parser);

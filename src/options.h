@@ -53,6 +53,9 @@ void options_release(struct options *options);
  */
 int options_parse(struct options *options, int argc, char **argv);
 
+/* Sorts them, and removes repeated ones; returns how many are left. */
+size_t options_sort_pids(pid_t *pids, size_t n);
+
 /* --help and --version. */
 void options_help(FILE *out);
 void options_version(FILE *out);

@@ -151,25 +151,6 @@ static int add(struct targets *targets, const pid_t *pids, size_t n)
     return 0;
 }
 
-static int compare_pids(const void *a, const void *b)
-{
-    pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
-
-    return (left > right) - (left < right);
-}
-
-/* Sorts the pids, and removes those that both -p and -n named. */
-static void sort_watched(struct targets *targets)
-{
-    size_t kept = 0;
-
-    qsort(targets->watched, targets->n_watched, sizeof(*targets->watched), compare_pids);
-    for (size_t i = 0; i < targets->n_watched; i++)
-        if (kept == 0 || targets->watched[i] != targets->watched[kept - 1])
-            targets->watched[kept++] = targets->watched[i];
-    targets->n_watched = kept;
-}
-
 static int add_pins(struct targets *targets)
 {
     int result = 0;
@@ -288,7 +269,7 @@ int targets_watch(struct targets *targets, const struct engine_ops *ops, struct 
         result = add_pins(targets);
     if (result == 0 && command > 0)
         result = add(targets, &command, 1);
-    sort_watched(targets);
+    targets->n_watched = options_sort_pids(targets->watched, targets->n_watched);
     for (size_t i = 0; result == 0 && i < targets->n_watched; i++)
         result = watch_pid(targets, ops, engine, targets->watched[i]);
     if (result == 0 && options->initial)

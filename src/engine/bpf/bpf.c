@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The eBPF engine: loads the program into the kernel, tells it what to watch, and reads its ring
- * buffer.  The kernel wakes the reader when the ring has filled up to a mark; what comes more
- * slowly waits for the next turn of a timer.  A wake-up for every event is what would cost the
- * watched process most.
+ * The eBPF engine: loads the programs into the kernel, configures them, and reads their ring
+ * buffer. The kernel wakes the reader when the ring is filled up to a mark; below the mark, records
+ * wait for a timer.  A wake-up for every event would be the largest cost for a watched process.
  */
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
@@ -33,16 +32,16 @@
 #include "filemon-direct.skel.h"
 #include "filemon.skel.h"
 
-/* The most that a record waits for the timer; with what follows, less than 100 ms. */
+/* The period of the timer: with filemon's own work a record waits less than 100 ms. */
 #define TIMER_MS 50
 
-/* Records taken in one dispatch(), so that signals are not kept waiting. */
+/* Records of one dispatch(): after them the poll loop can serve signals. */
 #define BATCH 16384
 
-/* The reader is woken when so much of the ring is full. */
+/* The reader is woken when 1/WAKE_PART of the ring is full. */
 #define WAKE_PART 8
 
-/* Less than this is no step of the wall clock. */
+/* A smaller difference is not a step of the wall clock. */
 #define CLOCK_STEP_NS 10000000
 
 enum {
@@ -65,9 +64,9 @@ enum {
     LINKS,
 };
 
-/* How the programs are built and attached, the best first. */
+/* How the programs are built and attached; tried in this order. */
 enum way {
-    THROUGH_PERF, /* where a program on the tracepoint itself can be preempted */
+    THROUGH_PERF, /* on kernels that can preempt a program on the tracepoint itself: perf.h */
     DIRECT,       /* with bpf_rdonly_cast() */
     PLAIN,
     WAYS,
@@ -80,26 +79,25 @@ struct engine {
     struct filemon_bpf *program;
     struct bpf_link *links[LINKS];
     struct ring_buffer *ring;
-    int wakeups;    /* epoll, edge-triggered: what is in the ring below the mark wakes nobody */
+    int wakeups;    /* epoll, edge-triggered: records below the mark wake nobody */
     int clock;      /* a timer that the kernel cancels when the wall clock is set */
-    bool clock_set; /* and what the ring holds is older */
-    bool asked;     /* dispatch() has been called: it is known that we watch */
+    bool clock_set; /* it was set; the records in the ring are older */
+    bool asked;     /* dispatch() has been called, and has returned ENGINE_WATCHING */
     bool end_when_idle;
-    bool marked; /* what the ring holds now comes before the mark */
+    bool marked; /* an EVENT_MARK is due after the records that the ring has now */
     bool more;   /* the ring had more than a batch */
-    int batch;   /* records left of this one */
+    int batch;   /* records left in this batch */
     enum way way;
     bool probes; /* functions of the kernel are probed: probes.bpf.h */
     uint64_t lost;
-    uint64_t missed;   /* calls of programs that the kernel has skipped; part of lost */
-    int64_t missed_ns; /* when they were counted */
+    uint64_t missed;   /* program runs that the kernel has skipped; part of lost */
+    int64_t missed_ns; /* when missed was updated */
     struct decoder decoder;
 };
 
-/* ---- libbpf's messages ------------------------------------------------------------------------
- */
+/* ---- libbpf's messages ---------------------------------------------------------------------- */
 
-/* The last of them, for the case that loading fails: the verifier's verdict is at the end. */
+/* The last messages, printed if loading fails: the verifier's verdict is at the end. */
 static char messages[1024];
 
 static void keep_message(const char *text)
@@ -134,7 +132,7 @@ __attribute__((format(printf, 2, 0))) static int print_message(enum libbpf_print
     return 0;
 }
 
-/* Line by line, as a message has but one. */
+/* Prints each line of libbpf's messages as a message of its own. */
 static int fail(int error, const char *what)
 {
     char *rest = messages;
@@ -147,12 +145,10 @@ static int fail(int error, const char *what)
     return error;
 }
 
-/* ---- Starting ---------------------------------------------------------------------------------
- */
+/* ---- Starting ------------------------------------------------------------------------------- */
 
-/* CONFIG_X86_X32_ABI, syscall.x32: a number of x32's is a call of its own, or none at all.  A child
- * asks: a seccomp filter for this architecture alone, as a service has, kills who makes such a
- * call. */
+/* Whether the kernel has x32's system calls (CONFIG_X86_X32_ABI, syscall.x32).  A child tries one:
+ * a seccomp filter for this architecture only, as a service has, kills the process that does so. */
 static bool kernel_takes_x32(void)
 {
 #ifdef __x86_64__
@@ -269,14 +265,13 @@ static int choose_programs(const struct engine *engine)
     return result;
 }
 
-/* Files that can be held when the watch begins. */
+/* How many initially open descriptors can be reported. */
 #define CLAIMS 65536
 
-/* The most pids that a kernel can be told to give (PID_MAX_LIMIT of linux/threads.h). */
+/* The kernel's PID_MAX_LIMIT (linux/threads.h). */
 #define PIDS (4 << 20)
 
-/* Both are built of the same source, so one skeleton fits: the same maps, variables and programs.
- */
+/* Both objects are built from the same source, so the skeleton of one fits the other. */
 static struct filemon_bpf *open_program(enum way way)
 {
     struct filemon_bpf *program = calloc(1, sizeof(*program));
@@ -306,7 +301,7 @@ static int load_programs(struct engine *engine, const struct rules_size *size)
     set_parameters(engine, size);
     result = size_map(program->maps.rules, size->nodes,
                       offsetof(struct rule_key, name) + size->longest + 1);
-    if (result == 0) /* the NUL, too: no name is the beginning of another */
+    if (result == 0) /* with the NUL, so that no name matches the beginning of another */
         result = size_map(program->maps.names, size->names, size->longest_name + 1);
     if (result == 0)
         result = bpf_map__set_max_entries(program->maps.is_watched_pid, PIDS / 64);
@@ -322,7 +317,7 @@ static int load_programs(struct engine *engine, const struct rules_size *size)
     return result;
 }
 
-/* Programs on tracepoints can be preempted from 7.0 on; bpf_rdonly_cast() is there from 6.2 on. */
+/* Linux 7.0 and later can preempt programs on tracepoints; bpf_rdonly_cast() exists since 6.2. */
 static enum way best_way(void)
 {
     unsigned int major = 0, minor = 0;
@@ -333,7 +328,7 @@ static enum way best_way(void)
     return major >= 7 ? THROUGH_PERF : major == 6 && minor >= 2 ? DIRECT : PLAIN;
 }
 
-/* libbpf answers ESRCH where it cannot read the kernel's type information, for whatever reason. */
+/* libbpf returns ESRCH whenever it cannot read the kernel's type information. */
 static int fail_load(int error)
 {
     struct btf *types = btf__parse_raw("/sys/kernel/btf/vmlinux");
@@ -343,7 +338,8 @@ static int fail_load(int error)
     return fail(error == -ESRCH && unread != 0 ? unread : error, "loading the eBPF program");
 }
 
-/* The others do all that the refused ones do.  False: there is none left. */
+/* After the kernel has refused the programs: the next way gives the same records.  False: no way is
+ * left. */
 static bool take_next_way(struct engine *engine)
 {
     bool is_left = engine->probes || engine->way + 1 < WAYS;
@@ -372,7 +368,7 @@ static int load(struct engine *engine)
         result = rules_fill(engine->rules, bpf_map__fd(engine->program->maps.rules));
     if (result == 0)
         result = names_fill(engine->config.names, bpf_map__fd(engine->program->maps.names));
-    malloc_trim(0); /* libbpf has had all of the kernel's type information in memory */
+    malloc_trim(0); /* libbpf had the whole type information of the kernel in memory */
     return result < 0 ? fail_load(result) : 0;
 }
 
@@ -407,15 +403,15 @@ static int attach_link(struct engine *engine, int link)
 }
 
 /*
- * The reader goes before what it reads of: two busy processes on two processors would else leave it
- * too little time, and events would be lost.  Whoever may not have that does without.
+ * Raises filemon's own priority, if permitted: otherwise two busy processes on two CPUs leave it
+ * too little time, and events are lost.
  */
-static void go_before(void)
+static void raise_priority(void)
 {
     setpriority(PRIO_PROCESS, 0, -20);
 }
 
-/* A kernel may have been built without io_uring; then there is nothing to be seen of it. */
+/* If the kernel was built without io_uring, there is nothing to attach to. */
 static void attach_ring(struct engine *engine)
 {
     struct bpf_program *submit = engine->program->progs.on_ring_submit;
@@ -424,7 +420,7 @@ static void attach_ring(struct engine *engine)
     if (result == 0)
         result = attach_link(engine, RING_ASYNC);
     if (result == 0 && attach_link(engine, RING_SUBMIT) < 0) {
-        /* Before 6.4 it has another name. */
+        /* Its name before 6.4. */
         engine->links[RING_SUBMIT] = bpf_program__attach_raw_tracepoint(submit,
                                                                         "io_uring_submit_sqe");
         result = engine->links[RING_SUBMIT] ? 0 : -errno;
@@ -433,12 +429,11 @@ static void attach_ring(struct engine *engine)
         diag(DIAG_VERBOSE, "io_uring is not seen: %s", strerror(-result));
 }
 
-/* ---- Probes -----------------------------------------------------------------------------------
- */
+/* ---- Probes --------------------------------------------------------------------------------- */
 
 #ifdef __x86_64__
 
-/* Opens that fail come by no function that a filter's answer comes by, too. */
+/* No probed function sees failed opens, of which a seccomp filter's answer is one. */
 static bool may_probe(const struct engine *engine)
 {
     return probes_are_there() && engine->way != PLAIN && !engine->config.failed &&
@@ -454,7 +449,7 @@ static int attach_functions(struct engine *engine, int link, enum probes which)
     return engine->links[link] ? 0 : -errno;
 }
 
-/* Each of the calls has come by. */
+/* Whether each probe has seen its call of probes_make_calls(). */
 static bool are_hit(const struct filemon_bpf__bss *data)
 {
     return data->hits_of_files[CALL_OPENAT] > 0 && data->hits_of_files[CALL_DUP] > 0 &&
@@ -466,7 +461,7 @@ static bool are_hit(const struct filemon_bpf__bss *data)
            data->hits_of_returns[CALL_UNSHARE] > 0 && data->hits_of_returns[CALL_EXEC] > 0;
 }
 
-/* A function that is there may have been inlined where it is called. */
+/* A function that exists may have been inlined into its callers: then its probe never fires. */
 static int test_probes(struct engine *engine)
 {
     engine->program->bss->testing = true;
@@ -503,7 +498,8 @@ static int attach_probes(struct engine *engine)
 
 #endif
 
-/* Processes are followed before their files are: and first of all filemon has to know itself. */
+/* Programs that follow processes are attached before those that follow files.  First of all the
+ * iterator has to find filemon itself. */
 static int attach(struct engine *engine)
 {
     static const int order[] = {EXIT, FORK, EXEC, RENAME, ENTER, LEAVE};
@@ -531,8 +527,8 @@ static bool is_attached(const struct engine *engine)
 }
 
 /*
- * Returns when every program that is running on any processor has ended.  The kernel has no call
- * for that alone, but waits so when a map within a map is replaced.  0, -errno.
+ * Waits until every program that is running now on any CPU has returned.  There is no call for
+ * that, but the kernel waits in this way when the inner map of a map is replaced.  0, -errno.
  */
 static int wait_running_programs(void)
 {
@@ -596,7 +592,7 @@ static void bpf_close(struct engine *engine)
     free(engine);
 }
 
-/* Whatever is wrong with probes: tracepoints do all that they do. */
+/* If probes do not work, for whatever reason, uses tracepoints, which give the same records. */
 static int start(struct engine *engine)
 {
     int result = load(engine);
@@ -640,15 +636,14 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
         bpf_close(engine);
         return result;
     }
-    go_before();
+    raise_priority();
     *opened = engine;
     return 0;
 }
 
-/* ---- Reading ----------------------------------------------------------------------------------
- */
+/* ---- Reading -------------------------------------------------------------------------------- */
 
-/* A descriptor that is readable when the wall clock was set; -1: there is none. */
+/* A descriptor that becomes readable when the wall clock is set; -1: not available. */
 static int watch_clock(void)
 {
     const struct itimerspec never = {.it_value.tv_sec = INT32_MAX};
@@ -666,7 +661,7 @@ static bool was_clock_set(const struct engine *engine)
     return read(engine->clock, &expirations, sizeof(expirations)) < 0 && errno == ECANCELED;
 }
 
-/* Without such a descriptor a step of the clock is found by itself, if it is not a small one. */
+/* Without that descriptor, detects a step of the wall clock by comparison, unless it is small. */
 static void follow_clock(struct engine *engine)
 {
     int64_t *epoch_ns = &engine->decoder.epoch_ns;
@@ -676,7 +671,7 @@ static void follow_clock(struct engine *engine)
         *epoch_ns = clock_epoch_ns();
 }
 
-/* Called by libbpf, which takes anything below zero as an error that ends the reading. */
+/* Called by libbpf: a negative result is an error that ends the reading. */
 static int take_sample(void *ctx, void *data, size_t size)
 {
     struct engine *engine = ctx;
@@ -689,7 +684,7 @@ static int take_sample(void *ctx, void *data, size_t size)
     return --engine->batch > 0 ? 0 : -EAGAIN;
 }
 
-/* 0, or -errno.  What is in the ring, or a batch of it. */
+/* Reads at most a batch of records.  0, -errno. */
 static int read_ring(struct engine *engine)
 {
     int result;
@@ -717,7 +712,7 @@ static void forget_kin(struct engine *engine)
         bpf_map_delete_elem(map, &tgid);
 }
 
-/* Once round may have missed what was forked behind its back: until there is no news. */
+/* Repeats the scan until it finds no new descendant: a task behind the iterator can have forked. */
 static int seek_descendants(struct engine *engine)
 {
     struct filemon_bpf__bss *data = engine->program->bss;
@@ -733,7 +728,7 @@ static int seek_descendants(struct engine *engine)
     return result;
 }
 
-/* Once, on this processor. */
+/* Runs the program once, on this CPU. */
 static void run_program(const struct bpf_program *program)
 {
     struct bpf_test_run_opts options = {.sz = sizeof(options)};
@@ -755,7 +750,7 @@ static bool has_ended_unseen(const struct engine *engine, __u32 tgid)
            process.census != engine->program->bss->census;
 }
 
-/* Forgets the watched processes that have ended unseen. */
+/* Forgets watched processes whose exit was not seen. */
 static void take_census(struct engine *engine)
 {
     struct filemon_bpf__bss *data = engine->program->bss;
@@ -775,7 +770,7 @@ static void take_census(struct engine *engine)
     }
 }
 
-/* The tables that are keys of a map.  Returns how many. */
+/* Lists the file descriptor tables that are keys of the map; returns their number. */
 static size_t list_tables(const struct bpf_map *map, __u64 *tables)
 {
     __u64 *last = NULL;
@@ -796,7 +791,7 @@ static void run_for_each(struct engine *engine, const struct bpf_program *progra
     }
 }
 
-/* Ends those tables of the map that no task has any more: see tables.bpf.h. */
+/* Reports the end of tables that no task uses any more: see tables.bpf.h. */
 static void end_unused(struct engine *engine, const struct bpf_map *map)
 {
     __u64 *tables = calloc(bpf_map__max_entries(map), sizeof(*tables));
@@ -819,8 +814,8 @@ static void settle_doubts(struct engine *engine)
 }
 
 /*
- * Among the calls that the kernel has skipped there may have been a fork or an end of a process: a
- * descendant would not be watched, or the run would wait for ever for a process that has ended.
+ * A skipped program run may have been that of a fork or an exit: without this, a descendant would
+ * not be watched, or the run would wait forever for a process that has exited.
  */
 static void recover(struct engine *engine)
 {
@@ -829,7 +824,7 @@ static void recover(struct engine *engine)
     end_unused(engine, engine->program->maps.tables);
 }
 
-/* Calls of programs that the kernel has skipped, whatever they would have done. */
+/* The number of program runs that the kernel has skipped, of all programs. */
 static uint64_t count_missed(const struct engine *engine)
 {
     struct bpf_program *program;
@@ -847,7 +842,7 @@ static uint64_t count_missed(const struct engine *engine)
     return sum;
 }
 
-/* Each program takes a call of bpf(2). */
+/* How often they are counted: that takes a bpf(2) call for each program. */
 #define COUNT_MISSED_NS 1000000000
 
 static void update_missed(struct engine *engine)
@@ -864,7 +859,7 @@ static void update_missed(struct engine *engine)
     engine->missed = missed;
 }
 
-/* Says how many are new. */
+/* Delivers an EVENT_LOST if the number has increased. */
 static void report_lost(struct engine *engine)
 {
     uint64_t sum;
@@ -904,7 +899,7 @@ static void give_mark(struct engine *engine)
     engine->marked = false;
 }
 
-/* After stop() nothing comes any more, so an empty ring is the end. */
+/* After stop() no program adds records, so an empty ring is the end. */
 static int bpf_dispatch(struct engine *engine)
 {
     struct filemon_bpf__bss *data = engine->program->bss;
@@ -928,8 +923,7 @@ static int bpf_dispatch(struct engine *engine)
     return idle && !data->is_in_doubt ? ENGINE_IDLE : ENGINE_WATCHING;
 }
 
-/* ---- Targets ----------------------------------------------------------------------------------
- */
+/* ---- Targets -------------------------------------------------------------------------------- */
 
 static int bpf_watch(struct engine *engine, pid_t pid)
 {
@@ -960,7 +954,8 @@ static int bpf_mark(struct engine *engine)
     return 0;
 }
 
-/* Of the ring's bytes there are enough for as many records as find_held() makes in one turn. */
+/* The buffer of one read(2) of the iterator: the ring has room for the records of so many entries.
+ */
 #define HELD_TURN 512
 
 static int scan_held(struct engine *engine)
@@ -979,7 +974,7 @@ static int scan_held(struct engine *engine)
     return n < 0 && result == 0 ? (int)n : result;
 }
 
-/* Scans until threads that are ending have left their tables. */
+/* Scans are repeated while exiting threads have not yet left their file descriptor tables. */
 #define HELD_SCANS 20
 
 static int scan_all_held(struct engine *engine)
@@ -997,7 +992,7 @@ static int scan_all_held(struct engine *engine)
     return result;
 }
 
-/* Once all programs know of the scan, none reports what it reports. */
+/* The scan starts when all programs know of it: they do not report what the scan reports. */
 static int bpf_report_held(struct engine *engine)
 {
     int result = attach_link(engine, HELD);
@@ -1017,7 +1012,7 @@ static int bpf_end_when_idle(struct engine *engine)
     return 0;
 }
 
-/* A thread that was ending when the programs fell silent has left its table soon. */
+/* A thread that was exiting when the programs stopped leaves its table soon: waits for that. */
 #define LAST_SCANS 10
 
 static void settle_last_doubts(struct engine *engine)
@@ -1031,7 +1026,8 @@ static void settle_last_doubts(struct engine *engine)
     }
 }
 
-/* What programs still running deliver or count must be there for the last reading. */
+/* Programs that are still running may add records or count losses: waits for them before the last
+ * reading. */
 static void bpf_stop(struct engine *engine)
 {
     int result;
@@ -1048,7 +1044,7 @@ static void bpf_stop(struct engine *engine)
 
 const struct engine_ops engine_bpf = {
     .name = "bpf",
-    .way = "tracepoint", /* not by probes of functions: for who has trouble with these */
+    .way = "tracepoint", /* without probes of functions, in case these cause trouble */
     .check = bpf_check,
     .open = bpf_open,
     .fds = bpf_fds,

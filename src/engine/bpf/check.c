@@ -29,7 +29,8 @@ static void check_btf(struct finding *finding)
                     "have /sys mounted");
 }
 
-/* "none [integrity] confidentiality": the last one alone keeps programs from reading the kernel. */
+/* "none [integrity] confidentiality", with the level in brackets: only the last level keeps
+ * programs from reading the kernel. */
 static void check_lockdown(struct finding *finding)
 {
     FILE *file = fopen("/sys/kernel/security/lockdown", "re");
@@ -45,7 +46,7 @@ static void check_lockdown(struct finding *finding)
              : "");
 }
 
-/* Those in effect, as bits. */
+/* The effective capabilities, as bits. */
 static unsigned long long effective_capabilities(void)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -75,8 +76,8 @@ static void check_rights(struct finding *finding)
 }
 
 /*
- * The newest helper that the programs call.  Their own type cannot be probed, but raw tracepoints
- * have the same helpers.
+ * Whether the kernel has the newest helper that the programs call.  libbpf cannot probe the type of
+ * the programs, but raw tracepoints have the same helpers.
  */
 static bool has_helpers(void)
 {
@@ -119,7 +120,7 @@ int bpf_check(const struct engine_config *config, FILE *out, struct finding *pro
     check_rights(&findings[RIGHTS]);
     if (findings[RIGHTS].fix[0] == '\0')
         check_ring(&findings[RING]);
-    /* Takes some time, and is there wherever the rest is: for the list alone. */
+    /* Only for the list: it takes time, and kernels that have the rest have tracepoints. */
     if (out && findings[BTF].fix[0] == '\0')
         check_tracepoints(&findings[TRACEPOINTS]);
     return findings_report(findings, FINDINGS, out, problem);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Can eBPF programs run here?  As engine_ops.check, see engine/engine.h. */
+/* engine_ops.check of the eBPF engine. */
 #ifndef FILEMON_BPF_CHECK_H
 #define FILEMON_BPF_CHECK_H
 

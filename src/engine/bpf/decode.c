@@ -36,7 +36,7 @@ static void append(struct decoder *decoder, struct event *event, const char *tex
     decoder->path[event->path_len] = '\0';
 }
 
-/* "hosts/etc/" is /etc/hosts. */
+/* Appends a path whose components are in reverse order: "hosts/etc/" is /etc/hosts. */
 static void append_walked(struct decoder *decoder, struct event *event, const char *walked,
                           size_t len)
 {
@@ -58,8 +58,8 @@ static void append_inode(struct decoder *decoder, struct event *event, __u64 ino
     append(decoder, event, text, strlen(text));
 }
 
-/* A PATH may be meant by a name that was not read.  After EFAULT there is none: the kernel could
- * not read it either. */
+/* A name that the program could not read may be below a PATH.  After EFAULT it is not: the kernel
+ * could not read the name either. */
 static bool is_unread(const struct record *record)
 {
     return record->marks & MARK_NONE && record->fd != -EFAULT;
@@ -101,7 +101,7 @@ static void decode_flags(const struct record *record, struct event *event)
         event->mode = record->mode & 07777;
 }
 
-/* The descriptors whose bit is not set. */
+/* An exec closed the descriptors whose bit is not set. */
 static void decode_exec(struct decoder *decoder, const struct record *record, struct event *event)
 {
     bool closed = false;

@@ -9,8 +9,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* A mount that is in no mount namespace: nobody else sees it, and it is gone with its descriptor.
- */
+/* Mounts tracefs in no mount namespace: nobody else sees it, and closing the descriptor unmounts
+ * it. */
 static int mount_tracefs(void)
 {
     int fs = (int)syscall(SYS_fsopen, "tracefs", FSOPEN_CLOEXEC), mount = -1, error;
@@ -35,7 +35,7 @@ static int open_tracefs(void)
     return open("/sys/kernel/tracing", O_PATH | O_CLOEXEC);
 }
 
-/* The number by which perf_event_open(2) knows an event; -1: errno says why not. */
+/* The event's number for perf_event_open(2); -1: see errno. */
 static long event_id(const char *event)
 {
     char path[128], text[32] = "";
@@ -54,7 +54,7 @@ static long event_id(const char *event)
     return id;
 }
 
-/* One event for one processor: its program runs on all of them. */
+/* An event on one CPU is enough: the program runs on all CPUs. */
 static int open_event(long id)
 {
     struct perf_event_attr attributes = {

@@ -50,7 +50,7 @@ bool probes_are_there(void)
     return access("/sys/bus/event_source/devices/kprobe", F_OK) == 0;
 }
 
-/* A line of /proc/kallsyms: "ffffffff81000000 T name", and then a module's name. */
+/* line: of /proc/kallsyms, "ffffffff81000000 T name", and "[module]" for a module's function. */
 static void note_function(const char *line, bool there[static N_FUNCTIONS])
 {
     const char *name = strchr(line, ' ');

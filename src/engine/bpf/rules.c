@@ -11,31 +11,31 @@
 #include "diag.h"
 #include "engine/bpf/record.h"
 
-/* The next component of a path, after the slashes that *path stands at; its length, 0 at the end.
- */
+/* Moves *path past slashes to the next component; returns its length, 0 at the end. */
 static size_t next_component(const char **path)
 {
     *path += strspn(*path, "/");
     return strcspn(*path, "/");
 }
 
-/* Its number is its place, counted from 1; 0 is the root's. */
+/* A node's number is 1 + its index; 0 is the root. */
 struct node {
     __u32 parent, verdict;
-    bool wide; /* included, since a rule below it is not in the map */
+    bool wide; /* includes everything below, since a rule there is not in the map */
     size_t len;
     char *name;
 };
 
-/* slots: numbers of nodes, 0 where free; twice as many as there is room for nodes. */
+/* slots is a hash (linear probing) of node numbers, 0 if free.  There are twice as many slots as
+ * there is room for nodes. */
 struct rules {
     struct node *nodes;
     __u32 *slots;
     size_t count, room; /* room is a power of 2 */
-    size_t longest;     /* name that the map has keys for */
-    bool measured;      /* and no longer one can be added */
-    bool wide;          /* as of a node: of the root */
-    bool full;          /* the map has not all of them */
+    size_t longest;     /* longest component that fits in a key of the map */
+    bool measured;      /* the map exists: longest is final */
+    bool wide;          /* like node.wide, of the root */
+    bool full;          /* the map could not take a rule */
 };
 
 #define ROOM_MIN 8
@@ -49,7 +49,7 @@ static size_t slot_of(const struct rules *rules, __u32 parent, const char *name,
     return (hash ^ hash >> 32) & (2 * rules->room - 1);
 }
 
-/* The slot of this node, or the free one that it is to have. */
+/* The slot of this node, or the free slot where it belongs. */
 static __u32 *find_slot(const struct rules *rules, __u32 parent, const char *name, size_t len)
 {
     size_t slot = slot_of(rules, parent, name, len);
@@ -82,12 +82,12 @@ static int grow(struct rules *rules)
     return 0;
 }
 
-/* For a prefix that is added later: nodes that it may need. */
+/* Nodes reserved for each prefix that may be added later, and the limit of all of them. */
 #define SPARE_NODES 16
 #define SPARE_MAX 16384
 
-/* And the longest name in it that has a node.  Each look-up hashes as many bytes: for NAME_BYTES it
- * would take 70 ns more. */
+/* The longest component of such a prefix that gets a node.  Every look-up hashes a key of that
+ * length: with NAME_BYTES it takes 70 ns more. */
 #define SPARE_NAME_BYTES 63
 
 static size_t spare_nodes(size_t expected)
@@ -95,8 +95,8 @@ static size_t spare_nodes(size_t expected)
     return expected < SPARE_MAX / SPARE_NODES ? expected * SPARE_NODES : SPARE_MAX;
 }
 
-/* Its number, which is a new one where it is not there yet; 0: no memory. */
-static __u32 enter(struct rules *rules, __u32 parent, const char *name, size_t len)
+/* Returns the number of the node, which is added if it does not exist; 0: no memory. */
+static __u32 find_or_add(struct rules *rules, __u32 parent, const char *name, size_t len)
 {
     __u32 *slot = rules->room != 0 ? find_slot(rules, parent, name, len) : NULL;
     struct node node = {.parent = parent, .len = len};
@@ -114,8 +114,9 @@ static __u32 enter(struct rules *rules, __u32 parent, const char *name, size_t l
     return *find_slot(rules, parent, name, len) = (__u32)rules->count;
 }
 
-/* A rule ends below this node in a way that the map cannot hold: what is there leaves the kernel,
- * and pathfilter_match() decides.  Exclusions are left to it alone. */
+/* The map cannot hold a rule below this node.  If the rule includes, the kernel lets everything
+ * below the node pass, and pathfilter_match() decides; an exclusion is left to pathfilter_match()
+ * alone. */
 static void widen(struct rules *rules, __u32 number, enum pathfilter_verdict verdict, __u32 *end)
 {
     *end = 0;
@@ -130,9 +131,9 @@ static void widen(struct rules *rules, __u32 number, enum pathfilter_verdict ver
     rules->nodes[number - 1].verdict = RULE_INCLUDE;
 }
 
-/* 0 and the node where it ends, 0 for the root. */
-static int enter_rule(struct rules *rules, const char *path, enum pathfilter_verdict verdict,
-                      __u32 *end)
+/* Adds the nodes of a rule.  *end: the node where it ends, 0 for the root.  0, -errno. */
+static int add_nodes(struct rules *rules, const char *path, enum pathfilter_verdict verdict,
+                     __u32 *end)
 {
     __u32 last = verdict == PATHFILTER_EXCLUDE ? RULE_EXCLUDE : RULE_INCLUDE, number = 0;
     const char *at = path;
@@ -146,7 +147,7 @@ static int enter_rule(struct rules *rules, const char *path, enum pathfilter_ver
             widen(rules, number, verdict, end);
             return 0;
         }
-        number = enter(rules, number, at, len);
+        number = find_or_add(rules, number, at, len);
         if (number == 0)
             return -ENOMEM;
     }
@@ -161,7 +162,7 @@ static int add_rule(void *ctx, const char *path, enum pathfilter_verdict verdict
 {
     __u32 end;
 
-    return enter_rule(ctx, path, verdict, &end);
+    return add_nodes(ctx, path, verdict, &end);
 }
 
 static void measure_names(char *const *names, struct rules_size *size)
@@ -207,7 +208,7 @@ void rules_free(struct rules *rules)
     free(rules);
 }
 
-/* So many of them, at once: a system call for each of ten thousand takes seconds. */
+/* Writes n nodes by one system call: ten thousand calls would take seconds. */
 static int update_map(const struct rules *rules, size_t first, size_t n, int map)
 {
     size_t key_size = offsetof(struct rule_key, name) + rules->longest + 1;
@@ -240,7 +241,7 @@ int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_ve
 {
     size_t before = rules->count;
     __u32 end = 0;
-    int result = rules->full ? -E2BIG : enter_rule(rules, path, verdict, &end);
+    int result = rules->full ? -E2BIG : add_nodes(rules, path, verdict, &end);
 
     if (result == 0)
         result = update_map(rules, before, rules->count - before, map);
@@ -263,7 +264,7 @@ int names_fill(char *const *names, int map)
         __u8 yes = 1;
 
         if (len > NAME_BYTES)
-            continue; /* no program has it */
+            continue; /* no program's name is that long */
         memcpy(key, *names, len);
         if (bpf_map_update_elem(map, key, &yes, BPF_ANY) != 0)
             return -errno;

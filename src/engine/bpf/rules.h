@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the kernel is to look for, put into its maps: the path filter as a tree, and the names. */
+/* The path filter and the names of -n, in the form of the maps that the programs read. */
 #ifndef FILEMON_BPF_RULES_H
 #define FILEMON_BPF_RULES_H
 
@@ -8,32 +8,34 @@
 
 #include "engine/engine.h"
 
-/* The path filter as a tree of components, each of them once.  Free with rules_free(). */
+/* The path filter as a tree of path components: a rule is a prefix, and ends at a node.  Free with
+ * rules_free(). */
 struct rules;
 
-/* What has to be known before the maps are made. */
+/* The sizes of the maps, which must be known before they are created. */
 struct rules_size {
-    bool any;
-    bool below_root;     /* is a path wanted that matches no rule but "/"? */
-    size_t nodes;        /* of the tree, and room for those that may come */
-    size_t longest;      /* name that they can have */
-    size_t names;        /* how many */
-    size_t longest_name; /* of these */
+    bool any;            /* the filter has a rule */
+    bool below_root;     /* a path that matches no rule but "/" passes */
+    size_t nodes;        /* of the tree, with room for prefixes that are added later */
+    size_t longest;      /* longest component */
+    size_t names;        /* number of names */
+    size_t longest_name; /* longest of the names */
 };
 
-/* Makes the tree.  0; -ENOMEM; -ENAMETOOLONG: a component is longer than NAME_BYTES. */
+/* Builds the tree.  0; -ENOMEM; -ENAMETOOLONG: a component is longer than NAME_BYTES. */
 int rules_measure(const struct engine_config *config, struct rules_size *size,
                   struct rules **rules);
 void rules_free(struct rules *rules);
 
-/* Fills the map of the rules, which is empty and of this size.  0, -errno. */
+/* Fills the map of the rules, which is empty and has that size.  0, -errno. */
 int rules_fill(const struct rules *rules, int map);
 
-/* One more, in a filter that expects it.  Where the map has no room for a name of it, more leaves
- * the kernel than the filter wants.  0; -E2BIG: the map is full. */
+/* Adds a prefix to tree and map, see pathfilter_expect().  If a component is too long for the map,
+ * the kernel lets more paths pass, and pathfilter_match() decides about them.  0; -E2BIG: the map
+ * is full. */
 int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_verdict verdict);
 
-/* Whether that is all that matches no rule but "/". */
+/* Whether the kernel must let paths pass that match no rule but "/". */
 bool rules_want_root(const struct rules *rules);
 
 /* Fills the map of the names.  0, -errno. */

@@ -1,46 +1,121 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Without filemon nobody else pairs opens and closes. */
+/*
+ * How events are told by hand, in the lines of 2011: a line for each descriptor, with its path.
+ * Nobody else knows what a descriptor was opened as, so each has a record of that until its close.
+ */
 #ifndef FILEMON_STAP_BY_HAND_H
 #define FILEMON_STAP_BY_HAND_H
 
+#include "calls.h"
 #include "record.h"
-#include "recorded.h"
+#include "walk.h"
 
-/* What a record holds of a path; what it could not hold is no path. */
-static void fm_path_was(struct fm_line *line, const struct fm_record *record)
+/* What is kept of a descriptor until its close. */
+struct fm_record {
+    u64 ns;
+    char *path; /* NULL: there was no memory */
+};
+
+static struct fm_record fm_record_of(const struct fm_line *line, struct fm_time time)
 {
+    return (struct fm_record){
+        .ns = time.ns,
+        .path = kmemdup_nul(line->path, line->path_len, GFP_ATOMIC | __GFP_NOWARN),
+    };
+}
+
+static void fm_record_free(struct fm_record *record)
+{
+    kfree(record->path);
+    record->path = NULL;
+}
+
+static void fm_tell_old(struct fm_line *line, unsigned int fd, s64 date)
+{
+    fm_path(line);
+    fm_descriptor(line, fd, date);
+    fm_finish(line);
+}
+
+static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 table,
+                         unsigned int fd, struct fm_time time)
+{
+    fm_start(line, "open");
+    fm_tell_old(line, fd, time.us / 1000);
+}
+
+/* A line of what a record holds, which ends; what it could not hold is no path. */
+static void fm_begin_old(struct fm_line *line, struct fm_record *record)
+{
+    fm_event(line);
     line->path_len = record->path ? strlen(record->path) : 0;
     line->path -= line->path_len;
     memcpy(line->path, record->path, line->path_len);
+    fm_record_free(record);
 }
 
-static void fm_report_by_hand(const char *start, unsigned int fd, struct fm_record *record,
-                              s64 date)
+static void fm_tell_missed(unsigned int fd, struct fm_record *record, struct fm_time time)
 {
     struct fm_line line;
 
-    if (fm_event(&line)) {
-        fm_path_was(&line, record);
-        fm_start_with(&line, start, strlen(start));
-        fm_path(&line);
-        fm_descriptor(&line, fd, date);
-        fm_finish(&line);
-    }
-    kfree(record->path);
+    fm_begin_old(&line, record);
+    fm_start(&line, "error");
+    fm_tell_old(&line, fd, time.us / 1000);
 }
 
-static void fm_closed_by_hand(unsigned int fd, struct fm_record *record, struct fm_time time)
+static void fm_tell_close(u32 table, unsigned int fd, struct fm_record *record, struct fm_time time,
+                          const char *reason)
 {
-    fm_report_by_hand("{codigo: \"close", fd, record, (time.ns - record->ns) / NSEC_PER_MSEC);
+    s64 open_ms = (time.ns - record->ns) / NSEC_PER_MSEC;
+    struct fm_line line;
+
+    fm_begin_old(&line, record);
+    fm_start(&line, "close");
+    fm_tell_old(&line, fd, open_ms);
 }
 
-/* filemon finds that out by itself. */
-static void fm_missed_close(unsigned int fd, struct fm_time time)
-{
-    struct fm_record old;
+/* Descriptors that go together. */
+struct fm_list {
+    struct fm_time time;
+    const char *reason;
+    u32 table;
+};
 
-    if (fm_forget(fd, &old))
-        fm_report_by_hand("{codigo: \"error", fd, &old, time.us / 1000);
+static void fm_list_add(struct fm_list *list, unsigned int fd, struct fm_record *record)
+{
+    fm_tell_close(list->table, fd, record, list->time, list->reason);
+}
+
+static void fm_list_end(struct fm_list *list)
+{
+}
+
+/* False: another thread has closed it already. */
+static bool fm_begin_copy(struct fm_line *line, unsigned int to)
+{
+    struct file *file = fm_get_file(to);
+
+    if (!file)
+        return false;
+    fm_event(line);
+    fm_path_of(line, &file->f_path);
+    fput(file);
+    return true;
+}
+
+static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
+{
+    fm_start(line, "dup");
+    fm_tell_old(line, to, time.us / 1000);
+}
+
+static void fm_tell_end(u32 table)
+{
+}
+
+static void fm_tell_left(unsigned int fd, struct fm_record *record, struct fm_time time)
+{
+    fm_tell_close(0, fd, record, time, NULL);
 }
 
 #endif

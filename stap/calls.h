@@ -86,12 +86,17 @@ static int fm_which_open(void)
     }
 }
 
+static inline void fm_syscall_args(unsigned long args[6])
+{
+    syscall_get_arguments(current, task_pt_regs(current), args);
+}
+
 static void fm_call_args(struct fm_call *call, int which)
 {
     unsigned long args[6];
     struct open_how how = {};
 
-    syscall_get_arguments(current, task_pt_regs(current), args);
+    fm_syscall_args(args);
     memset(call, 0, sizeof(*call));
     call->dirfd = AT_FDCWD;
     switch (which) {

@@ -3,122 +3,18 @@
 #ifndef FILEMON_STAP_CLOSES_H
 #define FILEMON_STAP_CLOSES_H
 
-#include "by_hand.h"
+#include "recorded.h"
 #include "walk.h"
 
-static void fm_report_close(u32 table, unsigned int fd, struct fm_time time)
-{
-    struct fm_line line;
-
-    if (!fm_event(&line))
-        return;
-    line.table = table;
-    fm_start(&line, "close");
-    fm_descriptor(&line, fd, 0);
-    fm_times(&line, time);
-    fm_finish(&line);
-}
-
-/*
- * At the entry of close(2), before another thread can be given the number again.  By hand the line
- * comes when the call returns.
- */
+/* At the entry of close(2), before another thread can be given the number again. */
 static void fm_closing(unsigned int fd)
 {
     struct fm_time time = fm_now();
     struct fm_record record;
-    struct fm_flight *flight;
-    u32 table;
+    u32 table = fm_is_open(fd) ? fm_forget(fd, &record) : 0;
 
-    if (!fm_is_open(fd))
-        return;
-    table = fm_forget(fd, &record);
-    if (!table)
-        return;
-    if (!FM_BY_HAND) {
-        fm_report_close(table, fd, time);
-        return;
-    }
-    flight = fm_begin_flight();
-    if (flight) {
-        flight->record = record;
-        flight->fd = fd;
-        flight->closes = true;
-    } else {
-        fm_closed_by_hand(fd, &record, time);
-    }
-}
-
-static void fm_has_closed(void)
-{
-    struct fm_flight flight;
-
-    if (fm_end_flight(&flight) && flight.closes)
-        fm_closed_by_hand(flight.fd, &flight.record, flight.time);
-}
-
-/* A list of descriptors that go together: ", cierra: "3,5-9"", in as many lines as it needs. */
-struct fm_list {
-    struct fm_line line;
-    struct fm_time time;
-    const char *reason;
-    u32 table;
-    unsigned int first, last;
-    bool begun, any;
-};
-
-static void fm_list_put(struct fm_list *list)
-{
-    if (!list->any)
-        return;
-    fm_num(&list->line, list->first);
-    if (list->last != list->first) {
-        *list->line.at++ = '-';
-        fm_num(&list->line, list->last);
-    }
-    *list->line.at++ = ',';
-    list->any = false;
-}
-
-static void fm_list_end(struct fm_list *list)
-{
-    if (!list->begun)
-        return;
-    fm_list_put(list);
-    list->line.at--; /* the last comma */
-    *list->line.at++ = '"';
-    fm_finish(&list->line);
-    list->begun = false;
-}
-
-static bool fm_list_begin(struct fm_list *list)
-{
-    if (!fm_event(&list->line))
-        return false;
-    list->line.table = list->table;
-    fm_start(&list->line, "close");
-    fm_descriptor(&list->line, -1, 0);
-    fm_times(&list->line, list->time);
-    fm_lit(&list->line, ", motivo: \"");
-    fm_str(&list->line, list->reason, strlen(list->reason));
-    fm_lit(&list->line, "\", cierra: \"");
-    list->begun = true;
-    return true;
-}
-
-static void fm_list_add(struct fm_list *list, unsigned int fd)
-{
-    if (list->any && fd == list->last + 1) {
-        list->last = fd;
-        return;
-    }
-    fm_list_put(list);
-    if (list->begun && list->line.at - list->line.start > STP_BUFFER_SIZE - 64)
-        fm_list_end(list);
-    if (!list->begun && !fm_list_begin(list))
-        return;
-    list->first = list->last = fd;
-    list->any = true;
+    if (table)
+        fm_tell_close(table, fd, &record, time, NULL);
 }
 
 /* One of them closes, if it was recorded. */
@@ -127,12 +23,8 @@ static void fm_list_close(struct fm_list *list, unsigned int fd)
     struct fm_record record;
 
     list->table = fm_forget(fd, &record);
-    if (!list->table)
-        return;
-    if (FM_BY_HAND)
-        fm_closed_by_hand(fd, &record, list->time);
-    else
-        fm_list_add(list, fd);
+    if (list->table)
+        fm_list_add(list, fd, &record);
 }
 
 /* Every recorded descriptor from first to last that is open (and, for exec, to be closed by it). */

@@ -6,43 +6,13 @@
 #include "held.h"
 #include "opens.h"
 
-static void fm_copied_by_hand(unsigned int to, struct fm_time time)
-{
-    struct file *file = fm_get_file(to);
-    struct fm_line line;
-
-    if (!file)
-        return;
-    if (fm_event(&line)) {
-        fm_path_of(&line, &file->f_path);
-        if (fm_keep_record(&line, to, time)) {
-            fm_start(&line, "dup");
-            fm_path(&line);
-            fm_descriptor(&line, to, time.us / 1000);
-            fm_finish(&line);
-        }
-    }
-    fput(file);
-}
-
-static void fm_report_copy(u32 table, int from, int to, struct fm_time time,
-                           const struct fm_time *begun)
+static void fm_recorded_copied(int from, int to, struct fm_time time)
 {
     struct fm_line line;
+    u32 table = fm_begin_copy(&line, to) ? fm_keep_record(&line, to, time) : 0;
 
-    if (!fm_event(&line))
-        return;
-    line.table = table;
-    fm_start(&line, "dup");
-    fm_descriptor(&line, to, time.us / 1000);
-    fm_times(&line, time);
-    fm_lit(&line, ", origen: ");
-    fm_num(&line, from);
-    if (begun) {
-        fm_lit(&line, ", motivo: \"dup2\", entrada: ");
-        fm_num(&line, begun->ns + fm_clock_ahead);
-    }
-    fm_finish(&line);
+    if (table)
+        fm_tell_copy(&line, table, from, to, time);
 }
 
 /* dup2 and dup3 close what they replace: when they begin, as far as that was seen. */
@@ -52,26 +22,20 @@ static void fm_copied(int from, int to, bool replaces)
     struct fm_time time = fm_now();
     struct fm_flight call = {.time = time};
     struct fm_record old;
-    u32 table, closed;
+    u32 closed;
 
     if (replaces)
         fm_end_flight(&call);
     if (from == to)
         return;
     closed = fm_forget(to, &old);
-    if (FM_BY_HAND) {
-        if (closed && replaces)
-            fm_closed_by_hand(to, &old, call.time);
-        else if (closed)
-            kfree(old.path);
-        if (known)
-            fm_copied_by_hand(to, time);
-        return;
-    }
-    table = known ? fm_remember(to, NULL) : replaces ? closed : 0;
-    if (table)
-        fm_report_copy(table, from, to, time, replaces ? &call.time : NULL);
-    if (!known && fm_initial)
+    if (closed && replaces)
+        fm_tell_close(closed, to, &old, call.time, "dup2");
+    else if (closed)
+        fm_tell_missed(to, &old, time);
+    if (known)
+        fm_recorded_copied(from, to, time);
+    else if (fm_initial)
         fm_hold_copy(to);
 }
 

@@ -5,18 +5,6 @@
 
 #include "closes.h"
 
-static void fm_report_end(const struct fm_table *table)
-{
-    struct fm_line line;
-
-    if (!fm_event(&line))
-        return;
-    line.table = fm_number(table);
-    fm_start(&line, "exit");
-    fm_times(&line, fm_now());
-    fm_finish(&line);
-}
-
 static void fm_forget_all(struct fm_table *table)
 {
     struct fm_slot *slot = &fm_slots[0][0];
@@ -26,8 +14,8 @@ static void fm_forget_all(struct fm_table *table)
     for (i = 0; i < FM_ROWS * FM_ROW; i++) {
         u64 key = READ_ONCE(slot[i].key);
 
-        if (key >> 32 == fm_number(table) && fm_clear_slot(&slot[i], key, &record) && FM_BY_HAND)
-            fm_closed_by_hand((u32)key, &record, fm_now());
+        if (key >> 32 == fm_number(table) && fm_clear_slot(&slot[i], key, &record))
+            fm_tell_left((u32)key, &record, fm_now());
     }
 }
 
@@ -40,8 +28,8 @@ static void fm_forget_table(struct fm_table *table)
 
     for (fd = 0; fd <= min_t(u32, table->highest, FM_ROWS) && atomic_read(&table->records); fd++) {
         fm_unblock(table, fd);
-        if (fm_take_record(table, fd, &record) && FM_BY_HAND)
-            fm_closed_by_hand(fd, &record, time);
+        if (fm_take_record(table, fd, &record))
+            fm_tell_left(fd, &record, time);
     }
     if (atomic_read(&table->records))
         fm_forget_all(table);
@@ -53,8 +41,8 @@ static void fm_forget_table(struct fm_table *table)
  */
 static void fm_end_table(struct fm_table *table)
 {
-    if (!FM_BY_HAND && atomic_read(&table->records))
-        fm_report_end(table);
+    if (atomic_read(&table->records))
+        fm_tell_end(fm_number(table));
     fm_forget_table(table);
     WRITE_ONCE(table->files, NULL);
 }

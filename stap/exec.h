@@ -42,11 +42,11 @@ static void fm_executed(void)
     u32 len = strlen(current->comm);
     bool match;
 
-    if (!READ_ONCE(fm_names) || !current->mm || fm_mark_of(current) >= fm_depth || !fm_begin(&line))
+    if (!READ_ONCE(fm_names) || !current->mm || fm_mark_of(current) >= fm_depth)
         return;
+    fm_begin(&line);
     match = fm_is_name(current->comm, len) || fm_exe_is_name(&line, current->mm) ||
             (len == TASK_COMM_LEN - 1 && fm_execfn_is_name(&line));
-    fm_abandon(&line);
     if (match)
         fm_mark(current, fm_depth);
 }
@@ -57,8 +57,9 @@ static void fm_mark_running(void)
     struct task_struct *task;
     struct fm_line line;
 
-    if (!fm_names || !fm_begin(&line))
+    if (!fm_names)
         return;
+    fm_begin(&line);
     for_each_process(task) {
         bool match = false;
 
@@ -71,7 +72,6 @@ static void fm_mark_running(void)
         if (match)
             fm_mark(task, fm_depth);
     }
-    fm_abandon(&line);
 }
 
 #endif

@@ -20,27 +20,24 @@ static u64 fm_hold_began; /* what a process that began later has inherited gets 
 /* Sockets and the like have no path. */
 static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
 {
-    if (!fm_event(line))
-        return false;
+    fm_event(line);
     line->task = task->group_leader;
-    if (fm_path_of(line, &file->f_path)) {
-        fm_strip_root(line, task);
-        if (line->path[0] == '/' && fm_wanted(line->path, line->path_len))
-            return true;
-    } else {
+    if (!fm_path_of(line, &file->f_path)) {
         atomic_inc(&fm_lost);
+        return false;
     }
-    fm_abandon(line);
-    return false;
+    fm_strip_root(line, task);
+    return line->path[0] == '/' && fm_wanted(line->path, line->path_len);
 }
 
-static void fm_finish_held(struct fm_line *line, unsigned int fd, u32 flags)
+static void fm_tell_held(struct fm_line *line, u32 table, unsigned int fd, u32 flags)
 {
     struct fm_time time = fm_now();
 
     fm_start(line, "held");
     fm_path(line);
     fm_descriptor(line, fd, time.us / 1000);
+    fm_table(line, table);
     fm_times(line, time);
     fm_lit(line, ", flags: ");
     fm_num(line, flags);
@@ -71,11 +68,9 @@ static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file 
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(files);
     if (table && fm_may_hold(table, task, fd, file)) {
-        line.table = fm_number(table);
-        fm_finish_held(&line, fd, (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
-        fm_put(table, fm_key(table, fd), NULL);
-    } else {
-        fm_abandon(&line);
+        fm_tell_held(&line, fm_number(table), fd,
+                     (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
+        fm_put(table, fm_key(table, fd), &fm_no_record);
     }
     raw_spin_unlock(&fm_tables_lock);
 }

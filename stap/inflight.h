@@ -6,18 +6,11 @@
 #include "calls.h"
 #include "state.h"
 
-/* What is kept of an open, by hand: filemon knows the rest. */
-struct fm_record {
-    u64 ns;
-    char *path; /* NULL: there was no memory */
-};
-
 /*
  * What is to be known at the end of a call about its beginning, one for each thread: when a dup2 or
- * dup3 began, which closes then; the table that a close_range may leave; by hand, what a close
- * closes; and an open that a signal interrupted, of which it is not known yet whether the kernel
- * begins it again.  Where no slot is free, the dup2 is given the time of its end, the others count
- * as lost.
+ * dup3 began, which closes then; the table that a close_range may leave; and an open that a signal
+ * interrupted, of which it is not known yet whether the kernel begins it again.  Where no slot is
+ * free, the dup2 is given the time of its end, the others count as lost.
  */
 #define FM_FLIGHTS 1024
 #define FM_FLIGHT_TRIES 16
@@ -26,10 +19,7 @@ static struct fm_flight {
     struct fm_time time;
     struct fm_call call;
     struct files_struct *files;
-    struct fm_record record;
-    unsigned int fd; /* of record */
-    bool closes;     /* there is a record */
-    int result;      /* of an open: -ERESTARTSYS and the like; 0: no open */
+    int result; /* of an open: -ERESTARTSYS and the like; 0: no open */
 } fm_flights[FM_FLIGHTS];
 static atomic_t fm_n_flights = ATOMIC_INIT(0);
 
@@ -65,14 +55,12 @@ static bool fm_end_flight(struct fm_flight *ended)
 
 static void fm_drop_flight(void)
 {
-    struct fm_flight flight;
+    struct fm_flight dropped;
 
-    if (fm_end_flight(&flight))
-        kfree(flight.record.path);
+    fm_end_flight(&dropped);
 }
 
-/* NULL: no slot is free.  One of the thread's is there where the end of its last call was missed.
- */
+/* NULL: no slot is free.  One is there already where the end of the last call was missed. */
 static struct fm_flight *fm_begin_flight(void)
 {
     u32 try;

@@ -3,91 +3,66 @@
 #ifndef FILEMON_STAP_OPENS_H
 #define FILEMON_STAP_OPENS_H
 
-#include "by_hand.h"
 #include "filter.h"
 #include "held.h"
+#include "recorded.h"
 #include "walk.h"
 
-/* whole: the path can be compared with PATHs. */
-static void fm_finish_open(struct fm_line *line, const struct fm_call *call, int result,
-                           struct fm_time time, bool whole)
-{
-    fm_path(line);
-    fm_descriptor(line, result, time.us / 1000);
-    if (!FM_BY_HAND) {
-        fm_times(line, time);
-        fm_lit(line, ", flags: ");
-        fm_num(line, call->flags);
-        if (call->flags & (O_CREAT | __O_TMPFILE)) {
-            fm_lit(line, ", modo: ");
-            fm_num(line, call->mode & S_IALLUGO);
-        }
-        if (!whole)
-            fm_lit(line, ", cortado: 1");
-    }
-    fm_finish(line);
-}
-
 /* The kernel's own name for the file of a new descriptor; false: it is not one to be reported. */
-static bool fm_begin_file(struct fm_line *line, unsigned int fd, struct file *file)
+static bool fm_begin_file(struct fm_line *line, struct file *file)
 {
-    struct fm_record old;
-
-    if (!fm_event(line))
-        return false;
-    if (!fm_path_of(line, &file->f_path)) {
-        fm_abandon(line);
-        atomic_inc(&fm_lost);
-        return false;
-    }
-    if (fm_wanted(line->path, line->path_len))
-        return true;
-    fm_abandon(line);
-    if (fm_forget(fd, &old) && FM_BY_HAND)
-        kfree(old.path);
+    fm_event(line);
+    if (fm_path_of(line, &file->f_path))
+        return fm_wanted(line->path, line->path_len);
+    atomic_inc(&fm_lost);
     return false;
 }
 
-/* The line's table is that of the record; false: there is no room, the line is not sent. */
-static bool fm_keep_record(struct fm_line *line, unsigned int fd, struct fm_time time)
+/* The number of its table; 0: there is no room, which was counted. */
+static u32 fm_keep_record(const struct fm_line *line, unsigned int fd, struct fm_time time)
 {
-    struct fm_record record = {.ns = time.ns};
+    struct fm_record record = fm_record_of(line, time);
+    u32 table = fm_remember(fd, &record);
 
-    if (FM_BY_HAND)
-        record.path = kmemdup_nul(line->path, line->path_len, GFP_ATOMIC | __GFP_NOWARN);
-    line->table = fm_remember(fd, &record);
-    if (line->table)
-        return true;
-    kfree(record.path);
-    fm_abandon(line);
-    return false;
+    if (!table)
+        fm_record_free(&record);
+    return table;
 }
 
 static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *file)
 {
     struct fm_time time = fm_now();
+    struct fm_record old;
     struct fm_line line;
+    u32 table;
 
-    if (FM_BY_HAND)
-        fm_missed_close(fd, time);
-    if (!fm_begin_file(&line, fd, file) || !fm_keep_record(&line, fd, time))
-        return;
-    fm_start(&line, "open");
-    fm_finish_open(&line, call, fd, time, true);
+    if (unlikely(fm_forget(fd, &old)))
+        fm_tell_missed(fd, &old, time);
+    table = fm_begin_file(&line, file) ? fm_keep_record(&line, fd, time) : 0;
+    if (table)
+        fm_tell_open(&line, call, table, fd, time);
 }
 
-/* The name that was given is filemon's to compare: with each PATH as it was typed, too. */
+/*
+ * The name that was given is filemon's to compare, with each PATH as it was typed, too: whether it
+ * is whole (cortado) matters.
+ */
 static void fm_open_failed(const struct fm_call *call, int result)
 {
     struct fm_time time = fm_now();
     struct fm_line line;
     bool whole;
 
-    if (!fm_event(&line))
-        return;
+    fm_event(&line);
     whole = fm_path_given(&line, call) || result == -EFAULT;
     fm_start(&line, "fail");
-    fm_finish_open(&line, call, result, time, whole);
+    fm_path(&line);
+    fm_descriptor(&line, result, time.us / 1000);
+    fm_times(&line, time);
+    fm_flags_and_mode(&line, call->flags, call->mode);
+    if (!whole)
+        fm_lit(&line, ", cortado: 1");
+    fm_finish(&line);
 }
 
 static bool fm_is_restart(int result)
@@ -146,29 +121,13 @@ static void fm_installing(unsigned int fd, struct file *file)
     }
 }
 
-static void fm_opened_by_hand(int which, unsigned int fd)
+static void fm_open_returned(int result)
 {
-    struct file *file = fm_get_file(fd);
-    struct fm_call call;
-
-    if (file) {
-        fm_call_args(&call, which);
-        fm_opened(&call, fd, file);
-        fput(file);
-    } else {
-        /* another thread closed it before its number was even returned */
-        atomic_inc(&fm_lost);
-    }
-}
-
-static void fm_open_returned(int which, int result)
-{
+    int which = fm_which_open();
     struct fm_call call;
 
     fm_drop_flight();
-    if (result >= 0 && FM_BY_HAND)
-        fm_opened_by_hand(which, result);
-    if (result >= 0 || !fm_failed)
+    if (result >= 0 || which < 0)
         return;
     fm_call_args(&call, which);
     if (fm_is_restart(result))

@@ -9,16 +9,18 @@
 #include "watch.h"
 
 /*
- * A line is made in the print buffer itself: text grows from its start, and the path that is about
- * to be written waits at its end, where d_path() puts it.  Without preemption nobody else uses this
- * processor's buffer meanwhile.
+ * A line is made in a buffer of this processor: text grows from its start, and the path that is
+ * about to be written waits at its end, where d_path() puts it.  Without preemption nobody else
+ * uses the buffer meanwhile: a probe that interrupts another one is skipped.
  */
+#define FM_LINE FM_MESSAGE
+static DEFINE_PER_CPU(char *, fm_buffer);
+
 struct fm_line {
     char *start, *at;
     char *path; /* at the end of the buffer */
     u32 path_len;
     u32 parts; /* how many pieces of the path went ahead */
-    u32 table; /* number of the descriptor's; 0: there is none */
     struct task_struct *task;
     bool broken; /* one of them found no room */
 };
@@ -27,25 +29,33 @@ struct fm_line {
 #define FM_ROOM 512 /* more than stands in a line beside a path and its escapes */
 #define FM_WHO 128  /* of the text that names a thread: more with a name of escapes alone */
 
-/* An interrupt that found the buffer reserved would flush it, with what an older line left there.
- */
-static bool fm_begin(struct fm_line *line)
+static void fm_buffers_free(void)
 {
-    this_cpu_write(fm_in_line, true);
-    barrier();
-    line->start = line->at = _stp_reserve_bytes(STP_BUFFER_SIZE);
-    line->path_len = 0;
-    line->parts = 0;
-    line->table = 0;
-    line->task = current;
-    line->broken = false;
-    if (!line->start) {
-        this_cpu_write(fm_in_line, false);
-        atomic_inc(&fm_lost);
-        return false;
+    int cpu;
+
+    for_each_possible_cpu(cpu)
+        kfree(per_cpu(fm_buffer, cpu));
+}
+
+/* False: there is no memory. */
+static bool fm_buffers_make(void)
+{
+    int cpu;
+
+    for_each_possible_cpu(cpu) {
+        per_cpu(fm_buffer, cpu) = kmalloc(FM_LINE, GFP_ATOMIC);
+        if (!per_cpu(fm_buffer, cpu))
+            return false;
     }
-    line->path = line->start + STP_BUFFER_SIZE - 1;
     return true;
+}
+
+static void fm_begin(struct fm_line *line)
+{
+    char *buffer = this_cpu_read(fm_buffer);
+
+    *line = (struct fm_line){
+        .start = buffer, .at = buffer, .path = buffer + FM_LINE - 1, .task = current};
 }
 
 static inline void fm_str(struct fm_line *line, const char *text, u32 len)
@@ -122,8 +132,6 @@ static void fm_send(struct fm_line *line)
     bool sent = !line->broken && fm_ring_put(line->start, len);
     u64 in = READ_ONCE(fm_ring_in);
 
-    _stp_unreserve_bytes(STP_BUFFER_SIZE);
-    this_cpu_write(fm_in_line, false);
     if (!sent)
         atomic_inc(&fm_lost);
     if (in - READ_ONCE(fm_ring_out) > FM_RING / 2 && in % FM_PUMP < len)
@@ -136,12 +144,6 @@ static void fm_finish(struct fm_line *line)
     fm_send(line);
 }
 
-static void fm_abandon(struct fm_line *line)
-{
-    _stp_unreserve_bytes(STP_BUFFER_SIZE);
-    this_cpu_write(fm_in_line, false);
-}
-
 /*
  * What each line of a thread says, ready to be copied: events come in runs of one thread, and this
  * text is half of a line.  A CPU keeps that of the thread which it saw last.  Times of birth tell
@@ -152,7 +154,6 @@ struct fm_who {
     u64 born, parent_born;
     u64 comm[TASK_COMM_LEN / sizeof(u64)];
     pid_t pid; /* exec gives its thread another one */
-    u32 table;
 };
 static DEFINE_PER_CPU(
     struct {
@@ -165,9 +166,8 @@ static DEFINE_PER_CPU(
 static bool fm_is_who(const struct fm_who *who, const struct fm_who *kept)
 {
     return who->task == kept->task && who->born == kept->born && who->pid == kept->pid &&
-           who->table == kept->table && who->parent == kept->parent &&
-           who->parent_born == kept->parent_born && who->comm[0] == kept->comm[0] &&
-           who->comm[1] == kept->comm[1];
+           who->parent == kept->parent && who->parent_born == kept->parent_born &&
+           who->comm[0] == kept->comm[0] && who->comm[1] == kept->comm[1];
 }
 
 static void fm_format_who(struct fm_line *line, const struct fm_who *who)
@@ -180,10 +180,6 @@ static void fm_format_who(struct fm_line *line, const struct fm_who *who)
     fm_num(line, fm_tgid_nr(who->parent));
     fm_lit(line, ", tid: ");
     fm_num(line, fm_pid_nr(who->task));
-    if (!FM_BY_HAND && who->table) {
-        fm_lit(line, ", tabla: ");
-        fm_num(line, who->table);
-    }
 }
 
 /* Copied with a size that is known: it is the most, and there is room for more. */
@@ -196,7 +192,6 @@ static void fm_who(struct fm_line *line)
         .born = task->start_time,
         .parent_born = parent->start_time,
         .pid = task->pid,
-        .table = line->table,
     };
     typeof(fm_last_who) *last = this_cpu_ptr(&fm_last_who);
     char *start = line->at;
@@ -282,21 +277,18 @@ static void fm_tell_lost(void)
 
     if (!lost)
         return;
-    if (!fm_begin(&line)) {
-        atomic_add(lost, &fm_lost);
-        return;
-    }
+    fm_begin(&line);
     fm_lit(&line, "{codigo: \"lost\", perdidos: ");
     fm_num(&line, lost);
     fm_times(&line, fm_now());
     fm_finish(&line);
 }
 
-static bool fm_event(struct fm_line *line)
+static void fm_event(struct fm_line *line)
 {
     if (unlikely(atomic_read(&fm_lost)))
         fm_tell_lost();
-    return fm_begin(line);
+    fm_begin(line);
 }
 
 /* As much of a path as does not fit goes ahead of its line. */
@@ -328,6 +320,29 @@ static void fm_descriptor(struct fm_line *line, s64 fd, s64 date)
     fm_num(line, date);
 }
 
+static void fm_table(struct fm_line *line, u32 number)
+{
+    fm_lit(line, ", tabla: ");
+    fm_num(line, number);
+}
+
+static void fm_flags_and_mode(struct fm_line *line, u64 flags, u64 mode)
+{
+    fm_lit(line, ", flags: ");
+    fm_num(line, flags);
+    if (flags & (O_CREAT | __O_TMPFILE)) {
+        fm_lit(line, ", modo: ");
+        fm_num(line, mode & S_IALLUGO);
+    }
+}
+
+static void fm_reason(struct fm_line *line, const char *reason)
+{
+    fm_lit(line, ", motivo: \"");
+    fm_str(line, reason, strlen(reason));
+    *line->at++ = '"';
+}
+
 static __always_inline void fm_start_with(struct fm_line *line, const char *text, u32 len)
 {
     if (unlikely(!fm_path_fits(line)))
@@ -341,8 +356,7 @@ static void fm_says(const char *what, u32 len)
 {
     struct fm_line line;
 
-    if (!fm_begin(&line))
-        return;
+    fm_begin(&line);
     fm_lit(&line, "{codigo: \"");
     fm_str(&line, what, len);
     fm_lit(&line, "\", version: ");

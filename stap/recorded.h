@@ -3,9 +3,7 @@
 #ifndef FILEMON_STAP_RECORDED_H
 #define FILEMON_STAP_RECORDED_H
 
-#include "inflight.h"
-#include "state.h"
-#include "tables.h"
+#include "tell.h"
 
 /*
  * A set of (number of the table, descriptor): rows of eight, by a hash.  A row that is full forgets
@@ -23,8 +21,10 @@
 #define FM_BLOCKED (1u << 31) /* no descriptor has this bit: INT_MAX is the highest */
 static struct fm_slot {
     u64 key; /* 0: free */
-    struct fm_record record[FM_BY_HAND];
+    struct fm_record record;
 } fm_slots[FM_ROWS][FM_ROW];
+
+static const struct fm_record fm_no_record; /* of what was not opened, or before */
 
 static inline u64 fm_key(const struct fm_table *table, unsigned int fd)
 {
@@ -52,17 +52,15 @@ static inline bool fm_is_recorded(const struct fm_table *table, unsigned int fd)
     return table && fm_find_slot(fm_key(table, fd));
 }
 
-/* False: another thread was faster.  *record gets what was there, if it is kept at all. */
+/* False: another thread was faster.  *record gets what was there. */
 static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *record)
 {
     struct fm_table *table = &fm_tables[(key >> 32) - 1];
 
-    if (cmpxchg(&slot->key, key, FM_BY_HAND ? FM_TAKEN : 0) != key)
+    if (cmpxchg(&slot->key, key, FM_TAKEN) != key)
         return false;
-    if (FM_BY_HAND) {
-        *record = slot->record[0];
-        smp_store_release(&slot->key, 0);
-    }
+    *record = slot->record;
+    smp_store_release(&slot->key, 0);
     atomic_dec(&table->records);
     return true;
 }
@@ -71,7 +69,7 @@ static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *recor
 static struct fm_slot *fm_take_slot(u64 key)
 {
     struct fm_slot *row = fm_row(key);
-    struct fm_record record = {};
+    struct fm_record record;
     u64 victim;
     u32 i;
 
@@ -81,10 +79,8 @@ static struct fm_slot *fm_take_slot(u64 key)
     atomic_inc(&fm_lost);
     for (i = get_cycles() % FM_ROW;; i = (i + 1) % FM_ROW) {
         victim = READ_ONCE(row[i].key);
-        if (victim && victim != FM_TAKEN && !fm_clear_slot(&row[i], victim, &record))
-            continue;
-        kfree(record.path);
-        record.path = NULL;
+        if (victim && victim != FM_TAKEN && fm_clear_slot(&row[i], victim, &record))
+            fm_record_free(&record);
         if (cmpxchg(&row[i].key, 0, FM_TAKEN) == 0)
             return &row[i];
     }
@@ -103,8 +99,7 @@ static void fm_put(struct fm_table *table, u64 key, const struct fm_record *reco
     struct fm_slot *slot = fm_take_slot(key);
 
     fm_raise(&table->highest, (u32)key & ~FM_BLOCKED);
-    if (FM_BY_HAND)
-        slot->record[0] = *record;
+    slot->record = *record;
     atomic_inc(&table->records);
     smp_store_release(&slot->key, key);
 }
@@ -115,7 +110,7 @@ static void fm_block(struct fm_table *table, unsigned int fd)
     u64 key = fm_key(table, fd) | FM_BLOCKED;
 
     if (!fm_find_slot(key))
-        fm_put(table, key, NULL);
+        fm_put(table, key, &fm_no_record);
 }
 
 static void fm_unblock(struct fm_table *table, unsigned int fd)
@@ -136,16 +131,15 @@ static bool fm_take_record(struct fm_table *table, unsigned int fd, struct fm_re
     return slot && fm_clear_slot(slot, key, record);
 }
 
-static u32 fm_forget_and_block(unsigned int fd)
+static u32 fm_forget_and_block(unsigned int fd, struct fm_record *record)
 {
-    struct fm_record none;
     struct fm_table *table;
     bool was = false;
 
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(current->files);
     if (table) {
-        was = fm_take_record(table, fd, &none);
+        was = fm_take_record(table, fd, record);
         fm_block(table, fd);
     }
     raw_spin_unlock(&fm_tables_lock);
@@ -158,7 +152,7 @@ static u32 fm_forget(unsigned int fd, struct fm_record *record)
     struct fm_table *table;
 
     if (unlikely(READ_ONCE(fm_initial)))
-        return fm_forget_and_block(fd);
+        return fm_forget_and_block(fd, record);
     table = fm_my_table();
     return table && fm_take_record(table, fd, record) ? fm_number(table) : 0;
 }
@@ -175,22 +169,21 @@ static u32 fm_remember(unsigned int fd, const struct fm_record *record)
         raw_spin_lock(&fm_tables_lock);
         fm_unblock(table, fd);
     }
-    if (!fm_is_recorded(table, fd))
-        fm_put(table, fm_key(table, fd), record);
+    fm_put(table, fm_key(table, fd), record);
     if (unlikely(initial))
         raw_spin_unlock(&fm_tables_lock);
     return fm_number(table);
 }
 
-/* By hand, at the end. */
+/* At the end. */
 static void fm_records_free(void)
 {
     struct fm_slot *slot = &fm_slots[0][0];
     int i;
 
-    for (i = 0; FM_BY_HAND && i < FM_ROWS * FM_ROW; i++)
+    for (i = 0; i < FM_ROWS * FM_ROW; i++)
         if (slot[i].key)
-            kfree(slot[i].record[0].path);
+            fm_record_free(&slot[i].record);
 }
 
 #endif

@@ -38,12 +38,11 @@ static bool fm_ring_put(const char *bytes, u32 n)
     return room;
 }
 
-/* As many whole lines from `out` on as a message holds: stapio may be late with one, not tear it.
- */
+/* As many whole lines from `out` on as a message holds: stapio may be late, not tear one. */
 static u32 fm_message(u64 out)
 {
     u64 in = smp_load_acquire(&fm_ring_in);
-    u32 n = min_t(u64, STP_BUFFER_SIZE, in - out);
+    u32 n = min_t(u64, FM_MESSAGE, in - out);
 
     while (n && out + n != in && fm_ring[(out + n - 1) % FM_RING] != '\n')
         n--;
@@ -67,9 +66,9 @@ static bool fm_pump_elsewhere(void)
     return true;
 }
 
-/* Not within a line: it takes the print buffer. */
 static void fm_pump(void)
 {
+    unsigned long irq;
     u64 out;
     u32 n, first;
     char *to;
@@ -79,25 +78,20 @@ static void fm_pump(void)
     for (;;) {
         out = fm_ring_out;
         n = fm_message(out);
-        if (n == 0 || !fm_has_room(n) || !(to = _stp_reserve_bytes(n)))
+        if (n == 0 || !(to = fm_begin_message(n, &irq)))
             break;
         first = min_t(u64, n, FM_RING - out % FM_RING);
         memcpy(to, fm_ring + out % FM_RING, first);
         memcpy(to + first, fm_ring, n - first);
         smp_store_release(&fm_ring_out, out + n);
-        _stp_print_flush();
+        fm_send_message(&irq);
     }
     raw_spin_unlock(&fm_pump_lock);
 }
 
-/*
- * It comes as an interrupt: the print buffer may be in use for a line just now.  Then it is the
- * next tick that does it.
- */
 static void fm_pump_there(void *unused)
 {
-    if (!this_cpu_read(fm_in_line))
-        fm_pump();
+    fm_pump();
 }
 
 /* At the end, when there is no next tick. */

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From a descriptor to its file, and from a file to its path, as the root of the process sees it.
- */
+/* From a descriptor to its file, and from a file to its path, as the process sees it. */
 #ifndef FILEMON_STAP_WALK_H
 #define FILEMON_STAP_WALK_H
 
@@ -76,8 +75,8 @@ static struct path fm_directory(struct fs_struct *fs, const struct path *which)
 /* The kernel's own name for it, at the end of the line's buffer: deeper than PATH_MAX, too. */
 static bool fm_path_of(struct fm_line *line, const struct path *path)
 {
-    char *end = line->start + STP_BUFFER_SIZE;
-    char *name = d_path(path, line->start + 2 * FM_ROOM, STP_BUFFER_SIZE - 2 * FM_ROOM);
+    char *end = line->start + FM_LINE;
+    char *name = d_path(path, line->start + 2 * FM_ROOM, FM_LINE - 2 * FM_ROOM);
 
     if (IS_ERR(name))
         return false;
@@ -134,7 +133,7 @@ static bool fm_prepend_directory(struct fm_line *line, int dirfd)
  */
 static bool fm_path_given(struct fm_line *line, const struct fm_call *call)
 {
-    char *end = line->start + STP_BUFFER_SIZE;
+    char *end = line->start + FM_LINE;
     long len = fm_user_string(end - FM_PATH, call->name, FM_PATH);
     bool in_root = call->resolve & RESOLVE_IN_ROOT;
 

@@ -145,12 +145,12 @@ test_interleaved_parts_of_paths() {
 test_another_version_of_the_lines_is_refused() {
     prepared
     scenario staprun <<'END'
-ready filemon_test_1 2
+ready filemon_test_1 1
 wait
 END
     run -n nothing-of-that-name
     [ "$status" -eq 1 ]
-    said 'speaks version 2, not 1'
+    said 'speaks version 1, not 2'
     said "remove $modules"
     [ ! -s root/proc/systemtap/filemon_test_1/control ]
 }
@@ -161,7 +161,7 @@ test_a_module_name_cannot_escape_the_directory() {
     for name in ../x filemon_/../../x filemon_a/b x; do
         touch root/proc/x/control
         scenario staprun <<END
-say {codigo: "listo", version: 1, modulo: "$name"}
+say {codigo: "listo", version: 2, modulo: "$name"}
 wait
 END
         rm -f standin/log
@@ -178,7 +178,7 @@ test_a_second_module_is_ignored() {
     mkdir root/proc/systemtap/filemon_other
     touch root/proc/systemtap/filemon_other/control
     watches <<'END'
-say {codigo: "listo", version: 1, modulo: "filemon_other"}
+say {codigo: "listo", version: 2, modulo: "filemon_other"}
 wait
 END
     start -n nothing-of-that-name

@@ -221,7 +221,7 @@ static void until(const char *text)
 static void watching(const char *unused)
 {
     (void)unused;
-    say("{codigo: \"mirando\", version: 1, modulo: \"filemon_test\"}");
+    say("{codigo: \"mirando\", version: 2, modulo: \"filemon_test\"}");
 }
 
 static void mark(const char *name)
@@ -254,7 +254,7 @@ static void wait_stopped(const char *unused)
     while (!asked && !(control[0] && ends_in(control, "S")))
         moment();
     if (!asked)
-        say("{codigo: \"fin\", version: 1, modulo: \"filemon_test_1\"}");
+        say("{codigo: \"fin\", version: 2, modulo: \"filemon_test_1\"}");
     caught(NULL);
 }
 

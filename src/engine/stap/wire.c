@@ -40,8 +40,8 @@ struct fields {
     unsigned int seen; /* bit 1u << the key's place in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, entrada, flags, modo, origen, perdidos,
-        version, parte, cortado;
+    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos, version,
+        parte, cortado;
 };
 
 /* The one list of what a line can hold: texts, numbers of an int and greater ones. */
@@ -63,7 +63,6 @@ struct fields {
     BIG(date)                                                                                      \
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
-    BIG(entrada)                                                                                   \
     BIG(tabla)                                                                                     \
     BIG(flags)                                                                                     \
     BIG(modo)                                                                                      \
@@ -323,38 +322,26 @@ static int take_open(struct wire *wire, const struct fields *fields, struct even
     return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
+/* What closes more than one descriptor names them all, if it found but one. */
 static int take_close(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    event->reason = REASON_CLOSE;
-    if (!fields->cierra)
-        return 1;
+    const char *why = fields->motivo ? fields->motivo : "close";
+
+    if (!fields->cierra) {
+        event->reason = strcmp(why, "dup2") == 0 ? REASON_DUP2 : REASON_CLOSE;
+        return event->reason == REASON_DUP2 || !fields->motivo ? 1 : -EBADMSG;
+    }
     event->reason = REASON_CLOSE_RANGE;
-    if (fields->motivo && !strcmp(fields->motivo, "exec"))
+    if (strcmp(why, "exec") == 0)
         event->code = EVENT_EXEC;
     return read_ranges(wire, fields->cierra, event) < 0 ? -EBADMSG : 1;
 }
 
-/* dup2 closes when it begins, and has copied when it ends: two events. */
-static void take_replaced(struct wire *wire, const struct fields *fields, const struct event *event)
-{
-    struct event closed = *event;
-
-    closed.code = EVENT_CLOSE;
-    closed.reason = REASON_DUP2;
-    closed.mono_ns = (uint64_t)fields->entrada;
-    closed.date_us -= (fields->ns - fields->entrada) / 1000;
-    wire->sink.event(wire->sink.event_ctx, &closed);
-}
-
 static int take_dup(struct wire *wire, const struct fields *fields, struct event *event)
 {
+    (void)wire;
     event->origin = (int)fields->origen;
-    event->reason = REASON_COUNT;
-    if (!fields->motivo)
-        return 1;
-    if (fields->entrada <= 0 || fields->entrada > fields->ns)
-        return -EBADMSG;
-    take_replaced(wire, fields, event);
+    event->reason = REASON_COUNT; /* what dup2 has closed came before, as a close */
     return 1;
 }
 
@@ -427,7 +414,7 @@ static const struct kind {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
     {"held", EVENT_HELD, HAS_OPEN, HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
-    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(motivo) | HAS(entrada), take_dup},
+    {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla), HAS(modo) | HAS(parte) | HAS(cortado), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},

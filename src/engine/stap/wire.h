@@ -13,7 +13,7 @@
 #include "event/event.h"
 
 /* The version of the script's lines that this side reads (FM_VERSION in the script). */
-#define WIRE_VERSION 1
+#define WIRE_VERSION 2
 
 struct wire_sink {
     void (*event)(void *event_ctx, const struct event *event);

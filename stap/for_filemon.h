@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * How events are told to filemon: it knows what was opened, and when, so a close or a copy names
+ * the descriptor alone; many that are closed at once are one line, and so is the end of a table.
+ */
+#ifndef FILEMON_STAP_FOR_FILEMON_H
+#define FILEMON_STAP_FOR_FILEMON_H
+
+#include "calls.h"
+#include "record.h"
+
+/* What is kept of a descriptor until its close. */
+struct fm_record {
+};
+
+static struct fm_record fm_record_of(const struct fm_line *line, struct fm_time time)
+{
+    return (struct fm_record){};
+}
+
+static void fm_record_free(struct fm_record *record)
+{
+}
+
+/* In which table and when. */
+static void fm_where(struct fm_line *line, u32 table, struct fm_time time)
+{
+    fm_table(line, table);
+    fm_times(line, time);
+}
+
+static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 table,
+                         unsigned int fd, struct fm_time time)
+{
+    fm_start(line, "open");
+    fm_path(line);
+    fm_descriptor(line, fd, time.us / 1000);
+    fm_where(line, table, time);
+    fm_flags_and_mode(line, call->flags, call->mode);
+    fm_finish(line);
+}
+
+/* filemon finds out by itself that the close of an earlier file was missed. */
+static void fm_tell_missed(unsigned int fd, struct fm_record *record, struct fm_time time)
+{
+}
+
+static void fm_tell_close(u32 table, unsigned int fd, struct fm_record *record, struct fm_time time,
+                          const char *reason)
+{
+    struct fm_line line;
+
+    fm_event(&line);
+    fm_start(&line, "close");
+    fm_descriptor(&line, fd, 0);
+    fm_where(&line, table, time);
+    if (reason)
+        fm_reason(&line, reason);
+    fm_finish(&line);
+}
+
+/* A list of descriptors that go together: ", cierra: "3,5-9"", in as many lines as it needs. */
+struct fm_list {
+    struct fm_line line;
+    struct fm_time time;
+    const char *reason;
+    u32 table;
+    unsigned int first, last;
+    bool begun, any;
+};
+
+static void fm_list_put(struct fm_list *list)
+{
+    if (!list->any)
+        return;
+    fm_num(&list->line, list->first);
+    if (list->last != list->first) {
+        *list->line.at++ = '-';
+        fm_num(&list->line, list->last);
+    }
+    *list->line.at++ = ',';
+    list->any = false;
+}
+
+static void fm_list_end(struct fm_list *list)
+{
+    if (!list->begun)
+        return;
+    fm_list_put(list);
+    list->line.at--; /* the last comma */
+    *list->line.at++ = '"';
+    fm_finish(&list->line);
+    list->begun = false;
+}
+
+static void fm_list_begin(struct fm_list *list)
+{
+    fm_event(&list->line);
+    fm_start(&list->line, "close");
+    fm_descriptor(&list->line, -1, 0);
+    fm_where(&list->line, list->table, list->time);
+    fm_reason(&list->line, list->reason);
+    fm_lit(&list->line, ", cierra: \"");
+    list->begun = true;
+}
+
+static void fm_list_add(struct fm_list *list, unsigned int fd, struct fm_record *record)
+{
+    if (list->any && fd == list->last + 1) {
+        list->last = fd;
+        return;
+    }
+    fm_list_put(list);
+    if (list->begun && list->line.at - list->line.start > FM_LINE - 64)
+        fm_list_end(list);
+    if (!list->begun)
+        fm_list_begin(list);
+    list->first = list->last = fd;
+    list->any = true;
+}
+
+/* Both have the same path. */
+static bool fm_begin_copy(struct fm_line *line, unsigned int to)
+{
+    fm_event(line);
+    return true;
+}
+
+static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
+{
+    fm_start(line, "dup");
+    fm_descriptor(line, to, time.us / 1000);
+    fm_where(line, table, time);
+    fm_lit(line, ", origen: ");
+    fm_num(line, from);
+    fm_finish(line);
+}
+
+/* Of the descriptors that are left. */
+static void fm_tell_end(u32 table)
+{
+    struct fm_line line;
+
+    fm_event(&line);
+    fm_start(&line, "exit");
+    fm_where(&line, table, fm_now());
+    fm_finish(&line);
+}
+
+static void fm_tell_left(unsigned int fd, struct fm_record *record, struct fm_time time)
+{
+}
+
+#endif

@@ -192,7 +192,7 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # The parts that sanitizers have something to say about, or all.
-parts := unit cli $(if $(SANITIZE),,records docs lint live chaos oracle vm)
+parts := unit cli $(if $(SANITIZE),,records docs lint runtime live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
 
 # Packages change what can be built, so the building is another make's.

@@ -10,6 +10,20 @@
 #include "record.h"
 #include "walk.h"
 
+static inline void fm_head(struct fm_line *line)
+{
+    fm_lit(line, "{codigo: \"");
+}
+
+static inline void fm_tail(struct fm_line *line)
+{
+    fm_lit(line, "}\n");
+}
+
+static inline void fm_number_line(char *line, u32 len, bool ends)
+{
+}
+
 /* What is kept of a descriptor until its close. */
 struct fm_record {
     u64 ns;

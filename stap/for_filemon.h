@@ -9,6 +9,39 @@
 #include "calls.h"
 #include "record.h"
 
+/*
+ * Each line has its number, modulo 10^8, at both ends: so what is missing between two of them was
+ * lost on its way, and one whose ends differ is of two that were torn.  Parts of a path have the
+ * number of the line that ends it.  With the ring's lock, and counted as it is written.
+ */
+#define FM_NUMBER "00000000"
+#define FM_HEAD "{n: "
+#define FM_TAIL "}\n"
+
+static inline void fm_head(struct fm_line *line)
+{
+    fm_lit(line, FM_HEAD FM_NUMBER ", codigo: \"");
+}
+
+static inline void fm_tail(struct fm_line *line)
+{
+    fm_lit(line, ", nn: " FM_NUMBER FM_TAIL);
+}
+
+static inline void fm_number_line(char *line, u32 len, bool ends)
+{
+    static char next[] = FM_NUMBER;
+    int digits = sizeof(next) - 1, digit = digits - 1;
+
+    memcpy(line + sizeof(FM_HEAD) - 1, next, digits);
+    memcpy(line + len - (sizeof(FM_TAIL) - 1) - digits, next, digits);
+    if (!ends)
+        return;
+    for (; digit > 0 && next[digit] == '9'; digit--)
+        next[digit] = '0';
+    next[digit] = next[digit] == '9' ? '0' : next[digit] + 1;
+}
+
 /* What is kept of a descriptor until its close. */
 struct fm_record {
 };

@@ -125,11 +125,15 @@ static void fm_bytes(struct fm_line *line, const char *text)
         line->at = fm_escape(line->at, *text++);
 }
 
+/* How a line begins, up to the value of codigo, and how it ends: see tell.h. */
+static inline void fm_head(struct fm_line *line);
+static inline void fm_tail(struct fm_line *line);
+
 /* The line as far as it goes is sent, or counted as lost. */
 static void fm_send(struct fm_line *line)
 {
     u32 len = line->at - line->start;
-    bool sent = !line->broken && fm_ring_put(line->start, len);
+    bool sent = !line->broken && fm_ring_put(line->start, len, true);
     u64 in = READ_ONCE(fm_ring_in);
 
     if (!sent)
@@ -140,7 +144,7 @@ static void fm_send(struct fm_line *line)
 
 static void fm_finish(struct fm_line *line)
 {
-    fm_lit(line, "}\n");
+    fm_tail(line);
     fm_send(line);
 }
 
@@ -278,7 +282,8 @@ static void fm_tell_lost(void)
     if (!lost)
         return;
     fm_begin(&line);
-    fm_lit(&line, "{codigo: \"lost\", perdidos: ");
+    fm_head(&line);
+    fm_lit(&line, "lost\", perdidos: ");
     fm_num(&line, lost);
     fm_times(&line, fm_now());
     fm_finish(&line);
@@ -298,7 +303,8 @@ static void fm_parts(struct fm_line *line)
 
     while (!fm_path_fits(line)) {
         n = min_t(u32, line->path_len, (line->path - line->start - FM_ROOM) / 6);
-        fm_lit(line, "{codigo: \"parte\", tid: ");
+        fm_head(line);
+        fm_lit(line, "parte\", tid: ");
         fm_num(line, fm_pid_nr(line->task));
         fm_lit(line, ", parte: ");
         fm_num(line, ++line->parts);
@@ -306,8 +312,9 @@ static void fm_parts(struct fm_line *line)
         for (i = 0; i < n; i++)
             line->at = fm_escape(line->at, *line->path++);
         line->path_len -= n;
-        fm_lit(line, "\"}\n");
-        line->broken |= !fm_ring_put(line->start, line->at - line->start);
+        *line->at++ = '"';
+        fm_tail(line);
+        line->broken |= !fm_ring_put(line->start, line->at - line->start, false);
         line->at = line->start;
     }
 }
@@ -343,21 +350,22 @@ static void fm_reason(struct fm_line *line, const char *reason)
     *line->at++ = '"';
 }
 
-static __always_inline void fm_start_with(struct fm_line *line, const char *text, u32 len)
+static __always_inline void fm_start_with(struct fm_line *line, const char *code, u32 len)
 {
     if (unlikely(!fm_path_fits(line)))
         fm_parts(line);
-    fm_str(line, text, len);
+    fm_head(line);
+    fm_str(line, code, len);
     fm_who(line);
 }
-#define fm_start(line, code) fm_start_with(line, "{codigo: \"" code, sizeof("{codigo: \"" code) - 1)
+#define fm_start(line, code) fm_start_with(line, code, sizeof(code) - 1)
 
 static void fm_says(const char *what, u32 len)
 {
     struct fm_line line;
 
     fm_begin(&line);
-    fm_lit(&line, "{codigo: \"");
+    fm_head(&line);
     fm_str(&line, what, len);
     fm_lit(&line, "\", version: ");
     fm_num(&line, FM_VERSION);

@@ -18,7 +18,11 @@ static u64 fm_ring_in, fm_ring_out; /* bytes that ever went in, and out */
 static DEFINE_RAW_SPINLOCK(fm_ring_lock);
 static DEFINE_RAW_SPINLOCK(fm_pump_lock);
 
-static bool fm_ring_put(const char *bytes, u32 n)
+/* A line is given its number when it goes in, in the ring's order: see tell.h. */
+static inline void fm_number_line(char *line, u32 len, bool ends);
+
+/* False: there is no room.  ends: an event ends with it. */
+static bool fm_ring_put(char *bytes, u32 n, bool ends)
 {
     unsigned long irq;
     u32 at, first;
@@ -27,6 +31,7 @@ static bool fm_ring_put(const char *bytes, u32 n)
     raw_spin_lock_irqsave(&fm_ring_lock, irq);
     room = FM_RING - (fm_ring_in - smp_load_acquire(&fm_ring_out)) >= n;
     if (room) {
+        fm_number_line(bytes, n, ends);
         at = fm_ring_in % FM_RING;
         first = min_t(u32, n, FM_RING - at);
         memcpy(fm_ring + at, bytes, first);

@@ -5,7 +5,7 @@
 
 #include "kernel.h"
 
-#define FM_VERSION 2 /* of the lines that filemon reads */
+#define FM_VERSION 3 /* of the lines that filemon reads */
 
 /* The most bytes of a path, its NUL included: what d_path() and getname() go up to. */
 #define FM_PATH 4096

@@ -7,6 +7,12 @@
 #include "record.h"
 #include "walk.h"
 
+/* How a line begins and ends, and its number there, which comes to be known when the ring takes it.
+ */
+static inline void fm_head(struct fm_line *line);
+static inline void fm_tail(struct fm_line *line);
+static inline void fm_number_line(char *line, u32 len, bool ends);
+
 /* What is kept of a descriptor until its close; of what was opened by the path of this line. */
 struct fm_record;
 static struct fm_record fm_record_of(const struct fm_line *line, struct fm_time time);

@@ -35,7 +35,7 @@ scenario() { # NAME < COMMANDS
 # staprun as it should be: it is loaded, told what to watch, watches; then what standard input says.
 watches() { # < COMMANDS
     {
-        printf '%s\n' 'ready filemon_test_1 2' 'until G' watching
+        printf '%s\n' 'ready filemon_test_1 3' 'until G' watching
         cat
     } | scenario staprun
 }

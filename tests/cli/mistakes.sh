@@ -116,7 +116,7 @@ test_every_failed_allocation() {
     prepared
     watches <<'END'
 until S
-line {codigo: "fin", version: 2, modulo: "filemon_test_1"}
+say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
 END
     set +x
     n=0

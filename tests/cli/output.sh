@@ -354,7 +354,7 @@ test_a_second_signal_discards_pending_lines() {
 until F
 send lines
 await ended
-say {codigo: "fin", version: 2, modulo: "filemon_test_1"}
+say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
 wait
 END
     mkfifo records
@@ -425,8 +425,10 @@ END
     finish
     [ "$status" -eq 0 ]
     [ ! -s err ]
+    open_line 7 3 /etc/hosts > standin/lines
     watches <<'END'
-say garbage
+skip 1
+send lines
 die 9
 END
     run -q -n nothing-of-that-name

@@ -8,6 +8,7 @@
  *   send FILE          its bytes to standard output
  *   bytes FILE         the same, each byte a write(2)
  *   flood N FILE       the same, N times over
+ *   skip N             so many lines are missing
  *   ready NAME VERSION module NAME is loaded: its control file is there, and "listo" is said
  *   until TEXT         waits until what was written to the control file ends in TEXT
  *   watching           says "mirando"
@@ -24,6 +25,9 @@
  *   keep               copies the script and the System.map that it was given
  *   die N              ends by that signal
  *   exit N
+ *
+ * A line of the script's, from "{" to "}", is given its number at both ends when it is said or
+ * sent.
  *
  * FILEs are in $STANDIN.  There, too: "log", with a line for each call and signal, and "argv" with
  * the arguments of all calls, a NUL after each.  "stap --version" says what the file "version"
@@ -135,9 +139,63 @@ static void say_line(int fd, const char *text)
     write_all(fd, line, (size_t)snprintf(line, sizeof(line), "%s\n", text));
 }
 
+static unsigned int next_number;
+
+static void skip(const char *lines)
+{
+    next_number += (unsigned int)strtoul(lines, NULL, 10);
+}
+
+/* Of one line, to where there is room; parts of a path have the number of the line that ends it. */
+static size_t number_line(char *to, const char *line, size_t len)
+{
+    unsigned int number = next_number;
+    int head;
+
+    if (len < 2 || line[0] != '{' || line[len - 1] != '}' || strncmp(line, "{codigo", 7) != 0) {
+        memcpy(to, line, len);
+        return len;
+    }
+    next_number += strncmp(line, "{codigo: \"parte\"", 16) != 0;
+    head = sprintf(to, "{n: %08u, ", number);
+    memcpy(to + head, line + 1, len - 2);
+    to += head + (int)len - 2;
+    return (size_t)head + len - 2 + (size_t)sprintf(to, ", nn: %08u}", number);
+}
+
+#define NUMBERS_SIZE 32 /* of both */
+
+/* The caller's to free. */
+static char *number_lines(const char *bytes, size_t size, size_t *numbered)
+{
+    size_t lines = 1;
+    char *to;
+
+    for (size_t i = 0; i < size; i++)
+        lines += bytes[i] == '\n';
+    to = malloc(size + lines * NUMBERS_SIZE);
+    if (!to)
+        fail("memory");
+    *numbered = 0;
+    while (size > 0) {
+        const char *end = memchr(bytes, '\n', size);
+        size_t len = end ? (size_t)(end - bytes) : size;
+
+        *numbered += number_line(to + *numbered, bytes, len);
+        if (end)
+            to[(*numbered)++] = '\n';
+        bytes += len + (end != NULL);
+        size -= len + (end != NULL);
+    }
+    return to;
+}
+
 static void say(const char *text)
 {
-    say_line(STDOUT_FILENO, text);
+    char line[PATH_MAX + NUMBERS_SIZE];
+
+    line[number_line(line, text, strlen(text))] = '\0';
+    say_line(STDOUT_FILENO, line);
 }
 
 static void warn(const char *text)
@@ -153,8 +211,13 @@ static void flood(const char *text)
 
     place(path, end + 1);
     bytes = contents(path, &size);
-    while (times--)
-        write_all(STDOUT_FILENO, bytes, size);
+    while (times--) {
+        size_t n;
+        char *numbered = number_lines(bytes, size, &n);
+
+        write_all(STDOUT_FILENO, numbered, n);
+        free(numbered);
+    }
     free(bytes);
 }
 
@@ -168,13 +231,15 @@ static void send_file(const char *name)
 
 static void send_bytes(const char *name)
 {
-    char path[PATH_MAX], *bytes;
-    size_t size;
+    char path[PATH_MAX], *bytes, *numbered;
+    size_t size, n;
 
     place(path, name);
     bytes = contents(path, &size);
-    for (size_t i = 0; i < size; i++)
-        write_all(STDOUT_FILENO, bytes + i, 1);
+    numbered = number_lines(bytes, size, &n);
+    for (size_t i = 0; i < n; i++)
+        write_all(STDOUT_FILENO, numbered + i, 1);
+    free(numbered);
     free(bytes);
 }
 
@@ -221,7 +286,7 @@ static void until(const char *text)
 static void watching(const char *unused)
 {
     (void)unused;
-    say("{codigo: \"mirando\", version: 2, modulo: \"filemon_test\"}");
+    say("{codigo: \"mirando\", version: 3, modulo: \"filemon_test\"}");
 }
 
 static void mark(const char *name)
@@ -254,7 +319,7 @@ static void wait_stopped(const char *unused)
     while (!asked && !(control[0] && ends_in(control, "S")))
         moment();
     if (!asked)
-        say("{codigo: \"fin\", version: 2, modulo: \"filemon_test_1\"}");
+        say("{codigo: \"fin\", version: 3, modulo: \"filemon_test_1\"}");
     caught(NULL);
 }
 
@@ -396,11 +461,12 @@ static const struct {
     const char *name;
     void (*run)(const char *text);
 } commands[] = {
-    {"say", say},     {"warn", warn},          {"send", send_file},    {"bytes", send_bytes},
-    {"flood", flood}, {"ready", ready},        {"until", until},       {"watching", watching},
-    {"mark", mark},   {"await", await},        {"wait", wait_stopped}, {"caught", caught},
-    {"hang", hang},   {"close", close_output}, {"thread", thread},     {"child", child},
-    {"build", build}, {"keep", keep},          {"die", die},           {"exit", leave},
+    {"skip", skip},         {"say", say},     {"warn", warn},          {"send", send_file},
+    {"bytes", send_bytes},  {"flood", flood}, {"ready", ready},        {"until", until},
+    {"watching", watching}, {"mark", mark},   {"await", await},        {"wait", wait_stopped},
+    {"caught", caught},     {"hang", hang},   {"close", close_output}, {"thread", thread},
+    {"child", child},       {"build", build}, {"keep", keep},          {"die", die},
+    {"exit", leave},
 };
 
 static void run_command(char *line)

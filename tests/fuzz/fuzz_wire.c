@@ -64,6 +64,13 @@ static void on_notice(void *ctx)
     add(ctx, "notice", 6);
 }
 
+static void on_lost(void *ctx, uint64_t lines)
+{
+    if (lines == 0)
+        abort();
+    add(ctx, &lines, sizeof(lines));
+}
+
 static uint64_t told_in_pieces(const uint8_t *data, size_t size, size_t piece)
 {
     struct told told = {.hash = TEXT_HASH_START};
@@ -73,14 +80,12 @@ static uint64_t told_in_pieces(const uint8_t *data, size_t size, size_t piece)
                              .watching = on_notice,
                              .more = on_notice,
                              .idle = on_notice,
+                             .lost = on_lost,
                              .ctx = &told};
     struct wire *wire = wire_new(&sink);
-    uint64_t garbage;
 
     for (size_t at = 0; at < size; at += piece)
         wire_take(wire, (const char *)data + at, size - at < piece ? size - at : piece);
-    garbage = wire_garbage(wire);
-    add(&told, &garbage, sizeof(garbage));
     wire_free(wire);
     return told.hash;
 }

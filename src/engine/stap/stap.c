@@ -265,17 +265,19 @@ static void report_lost(struct engine *engine, uint64_t lost)
         engine->sink.event(engine->sink.ctx, &event);
 }
 
-/* The number in stapio's last lines about skipped probes and lost output; 0: another line. */
+static void on_lost(void *ctx, uint64_t lines)
+{
+    report_lost(ctx, lines);
+}
+
+/* The number in stapio's last line about skipped probes; 0: another line.  Its "There were 3
+ * transport failures" is of lines, which are missed by their numbers. */
 static uint64_t parse_lost(const char *line)
 {
-    const char *skipped = strstr(line, "skipped probes: "), *were = strstr(line, "There were ");
+    const char *skipped = strstr(line, "skipped probes: ");
     unsigned long long n = 0;
 
-    if (skipped && sscanf(skipped, "skipped probes: %llu", &n) == 1)
-        return n;
-    if (were && strstr(were, "transport failures") && sscanf(were, "There were %llu", &n) == 1)
-        return n;
-    return 0;
+    return skipped && sscanf(skipped, "skipped probes: %llu", &n) == 1 ? n : 0;
 }
 
 /* Whether the module itself is at fault, as opposed to permissions or memory.  The words are those
@@ -508,7 +510,6 @@ static bool read_from(struct engine *engine, int *fd,
 static void take_lines(struct engine *engine, const char *bytes, size_t n)
 {
     wire_take(engine->wire, bytes, n);
-    report_lost(engine, wire_garbage(engine->wire));
     if (engine->deadline != NO_DEADLINE) /* stap is not silent: only our own reader is slow */
         engine->deadline = clock_ms() + STOP_MS;
 }
@@ -724,6 +725,7 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
             .watching = on_watching,
             .more = on_more,
             .idle = on_idle,
+            .lost = on_lost,
             .event_ctx = sink->ctx,
             .ctx = engine,
         });

@@ -23,9 +23,12 @@ struct part {
     char path[2 * PATH_MAX];
 };
 
+/* Of the lines' numbers, which begin again then.  Of half as many none can be missing. */
+#define NUMBERS 100000000u
+
 struct wire {
     struct wire_sink sink;
-    uint64_t garbage;
+    uint32_t next; /* number */
     size_t len;
     bool skipping; /* a line that is too long: until its end */
     char line[LINE_MAX_BYTES];
@@ -40,8 +43,8 @@ struct fields {
     unsigned int seen; /* bit 1u << the key's place in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos, version,
-        parte, cortado;
+    int64_t n, nn, pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos,
+        version, parte, cortado;
 };
 
 /* The one list of what a line can hold: texts, numbers of an int and greater ones. */
@@ -52,6 +55,8 @@ struct fields {
     TEXT(motivo)                                                                                   \
     TEXT(cierra)                                                                                   \
     TEXT(modulo)                                                                                   \
+    INT(n)                                                                                         \
+    INT(nn)                                                                                        \
     INT(pid)                                                                                       \
     INT(ppid)                                                                                      \
     INT(tid)                                                                                       \
@@ -98,14 +103,6 @@ void wire_free(struct wire *wire)
     for (size_t i = 0; i < wire->n_parts; i++)
         free(wire->parts[i]);
     free(wire);
-}
-
-uint64_t wire_garbage(struct wire *wire)
-{
-    uint64_t garbage = wire->garbage;
-
-    wire->garbage = 0;
-    return garbage;
 }
 
 static int hex_digit(char c)
@@ -398,13 +395,14 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 }
 
 #define HAS(name) (1u << KEY_##name)
-#define HAS_EVENT (HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
+#define HAS_NUMBER (HAS(n) | HAS(nn))
+#define HAS_SAID (HAS_NUMBER | HAS(version) | HAS(modulo))
+#define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
 #define HAS_FD (HAS_TABLE | HAS(descriptor) | HAS(date))
 #define HAS_OPEN (HAS_FD | HAS(fichero) | HAS(flags))
 
-/* What each kind is sure to hold and what it may hold beside it.  A line that was torn, and glued
- * to what follows, hardly ever holds just that. */
+/* What each kind is sure to hold and what it may hold beside it. */
 static const struct kind {
     const char *codigo;
     enum event_code code;
@@ -417,13 +415,13 @@ static const struct kind {
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla), HAS(modo) | HAS(parte) | HAS(cortado), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
-    {"parte", 0, HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
-    {"lost", EVENT_LOST, HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
-    {"listo", 0, HAS(version) | HAS(modulo), 0, take_loaded},
-    {"mirando", 0, HAS(version) | HAS(modulo), 0, take_watching},
-    {"marca", EVENT_MARK, HAS(version) | HAS(modulo), 0, take_exit},
-    {"sigue", 0, HAS(version) | HAS(modulo), 0, take_more},
-    {"fin", 0, HAS(version) | HAS(modulo), 0, take_idle},
+    {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
+    {"lost", EVENT_LOST, HAS_NUMBER | HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
+    {"listo", 0, HAS_SAID, 0, take_loaded},
+    {"mirando", 0, HAS_SAID, 0, take_watching},
+    {"marca", EVENT_MARK, HAS_SAID, 0, take_exit},
+    {"sigue", 0, HAS_SAID, 0, take_more},
+    {"fin", 0, HAS_SAID, 0, take_idle},
 };
 
 static const struct kind *find_kind(const struct fields *fields)
@@ -436,7 +434,25 @@ static const struct kind *find_kind(const struct fields *fields)
     return NULL;
 }
 
-static int take_fields(struct wire *wire, const struct fields *fields)
+static bool has_number(const struct fields *fields)
+{
+    return fields->n == fields->nn && fields->n >= 0 && fields->n < NUMBERS;
+}
+
+/* Tells what is missing before this line.  False: it is one of those that were missing before. */
+static bool take_number(struct wire *wire, const struct fields *fields)
+{
+    uint32_t missing = ((uint32_t)fields->n + NUMBERS - wire->next) % NUMBERS;
+
+    if (missing >= NUMBERS / 2)
+        return false;
+    if (missing > 0)
+        wire->sink.lost(wire->sink.ctx, missing);
+    wire->next = ((uint32_t)fields->n + 1) % NUMBERS;
+    return true;
+}
+
+static void take_fields(struct wire *wire, const struct fields *fields)
 {
     const struct kind *kind = find_kind(fields);
     struct event event = {
@@ -453,13 +469,13 @@ static int take_fields(struct wire *wire, const struct fields *fields)
     };
     int result;
 
-    if (!kind || (fields->proceso && strlen(fields->proceso) >= EVENT_COMM_SIZE))
-        return -EBADMSG;
+    if (!kind || !has_number(fields) ||
+        (fields->proceso && strlen(fields->proceso) >= EVENT_COMM_SIZE))
+        return;
     event.code = kind->code;
     result = kind->take(wire, fields, &event);
-    if (result == 1)
+    if (result >= 0 && kind->take != take_part && take_number(wire, fields) && result == 1)
         wire->sink.event(wire->sink.event_ctx, &event);
-    return result < 0 ? result : 0;
 }
 
 static void take_line(struct wire *wire)
@@ -467,9 +483,8 @@ static void take_line(struct wire *wire)
     struct fields fields;
 
     wire->line[wire->len] = '\0';
-    if (memchr(wire->line, '\0', wire->len) || read_fields(wire->line, &fields) < 0 ||
-        take_fields(wire, &fields) < 0)
-        wire->garbage++;
+    if (!memchr(wire->line, '\0', wire->len) && read_fields(wire->line, &fields) == 0)
+        take_fields(wire, &fields);
     wire->len = 0;
 }
 
@@ -479,10 +494,8 @@ void wire_take(struct wire *wire, const char *bytes, size_t n)
         const char *end = memchr(bytes, '\n', n);
         size_t len = end ? (size_t)(end - bytes) : n;
 
-        if (wire->len + len >= sizeof(wire->line)) {
-            wire->garbage += !wire->skipping;
+        if (wire->len + len >= sizeof(wire->line))
             wire->skipping = true;
-        }
         if (!wire->skipping) {
             memcpy(wire->line + wire->len, bytes, len);
             wire->len += len;

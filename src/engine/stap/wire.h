@@ -2,7 +2,8 @@
 /*
  * The lines of monitorFicheros.stp: bytes in any pieces → events ("marca" is the EVENT_MARK).  The
  * lines are trusted for what they say (they come from our module) but not to be whole: output that
- * was lost leaves torn ones.
+ * was lost leaves torn ones.  What makes no sense is left out, and is not counted: each line has a
+ * number, and so the next one tells how many there were in between.
  */
 #ifndef FILEMON_WIRE_H
 #define FILEMON_WIRE_H
@@ -13,7 +14,7 @@
 #include "event/event.h"
 
 /* The version of the script's lines that this side reads (FM_VERSION in the script). */
-#define WIRE_VERSION 2
+#define WIRE_VERSION 3
 
 struct wire_sink {
     void (*event)(void *event_ctx, const struct event *event);
@@ -22,6 +23,7 @@ struct wire_sink {
     void (*watching)(void *ctx);                                /* "mirando" */
     void (*more)(void *ctx);                                    /* "sigue" */
     void (*idle)(void *ctx);                                    /* "fin" */
+    void (*lost)(void *ctx, uint64_t lines); /* on their way, before what follows */
     void *ctx;
 };
 
@@ -33,8 +35,5 @@ void wire_free(struct wire *wire);
 
 /* Takes n bytes as they were read, and gives every line that they complete. */
 void wire_take(struct wire *wire, const char *bytes, size_t n);
-
-/* Lines that made no sense since the last call; each may have been an event. */
-uint64_t wire_garbage(struct wire *wire);
 
 #endif

@@ -8,11 +8,15 @@
 
 static void fm_recorded_copied(int from, int to, struct fm_time time)
 {
+    struct fm_table *table = fm_number_my_table();
+    struct fm_record record;
     struct fm_line line;
-    u32 table = fm_begin_copy(&line, to) ? fm_keep_record(&line, to, time) : 0;
 
-    if (table)
-        fm_tell_copy(&line, table, from, to, time);
+    if (!table || !fm_begin_copy(&line, to))
+        return;
+    record = fm_record_of(&line, time);
+    fm_tell_copy(&line, fm_number(table), from, to, time);
+    fm_remember(table, to, &record);
 }
 
 /* dup2 and dup3 close what they replace: when they begin, as far as that was seen. */

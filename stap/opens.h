@@ -18,29 +18,21 @@ static bool fm_begin_file(struct fm_line *line, struct file *file)
     return false;
 }
 
-/* The number of its table; 0: there is no room, which was counted. */
-static u32 fm_keep_record(const struct fm_line *line, unsigned int fd, struct fm_time time)
-{
-    struct fm_record record = fm_record_of(line, time);
-    u32 table = fm_remember(fd, &record);
-
-    if (!table)
-        fm_record_free(&record);
-    return table;
-}
-
 static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *file)
 {
     struct fm_time time = fm_now();
-    struct fm_record old;
+    struct fm_record record;
+    struct fm_table *table;
     struct fm_line line;
-    u32 table;
 
-    if (unlikely(fm_forget(fd, &old)))
-        fm_tell_missed(fd, &old, time);
-    table = fm_begin_file(&line, file) ? fm_keep_record(&line, fd, time) : 0;
-    if (table)
-        fm_tell_open(&line, call, table, fd, time);
+    if (unlikely(fm_forget(fd, &record)))
+        fm_tell_missed(fd, &record, time);
+    table = fm_begin_file(&line, file) ? fm_number_my_table() : NULL;
+    if (!table)
+        return;
+    record = fm_record_of(&line, time);
+    fm_tell_open(&line, call, fm_number(table), fd, time);
+    fm_remember(table, fd, &record);
 }
 
 /*

@@ -157,22 +157,24 @@ static u32 fm_forget(unsigned int fd, struct fm_record *record)
     return table && fm_take_record(table, fd, record) ? fm_number(table) : 0;
 }
 
-/* The same; 0: there is no room, which was counted. */
-static u32 fm_remember(unsigned int fd, const struct fm_record *record)
+/*
+ * After it was told, so that what is recorded was told: where another thread closes the descriptor
+ * in between, which can be of a copy, that is told with what comes next of it.
+ */
+static void fm_remember(struct fm_table *table, unsigned int fd, struct fm_record *record)
 {
-    struct fm_table *table = fm_number_my_table();
     bool initial = READ_ONCE(fm_initial);
 
-    if (!table)
-        return 0;
     if (unlikely(initial)) {
         raw_spin_lock(&fm_tables_lock);
         fm_unblock(table, fd);
     }
-    fm_put(table, fm_key(table, fd), record);
+    if (fm_is_recorded(table, fd))
+        fm_record_free(record);
+    else
+        fm_put(table, fm_key(table, fd), record);
     if (unlikely(initial))
         raw_spin_unlock(&fm_tables_lock);
-    return fm_number(table);
 }
 
 /* At the end. */

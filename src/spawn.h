@@ -19,10 +19,9 @@ struct spawn {
     char *const *argv; /* argv[0] is looked up in PATH unless it holds a '/' */
     char *const *env;  /* "NAME=value", added to filemon's environment; ends with NULL; or NULL */
     const char *dir;   /* working directory; NULL: filemon's */
-    int in, out,
-        err;    /* standard descriptors; -1: filemon's.  The caller still has to close them. */
-    bool group; /* run in a process group of its own, with no signal blocked and default
-                 * SIGCHLD, SIGINT and SIGTERM; SIGTERM ends it when filemon exits */
+    int in, out, err;  /* standard descriptors, which the caller closes; -1: filemon's */
+    bool group;        /* run in a process group of its own, with no signal blocked and default
+                        * SIGCHLD, SIGINT and SIGTERM; SIGTERM ends it when filemon exits */
     const char *mount_file; /* NULL, or a file that only this program sees in place of */
     const char *mount_over; /* mount_over, by a bind mount in its own namespace (needs root) */
     bool hold;              /* do not execute before spawn_release() */
@@ -35,9 +34,9 @@ struct spawned {
 };
 
 /*
- * Forks and executes the program.  Without group, it inherits the signals that spawn_save_signals()
- * saved.  0; or -errno and no process.  With hold, failures of exec are reported by
- * spawn_release().
+ * Forks and executes the program.  Without group, it gets the signal mask and the dispositions that
+ * spawn_save_signals() saved; if that was not called, an empty mask.  0; or -errno and no process.
+ * With hold, failures of exec are reported by spawn_release().
  */
 int spawn_start(const struct spawn *spawn, struct spawned *spawned);
 

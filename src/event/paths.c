@@ -392,9 +392,12 @@ static void resolve_again(struct paths *paths, struct pending *pending, paths_ad
         diag(DIAG_VERBOSE, "%s: leads to %s now", pending->path, route.paths[route.n_paths - 1]);
         error = add_prefixes(paths, pending, &route, added, ctx);
     }
-    if (error < 0) /* a loop of links is only temporary: its places are watched */
-        diag(error == -ELOOP ? DIAG_INFO : DIAG_WARNING, "%s: %s; it leads nowhere now",
-             pending->path, strerror(-error));
+    if (error == -ELOOP) /* its places are watched, and a change can end the loop */
+        diag(DIAG_INFO, "%s: %s; it leads nowhere until the loop ends", pending->path,
+             strerror(ELOOP));
+    else if (error < 0)
+        diag(DIAG_WARNING, "%s: %s; it may not match what it leads to now", pending->path,
+             strerror(-error));
     route_release(&route);
 }
 

@@ -129,6 +129,9 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	@mkdir -p $(@D)
 	$(Q)$(link) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(libs) $(LDLIBS)
 
+# The script's C in user space, see tests/unit/kernel/script.h.
+$(filter $(BUILD)/tests/test_script_%,$(unit_tests)): cppflags += -I.
+
 # filemon with a system of its own, in ./root (see src/engine/stap/system.h), and shorter patience.
 cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
 
@@ -240,7 +243,7 @@ coverage:
 	@$(MAKE) BUILD=build/coverage CFLAGS='-O0 -g --coverage' unit cli
 	@find build/coverage -name '*.gcda' -delete
 	@BUILD=build/coverage GCOV_ERROR_FILE=/dev/null tests/run unit cli
-	@gcovr --root . --object-directory build/coverage --filter src/ --sort-uncovered \
+	@gcovr --root . --object-directory build/coverage --filter src/ --filter stap/ --sort-uncovered \
 	    --print-summary --html-details build/coverage/index.html
 
 SEEDS ?= 10000

@@ -62,9 +62,11 @@ static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 t
 static void fm_begin_old(struct fm_line *line, struct fm_record *record)
 {
     fm_event(line);
-    line->path_len = record->path ? strlen(record->path) : 0;
-    line->path -= line->path_len;
-    memcpy(line->path, record->path, line->path_len);
+    if (record->path) {
+        line->path_len = strlen(record->path);
+        line->path -= line->path_len;
+        memcpy(line->path, record->path, line->path_len);
+    }
     fm_record_free(record);
 }
 

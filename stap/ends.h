@@ -4,6 +4,7 @@
 #define FILEMON_STAP_ENDS_H
 
 #include "closes.h"
+#include "inflight.h"
 
 static void fm_forget_all(struct fm_table *table)
 {

@@ -12,7 +12,7 @@ static bool fm_execfn_is_name(struct fm_line *line)
     struct mm_struct *mm = current->mm;
     char *at = line->start;
     long len;
-    int i;
+    u32 i;
 
     for (i = 0; i + 1 < ARRAY_SIZE(mm->saved_auxv) && mm->saved_auxv[i] != AT_NULL; i += 2) {
         if (mm->saved_auxv[i] != AT_EXECFN)

@@ -3,6 +3,7 @@
 #ifndef FILEMON_STAP_KERNEL_H
 #define FILEMON_STAP_KERNEL_H
 
+#ifdef __KERNEL__ /* the unit tests include a small kernel of their own before this */
 #include <linux/close_range.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
@@ -30,6 +31,7 @@
 #include <linux/time_namespace.h>
 #endif
 #include <asm/syscall.h>
+#endif
 
 static struct file *fm_get_exe(struct mm_struct *mm)
 {

@@ -5,6 +5,7 @@
 
 #include "filter.h"
 #include "held.h"
+#include "inflight.h"
 #include "recorded.h"
 #include "walk.h"
 

@@ -75,7 +75,7 @@ static void fm_num(struct fm_line *line, s64 value)
     enum { MOST = 20 };
     char digits[2 * MOST] = {};
     int n = MOST;
-    u64 rest = value < 0 ? -(u64)value : value;
+    u64 rest = value < 0 ? -(u64)value : (u64)value;
 
     for (; rest >= 100; rest /= 100)
         memcpy(digits + (n -= 2), pairs + rest % 100 * 2, 2);

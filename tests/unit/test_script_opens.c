@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/script.h"
+
+#define CAT "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
+#define NOW "us: 1300000005000000, ns: 5000000000"
+
+static unsigned long user(const void *address)
+{
+    return (unsigned long)address;
+}
+
+/* ---- System calls -------------------------------------------------------------------------------
+ */
+
+static void each_way_to_open_is_known_by_its_number(void **state)
+{
+    static const struct {
+        long nr;
+        int which;
+    } calls[] = {
+#ifdef __NR_open
+        {__NR_open, FM_OPEN},
+        {__NR_creat, FM_CREAT},
+#endif
+        {__NR_openat, FM_OPENAT},
+        {__NR_openat2, FM_OPENAT2},
+        {__NR_open_by_handle_at, FM_BY_HANDLE},
+        {__NR_pidfd_getfd, -1},
+        {__NR_recvmsg, -1},
+        {-1, -1},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(calls); i++) {
+        current->regs.nr = calls[i].nr;
+        assert_int_equal(fm_which_open(), calls[i].which);
+    }
+}
+
+#ifdef CONFIG_X86_64
+static void programs_of_32_bits_have_numbers_of_their_own(void **state)
+{
+    static const struct {
+        long nr;
+        int which;
+    } calls[] = {
+        {__NR_ia32_open, FM_OPEN},
+        {__NR_ia32_creat, FM_CREAT},
+        {__NR_ia32_openat, FM_OPENAT},
+        {__NR_ia32_openat2, FM_OPENAT2},
+        {__NR_ia32_open_by_handle_at, FM_BY_HANDLE},
+        {__NR_open, -1},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(calls); i++) {
+        current->regs = (struct pt_regs){.nr = calls[i].nr, .ia32 = true};
+        assert_int_equal(fm_which_open(), calls[i].which);
+    }
+    current->regs = (struct pt_regs){.nr = __X32_SYSCALL_BIT | __NR_openat};
+    assert_int_equal(fm_which_open(), FM_OPENAT);
+}
+#endif
+
+static struct fm_call call_of(int which, unsigned long a, unsigned long b, unsigned long c,
+                              unsigned long d)
+{
+    struct fm_call call;
+
+    memset(&call, 0xff, sizeof(call));
+    world_call(0, a, b, c, d);
+    fm_call_args(&call, which);
+    return call;
+}
+
+static void call_is(struct fm_call call, int dirfd, const char *name, u64 flags, u64 mode)
+{
+    assert_int_equal(call.dirfd, dirfd);
+    assert_ptr_equal(call.name, name);
+    assert_int_equal(call.flags, flags);
+    assert_int_equal(call.mode, mode);
+}
+
+/* The upper halves of registers that hold an int may be anything. */
+static void arguments_are_those_of_each_call(void **state)
+{
+    const struct open_how how = {.flags = O_PATH, .mode = 0640, .resolve = RESOLVE_IN_ROOT};
+    const unsigned long dirt = 0xdeadbeefUL << 32;
+    const char *name = "x";
+    struct fm_call call;
+
+    (void)state;
+    call_is(call_of(FM_OPEN, user(name), dirt | O_CREAT, dirt | 0644, 9), AT_FDCWD, name, O_CREAT,
+            0644);
+    call_is(call_of(FM_OPENAT, dirt | 7, user(name), dirt | O_RDWR, dirt | 0600), 7, name, O_RDWR,
+            0600);
+    call_is(call_of(FM_CREAT, user(name), dirt | 0600, 9, 9), AT_FDCWD, name,
+            O_CREAT | O_WRONLY | O_TRUNC, 0600);
+    call_is(call_of(FM_BY_HANDLE, 7, user(name), dirt | O_RDWR, 9), 7, NULL, O_RDWR, 0);
+    call = call_of(FM_OPENAT2, dirt | (u32)AT_FDCWD, user(name), user(&how), sizeof(how));
+    call_is(call, AT_FDCWD, name, O_PATH, 0640);
+    assert_int_equal(call.resolve, RESOLVE_IN_ROOT);
+    call = call_of(FM_OPENAT2, 7, user(name), 1, sizeof(how));
+    call_is(call, 7, name, 0, 0);
+    assert_int_equal(call.resolve, 0);
+}
+
+/* ---- Names --------------------------------------------------------------------------------------
+ */
+
+/* The path of a line, and whether it is all of it. */
+static bool given(const char *name, int dirfd, u64 resolve, const char *expected)
+{
+    struct fm_call call = {.dirfd = dirfd, .name = name, .resolve = resolve};
+    struct fm_line line;
+    bool whole;
+
+    fm_begin(&line);
+    whole = fm_path_given(&line, &call);
+    assert_int_equal(line.path_len, strlen(expected));
+    assert_memory_equal(line.path, expected, line.path_len);
+    return whole;
+}
+
+static void a_given_name_is_made_absolute(void **state)
+{
+    (void)state;
+    world_install(current->files, 7, world_file("/srv/www", 0));
+    assert_true(given("/etc/hosts", AT_FDCWD, 0, "/etc/hosts"));
+    assert_true(given("hosts", AT_FDCWD, 0, "/home/u/hosts"));
+    assert_true(given("a/../b", 7, 0, "/srv/www/a/../b"));
+    assert_true(given("/etc/hosts", 7, 0, "/etc/hosts"));
+    assert_true(given("", 7, 0, "/srv/www"));
+    assert_true(given("hosts", 8, 0, "hosts")); /* EBADF */
+    current->own_fs.pwd = world_path("/");
+    assert_true(given("hosts", AT_FDCWD, 0, "/hosts"));
+    assert_true(given("", AT_FDCWD, 0, "/"));
+    current->fs = NULL;
+    assert_true(given("hosts", AT_FDCWD, 0, "hosts"));
+}
+
+static void below_a_root_of_its_own_a_name_begins_there(void **state)
+{
+    (void)state;
+    world_install(current->files, 7, world_file("/srv/www", 0));
+    assert_true(given("//etc/hosts", 7, RESOLVE_IN_ROOT, "/srv/www/etc/hosts"));
+    assert_true(given("/", 7, RESOLVE_IN_ROOT, "/srv/www"));
+}
+
+static void a_name_that_is_not_in_memory_is_not_whole(void **state)
+{
+    (void)state;
+    assert_false(given(NULL, AT_FDCWD, 0, ""));
+}
+
+static void a_name_that_is_too_long_is_not_whole(void **state)
+{
+    static char name[FM_PATH + 2], expected[2 * FM_PATH];
+
+    (void)state;
+    memset(name, 'x', FM_PATH - 1);
+    snprintf(expected, sizeof(expected), "/home/u/%s", name);
+    assert_true(given(name, AT_FDCWD, 0, expected));
+    name[FM_PATH - 1] = 'x';
+    assert_false(given(name, AT_FDCWD, 0, expected));
+    name[0] = '/';
+    name[FM_PATH - 1] = '\0';
+    assert_true(given(name, AT_FDCWD, 0, name));
+    name[FM_PATH - 1] = 'x';
+    memcpy(expected, name, FM_PATH - 1);
+    expected[FM_PATH - 1] = '\0';
+    assert_false(given(name, AT_FDCWD, 0, expected));
+}
+
+/* Visibly relative then. */
+static void a_directory_that_is_too_long_is_left_out(void **state)
+{
+    static char dir[FM_PATH + 2];
+
+    (void)state;
+    memset(dir, 'x', FM_PATH);
+    dir[0] = '/';
+    current->own_fs.pwd = world_path(dir);
+    assert_false(given("hosts", AT_FDCWD, 0, "hosts"));
+}
+
+/* chdir(2) of another thread. */
+static void a_directory_is_read_again_where_it_changed_meanwhile(void **state)
+{
+    (void)state;
+    kernel_seq_retries = 2;
+    assert_true(given("hosts", AT_FDCWD, 0, "/home/u/hosts"));
+    assert_int_equal(kernel_seq_retries, 0);
+}
+
+/* ---- Opens --------------------------------------------------------------------------------------
+ */
+
+static struct file *opens(unsigned int fd, const char *path)
+{
+    struct file *file = world_file(path, 0);
+
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user(path), O_RDWR, 0);
+    fm_installing(fd, file);
+    world_install(current->files, fd, file);
+    return file;
+}
+
+static void an_open_is_told_as_its_descriptor_is_installed(void **state)
+{
+    (void)state;
+    opens(5, "/etc/hosts");
+    lines_are("{codigo: \"open\", " CAT
+              ", fichero: \"/etc/hosts\", descriptor: 5, date: 1300000005000, tabla: %u, " NOW
+              ", flags: 2}\n",
+              fm_number(fm_my_table()));
+    assert_true(fm_is_recorded(fm_my_table(), 5));
+}
+
+static void a_mode_is_told_where_a_file_may_be_made(void **state)
+{
+    struct file *file = world_file("/x", 0);
+
+    (void)state;
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("/x"), O_CREAT, S_IFREG | 0640);
+    fm_installing(5, file);
+    lines_are("{codigo: \"open\", " CAT
+              ", fichero: \"/x\", descriptor: 5, date: 1300000005000, tabla: %u, " NOW
+              ", flags: 64, modo: 416}\n",
+              fm_number(fm_my_table()));
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("/"), __O_TMPFILE, 07777);
+    fm_installing(6, file);
+    assert_non_null(strstr(lines(), ", modo: 4095}"));
+}
+
+static void what_no_open_installs_is_not_told(void **state)
+{
+    (void)state;
+    world_call(__NR_pidfd_getfd, 0, 0, 0, 0);
+    fm_installing(5, world_file("/x", 0));
+    no_lines();
+    assert_null(fm_my_table());
+    fm_initial = true;
+    fm_installing(5, world_file("/x", 0));
+    no_lines();
+    assert_non_null(fm_find_slot(fm_key(fm_my_table(), 5) | FM_BLOCKED));
+}
+
+/* The close of the older file was missed: filemon learns of it by no line that names the new one.
+ */
+static void an_open_that_is_not_wanted_ends_an_older_record(void **state)
+{
+    (void)state;
+    opens(5, "/etc/hosts");
+    lines();
+    fm_prefix_add("/etc", 4, true);
+    opens(5, "/usr/x");
+    no_lines();
+    assert_false(fm_is_recorded(fm_my_table(), 5));
+}
+
+static void an_open_whose_path_is_too_long_is_lost(void **state)
+{
+    static char path[STP_BUFFER_SIZE];
+
+    (void)state;
+    memset(path, 'x', sizeof(path) - 2 * FM_ROOM);
+    path[0] = '/';
+    opens(5, path);
+    no_lines();
+    assert_int_equal(atomic_read(&fm_lost), 1);
+    path[sizeof(path) - 2 * FM_ROOM - 1] = '\0';
+    opens(6, path);
+    assert_int_equal(atomic_read(&fm_lost), 0);
+    assert_non_null(strstr(lines(), "descriptor: 6"));
+}
+
+static void an_open_without_room_for_its_table_is_lost(void **state)
+{
+    (void)state;
+    for (int i = 0; i < FM_TABLE_ROW; i++)
+        fm_table_row(current->files)[i].files = (struct files_struct *)-1;
+    opens(5, "/x");
+    no_lines();
+    assert_int_equal(atomic_read(&fm_lost), 1);
+}
+
+/* ---- Opens that fail ----------------------------------------------------------------------------
+ */
+
+static void fails(int result)
+{
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("hosts"), O_RDWR, 0);
+    fm_open_returned(result);
+}
+
+static void a_failure_is_told_with_the_name_that_was_given(void **state)
+{
+    (void)state;
+    fails(3);
+    no_lines();
+    fails(-ENOENT);
+    lines_are("{codigo: \"fail\", " CAT
+              ", fichero: \"/home/u/hosts\", descriptor: -2, date: 1300000005000, " NOW
+              ", flags: 2}\n");
+}
+
+static void a_name_that_is_cut_says_so(void **state)
+{
+    (void)state;
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user(NULL), O_RDWR, 0);
+    fm_open_returned(-ENOENT);
+    lines_are("{codigo: \"fail\", " CAT ", fichero: \"\", descriptor: -2, date: 1300000005000, " NOW
+              ", flags: 2, cortado: 1}\n");
+    fm_open_returned(-EFAULT); /* the name is that of no file */
+    lines_are("{codigo: \"fail\", " CAT
+              ", fichero: \"\", descriptor: -14, date: 1300000005000, " NOW ", flags: 2}\n");
+}
+
+static struct ksignal handler(unsigned long flags)
+{
+    struct ksignal signal;
+
+    signal.ka.sa.sa_flags = flags;
+    return signal;
+}
+
+/* Which of the kernel's own errors end with EINTR when a handler runs. */
+static void an_interrupted_open_fails_only_where_the_program_sees_it(void **state)
+{
+    static const struct {
+        int result;
+        unsigned long flags;
+        bool fails;
+    } cases[] = {
+        {-ERESTARTSYS, 0, true},           {-ERESTARTSYS, SA_RESTART, false},
+        {-ERESTARTNOINTR, 0, false},       {-ERESTARTNOINTR, SA_RESTART, false},
+        {-ERESTARTNOHAND, 0, true},        {-ERESTARTNOHAND, SA_RESTART, true},
+        {-ERESTART_RESTARTBLOCK, 0, true}, {-ERESTART_RESTARTBLOCK, SA_RESTART, true},
+    };
+    size_t i;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct ksignal signal = handler(cases[i].flags);
+
+        fails(cases[i].result);
+        no_lines();
+        fm_signalled(&signal);
+        if (cases[i].fails)
+            lines_are("{codigo: \"fail\", " CAT
+                      ", fichero: \"/home/u/hosts\", descriptor: -4, date: 1300000005000, " NOW
+                      ", flags: 2}\n");
+        else
+            no_lines();
+        assert_int_equal(atomic_read(&fm_n_flights), 0);
+        fm_signalled(&signal);
+        no_lines();
+    }
+}
+
+/* SIGSTOP and SIGCONT: no handler ran. */
+static void an_interrupted_open_that_begins_again_is_one_open(void **state)
+{
+    struct ksignal signal = handler(0);
+
+    (void)state;
+    fails(-ERESTARTSYS);
+    fails(3);
+    fm_signalled(&signal);
+    no_lines();
+    fm_begin_flight(); /* of a dup2 */
+    fm_signalled(&signal);
+    no_lines();
+}
+
+static void an_interrupted_open_without_a_slot_is_lost(void **state)
+{
+    (void)state;
+    for (u32 try = 0; try < FM_FLIGHT_TRIES; try++)
+        fm_flight_at(try)->task = (struct task_struct *)-1;
+    fails(-ERESTARTSYS);
+    assert_int_equal(atomic_read(&fm_lost), 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        script_test(each_way_to_open_is_known_by_its_number),
+#ifdef CONFIG_X86_64
+        script_test(programs_of_32_bits_have_numbers_of_their_own),
+#endif
+        script_test(arguments_are_those_of_each_call),
+        script_test(a_given_name_is_made_absolute),
+        script_test(below_a_root_of_its_own_a_name_begins_there),
+        script_test(a_name_that_is_not_in_memory_is_not_whole),
+        script_test(a_name_that_is_too_long_is_not_whole),
+        script_test(a_directory_that_is_too_long_is_left_out),
+        script_test(a_directory_is_read_again_where_it_changed_meanwhile),
+        script_test(an_open_is_told_as_its_descriptor_is_installed),
+        script_test(a_mode_is_told_where_a_file_may_be_made),
+        script_test(what_no_open_installs_is_not_told),
+        script_test(an_open_that_is_not_wanted_ends_an_older_record),
+        script_test(an_open_whose_path_is_too_long_is_lost),
+        script_test(an_open_without_room_for_its_table_is_lost),
+        script_test(a_failure_is_told_with_the_name_that_was_given),
+        script_test(a_name_that_is_cut_says_so),
+        script_test(an_interrupted_open_fails_only_where_the_program_sees_it),
+        script_test(an_interrupted_open_that_begins_again_is_one_open),
+        script_test(an_interrupted_open_without_a_slot_is_lost),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

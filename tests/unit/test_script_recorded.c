@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/script.h"
+
+#define AT ", date: 0, tabla: %u, us: 1300000005000000, ns: 5000000000"
+#define CAT "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
+
+/* ---- The set ------------------------------------------------------------------------------------
+ */
+
+static void what_was_remembered_is_forgotten_once(void **state)
+{
+    struct fm_record record;
+    u32 table = script_record(5);
+
+    (void)state;
+    assert_true(table != 0);
+    assert_true(fm_is_recorded(fm_my_table(), 5));
+    assert_false(fm_is_recorded(fm_my_table(), 6));
+    assert_false(fm_is_recorded(NULL, 5));
+    assert_int_equal(fm_forget(6, &record), 0);
+    assert_int_equal(fm_forget(5, &record), table);
+    assert_int_equal(fm_forget(5, &record), 0);
+    assert_int_equal(atomic_read(&fm_tables[table - 1].records), 0);
+}
+
+static void what_is_recorded_twice_is_one_record(void **state)
+{
+    u32 table = script_record(5);
+
+    (void)state;
+    assert_int_equal(script_record(5), table);
+    assert_int_equal(atomic_read(&fm_tables[table - 1].records), 1);
+}
+
+static void each_table_has_descriptors_of_its_own(void **state)
+{
+    struct task_struct *first = current;
+    struct fm_record record;
+    u32 table = script_record(5);
+
+    (void)state;
+    current = world_process(200, "other", NULL);
+    assert_int_equal(fm_forget(5, &record), 0);
+    assert_true(script_record(5) != table);
+    current = world_thread(101, first);
+    assert_int_equal(fm_forget(5, &record), table);
+}
+
+static void without_a_table_nothing_is_remembered(void **state)
+{
+    (void)state;
+    world_share(current, NULL);
+    assert_int_equal(script_record(5), 0);
+    assert_int_equal(fm_forget(5, &(struct fm_record){}), 0);
+}
+
+static void the_highest_descriptor_is_known(void **state)
+{
+    u32 highest = 5;
+
+    (void)state;
+    script_record(7);
+    script_record(3);
+    assert_int_equal(fm_my_table()->highest, 7);
+    fm_raise(&highest, 5);
+    fm_raise(&highest, 4);
+    assert_int_equal(highest, 5);
+    fm_raise(&highest, 6);
+    assert_int_equal(highest, 6);
+}
+
+/* Descriptors of one row. */
+static unsigned int of_row(const struct fm_slot *row, unsigned int fd)
+{
+    while (fm_row(fm_key(fm_my_table(), fd)) != row)
+        fd++;
+    return fd;
+}
+
+static void a_full_row_forgets_one_and_counts_it(void **state)
+{
+    struct fm_table *table = fm_number_my_table();
+    const struct fm_slot *row = fm_row(fm_key(table, 0));
+    unsigned int fds[FM_ROW + 1], fd = 0, known = 0, i;
+
+    (void)state;
+    for (i = 0; i < ARRAY_SIZE(fds); i++) {
+        fds[i] = fd = of_row(row, fd);
+        script_record(fd++);
+        assert_int_equal(atomic_read(&fm_lost), i == FM_ROW);
+    }
+    for (i = 0; i < ARRAY_SIZE(fds); i++)
+        known += fm_is_recorded(table, fds[i]);
+    assert_int_equal(known, FM_ROW);
+    assert_true(fm_is_recorded(table, fds[FM_ROW]));
+    assert_int_equal(atomic_read(&table->records), FM_ROW);
+}
+
+/* A record that is being read, and one that another thread clears first, are passed over. */
+static void a_slot_in_use_is_not_the_victim(void **state)
+{
+    struct fm_table *table = fm_number_my_table();
+    struct fm_slot *row = fm_row(fm_key(table, 0));
+    int i;
+
+    (void)state;
+    for (i = 0; i < FM_ROW; i++)
+        row[i].key = i == 5 ? fm_key(table, of_row(row, 1000)) : FM_TAKEN;
+    kernel_cycles = 0;
+    assert_ptr_equal(fm_take_slot(fm_key(table, 0)), &row[5]);
+    assert_false(fm_clear_slot(&row[4], fm_key(table, 1), &(struct fm_record){}));
+    assert_int_equal(row[4].key, FM_TAKEN);
+}
+
+static void a_number_can_be_as_high_as_the_kernel_goes(void **state)
+{
+    struct fm_record record;
+    u32 table = script_record(INT32_MAX);
+
+    (void)state;
+    assert_int_equal(fm_my_table()->highest, INT32_MAX);
+    assert_int_equal(fm_forget(INT32_MAX, &record), table);
+}
+
+/* ---- While descriptors are reported as held
+ * ------------------------------------------------------ */
+
+static bool blocked(unsigned int fd)
+{
+    return fm_my_table() && fm_find_slot(fm_key(fm_my_table(), fd) | FM_BLOCKED);
+}
+
+static void what_is_closed_meanwhile_is_blocked_until_it_is_recorded(void **state)
+{
+    struct fm_record record;
+    u32 table;
+
+    (void)state;
+    fm_initial = true;
+    assert_int_equal(fm_forget(5, &record), 0);
+    assert_true(blocked(5));
+    assert_false(fm_is_recorded(fm_my_table(), 5));
+    assert_int_equal(fm_forget(5, &record), 0);
+    assert_int_equal(atomic_read(&fm_my_table()->records), 1);
+    table = script_record(5);
+    assert_false(blocked(5));
+    assert_int_equal(fm_forget(5, &record), table);
+    assert_true(blocked(5));
+    fm_initial = false;
+    assert_true(blocked(5));
+}
+
+static void blocking_takes_no_lock_for_good(void **state)
+{
+    (void)state;
+    fm_initial = true;
+    fm_forget(5, &(struct fm_record){});
+    script_record(6);
+    assert_true(raw_spin_trylock(&fm_tables_lock));
+    raw_spin_unlock(&fm_tables_lock);
+}
+
+/* ---- Closes -------------------------------------------------------------------------------------
+ */
+
+static u32 open_at(unsigned int fd, unsigned int flags)
+{
+    world_install(current->files, fd, world_file("/x", flags));
+    return script_record(fd);
+}
+
+static void a_close_is_told_at_its_entry_once(void **state)
+{
+    u32 table = open_at(5, 0);
+
+    (void)state;
+    fm_closing(5);
+    lines_are("{codigo: \"close\", " CAT ", descriptor: 5" AT "}\n", table);
+    fm_closing(5);
+    no_lines();
+}
+
+static void a_close_of_what_is_not_open_or_not_recorded_is_none(void **state)
+{
+    (void)state;
+    script_record(5); /* the file is gone already: EBADF */
+    fm_closing(5);
+    world_install(current->files, 6, world_file("/x", 0));
+    fm_closing(6);
+    fm_closing(WORLD_DESCRIPTORS + 1);
+    no_lines();
+    assert_true(fm_is_recorded(fm_my_table(), 5));
+    world_share(current, NULL);
+    fm_closing(5);
+    no_lines();
+}
+
+static void a_range_closes_what_is_recorded_in_one_line(void **state)
+{
+    u32 table = open_at(3, 0);
+
+    (void)state;
+    open_at(4, 0);
+    open_at(6, 0);
+    world_install(current->files, 7, world_file("/x", 0)); /* not recorded */
+    open_at(8, 0);
+    open_at(9, 0);
+    open_at(10, 0);
+    fm_closing_range(4, 9, 0);
+    lines_are("{codigo: \"close\", " CAT ", descriptor: -1" AT
+              ", motivo: \"close_range\", cierra: \"4,6,8-9\"}\n",
+              table);
+    assert_true(fm_is_recorded(fm_my_table(), 3));
+    assert_true(fm_is_recorded(fm_my_table(), 10));
+}
+
+static void a_range_that_closes_nothing_is_no_line(void **state)
+{
+    (void)state;
+    open_at(3, 0);
+    fm_closing_range(4, 3, 0);
+    fm_closing_range(0, ~0u, CLOSE_RANGE_CLOEXEC);
+    fm_closing_range(4, ~0u, 0);
+    fm_unmark(100);
+    fm_closing_range(0, ~0u, 0);
+    fm_mark(current, 1);
+    no_lines();
+    current->files->table.max_fds = 0;
+    fm_closing_range(0, ~0u, 0);
+    world_share(current, NULL);
+    fm_closing_range(0, ~0u, 0);
+    no_lines();
+}
+
+static void exec_closes_what_is_to_be_closed_by_it(void **state)
+{
+    u32 table = open_at(3, O_CLOEXEC);
+
+    (void)state;
+    open_at(4, 0);
+    open_at(5, O_CLOEXEC);
+    open_at(6, O_CLOEXEC);
+    current->files->files[6] = NULL; /* reserved for an open that is under way */
+    fm_close_many(0, ~0u, true, "exec");
+    lines_are("{codigo: \"close\", " CAT ", descriptor: -1" AT
+              ", motivo: \"exec\", cierra: \"3,5\"}\n",
+              table);
+    assert_true(fm_is_recorded(fm_my_table(), 4));
+    assert_true(fm_is_recorded(fm_my_table(), 6));
+}
+
+static void what_a_call_has_closed_need_not_be_open_any_more(void **state)
+{
+    u32 table = script_record(3);
+
+    (void)state;
+    script_record(4);
+    fm_closed_many(4, ~0u, "close_range");
+    lines_are("{codigo: \"close\", " CAT ", descriptor: -1" AT
+              ", motivo: \"close_range\", cierra: \"4\"}\n",
+              table);
+    current = world_process(200, "other", NULL);
+    fm_closed_many(0, ~0u, "close_range");
+    no_lines();
+}
+
+/* Every second one, so that each stands for itself. */
+static void a_long_list_takes_several_lines(void **state)
+{
+    struct fm_list list = {.time = fm_now(), .reason = "exec"};
+    unsigned int fd = 0, lines_seen = 0, next = 1;
+    const char *at;
+
+    (void)state;
+    for (fd = 1; fd < 10000; fd += 2) {
+        script_record(fd);
+        fm_list_close(&list, fd);
+    }
+    fm_list_end(&list);
+    for (at = lines(); *at; at = strchr(at, '\n') + 1, lines_seen++) {
+        char *number = strstr(at, "cierra: \"");
+
+        assert_true(strchr(at, '\n') - at < FM_LINE);
+        assert_non_null(number);
+        for (number += 9; *number != '"'; number += *number == ',', next += 2)
+            assert_int_equal(strtoul(number, &number, 10), next);
+    }
+    assert_int_equal(next, 10001);
+    assert_true(lines_seen >= 4);
+}
+
+/* ---- Copies
+ * -------------------------------------------------------------------------------------
+ */
+
+#define DUP                                                                                        \
+    "{codigo: \"dup\", " CAT                                                                       \
+    ", descriptor: 8, date: 1300000005000, tabla: %u, "                                            \
+    "us: 1300000005000000, ns: 5000000000, origen: 3}\n"
+#define REPLACED "{codigo: \"close\", " CAT ", descriptor: 8" AT ", motivo: \"dup2\"}\n"
+
+static void a_copy_of_a_recorded_descriptor_is_told(void **state)
+{
+    u32 table = open_at(3, 0);
+
+    (void)state;
+    fm_copied(3, 8, false);
+    lines_are(DUP, table);
+    assert_true(fm_is_recorded(fm_my_table(), 8));
+    fm_copied(4, 9, false);
+    no_lines();
+    assert_false(fm_is_recorded(fm_my_table(), 9));
+}
+
+static void a_copy_closes_what_it_replaces_when_it_begins(void **state)
+{
+    u32 table = open_at(3, 0);
+
+    (void)state;
+    open_at(8, 0);
+    fm_clock_ahead = 2;
+    fm_replacing(8);
+    kernel_now += 1000000;
+    fm_copied(3, 8, true);
+    kernel_now -= 1000000;
+    lines_are("{codigo: \"close\", " CAT
+              ", descriptor: 8, date: 0, tabla: %u, "
+              "us: 1300000005000000, ns: 5000000002, motivo: \"dup2\"}\n"
+              "{codigo: \"dup\", " CAT
+              ", descriptor: 8, date: 1300000005001, tabla: %u, "
+              "us: 1300000005001000, ns: 5001000002, origen: 3}\n",
+              table, table);
+    assert_true(fm_is_recorded(fm_my_table(), 8));
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+}
+
+static void a_copy_of_what_is_not_recorded_closes_what_is(void **state)
+{
+    u32 table = open_at(8, 0);
+
+    (void)state;
+    fm_replacing(8);
+    fm_copied(3, 8, true);
+    lines_are(REPLACED, table);
+    assert_false(fm_is_recorded(fm_my_table(), 8));
+    open_at(8, 0);
+    fm_copied(3, 8, false); /* the close was missed */
+    no_lines();
+    assert_false(fm_is_recorded(fm_my_table(), 8));
+}
+
+static void a_copy_onto_itself_changes_nothing(void **state)
+{
+    (void)state;
+    open_at(3, 0);
+    fm_replacing(3);
+    fm_copied(3, 3, true);
+    no_lines();
+    assert_true(fm_is_recorded(fm_my_table(), 3));
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+}
+
+static void a_copy_that_fails_leaves_the_record(void **state)
+{
+    (void)state;
+    open_at(8, 0);
+    fm_replacing(8);
+    assert_int_equal(atomic_read(&fm_n_flights), 1);
+    fm_not_replaced(8);
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+    assert_true(fm_is_recorded(fm_my_table(), 8));
+    fm_replacing(9);
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        script_test(what_was_remembered_is_forgotten_once),
+        script_test(what_is_recorded_twice_is_one_record),
+        script_test(each_table_has_descriptors_of_its_own),
+        script_test(without_a_table_nothing_is_remembered),
+        script_test(the_highest_descriptor_is_known),
+        script_test(a_full_row_forgets_one_and_counts_it),
+        script_test(a_slot_in_use_is_not_the_victim),
+        script_test(a_number_can_be_as_high_as_the_kernel_goes),
+        script_test(what_is_closed_meanwhile_is_blocked_until_it_is_recorded),
+        script_test(blocking_takes_no_lock_for_good),
+        script_test(a_close_is_told_at_its_entry_once),
+        script_test(a_close_of_what_is_not_open_or_not_recorded_is_none),
+        script_test(a_range_closes_what_is_recorded_in_one_line),
+        script_test(a_range_that_closes_nothing_is_no_line),
+        script_test(exec_closes_what_is_to_be_closed_by_it),
+        script_test(what_a_call_has_closed_need_not_be_open_any_more),
+        script_test(a_long_list_takes_several_lines),
+        script_test(a_copy_of_a_recorded_descriptor_is_told),
+        script_test(a_copy_closes_what_it_replaces_when_it_begins),
+        script_test(a_copy_of_what_is_not_recorded_closes_what_is),
+        script_test(a_copy_onto_itself_changes_nothing),
+        script_test(a_copy_that_fails_leaves_the_record),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

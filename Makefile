@@ -130,7 +130,14 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	$(Q)$(link) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(libs) $(LDLIBS)
 
 # The script's C in user space, see tests/unit/kernel/script.h.
-$(filter $(BUILD)/tests/test_script_%,$(unit_tests)): cppflags += -I.
+$(filter $(BUILD)/tests/test_script_%,$(unit_tests)): private cppflags += -I.
+
+# Its threads under ThreadSanitizer, where the compiler has that, and the kernel's address space
+# randomization leaves room for it.  It goes with no other sanitizer.
+has_tsan = $(shell mkdir -p $(BUILD)/tests && echo 'int main(void) { return 0; }' | \
+    $(CC) -fsanitize=thread -x c -o $(BUILD)/tests/tsan - 2>/dev/null && \
+    $(BUILD)/tests/tsan 2>/dev/null && echo yes)
+$(BUILD)/tests/test_script_threads: private cflags += $(if $(SANITIZE),,$(if $(has_tsan),-fsanitize=thread))
 
 # filemon with a system of its own, in ./root (see src/engine/stap/system.h), and shorter patience.
 cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
@@ -240,7 +247,7 @@ fuzz:
 .PHONY: coverage
 coverage:
 	@tests/packages $(packages_build) $(packages_check) $(packages_coverage)
-	@$(MAKE) BUILD=build/coverage CFLAGS='-O0 -g --coverage' unit cli
+	@$(MAKE) BUILD=build/coverage CFLAGS='-O0 -g --coverage -fprofile-update=atomic' unit cli
 	@find build/coverage -name '*.gcda' -delete
 	@BUILD=build/coverage GCOV_ERROR_FILE=/dev/null tests/run unit cli
 	@gcovr --root . --object-directory build/coverage --filter src/ --filter stap/ --sort-uncovered \

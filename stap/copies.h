@@ -39,7 +39,7 @@ static void fm_copied(int from, int to, bool replaces)
         fm_tell_missed(to, &old, time);
     if (known)
         fm_recorded_copied(from, to, time);
-    else if (fm_initial)
+    else if (READ_ONCE(fm_initial))
         fm_hold_copy(to);
 }
 

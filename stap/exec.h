@@ -63,7 +63,7 @@ static void fm_mark_running(void)
     for_each_process(task) {
         bool match = false;
 
-        if (task->flags & PF_KTHREAD || task->tgid == fm_self[1])
+        if (READ_ONCE(task->flags) & PF_KTHREAD || task->tgid == fm_self[1])
             continue;
         task_lock(task);
         if (task->mm)

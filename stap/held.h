@@ -121,7 +121,8 @@ static bool fm_is_holder(struct task_struct *task)
 {
     struct task_struct *leader = task->group_leader;
 
-    if (task->flags & PF_KTHREAD || fm_is_self(task->tgid) || leader->start_time > fm_hold_began)
+    if (READ_ONCE(task->flags) & PF_KTHREAD || fm_is_self(task->tgid) ||
+        leader->start_time > fm_hold_began)
         return false;
     return (fm_all || fm_mark_of(task)) &&
            (task == leader || READ_ONCE(task->files) != READ_ONCE(leader->files));

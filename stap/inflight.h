@@ -14,23 +14,26 @@
  */
 #define FM_FLIGHTS 1024
 #define FM_FLIGHT_TRIES 16
-static struct fm_flight {
-    struct task_struct *task; /* NULL: free; written by its own thread alone once it is taken */
+struct fm_flight {
     struct fm_time time;
     struct fm_call call;
     struct files_struct *files;
     int result; /* of an open: -ERESTARTSYS and the like; 0: no open */
+};
+static struct fm_flight_slot {
+    struct task_struct *task; /* NULL: free.  The rest is its thread's alone. */
+    struct fm_flight flight;
 } fm_flights[FM_FLIGHTS];
 static atomic_t fm_n_flights = ATOMIC_INIT(0);
 
-static struct fm_flight *fm_flight_at(u32 try)
+static struct fm_flight_slot *fm_flight_at(u32 try)
 {
     u64 hash = (uintptr_t)current * 0x9e3779b97f4a7c15ULL;
 
     return &fm_flights[((hash >> 32) + try) % FM_FLIGHTS];
 }
 
-static struct fm_flight *fm_my_flight(void)
+static struct fm_flight_slot *fm_my_flight(void)
 {
     u32 try;
 
@@ -43,13 +46,13 @@ static struct fm_flight *fm_my_flight(void)
 /* False: there was none. */
 static bool fm_end_flight(struct fm_flight *ended)
 {
-    struct fm_flight *flight = fm_my_flight();
+    struct fm_flight_slot *slot = fm_my_flight();
 
-    if (!flight)
+    if (!slot)
         return false;
-    *ended = *flight;
+    *ended = slot->flight;
     atomic_dec(&fm_n_flights);
-    smp_store_release(&flight->task, NULL);
+    smp_store_release(&slot->task, NULL);
     return true;
 }
 
@@ -67,13 +70,13 @@ static struct fm_flight *fm_begin_flight(void)
 
     fm_drop_flight();
     for (try = 0; try < FM_FLIGHT_TRIES; try++) {
-        struct fm_flight *flight = fm_flight_at(try);
+        struct fm_flight_slot *slot = fm_flight_at(try);
 
-        if (cmpxchg(&flight->task, NULL, current))
+        if (cmpxchg(&slot->task, NULL, current))
             continue;
         atomic_inc(&fm_n_flights);
-        *flight = (struct fm_flight){.task = current, .time = fm_now()};
-        return flight;
+        slot->flight = (struct fm_flight){.time = fm_now()};
+        return &slot->flight;
     }
     return NULL;
 }

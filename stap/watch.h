@@ -84,7 +84,7 @@ static void fm_mark_descendants(void)
         for_each_process(task) {
             u8 mark = fm_child_mark(fm_mark_of(rcu_dereference(task->real_parent)));
 
-            if (mark && !(task->flags & PF_KTHREAD))
+            if (mark && !(READ_ONCE(task->flags) & PF_KTHREAD))
                 fm_mark(task, mark);
         }
     } while (atomic_read(&fm_live) != before);
@@ -108,7 +108,7 @@ static bool fm_watch(pid_t nr)
 {
     struct task_struct *task = pid_task(find_vpid(nr), PIDTYPE_PID);
 
-    if (!task || task->flags & PF_KTHREAD)
+    if (!task || READ_ONCE(task->flags) & PF_KTHREAD)
         return false;
     fm_mark(task, fm_depth);
     return true;

@@ -4,10 +4,9 @@
 #include "kernel/script.h"
 
 #define CAT "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
+#define NOW "date: 1300000005000"
 #define OPEN(path, fd)                                                                             \
-    "{codigo: \"open\", " CAT ", fichero: \"" path "\", descriptor: " fd                           \
-    ", date: "                                                                                     \
-    "1300000005000}\n"
+    "{codigo: \"open\", " CAT ", fichero: \"" path "\", descriptor: " fd ", " NOW "}\n"
 #define CLOSE(path, fd, ms)                                                                        \
     "{codigo: \"close\", " CAT ", fichero: \"" path "\", descriptor: " fd ", date: " ms "}\n"
 

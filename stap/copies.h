@@ -22,6 +22,7 @@ static void fm_recorded_copied(int from, int to, struct fm_time time)
 /* dup2 and dup3 close what they replace: when they begin, as far as that was seen. */
 static void fm_copied(int from, int to, bool replaces)
 {
+    bool initial = smp_load_acquire(&fm_initial); /* before: where it has ended, all are known */
     bool known = fm_is_recorded(fm_my_table(), from);
     struct fm_time time = fm_now();
     struct fm_flight call = {.time = time};
@@ -39,7 +40,7 @@ static void fm_copied(int from, int to, bool replaces)
         fm_tell_missed(to, &old, time);
     if (known)
         fm_recorded_copied(from, to, time);
-    else if (READ_ONCE(fm_initial))
+    else if (initial)
         fm_hold_copy(to);
 }
 

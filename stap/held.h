@@ -191,7 +191,7 @@ static void fm_hold_next(void)
         fm_hold_began = ktime_get_ns();
     }
     if (fm_hold_some())
-        WRITE_ONCE(fm_initial, false);
+        smp_store_release(&fm_initial, false);
     else
         fm_says("sigue", 5);
 }

@@ -151,7 +151,7 @@ static u32 fm_forget(unsigned int fd, struct fm_record *record)
 {
     struct fm_table *table;
 
-    if (unlikely(READ_ONCE(fm_initial)))
+    if (unlikely(smp_load_acquire(&fm_initial)))
         return fm_forget_and_block(fd, record);
     table = fm_my_table();
     return table && fm_take_record(table, fd, record) ? fm_number(table) : 0;

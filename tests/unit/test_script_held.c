@@ -281,6 +281,30 @@ static void a_copy_that_fails_leaves_what_may_be_held(void **state)
     held_is(current, "/x", 6, 0);
 }
 
+static void scan_ends(void)
+{
+    assert_int_equal(hold_all(), 0);
+}
+
+/* Its source was held, and the scan ended, after it was looked for. */
+static void a_copy_that_the_end_of_the_scan_overtakes_is_held(void **state)
+{
+    struct file *file = world_file("/x", 0);
+
+    (void)state;
+    fm_initial = true;
+    world_install(current->files, 5, file);
+    world_call(__NR_dup, 5, 0, 0, 0);
+    fm_installing(6, file);
+    world_install(current->files, 6, file);
+    kernel_meanwhile = scan_ends;
+    fm_copied(5, 6, false);
+    assert_false(fm_initial);
+    assert_true(fm_is_recorded(fm_my_table(), 5));
+    assert_true(fm_is_recorded(fm_my_table(), 6));
+    assert_non_null(strstr(lines(), "descriptor: 6"));
+}
+
 static void a_copy_onto_what_is_recorded_needs_no_block(void **state)
 {
     (void)state;
@@ -309,6 +333,7 @@ int main(void)
         script_test(a_ring_that_is_half_full_is_waited_for),
         script_test(a_copy_of_what_is_not_yet_held_is_held_itself),
         script_test(a_copy_that_fails_leaves_what_may_be_held),
+        script_test(a_copy_that_the_end_of_the_scan_overtakes_is_held),
         script_test(a_copy_onto_what_is_recorded_needs_no_block),
     };
 

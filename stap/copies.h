@@ -47,17 +47,24 @@ static void fm_copied(int from, int to, bool replaces)
 /* When a dup2 or dup3 begins; nothing is kept where there is nothing to be closed. */
 static void fm_replacing(unsigned int fd)
 {
-    if (unlikely(READ_ONCE(fm_initial)))
-        fm_block_mine(fd);
-    if (fm_is_recorded(fm_my_table(), fd))
-        fm_begin_flight();
+    bool blocked = unlikely(READ_ONCE(fm_initial)) && fm_block_mine(fd);
+    struct fm_flight *flight = NULL;
+
+    if (blocked || fm_is_recorded(fm_my_table(), fd))
+        flight = fm_begin_flight();
+    if (flight)
+        flight->blocked = blocked;
+    else if (blocked)
+        atomic_inc(&fm_lost);
 }
 
+/* The scan may have passed over what was blocked meanwhile. */
 static void fm_not_replaced(unsigned int fd)
 {
-    fm_drop_flight();
-    if (unlikely(READ_ONCE(fm_initial)))
-        fm_unblock_mine(fd);
+    struct fm_flight call;
+
+    if (fm_end_flight(&call) && call.blocked)
+        fm_hold_copy(fd);
 }
 
 #endif

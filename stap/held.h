@@ -44,6 +44,12 @@ static void fm_tell_held(struct fm_line *line, u32 table, unsigned int fd, u32 f
     fm_finish(line);
 }
 
+/* Neither told of nor, meanwhile, closed or replaced. */
+static bool fm_is_unknown(const struct fm_table *table, unsigned int fd)
+{
+    return !fm_find_slot(fm_key(table, fd)) && !fm_find_slot(fm_key(table, fd) | FM_BLOCKED);
+}
+
 /*
  * With fm_tables_lock: whoever closes it reports that after this, or has blocked it.  The barrier
  * is for exit_files(): either it sees the table, or we see that the thread exits.
@@ -53,7 +59,7 @@ static bool fm_may_hold(struct fm_table *table, struct task_struct *task, unsign
 {
     smp_mb();
     return fm_may_use(task, table->files) && fm_is_still(table->files, fd, file) &&
-           !fm_find_slot(fm_key(table, fd)) && !fm_find_slot(fm_key(table, fd) | FM_BLOCKED);
+           fm_is_unknown(table, fd);
 }
 
 static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file *file)
@@ -104,16 +110,20 @@ static void fm_hold_copy(unsigned int fd)
     fm_hold(current, fd);
 }
 
-/* A descriptor that comes by no open, or that is being replaced. */
-static void fm_block_mine(unsigned int fd)
+/* A descriptor that comes by no open, or that is being replaced.  True: it was neither blocked nor
+ * recorded before. */
+static bool fm_block_mine(unsigned int fd)
 {
     struct fm_table *table;
+    bool unknown;
 
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(current->files);
-    if (table && !fm_is_recorded(table, fd))
+    unknown = table && fm_is_unknown(table, fd);
+    if (unknown)
         fm_block(table, fd);
     raw_spin_unlock(&fm_tables_lock);
+    return unknown;
 }
 
 /* Threads that share the table of their process's first one are left out. */

@@ -18,7 +18,8 @@ struct fm_flight {
     struct fm_time time;
     struct fm_call call;
     struct files_struct *files;
-    int result; /* of an open: -ERESTARTSYS and the like; 0: no open */
+    int result;   /* of an open: -ERESTARTSYS and the like; 0: no open */
+    bool blocked; /* what a dup2 may replace is not reported as held meanwhile */
 };
 static struct fm_flight_slot {
     struct task_struct *task; /* NULL: free.  The rest is its thread's alone. */

@@ -305,6 +305,45 @@ static void a_copy_that_the_end_of_the_scan_overtakes_is_held(void **state)
     assert_non_null(strstr(lines(), "descriptor: 6"));
 }
 
+/* The scan passed over it while it might have been replaced. */
+static void what_was_not_replaced_after_all_is_held(void **state)
+{
+    (void)state;
+    fm_initial = true;
+    world_install(current->files, 6, world_file("/x", 0));
+    fm_replacing(6);
+    assert_int_equal(hold_all(), 0);
+    no_lines();
+    fm_not_replaced(6);
+    held_is(current, "/x", 6, 0);
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+}
+
+/* It was blocked for another reason: it came over a socket. */
+static void what_was_received_and_not_replaced_is_not_held(void **state)
+{
+    (void)state;
+    fm_initial = true;
+    world_install(current->files, 6, world_file("/x", 0));
+    world_call(__NR_recvmsg, 0, 0, 0, 0);
+    fm_installing(6, current->files->files[6]);
+    fm_replacing(6);
+    fm_not_replaced(6);
+    hold_all();
+    no_lines();
+}
+
+static void what_may_be_replaced_without_a_slot_is_lost(void **state)
+{
+    (void)state;
+    fm_initial = true;
+    world_install(current->files, 6, world_file("/x", 0));
+    for (u32 try = 0; try < FM_FLIGHT_TRIES; try++)
+        fm_flight_at(try)->task = (struct task_struct *)-1;
+    fm_replacing(6);
+    assert_int_equal(atomic_read(&fm_lost), 1);
+}
+
 static void a_copy_onto_what_is_recorded_needs_no_block(void **state)
 {
     (void)state;
@@ -334,6 +373,9 @@ int main(void)
         script_test(a_copy_of_what_is_not_yet_held_is_held_itself),
         script_test(a_copy_that_fails_leaves_what_may_be_held),
         script_test(a_copy_that_the_end_of_the_scan_overtakes_is_held),
+        script_test(what_was_not_replaced_after_all_is_held),
+        script_test(what_was_received_and_not_replaced_is_not_held),
+        script_test(what_may_be_replaced_without_a_slot_is_lost),
         script_test(a_copy_onto_what_is_recorded_needs_no_block),
     };
 

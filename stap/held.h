@@ -3,6 +3,7 @@
 #ifndef FILEMON_STAP_HELD_H
 #define FILEMON_STAP_HELD_H
 
+#include "ends.h"
 #include "filter.h"
 #include "recorded.h"
 #include "walk.h"
@@ -77,6 +78,8 @@ static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file 
         fm_tell_held(&line, fm_number(table), fd,
                      (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
         fm_put(table, fm_key(table, fd), &fm_no_record);
+    } else if (table && !fm_may_use(task, files) && !fm_is_used_anywhere(files)) {
+        fm_end_table(table); /* exit_files() may have looked for it before it was added */
     }
     raw_spin_unlock(&fm_tables_lock);
 }

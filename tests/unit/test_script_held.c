@@ -344,6 +344,25 @@ static void what_may_be_replaced_without_a_slot_is_lost(void **state)
     assert_int_equal(atomic_read(&fm_lost), 1);
 }
 
+/* exit_files() found no table to end, and then the scan comes. */
+static void a_thread_that_exits_is_left_no_table(void **state)
+{
+    struct task_struct *task = target(200), *thread = world_thread(201, task);
+
+    (void)state;
+    world_install(task->files, 5, world_file("/x", 0));
+    task->flags |= PF_EXITING;
+    hold_all();
+    no_lines();
+    assert_non_null(fm_find_table(task->files)); /* the other thread's exit will see it */
+    thread->flags |= PF_EXITING;
+    fm_initial = true;
+    fm_hold_nr = 0;
+    hold_all();
+    no_lines();
+    assert_null(fm_find_table(task->files));
+}
+
 static void a_copy_onto_what_is_recorded_needs_no_block(void **state)
 {
     (void)state;
@@ -376,6 +395,7 @@ int main(void)
         script_test(what_was_not_replaced_after_all_is_held),
         script_test(what_was_received_and_not_replaced_is_not_held),
         script_test(what_may_be_replaced_without_a_slot_is_lost),
+        script_test(a_thread_that_exits_is_left_no_table),
         script_test(a_copy_onto_what_is_recorded_needs_no_block),
     };
 

@@ -15,7 +15,7 @@ commands() { # LETTER ARGUMENT... [-- LETTER ARGUMENT...]
     }' "$@"
 }
 
-told_is() { # the control file holds what standard input holds, and then the end of the run
+received_is() { # the control file holds what standard input holds, and then the end of the run
     { cat; printf S; } > expected
     cmp expected root/proc/systemtap/filemon_test_1/control
 }
@@ -35,13 +35,13 @@ test_every_command_to_the_script() {
     prepared
     watch_and_stop -n nothing-of-that-name -n other -D 3 -x /usr/x/../y -X /usr/y/z /etc
     { commands D 3 -- N nothing-of-that-name other -- I /usr/y /etc -- E /usr/y/z; printf XG; } |
-        told_is
+        received_is
     watch_and_stop -a /etc -D 0
-    { commands D 0 -- I /etc; printf AG; } | told_is
+    { commands D 0 -- I /etc; printf AG; } | received_is
     sleep 1000 & one=$!
     sleep 1000 & two=$!
     watch_and_stop -p $two,$one
-    { printf G; commands P $one $two; printf F; } | told_is
+    { printf G; commands P $one $two; printf F; } | received_is
     kill $one $two
 }
 
@@ -53,7 +53,7 @@ keep
 build
 END
     watch_and_stop -n "$hostile" "/x/$hostile" -X "/y/$hostile"
-    { commands N "$hostile" -- I "/x/$hostile" -- E "/y/$hostile"; printf G; } | told_is
+    { commands N "$hostile" -- I "/x/$hostile" -- E "/y/$hostile"; printf G; } | received_is
     [ ! -e pwned ]
     not grep -q -a -e pwned standin/argv
     cmp standin/script.stp "$(dirname "$FILEMON")/monitorFicheros.stp"
@@ -65,7 +65,7 @@ test_the_longest_paths_and_names() {
     path=$(perl -e 'print "/" . join("/", map("p$_" x 60, 100 .. 140))' | cut -c 1-4095)
     [ ${#path} -eq 4095 ]
     watch_and_stop -n "$name" "$path" "/$name/$name/$name"
-    { commands N "$name" -- I "$path" "/$name/$name/$name"; printf G; } | told_is
+    { commands N "$name" -- I "$path" "/$name/$name/$name"; printf G; } | received_is
     not grep -q -a -e "$name" standin/argv
     run -n "$name" "${path}x"
     [ "$status" -eq 1 ]
@@ -79,7 +79,7 @@ test_arguments_of_the_length_of_a_write() {
         path=$(perl -e 'print substr("/q" x 1000, 0, $ARGV[0] - 1) . "r"' $size)
         path=$(echo "$path" | sed 's|//|/q|g')
         watch_and_stop -n nothing-of-that-name "$path"
-        { commands N nothing-of-that-name -- I "$path"; printf G; } | told_is
+        { commands N nothing-of-that-name -- I "$path"; printf G; } | received_is
     done
 }
 
@@ -99,7 +99,7 @@ END
         commands N nothing-of-that-name
         sed 's/.*/+&I/' paths | tr -d '\n'
         printf G
-    } | told_is
+    } | received_is
 }
 
 test_relative_paths_and_links_are_resolved() {
@@ -109,20 +109,21 @@ test_relative_paths_and_links_are_resolved() {
     ln -s real link
     watch_and_stop -n nothing-of-that-name link/x ./y/../z link
     { commands N nothing-of-that-name -- I "$here/real/x" "$here/z" "$here/real"; printf G; } |
-        told_is
+        received_is
 }
 
 # Running processes of a name are sent by number, after the script has the name.
 test_names_of_running_programs() {
     prepared
-    cp "$(command -v sleep)" bin/sleeper-of-cli
-    sleeper-of-cli 1000 & one=$!
-    sleeper-of-cli 1000 & two=$!
+    name=sleeper-$$ # another run of the tests must not find them
+    cp "$(command -v sleep)" "bin/$name"
+    "$name" 1000 & one=$!
+    "$name" 1000 & two=$!
+    trap 'kill "$one" "$two"' EXIT
     wait_until sh -c "grep -q sleeper /proc/$one/comm && grep -q sleeper /proc/$two/comm"
-    watch_and_stop -n sleeper-of-cli
-    { commands N sleeper-of-cli; printf G; commands P $one $two; } | told_is
-    said 'sleeper-of-cli: 2 processes, by comm'
-    kill $one $two
+    watch_and_stop -n "$name"
+    { commands N "$name"; printf G; commands P $one $two; } | received_is
+    said "$name: 2 processes, by comm"
 }
 
 # Its pid could be reused before the engine watches.
@@ -141,6 +142,6 @@ test_process_that_exits_before_the_watch() {
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
-    { printf G; commands P $two; printf F; } | told_is
+    { printf G; commands P $two; printf F; } | received_is
     kill $two
 }

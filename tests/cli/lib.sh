@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the tests have in common.  Each runs in an empty directory, with "set -eux": a command that
-# fails ends it, and the trace says which.
+# Functions of the tests.  A test runs in an empty directory, with "set -eux": a command that fails
+# ends the test, and the trace shows which.
 
 release=$(uname -r)
 tested=$HELPERS/filemon
@@ -27,12 +27,13 @@ build
 END
 }
 
-# What stap or staprun does: standin.c says how.
+# What stap or staprun does, in the commands of standin.c.
 scenario() { # NAME < COMMANDS
     cat > "standin/$1"
 }
 
-# staprun as it should be: it is loaded, told what to watch, watches; then what standard input says.
+# An ordinary staprun: the module is loaded, gets its targets and watches; then the commands of standard
+# input.
 watches() { # < COMMANDS
     {
         printf '%s\n' 'ready filemon_test_1 3' 'until G' watching
@@ -40,7 +41,7 @@ watches() { # < COMMANDS
     } | scenario staprun
 }
 
-# The module is there, as after an earlier run, and nothing of that run else.
+# The module exists, as after an earlier run, and nothing else of that run.
 prepared() {
     "$tested" -q --prepare --module-dir "$modules"
     rm -f standin/log standin/argv
@@ -57,7 +58,7 @@ start() { # ARG...
     pid=$!
 }
 
-# Its exit status, as $status.
+# Waits for filemon; sets $status.
 finish() {
     status=0
     wait "$pid" || status=$?
@@ -68,7 +69,7 @@ run() { # ARG...
     finish
 }
 
-# Nothing waits for a time: what is waited for comes, or the watchdog of "run" ends the test.
+# No test waits for a fixed time: the condition comes true, or the watchdog of "run" ends the test.
 wait_until() { # COMMAND...
     until "$@" 2> /dev/null; do sleep 0.01; done
 }
@@ -81,12 +82,12 @@ wait_record() { # PATTERN: a record with it was written
     wait_until grep -q -e "$1" out
 }
 
-# Every line of the output is JSON, and FILTER is true of the array of them all.
+# Every line of the output is JSON, and FILTER is true for the array of all lines.
 records() { # FILTER
     jq -e -s "$1" out > /dev/null
 }
 
-# What filemon said, once or more; or not at all.
+# filemon has printed a message at least once; or never.
 said() { # PATTERN
     grep -q -e "$1" err
 }
@@ -95,12 +96,12 @@ unsaid() { # PATTERN
     not grep -e "$1" err
 }
 
-# "set -e" does not mind what begins with "!".
+# "set -e" ignores the status of a command after "!".
 not() { # COMMAND...
     ! "$@"
 }
 
-# How often the stand-in was called so, or got such a signal.
+# How often the stand-in was called in this way, or got this signal.
 logged() { # N PATTERN
     touch standin/log
     [ "$(grep -c -e "$2" standin/log)" -eq "$1" ]
@@ -116,7 +117,8 @@ close_line() { # PID DESCRIPTOR
         "descriptor: $2, date: 0, us: 1310920975027000, ns: 5027000000}"
 }
 
-# Whatever comes, what waits for the reader is bounded (OUTPUT_HIGH_WATER), so the program stays below 32 MB; the sanitizer's own memory is another matter.
+# The buffer for the reader is bounded (OUTPUT_HIGH_WATER), so the program stays below 32 MB, except for
+# the memory of a sanitizer.
 memory_limit_kb() {
     if grep -q __asan_init "$tested"; then echo 300000; else echo 32000; fi
 }
@@ -125,7 +127,7 @@ peak_memory_kb() {
     awk '$1 == "VmHWM:" { print $2 }' "/proc/$pid/status"
 }
 
-# 2,000 lines for the stand-in to flood with.
+# 2,000 lines for the stand-in's command flood.
 many_lines() {
     perl -e 'my ($open, $close) = map { "$_\n" } @ARGV; print +($open . $close) x 1000' \
         "$(open_line 7 3 /etc/hosts)" "$(close_line 7 3)" > standin/lines

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What comes from the script, in whatever pieces and in whatever state.
+# Lines of the script, in pieces of any size, and malformed ones.
 
 # The records of open_line and close_line.
 opened_and_closed='[
@@ -9,7 +9,7 @@ opened_and_closed='[
     {codigo: "close", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/hosts",
      descriptor: 3, date: 27, date_us: 1310920975027000, duracion_ns: 27000000, motivo: "close"}]'
 
-# filemon reads standin/lines, and is asked to end.
+# filemon reads standin/lines, and gets SIGINT.
 lines_are_read() { # COMMAND (send or bytes) [ARG...]
     prepared
     watches <<END
@@ -38,7 +38,7 @@ test_lines_in_single_bytes() {
     records ". == $opened_and_closed"
 }
 
-# A line of the script's whose end is missing; it has its number.
+# A line of the script without its end, but with its number.
 torn_line() {
     printf '{n: %08d, codigo: "open", proceso: "x", pid: 7' "$1"
 }
@@ -79,7 +79,7 @@ END
     [ "$(tail -n 1 err)" = 'filemon: 1000 events were lost' ]
 }
 
-# What follows them may be the script's last word.
+# The line after them may be the script's last one.
 test_a_gap_at_the_end_is_counted() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
@@ -97,7 +97,7 @@ END
     records 'map([.codigo, .perdidos]) == [["open", null], ["lost", 7]]'
 }
 
-# Where there is no PATH it is shown.
+# Without a PATH the cut path is reported.
 test_a_cut_path_is_lost_if_it_must_be_compared() {
     {
         open_line 7 3 /etc/hosts
@@ -133,8 +133,8 @@ numbered() { # NUMBER LINE
     echo "$2" | sed -E "s/^[{]/{n: $(printf %08d "$1"), /; s/[}]$/, nn: $(printf %08d "$1")}/"
 }
 
-# What was between the two is gone, and they are glued together: wherever they were cut, they must
-# not pass for an event that never was, be they alike.
+# The beginning of one line joined to the end of another, cut at each place: even if both are alike,
+# the result must not be taken for an event.
 test_torn_lines_are_no_events() {
     n=2 # as in the test above
     for second in "$(close_line 8 444)" "$(open_line 8 4 /etc/hosts)"; do
@@ -162,7 +162,7 @@ END
     records "map([.codigo, .fichero, .perdidos]) == [[\"lost\", null, $((n - 2))], [\"open\", \"/last\", null]]"
 }
 
-# How the script writes a path of 4,095 bytes that are escaped.
+# A path of 4,095 escaped bytes, as the script writes it.
 part() { # TID NUMBER FIRST-BYTE
     perl -e 'my ($tid, $number, $first) = @ARGV;
         print "{codigo: \"parte\", tid: $tid, parte: $number, fichero: \"$first",
@@ -234,7 +234,7 @@ END
     [ ! -s root/proc/systemtap/filemon_other/control ]
 }
 
-# What stapio says at its end; its own words.  Lines that the transport lost are missed by their numbers.
+# stapio's own words at its end.  Lines that the transport lost are counted by their numbers.
 test_skipped_probes_are_lost_events_and_transport_failures_are_not() {
     prepared
     watches <<'END'

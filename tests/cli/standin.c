@@ -1,38 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The stand-in for stap and staprun: called by either name, it does what the file of that name in
- * the directory $STANDIN says, a command a line, and ends with status 0 after the last one.
+ * The stand-in for stap and staprun: called by either name, it reads commands from the file of that
+ * name in the directory $STANDIN, one in each line, and exits with status 0 after the last.
  *
- *   say TEXT           a line to standard output
- *   warn TEXT          a line to standard error
- *   send FILE          its bytes to standard output
- *   bytes FILE         the same, each byte a write(2)
- *   flood N FILE       the same, N times over
- *   skip N             so many lines are missing
- *   ready NAME VERSION module NAME is loaded: its control file is there, and "listo" is said
- *   until TEXT         waits until what was written to the control file ends in TEXT
- *   watching           says "mirando"
+ *   say TEXT           writes a line to standard output
+ *   warn TEXT          writes a line to standard error
+ *   send FILE          writes the content of FILE to standard output
+ *   bytes FILE         the same, one byte for each write(2)
+ *   flood N FILE       the same as send, N times
+ *   skip N             skips N line numbers, as if these lines were lost
+ *   ready NAME VERSION module NAME is loaded: creates its control file, and prints "listo"
+ *   until TEXT         waits until the text written to the control file ends in TEXT
+ *   watching           prints "mirando"
  *   mark FILE          creates FILE
- *   await FILE         waits until there is FILE
- *   wait               waits to be stopped as the script is: by 'S', which it answers with "fin",
- *                      and then by SIGINT; or by a signal at once
- *   caught             waits for SIGINT or SIGTERM
- *   hang               waits for ever: both are logged, and nothing else
+ *   await FILE         waits until FILE exists
+ *   wait               waits to be stopped like the script: by the command 'S', after which it
+ * prints "fin" and waits for SIGINT; or by a signal caught             waits for SIGINT or SIGTERM
+ *   hang               waits forever; signals are only logged
  *   close              closes standard output and standard error
- *   thread FILE        starts a thread that writes its number to FILE, and lives on
- *   child              starts a process that lives on and writes to its directory without end
- *   build [RELEASE]    makes the module that -m names, for that kernel (default: the running one)
- *   keep               copies the script and the System.map that it was given
- *   die N              ends by that signal
- *   exit N
+ *   thread FILE        starts a thread that writes its tid to FILE, and keeps running
+ *   child              starts a process that keeps running and writes to its directory without end
+ *   build [RELEASE]    builds the module that -m names, for that kernel (default: the running one)
+ *   keep               copies the script and the System.map that stap was given
+ *   die N              ends by signal N
+ *   exit N             exits with status N
  *
  * A line of the script's, from "{" to "}", is given its number at both ends when it is said or
  * sent.
  *
- * FILEs are in $STANDIN.  There, too: "log", with a line for each call and signal, and "argv" with
- * the arguments of all calls, a NUL after each.  "stap --version" says what the file "version"
- * holds of the kernels that it was tested with, any without one; "staprun -d" does what the file
- * "unload" says, if there is one.
+ * FILEs are in $STANDIN.  The stand-in writes two more files there: "log", with a line for each
+ * call and signal, and "argv", with the arguments of all calls, a NUL after each.  "stap --version"
+ * prints the kernels in the file "version" as those that it was tested with, or any if there is no
+ * such file; "staprun -d" executes the commands of the file "unload", if there is one.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -129,8 +128,7 @@ static void on_signal(int number)
     errno = saved;
 }
 
-/* ---- Commands ---------------------------------------------------------------------------------
- */
+/* ---- Commands ------------------------------------------------------------------------------- */
 
 static void say_line(int fd, const char *text)
 {
@@ -511,8 +509,7 @@ static void run_unload(void)
         run_file("unload");
 }
 
-/* ---- A call -----------------------------------------------------------------------------------
- */
+/* ---- A call --------------------------------------------------------------------------------- */
 
 static void log_call(const char *name)
 {

@@ -11,14 +11,14 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* All that was told, as a hash. */
-struct told {
+/* All calls of the sink, as a hash. */
+struct calls {
     uint64_t hash;
 };
 
-static void add(struct told *told, const void *bytes, size_t n)
+static void add(struct calls *calls, const void *bytes, size_t n)
 {
-    told->hash = text_hash(told->hash, bytes, n);
+    calls->hash = text_hash(calls->hash, bytes, n);
 }
 
 static bool is_of_process(const struct event *event)
@@ -33,11 +33,11 @@ static bool has_path(const struct event *event)
 
 static void on_event(void *ctx, const struct event *event)
 {
-    struct told *told = ctx;
+    struct calls *calls = ctx;
     int64_t numbers[] = {event->code, event->pid,  event->ppid,  event->tid,
                          event->fd,   event->mode, event->flags, event->date_us};
 
-    add(told, numbers, sizeof(numbers));
+    add(calls, numbers, sizeof(numbers));
     if (is_of_process(event) && (!event->comm || strlen(event->comm) >= EVENT_COMM_SIZE))
         abort();
     if (has_path(event) != (event->path != NULL))
@@ -45,11 +45,11 @@ static void on_event(void *ctx, const struct event *event)
     if (event->path && strlen(event->path) != event->path_len)
         abort();
     if (event->path)
-        add(told, event->path, event->path_len);
+        add(calls, event->path, event->path_len);
     for (size_t i = 0; i < event->n_ranges; i++) {
         if (event->ranges[i].first > event->ranges[i].last)
             abort();
-        add(told, &event->ranges[i], sizeof(event->ranges[i]));
+        add(calls, &event->ranges[i], sizeof(event->ranges[i]));
     }
 }
 
@@ -71,30 +71,30 @@ static void on_lost(void *ctx, uint64_t lines)
     add(ctx, &lines, sizeof(lines));
 }
 
-static uint64_t told_in_pieces(const uint8_t *data, size_t size, size_t piece)
+static uint64_t calls_in_pieces(const uint8_t *data, size_t size, size_t piece)
 {
-    struct told told = {.hash = TEXT_HASH_START};
+    struct calls calls = {.hash = TEXT_HASH_START};
     struct wire_sink sink = {.event = on_event,
-                             .event_ctx = &told,
+                             .event_ctx = &calls,
                              .loaded = on_loaded,
                              .watching = on_notice,
                              .more = on_notice,
                              .idle = on_notice,
                              .lost = on_lost,
-                             .ctx = &told};
+                             .ctx = &calls};
     struct wire *wire = wire_new(&sink);
 
     for (size_t at = 0; at < size; at += piece)
         wire_take(wire, (const char *)data + at, size - at < piece ? size - at : piece);
     wire_free(wire);
-    return told.hash;
+    return calls.hash;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     size_t piece = size > 0 ? 1 + data[0] % 64 : 1;
 
-    if (told_in_pieces(data, size, size + 1) != told_in_pieces(data, size, piece))
+    if (calls_in_pieces(data, size, size + 1) != calls_in_pieces(data, size, piece))
         abort();
     return 0;
 }

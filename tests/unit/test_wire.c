@@ -15,34 +15,35 @@
 
 #include "random.h"
 
-/* What the lines gave, as text: one line for each event and notice. */
-struct told {
+/* The calls of the sink as text: a line for each event and notice. */
+struct calls {
     struct wire *wire;
     uint32_t number; /* of the next line */
     size_t len;
     char text[1 << 20];
 };
 
-static void tell(struct told *told, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void log_call(struct calls *calls, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
 
-static void tell(struct told *told, const char *format, ...)
+static void log_call(struct calls *calls, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    told->len += (size_t)vsnprintf(told->text + told->len, sizeof(told->text) - told->len, format,
-                                   args);
+    calls->len += (size_t)vsnprintf(calls->text + calls->len, sizeof(calls->text) - calls->len,
+                                    format, args);
     va_end(args);
-    assert_true(told->len < sizeof(told->text));
+    assert_true(calls->len < sizeof(calls->text));
 }
 
-static void tell_path(struct told *told, const struct event *event)
+static void log_path(struct calls *calls, const struct event *event)
 {
     assert_int_equal(event->path_len, strlen(event->path));
-    tell(told, " path %s%s flags %llx", event->path, event->path_cut ? " cut" : "",
-         (unsigned long long)event->flags);
+    log_call(calls, " path %s%s flags %llx", event->path, event->path_cut ? " cut" : "",
+             (unsigned long long)event->flags);
     if (event->mode != EVENT_NO_MODE)
-        tell(told, " mode %o", (unsigned int)event->mode);
+        log_call(calls, " mode %o", (unsigned int)event->mode);
 }
 
 static void on_event(void *ctx, const struct event *event)
@@ -51,106 +52,106 @@ static void on_event(void *ctx, const struct event *event)
         [EVENT_OPEN] = "OPEN", [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
         [EVENT_FAIL] = "FAIL", [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
         [EVENT_EXEC] = "EXEC", [EVENT_EXIT] = "EXIT"};
-    struct told *told = ctx;
+    struct calls *calls = ctx;
 
-    tell(told, "%s", codes[event->code]);
+    log_call(calls, "%s", codes[event->code]);
     if (event->code == EVENT_LOST) {
-        tell(told, " %ju at %jd\n", (uintmax_t)event->lost, (intmax_t)event->date_us);
+        log_call(calls, " %ju at %jd\n", (uintmax_t)event->lost, (intmax_t)event->date_us);
         return;
     }
-    tell(told, " %s %d/%d/%d at %jd %ju", event->comm, event->pid, event->ppid, event->tid,
-         (intmax_t)event->date_us, (uintmax_t)event->mono_ns);
+    log_call(calls, " %s %d/%d/%d at %jd %ju", event->comm, event->pid, event->ppid, event->tid,
+             (intmax_t)event->date_us, (uintmax_t)event->mono_ns);
     if (event->table != 7 && event->code != EVENT_FAIL)
-        tell(told, " table %" PRIu64, event->table);
+        log_call(calls, " table %" PRIu64, event->table);
     if (event->code != EVENT_EXIT)
-        tell(told, " fd %d", event->fd);
+        log_call(calls, " fd %d", event->fd);
     if (event->path)
-        tell_path(told, event);
+        log_path(calls, event);
     if (event->code == EVENT_DUP)
-        tell(told, " origin %d%s", event->origin, event->reason == REASON_DUP2 ? " dup2" : "");
+        log_call(calls, " origin %d%s", event->origin, event->reason == REASON_DUP2 ? " dup2" : "");
     if (event->code == EVENT_CLOSE)
-        tell(told, " %s", event_reason_name(event->reason));
+        log_call(calls, " %s", event_reason_name(event->reason));
     for (size_t i = 0; i < event->n_ranges; i++)
-        tell(told, " [%u,%u]", event->ranges[i].first, event->ranges[i].last);
-    tell(told, "\n");
+        log_call(calls, " [%u,%u]", event->ranges[i].first, event->ranges[i].last);
+    log_call(calls, "\n");
 }
 
 static void on_loaded(void *ctx, const char *module, int version)
 {
-    tell(ctx, "LOADED %s %d\n", module, version);
+    log_call(ctx, "LOADED %s %d\n", module, version);
 }
 
 static void on_watching(void *ctx)
 {
-    tell(ctx, "WATCHING\n");
+    log_call(ctx, "WATCHING\n");
 }
 
 static void on_more(void *ctx)
 {
-    tell(ctx, "MORE\n");
+    log_call(ctx, "MORE\n");
 }
 
 static void on_idle(void *ctx)
 {
-    tell(ctx, "IDLE\n");
+    log_call(ctx, "IDLE\n");
 }
 
 static void on_lost(void *ctx, uint64_t lines)
 {
-    tell(ctx, "MISSING %ju\n", (uintmax_t)lines);
+    log_call(ctx, "MISSING %ju\n", (uintmax_t)lines);
 }
 
 static int begin(void **state)
 {
-    struct told *told = calloc(1, sizeof(*told));
+    struct calls *calls = calloc(1, sizeof(*calls));
     struct wire_sink sink = {.event = on_event,
-                             .event_ctx = told,
+                             .event_ctx = calls,
                              .loaded = on_loaded,
                              .watching = on_watching,
                              .more = on_more,
                              .idle = on_idle,
                              .lost = on_lost,
-                             .ctx = told};
+                             .ctx = calls};
 
-    *state = told;
-    told->wire = wire_new(&sink);
-    return told->wire ? 0 : -1;
+    *state = calls;
+    calls->wire = wire_new(&sink);
+    return calls->wire ? 0 : -1;
 }
 
 static int end(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
-    wire_free(told->wire);
-    free(told);
+    wire_free(calls->wire);
+    free(calls);
     return 0;
 }
 
-/* What was told since the last call. */
-static const char *told_now(struct told *told)
+/* The calls since the last one of this function. */
+static const char *new_calls(struct calls *calls)
 {
-    told->text[told->len] = '\0';
-    told->len = 0;
-    return told->text;
+    calls->text[calls->len] = '\0';
+    calls->len = 0;
+    return calls->text;
 }
 
 /* Of one line, at both ends; a part of a path has the number of the line that ends it. */
-static size_t number_line(struct told *told, char *to, const char *line, size_t len)
+static size_t number_line(struct calls *calls, char *to, const char *line, size_t len)
 {
-    uint32_t number = told->number;
+    uint32_t number = calls->number;
     int n;
 
     if (len == 0 || line[0] != '{')
         return (size_t)sprintf(to, "%.*s", (int)len, line);
-    told->number += strncmp(line, "{codigo: \"parte\"", 16) != 0;
+    calls->number += strncmp(line, "{codigo: \"parte\"", 16) != 0;
     n = sprintf(to, "{n: %08u, %.*s", number, (int)len - 1, line + 1);
     if (line[len - 1] == '}')
         n += sprintf(to + n - 1, ", nn: %08u}", number) - 1;
     return (size_t)n;
 }
 
-/* The lines as the script would send them next. */
-static const char *numbered(struct told *told, const char *lines)
+/* The lines with the next numbers, as the script would send them. */
+static const char *numbered(struct calls *calls, const char *lines)
 {
     static char text[1 << 17];
     size_t at = 0;
@@ -158,7 +159,7 @@ static const char *numbered(struct told *told, const char *lines)
     while (*lines) {
         size_t len = strcspn(lines, "\n");
 
-        at += number_line(told, text + at, lines, len);
+        at += number_line(calls, text + at, lines, len);
         lines += len;
         if (*lines)
             text[at++] = *lines++;
@@ -167,40 +168,40 @@ static const char *numbered(struct told *told, const char *lines)
     return text;
 }
 
-static void give_raw(struct told *told, const char *text)
+static void give_raw(struct calls *calls, const char *text)
 {
-    wire_take(told->wire, text, strlen(text));
+    wire_take(calls->wire, text, strlen(text));
 }
 
-static void give(struct told *told, const char *lines)
+static void give(struct calls *calls, const char *lines)
 {
-    give_raw(told, numbered(told, lines));
+    give_raw(calls, numbered(calls, lines));
 }
 
 #define FIN "{codigo: \"fin\", version: 1, modulo: \"m\"}\n"
 
-/* These lines tell this, and nothing of them is missing. */
-static void assert_tells(void **state, const char *lines, const char *expected)
+/* Checks that the lines give these calls, and that none is missing. */
+static void assert_calls(void **state, const char *lines, const char *expected)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
-    give(told, lines);
-    give(told, FIN);
-    tell(told, "END\n");
-    assert_string_equal(told_now(told) + strlen(expected), "IDLE\nEND\n");
-    assert_memory_equal(told->text, expected, strlen(expected));
+    give(calls, lines);
+    give(calls, FIN);
+    log_call(calls, "END\n");
+    assert_string_equal(new_calls(calls) + strlen(expected), "IDLE\nEND\n");
+    assert_memory_equal(calls->text, expected, strlen(expected));
 }
 
-/* This one tells nothing, and the next one tells that one is missing. */
+/* Checks that the line gives no call, and that the next line reports one as missing. */
 static void assert_garbage(void **state, const char *line)
 {
-    struct told *told = *state;
-    uint32_t number = told->number;
+    struct calls *calls = *state;
+    uint32_t number = calls->number;
 
-    give(told, line);
-    told->number = number + 1;
-    give(told, "\n" FIN);
-    if (strcmp(told_now(told), "IDLE\nMISSING 1\n") != 0)
+    give(calls, line);
+    calls->number = number + 1;
+    give(calls, "\n" FIN);
+    if (strcmp(new_calls(calls), "IDLE\nMISSING 1\n") != 0)
         fail_msg("taken: %.300s", line);
 }
 
@@ -222,7 +223,7 @@ static char *line_of(const char *format, ...)
     return line;
 }
 
-/* An open whose path is written like this. */
+/* An open whose path is written in this form. */
 static char *open_line(int tid, const char *fichero, const char *more)
 {
     return line_of(
@@ -235,76 +236,76 @@ static char *open_line(int tid, const char *fichero, const char *more)
 
 static void every_kind(void **state)
 {
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"open\", " WHERE
                  ", fichero: \"/a\", descriptor: 3, date: 1310920975000, " TIMES
                  ", flags: 557057, modo: 420}\n",
                  "OPEN " AT " fd 3 path /a flags 88001 mode 644\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"open\", " WHERE
                  ", fichero: \"pipe:[5]\", descriptor: 0, date: 1, " TIMES ", flags: 0}\n",
                  "OPEN " AT " fd 0 path pipe:[5] flags 0\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, date: 1, " TIMES
                  ", flags: 64, modo: 0}\n",
                  "FAIL " AT " fd -2 path /a flags 40 mode 0\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -36, date: 1, " TIMES
                  ", flags: 0, cortado: 1}\n",
                  "FAIL " AT " fd -36 path /a cut flags 0\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"held\", " WHO
                  ", tabla: 7, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 32769}\n",
                  "HELD " AT " fd 3 path /a flags 8001\n");
-    assert_tells(state, "{codigo: \"close\", " WHERE ", descriptor: 3, date: 0, " TIMES "}\n",
+    assert_calls(state, "{codigo: \"close\", " WHERE ", descriptor: 3, date: 0, " TIMES "}\n",
                  "CLOSE " AT " fd 3 close\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
                  ", motivo: \"close_range\", cierra: \"3,5-9\"}\n",
                  "CLOSE " AT " fd -1 close_range [3,3] [5,9]\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
                  "EXEC " AT " fd -1 [4,4]\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES ", origen: 3}\n",
                  "DUP " AT " fd 4 origin 3\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"close\", " WHERE ", descriptor: 4, date: 0, " TIMES
                  ", motivo: \"dup2\"}\n",
                  "CLOSE " AT " fd 4 dup2\n");
-    assert_tells(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
-    assert_tells(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
-    assert_tells(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
+    assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
+    assert_calls(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
+    assert_calls(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
                  "LOADED filemon_a 1\n");
-    assert_tells(state, "{codigo: \"mirando\", version: 1, modulo: \"m\"}\n", "WATCHING\n");
-    assert_tells(state, "{codigo: \"sigue\", version: 1, modulo: \"m\"}\n", "MORE\n");
-    assert_tells(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
-    assert_tells(state, "\n\n", ""); /* an empty line is no line */
+    assert_calls(state, "{codigo: \"mirando\", version: 1, modulo: \"m\"}\n", "WATCHING\n");
+    assert_calls(state, "{codigo: \"sigue\", version: 1, modulo: \"m\"}\n", "MORE\n");
+    assert_calls(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
+    assert_calls(state, "\n\n", ""); /* an empty line is no line */
 }
 
-/* Every line about descriptors names their table; no other does. */
+/* Exactly the lines about descriptors have a table. */
 static void tables(void **state)
 {
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"open\", " WHO
                  ", tabla: 8, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 0}\n",
                  "OPEN " AT " table 8 fd 3 path /a flags 0\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"close\", " WHO ", tabla: 8, descriptor: 3, date: 0, " TIMES "}\n",
                  "CLOSE " AT " table 8 fd 3 close\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"close\", " WHO ", tabla: 8, descriptor: -1, date: 0, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
                  "EXEC " AT " table 8 fd -1 [4,4]\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"dup\", " WHO ", tabla: 8, descriptor: 4, date: 1, " TIMES
                  ", origen: 3}\n",
                  "DUP " AT " table 8 fd 4 origin 3\n");
-    assert_tells(state, "{codigo: \"exit\", " WHO ", tabla: 1073741825, " TIMES "}\n",
+    assert_calls(state, "{codigo: \"exit\", " WHO ", tabla: 1073741825, " TIMES "}\n",
                  "EXIT " AT " table 1073741825\n");
     /* An address of the kernel, as a signed number. */
-    assert_tells(state, "{codigo: \"exit\", " WHO ", tabla: -131391560433664, " TIMES "}\n",
+    assert_calls(state, "{codigo: \"exit\", " WHO ", tabla: -131391560433664, " TIMES "}\n",
                  "EXIT " AT " table 18446612682149117952\n");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 9223372036854775808, " TIMES "}");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: \"7\", " TIMES "}");
@@ -331,9 +332,9 @@ static void reasons(void **state)
 
 static void escapes(void **state)
 {
-    assert_tells(state, open_line(11, "\\\"\\\\\\u0001\\u000a\\u007f\\u001f \xff/\xc3\xb1", ""),
+    assert_calls(state, open_line(11, "\\\"\\\\\\u0001\\u000a\\u007f\\u001f \xff/\xc3\xb1", ""),
                  "OPEN " AT " fd 3 path \"\\\x01\n\x7f\x1f \xff/\xc3\xb1 flags 0\n");
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"exit\", proceso: \"a\\\"b\\u000a\\\\, pid: }\", pid: 10, ppid: 9, "
                  "tid: 11, tabla: 7, " TIMES "}\n",
                  "EXIT a\"b\n\\, pid: } 10/9/11 at 1310920975000123 987654321\n");
@@ -348,10 +349,10 @@ static void escapes(void **state)
     assert_garbage(state, strtok(open_line(11, "a\"b", ""), "\n"));
 }
 
-/* Flags and mode are any 64 bits that a process gave to openat2(2); the low ones are kept. */
+/* Flags and mode are any 64 bits, from the arguments of openat2(2); the low bits are kept. */
 static void numbers(void **state)
 {
-    assert_tells(state,
+    assert_calls(state,
                  "{codigo: \"fail\", proceso: \"cat\", pid: 2147483647, ppid: 0, tid: 11, "
                  "fichero: \"\", descriptor: -4095, date: -1, us: 9223372036854775807, "
                  "ns: 9223372036854775807, flags: -9223372036854775807, modo: 6442450945}\n",
@@ -383,25 +384,25 @@ static void ranges(void **state)
                                         "3-6,6", "-3",   "5-3",        "3-x",         "3 ,4",
                                         "3-4-",  "3--4", "2147483648", "1-2147483648"};
 
-    assert_tells(state, ranges_line("0-2147483647"),
+    assert_calls(state, ranges_line("0-2147483647"),
                  "CLOSE " AT " fd -1 close_range [0,2147483647]\n");
-    assert_tells(state, ranges_line("7-7"), "CLOSE " AT " fd -1 close_range [7,7]\n");
+    assert_calls(state, ranges_line("7-7"), "CLOSE " AT " fd -1 close_range [7,7]\n");
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
         assert_garbage(state, strtok(ranges_line(wrong[i]), "\n"));
 }
 
-/* More than a line of the script can hold; one more is garbage. */
+/* The limit is more than fits in a line of the script; one more range makes the line malformed. */
 static void most_ranges(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
     char list[65536];
     size_t len = 0;
 
     for (int i = 0; i < 2048; i++)
         len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%d", i ? "," : "", i);
-    give(told, ranges_line(list));
+    give(calls, ranges_line(list));
     len = 0;
-    for (const char *at = told_now(told); (at = strchr(at, '[')); at++)
+    for (const char *at = new_calls(calls); (at = strchr(at, '[')); at++)
         assert_int_equal(strtol(at + 1, NULL, 10), (long)len++);
     assert_int_equal(len, 2048);
     strcat(list, ",2048");
@@ -410,10 +411,10 @@ static void most_ranges(void **state)
 
 /* ---- Paths in parts ------------------------------------------------------------------------- */
 
-static void give_part(struct told *told, int tid, int number, const char *fichero)
+static void give_part(struct calls *calls, int tid, int number, const char *fichero)
 {
-    give(told, line_of("{codigo: \"parte\", tid: %d, parte: %d, fichero: \"%s\"}\n", tid, number,
-                       fichero));
+    give(calls, line_of("{codigo: \"parte\", tid: %d, parte: %d, fichero: \"%s\"}\n", tid, number,
+                        fichero));
 }
 
 static void assert_path(void **state, int tid, const char *last, int parts, const char *path)
@@ -422,7 +423,7 @@ static void assert_path(void **state, int tid, const char *last, int parts, cons
 
     snprintf(expected, sizeof(expected),
              "OPEN cat 10/9/%d at 1310920975000123 987654321 fd 3 path %s flags 0\n", tid, path);
-    assert_tells(state,
+    assert_calls(state,
                  open_line(tid, last,
                            parts ? (char[]){',', ' ', 'p', 'a', 'r', 't', 'e', ':', ' ',
                                             (char)('0' + parts), '\0'}
@@ -432,11 +433,11 @@ static void assert_path(void **state, int tid, const char *last, int parts, cons
 
 static void parts(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
-    give_part(told, 1, 1, "/a");
-    give_part(told, 2, 1, "/b\\u0001");
-    give_part(told, 1, 2, "c");
+    give_part(calls, 1, 1, "/a");
+    give_part(calls, 2, 1, "/b\\u0001");
+    give_part(calls, 1, 2, "c");
     assert_path(state, 3, "/d", 0, "/d");
     assert_path(state, 1, "e", 2, "/ace");
     assert_path(state, 2, "", 1, "/b\x01");
@@ -444,57 +445,57 @@ static void parts(void **state)
     assert_path(state, 1, "/f", 0, "/f");
 }
 
-/* Wherever one was lost, the path is counted as lost and not guessed. */
+/* If a piece was lost, the path counts as lost and is not guessed. */
 static void lost_parts(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
     assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n")); /* the first of one */
-    give_part(told, 1, 1, "/a");
+    give_part(calls, 1, 1, "/a");
     assert_garbage(state, strtok(open_line(1, "x", ", parte: 2"), "\n")); /* the second of two */
-    give_part(told, 1, 1, "/a");
-    give_part(told, 1, 3, "c"); /* the second of three */
+    give_part(calls, 1, 1, "/a");
+    give_part(calls, 1, 3, "c"); /* the second of three */
     assert_garbage(state, strtok(open_line(1, "x", ", parte: 3"), "\n"));
-    give_part(told, 1, 1, "/a"); /* the line itself: the next begins anew */
-    give_part(told, 1, 1, "/b");
+    give_part(calls, 1, 1, "/a"); /* the line itself: the next begins anew */
+    give_part(calls, 1, 1, "/b");
     assert_path(state, 1, "c", 1, "/bc");
-    give_part(told, 1, 1, "/a");
+    give_part(calls, 1, 1, "/a");
     assert_path(state, 1, "/whole", 0, "/whole");
     assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n"));
 }
 
-/* Threads that died in the middle of a path do not take the places of those that live. */
+/* Unfinished paths of threads that have exited make room for those of running threads. */
 static void forsaken_parts(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
     for (int tid = 1; tid <= 1000; tid++)
-        give_part(told, tid, 1, "/a");
+        give_part(calls, tid, 1, "/a");
     assert_path(state, 1000, "b", 1, "/ab");
 }
 
 static void longest_path(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
     char piece[4096 + 16], path[2 * PATH_MAX + 1];
 
     memset(piece, 'x', 4095);
     memset(path, 'x', 8190);
     piece[4095] = path[8190] = '\0';
-    give_part(told, 1, 1, piece);
+    give_part(calls, 1, 1, piece);
     assert_path(state, 1, piece, 1, path);
 
-    give_part(told, 1, 1, piece);
+    give_part(calls, 1, 1, piece);
     strcat(piece, "yz");
     assert_garbage(state, strtok(open_line(1, piece, ", parte: 1"), "\n"));
     piece[4095] = '\0';
-    give_part(told, 1, 1, piece);
-    give_part(told, 1, 2, piece);
-    give_part(told, 1, 3, "ab");
+    give_part(calls, 1, 1, piece);
+    give_part(calls, 1, 2, piece);
+    give_part(calls, 1, 3, "ab");
     assert_path(state, 1, "/next", 0, "/next");
 }
 
-/* ---- What is no line ------------------------------------------------------------------------ */
+/* ---- Malformed lines ------------------------------------------------------------------------ */
 
 static void garbage(void **state)
 {
@@ -532,71 +533,70 @@ static void garbage(void **state)
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         assert_garbage(state, lines[i]);
     /* What is no line of the script's is not missing. */
-    assert_tells(state, "a\nb\n", "");
+    assert_calls(state, "a\nb\n", "");
 }
 
 static void nul_bytes(void **state)
 {
-    struct told *told = *state;
-    const char *line = numbered(told, "{codigo: \"exit\", " WHERE ", " TIMES "}\n");
+    struct calls *calls = *state;
+    const char *line = numbered(calls, "{codigo: \"exit\", " WHERE ", " TIMES "}\n");
     size_t len = strlen(line);
     char torn[256];
 
     for (size_t i = 0; i + 1 < len; i++) {
         memcpy(torn, line, len);
         torn[i] = '\0';
-        wire_take(told->wire, torn, len);
+        wire_take(calls->wire, torn, len);
     }
     /* After the end, too. */
-    wire_take(told->wire, "\0\n", 2);
-    wire_take(told->wire, line, len - 1);
-    wire_take(told->wire, "\0x\n", 3);
-    assert_string_equal(told_now(told), "");
-    give_raw(told, line);
-    assert_string_equal(told_now(told), "EXIT " AT "\n");
+    wire_take(calls->wire, "\0\n", 2);
+    wire_take(calls->wire, line, len - 1);
+    wire_take(calls->wire, "\0x\n", 3);
+    assert_string_equal(new_calls(calls), "");
+    give_raw(calls, line);
+    assert_string_equal(new_calls(calls), "EXIT " AT "\n");
 }
 
-/* ---- Numbers ----------------------------------------------------------------------------------
- */
+/* ---- Numbers -------------------------------------------------------------------------------- */
 
-static void give_fin(struct told *told, uint32_t first, uint32_t last)
+static void give_fin(struct calls *calls, uint32_t first, uint32_t last)
 {
     char line[128];
 
     snprintf(line, sizeof(line),
              "{n: %08u, codigo: \"fin\", version: 1, modulo: \"m\", nn: %08u}\n", first, last);
-    give_raw(told, line);
+    give_raw(calls, line);
 }
 
-/* What is missing is told once, and exactly; what comes late was told as missing. */
+/* Missing lines are reported once, with their exact number; a late line was reported as missing. */
 static void gaps(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
-    give_fin(told, 0, 0);
-    give_fin(told, 4, 4);
-    give_fin(told, 5, 5);
-    assert_string_equal(told_now(told), "IDLE\nIDLE\nMISSING 3\nIDLE\n");
-    told->number = 3;
-    give(told, "{codigo: \"exit\", " WHERE ", " TIMES "}\n");
-    assert_string_equal(told_now(told), "");
-    told->number = 7;
-    give(told, "{codigo: \"exit\", " WHERE ", " TIMES "}\n");
-    assert_string_equal(told_now(told), "MISSING 1\nEXIT " AT "\n");
+    give_fin(calls, 0, 0);
+    give_fin(calls, 4, 4);
+    give_fin(calls, 5, 5);
+    assert_string_equal(new_calls(calls), "IDLE\nIDLE\nMISSING 3\nIDLE\n");
+    calls->number = 3;
+    give(calls, "{codigo: \"exit\", " WHERE ", " TIMES "}\n");
+    assert_string_equal(new_calls(calls), "");
+    calls->number = 7;
+    give(calls, "{codigo: \"exit\", " WHERE ", " TIMES "}\n");
+    assert_string_equal(new_calls(calls), "MISSING 1\nEXIT " AT "\n");
 }
 
 static void numbers_begin_again(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
 
-    give_fin(told, 49000000, 49000000);
-    give_fin(told, 98000000, 98000000);
-    give_fin(told, 99999998, 99999998);
-    told_now(told);
-    give_fin(told, 99999999, 99999999);
-    give_fin(told, 0, 0);
-    give_fin(told, 2, 2);
-    assert_string_equal(told_now(told), "IDLE\nIDLE\nIDLE\nMISSING 1\n");
+    give_fin(calls, 49000000, 49000000);
+    give_fin(calls, 98000000, 98000000);
+    give_fin(calls, 99999998, 99999998);
+    new_calls(calls);
+    give_fin(calls, 99999999, 99999999);
+    give_fin(calls, 0, 0);
+    give_fin(calls, 2, 2);
+    assert_string_equal(new_calls(calls), "IDLE\nIDLE\nIDLE\nMISSING 1\n");
 }
 
 static void wrong_numbers(void **state)
@@ -613,55 +613,54 @@ static void wrong_numbers(void **state)
         "{n: 0, n: 0, codigo: \"exit\", " WHERE ", " TIMES ", nn: 0}\n",
         "{codigo: \"parte\", tid: 1, parte: 1, fichero: \"/a\"}\n",
     };
-    struct told *told = *state;
+    struct calls *calls = *state;
 
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        give_raw(told, wrong[i]);
-    assert_string_equal(told_now(told), "");
-    assert_tells(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
+        give_raw(calls, wrong[i]);
+    assert_string_equal(new_calls(calls), "");
+    assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
 }
 
-/* The first part of one line and the last of another that is as long: wherever they were torn. */
+/* The beginning of one line and the end of another of the same length, torn at each place. */
 static void glued_lines(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
     char first[512], second[512], glued[512];
     size_t len;
 
-    strcpy(first, numbered(told, open_line(11, "/a", "")));
-    strcpy(second, numbered(told, open_line(12, "/b", "")));
+    strcpy(first, numbered(calls, open_line(11, "/a", "")));
+    strcpy(second, numbered(calls, open_line(12, "/b", "")));
     len = strlen(first);
     assert_int_equal(strlen(second), len);
     for (size_t cut = 12; cut + 2 < len; cut++) {
         memcpy(glued, first, cut);
         memcpy(glued + cut, second + cut, len + 1 - cut);
-        give_raw(told, glued);
-        assert_string_equal(told_now(told), "");
+        give_raw(calls, glued);
+        assert_string_equal(new_calls(calls), "");
     }
 }
 
-/* ---- What is too long --------------------------------------------------------------------------
- */
+/* ---- What is too long ----------------------------------------------------------------------- */
 
-/* One that is too long for any line of the script is none, and what comes after it is read. */
+/* A line longer than any of the script is ignored, and the next line is read. */
 static void long_lines(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
     size_t n = 1000000;
     char *bytes = malloc(n);
 
     memset(bytes, 'x', n);
-    wire_take(told->wire, bytes, n);
-    wire_take(told->wire, bytes, n);
-    assert_tells(state, "\n" FIN, "IDLE\n");
+    wire_take(calls->wire, bytes, n);
+    wire_take(calls->wire, bytes, n);
+    assert_calls(state, "\n" FIN, "IDLE\n");
 
     /* Around the limit, in one piece and in two. */
     for (size_t len = 16380; len < 16390; len++) {
         bytes[len] = '\n';
-        wire_take(told->wire, bytes, len + 1);
-        wire_take(told->wire, bytes, len - 7);
-        wire_take(told->wire, bytes + len - 7, 8);
-        assert_tells(state, FIN, "IDLE\n");
+        wire_take(calls->wire, bytes, len + 1);
+        wire_take(calls->wire, bytes, len - 7);
+        wire_take(calls->wire, bytes + len - 7, 8);
+        assert_calls(state, FIN, "IDLE\n");
         bytes[len] = 'x';
     }
     free(bytes);
@@ -705,18 +704,18 @@ static const char transcript_tells[] =
 
 static void any_pieces(void **state)
 {
-    struct told *told = *state;
-    const char *text = numbered(told, transcript);
+    struct calls *calls = *state;
+    const char *text = numbered(calls, transcript);
     size_t n = strlen(text);
 
     for (size_t i = 0; i < n; i++)
-        wire_take(told->wire, text + i, 1);
-    assert_string_equal(told_now(told), transcript_tells);
+        wire_take(calls->wire, text + i, 1);
+    assert_string_equal(new_calls(calls), transcript_tells);
     for (size_t cut = 0; cut <= n; cut++) {
-        text = numbered(told, transcript);
-        wire_take(told->wire, text, cut);
-        wire_take(told->wire, text + cut, n - cut);
-        assert_string_equal(told_now(told), transcript_tells);
+        text = numbered(calls, transcript);
+        wire_take(calls->wire, text, cut);
+        wire_take(calls->wire, text + cut, n - cut);
+        assert_string_equal(new_calls(calls), transcript_tells);
     }
 }
 
@@ -744,16 +743,16 @@ static void spoil(char *bytes, size_t *n)
     }
 }
 
-/* Whatever comes, nothing but whole lines counts, and the next line is read; what else can go wrong
- * the sanitizers see. */
+/* Random bytes: only complete lines count, and the next line is read.  Sanitizers detect overruns.
+ */
 static void any_bytes(void **state)
 {
-    struct told *told = *state;
+    struct calls *calls = *state;
     char bytes[2 * sizeof(transcript)];
 
     random_start("any_bytes");
     for (int i = 0; i < 20000; i++) {
-        const char *text = numbered(told, transcript);
+        const char *text = numbered(calls, transcript);
         size_t n = strlen(text);
         unsigned int times = 1 + random_below(8);
 
@@ -763,15 +762,15 @@ static void any_bytes(void **state)
             spoil(bytes, &n);
         for (size_t at = 0, len; at < n; at += len) {
             len = 1 + random_below((unsigned int)(n - at));
-            wire_take(told->wire, bytes + at, len);
+            wire_take(calls->wire, bytes + at, len);
         }
-        give_raw(told, "\n");
-        told_now(told);
+        give_raw(calls, "\n");
+        new_calls(calls);
     }
-    give(told, FIN);
-    told_now(told);
-    give(told, transcript);
-    assert_string_equal(told_now(told), transcript_tells);
+    give(calls, FIN);
+    new_calls(calls);
+    give(calls, transcript);
+    assert_string_equal(new_calls(calls), transcript_tells);
 }
 
 int main(void)

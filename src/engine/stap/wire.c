@@ -11,9 +11,9 @@
 
 /* Longer than any line of the script, whose print buffer has 8,192 bytes. */
 #define LINE_MAX_BYTES 16384
-/* A path's pieces come on lines of their own; several threads can be in the middle of one. */
+/* A long path comes in pieces, a line each; the pieces of several threads can be interleaved. */
 #define MAX_PARTS 64
-/* Rising numbers: the script's buffer has room for fewer. */
+/* More than fit in a line of the script. */
 #define MAX_RANGES 2048
 
 struct part {
@@ -23,14 +23,14 @@ struct part {
     char path[2 * PATH_MAX];
 };
 
-/* Of the lines' numbers, which begin again then.  Of half as many none can be missing. */
+/* Line numbers are modulo NUMBERS.  At most half as many lines can be missing at once. */
 #define NUMBERS 100000000u
 
 struct wire {
     struct wire_sink sink;
-    uint32_t next; /* number */
+    uint32_t next; /* expected line number */
     size_t len;
-    bool skipping; /* a line that is too long: until its end */
+    bool skipping; /* the rest of a line that is too long */
     char line[LINE_MAX_BYTES];
     char path[2 * PATH_MAX];
     struct fd_range ranges[MAX_RANGES];
@@ -38,16 +38,16 @@ struct wire {
     struct part *parts[MAX_PARTS];
 };
 
-/* One line as it was written, before it is known to make sense. */
+/* The values of a line, not yet checked against its kind. */
 struct fields {
-    unsigned int seen; /* bit 1u << the key's place in keys[] */
+    unsigned int seen; /* bit 1u << the index in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos,
         version, parte, cortado;
 };
 
-/* The one list of what a line can hold: texts, numbers of an int and greater ones. */
+/* The one list of keys: those of texts, of numbers that fit in an int, and of larger numbers. */
 #define KEYS(TEXT, INT, BIG)                                                                       \
     TEXT(codigo)                                                                                   \
     TEXT(proceso)                                                                                  \
@@ -76,7 +76,7 @@ struct fields {
 #define KEY(name) KEY_##name,
 enum { KEYS(KEY, KEY, KEY) KEY_COUNT };
 
-/* flags and modo are what a process gave to openat2(2): any 64 bits. */
+/* flags and modo come from the arguments of openat2(2): any 64 bits. */
 static const struct {
     const char *key;
     size_t offset;
@@ -113,7 +113,7 @@ static int hex_digit(char c)
     return at ? (int)(at - digits) : -1;
 }
 
-/* The byte that "\\u00XX" stands for; 0: it is none that can be in a string. */
+/* The byte of the escape "\\u00XX"; 0: not a valid escape. */
 static int escaped_byte(const char *text)
 {
     if (strncmp(text, "\\u00", 4) != 0 || hex_digit(text[4]) < 0 || hex_digit(text[5]) < 0)
@@ -121,8 +121,8 @@ static int escaped_byte(const char *text)
     return hex_digit(text[4]) * 16 + hex_digit(text[5]);
 }
 
-/* A string in place, from after its first quote: *text at its end is after its last one.  The bytes
- * are written over it, NUL-terminated. */
+/* Unescapes a string in place, NUL-terminated.  *text is behind its first quote, and then behind
+ * its last one. */
 static char *read_string(char **text, size_t *len)
 {
     char *start = *text, *to = start, *from = start;
@@ -226,7 +226,7 @@ static struct part *new_part(struct wire *wire, pid_t tid)
     struct part *part;
 
     if (wire->n_parts == MAX_PARTS)
-        drop_part(wire, wire->parts[0]); /* its thread's line was lost */
+        drop_part(wire, wire->parts[0]); /* the line that ends its path was lost */
     part = calloc(1, sizeof(*part));
     if (!part)
         return NULL;
@@ -235,7 +235,7 @@ static struct part *new_part(struct wire *wire, pid_t tid)
     return part;
 }
 
-/* A piece that follows no other one begins a path anew: the line of the last was lost. */
+/* A first piece replaces an unfinished path of the thread, whose last line was lost. */
 static int keep_part(struct wire *wire, const struct fields *fields)
 {
     struct part *part = find_part(wire, (pid_t)fields->tid);
@@ -271,7 +271,7 @@ static int join_parts(struct wire *wire, const struct fields *fields, struct eve
     return 0;
 }
 
-/* The path of this line, after the pieces of it that came ahead. */
+/* Joins the path of this line to the pieces before it. */
 static int whole_path(struct wire *wire, const struct fields *fields, struct event *event)
 {
     int result = 0;
@@ -285,7 +285,7 @@ static int whole_path(struct wire *wire, const struct fields *fields, struct eve
     return result;
 }
 
-/* "3,5-9": rising */
+/* text: "3,5-9", in rising order. */
 static int read_ranges(struct wire *wire, const char *text, struct event *event)
 {
     int64_t least = 0;
@@ -311,7 +311,9 @@ static int read_ranges(struct wire *wire, const char *text, struct event *event)
     return 0;
 }
 
-/* ---- Kinds of lines: what of them is an event is told, when 1 is returned ------------------- */
+/* ---- Kinds of lines ------------------------------------------------------------------------- */
+
+/* Each function returns 1 if the line is an event, 0 if not, or -errno. */
 
 static int take_open(struct wire *wire, const struct fields *fields, struct event *event)
 {
@@ -319,7 +321,7 @@ static int take_open(struct wire *wire, const struct fields *fields, struct even
     return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
-/* What closes more than one descriptor names them all, if it found but one. */
+/* A line of a call that can close several descriptors has them as ranges, even a single one. */
 static int take_close(struct wire *wire, const struct fields *fields, struct event *event)
 {
     const char *why = fields->motivo ? fields->motivo : "close";
@@ -338,7 +340,7 @@ static int take_dup(struct wire *wire, const struct fields *fields, struct event
 {
     (void)wire;
     event->origin = (int)fields->origen;
-    event->reason = REASON_COUNT; /* what dup2 has closed came before, as a close */
+    event->reason = REASON_COUNT; /* the descriptor that dup2 closed has a line of its own */
     return 1;
 }
 
@@ -396,13 +398,13 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 
 #define HAS(name) (1u << KEY_##name)
 #define HAS_NUMBER (HAS(n) | HAS(nn))
-#define HAS_SAID (HAS_NUMBER | HAS(version) | HAS(modulo))
+#define HAS_NOTICE (HAS_NUMBER | HAS(version) | HAS(modulo))
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
 #define HAS_FD (HAS_TABLE | HAS(descriptor) | HAS(date))
 #define HAS_OPEN (HAS_FD | HAS(fichero) | HAS(flags))
 
-/* What each kind is sure to hold and what it may hold beside it. */
+/* The keys that a kind must have, and those that it may have in addition. */
 static const struct kind {
     const char *codigo;
     enum event_code code;
@@ -417,11 +419,11 @@ static const struct kind {
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"lost", EVENT_LOST, HAS_NUMBER | HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
-    {"listo", 0, HAS_SAID, 0, take_loaded},
-    {"mirando", 0, HAS_SAID, 0, take_watching},
-    {"marca", EVENT_MARK, HAS_SAID, 0, take_exit},
-    {"sigue", 0, HAS_SAID, 0, take_more},
-    {"fin", 0, HAS_SAID, 0, take_idle},
+    {"listo", 0, HAS_NOTICE, 0, take_loaded},
+    {"mirando", 0, HAS_NOTICE, 0, take_watching},
+    {"marca", EVENT_MARK, HAS_NOTICE, 0, take_exit},
+    {"sigue", 0, HAS_NOTICE, 0, take_more},
+    {"fin", 0, HAS_NOTICE, 0, take_idle},
 };
 
 static const struct kind *find_kind(const struct fields *fields)
@@ -439,7 +441,8 @@ static bool has_number(const struct fields *fields)
     return fields->n == fields->nn && fields->n >= 0 && fields->n < NUMBERS;
 }
 
-/* Tells what is missing before this line.  False: it is one of those that were missing before. */
+/* Reports the lines that are missing before this one.  False: this line is late, and was reported
+ * as missing. */
 static bool take_number(struct wire *wire, const struct fields *fields)
 {
     uint32_t missing = ((uint32_t)fields->n + NUMBERS - wire->next) % NUMBERS;

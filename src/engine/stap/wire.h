@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The lines of monitorFicheros.stp: bytes in any pieces → events ("marca" is the EVENT_MARK).  The
- * lines are trusted for what they say (they come from our module) but not to be whole: output that
- * was lost leaves torn ones.  What makes no sense is left out, and is not counted: each line has a
- * number, and so the next one tells how many there were in between.
+ * Parses the lines of monitorFicheros.stp, read in pieces of any size, into events; "marca" is the
+ * EVENT_MARK.  The content of a line is trusted, since it comes from our module, but a line may be
+ * torn if output was lost.  Malformed lines are ignored and not counted: each line has a number, so
+ * the next valid line shows how many are missing.
  */
 #ifndef FILEMON_WIRE_H
 #define FILEMON_WIRE_H
@@ -23,7 +23,7 @@ struct wire_sink {
     void (*watching)(void *ctx);                                /* "mirando" */
     void (*more)(void *ctx);                                    /* "sigue" */
     void (*idle)(void *ctx);                                    /* "fin" */
-    void (*lost)(void *ctx, uint64_t lines); /* on their way, before what follows */
+    void (*lost)(void *ctx, uint64_t lines); /* so many are missing before the next line */
     void *ctx;
 };
 
@@ -33,7 +33,7 @@ struct wire;
 struct wire *wire_new(const struct wire_sink *sink);
 void wire_free(struct wire *wire);
 
-/* Takes n bytes as they were read, and gives every line that they complete. */
+/* Takes the next n bytes, and calls the sink for each line that they complete. */
 void wire_take(struct wire *wire, const char *bytes, size_t n);
 
 #endif

@@ -205,13 +205,13 @@ hang
 END
     rm -f standin/building standin/log
     start "$@"
-    wait_until [ -e standin/building ]
+    await [ -e standin/building ]
     children=$(sed -n 's/^child //p' standin/log)
     kill -INT "$pid"
     finish
     [ "$status" -eq "$expected" ]
     work_directory_is_gone
-    for child in $children; do wait_until sh -c "! kill -0 $child"; done
+    for child in $children; do await sh -c "! kill -0 $child"; done
     logged 0 ^staprun
     [ -z "$(find modules -name '*.ko*')" ]
 }
@@ -231,7 +231,7 @@ mark building
 caught
 END
     start --prepare
-    wait_until [ -e standin/building ]
+    await [ -e standin/building ]
     stale=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
     [ -e "$stale/System.map" ]
     kill -KILL "$pid"
@@ -244,8 +244,8 @@ await go
 build
 END
     start --prepare
-    wait_until [ -e standin/building ]
-    wait_until [ ! -e "$stale" ]            # by this one, or by one of another test at that moment
+    await [ -e standin/building ]
+    await [ ! -e "$stale" ]            # by this one, or by one of another test at that moment
     at_work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
 
     like=/tmp/filemon.$(printf %012x $$)
@@ -270,7 +270,7 @@ END
 build
 END
     "$tested" -q --prepare --module-dir "$PWD/other"
-    wait_until [ ! -e "${like}0006" ]
+    await [ ! -e "${like}0006" ]
     [ -e "$at_work/System.map" ]
     touch standin/go
     finish
@@ -740,14 +740,14 @@ END
 wait
 END
     start -n nothing-of-that-name
-    wait_until [ -e standin/building ]
+    await [ -e standin/building ]
     first=$pid
     mv err err.first
     start -n nothing-of-that-name
     wait_said "another process is building the module for kernel $release: waiting for it"
     touch standin/go
     wait_said 'watching with stap'
-    wait_until grep -q 'watching with stap' err.first
+    await grep -q 'watching with stap' err.first
     kill -INT "$first" "$pid"
     wait "$first"
     finish
@@ -763,7 +763,7 @@ await go
 build
 END
     start -n nothing-of-that-name
-    wait_until [ -e standin/building ]
+    await [ -e standin/building ]
     first=$pid
     start -n nothing-of-that-name
     wait_said 'waiting for it'
@@ -805,7 +805,7 @@ END
     script -q -e -f -c "'$tested' --prepare --module-dir '$modules'" typescript \
         < /dev/null > /dev/null &
     pid=$!
-    wait_until grep -q 'pass 2 of 4' typescript
+    await grep -q 'pass 2 of 4' typescript
     touch standin/go
     finish
     [ "$status" -eq 0 ]

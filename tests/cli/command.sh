@@ -74,7 +74,7 @@ say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
 wait
 END
     start -- touch standin/ran
-    wait_until [ -e standin/told ]
+    await [ -e standin/told ]
     [ ! -e standin/ran ]
     # The command's process exists already and waits.
     command=$(cat "/proc/$pid/task/$pid/children")
@@ -134,7 +134,7 @@ mark started
 caught
 END
     start -- touch ran
-    wait_until [ -e standin/started ]
+    await [ -e standin/started ]
     kill -TERM "$pid"
     finish
     [ "$status" -eq 143 ]
@@ -149,7 +149,7 @@ mark started
 caught
 END
     start -- touch ran
-    wait_until [ -e standin/started ]
+    await [ -e standin/started ]
     tr ' ' '\n' < "/proc/$pid/task/$pid/children" | while read -r child; do
         ! grep -qx filemon "/proc/$child/comm" || kill -KILL "$child"
     done
@@ -165,11 +165,11 @@ mark started
 caught
 END
     start -- touch ran
-    wait_until [ -e standin/started ]
+    await [ -e standin/started ]
     children=$(cat "/proc/$pid/task/$pid/children")
     kill -KILL "$pid"
     finish
-    for child in $children; do wait_until sh -c "! kill -0 $child"; done
+    for child in $children; do await sh -c "! kill -0 $child"; done
     [ ! -e ran ]
 }
 
@@ -242,7 +242,7 @@ test_a_signal_is_forwarded() {
         rm -f standin/ended started
         start -- sh -c "trap 'touch standin/ended; exit 3' $signal
             touch started; while :; do sleep 0.01; done"
-        wait_until [ -e started ]
+        await [ -e started ]
         kill -$signal "$pid"
         finish
         [ "$status" -eq 3 ]
@@ -257,7 +257,7 @@ test_a_signal_ends_the_run_with_the_command() {
 wait
 END
     start -- sh -c 'trap "exit 3" TERM; touch started; while :; do sleep 0.01; done'
-    wait_until [ -e started ]
+    await [ -e started ]
     kill -TERM "$pid"
     finish
     [ "$status" -eq 3 ]
@@ -270,7 +270,7 @@ test_a_second_signal_does_not_wait_for_the_command() {
 wait
 END
     start -- sh -c 'trap "" INT TERM; touch started; until [ -e go ] || [ ! -e started ]; do sleep 0.01; done'
-    wait_until [ -e started ]
+    await [ -e started ]
     kill -INT "$pid"
     kill -TERM "$pid"
     finish
@@ -299,7 +299,7 @@ END
 
 # The signals that the command got up to TERM.
 signals_of_command() {
-    wait_until grep -q TERM log
+    await grep -q TERM log
     grep -v listens log | paste -s -d ' '
 }
 
@@ -323,9 +323,9 @@ wait
 END
     make_listener
     start_job -- ./listen
-    wait_until grep -q listens log
+    await grep -q listens log
     kill -INT "-$pid"
-    wait_until grep -q INT log
+    await grep -q INT log
     # The second signal is forwarded, and ends filemon after the effects of the first.
     kill -TERM "$pid"
     finish
@@ -334,16 +334,16 @@ END
     # A command that has left the group has not got the signal.
     make_listener
     start_job -- ./listen own
-    wait_until grep -q listens log
+    await grep -q listens log
     kill -INT "-$pid"
-    wait_until grep -q INT log
+    await grep -q INT log
     kill -TERM "$pid"
     finish
     [ "$(signals_of_command)" = 'INT TERM' ]
     # A signal that only the witness got does not count for another sender's signal.
     make_listener
     start_job -- ./listen
-    wait_until grep -q listens log
+    await grep -q listens log
     witness=$(tr ' ' '\n' < "/proc/$pid/task/$pid/children" | while read -r child; do
         ! grep -q signal-witness "/proc/$child/comm" || echo "$child"
     done)
@@ -371,12 +371,12 @@ END
             typescript < keys > /dev/null &
         pid=$!
         exec 9> keys
-        wait_until grep -q listens log
+        await grep -q listens log
         printf '\003' >&9
-        wait_until grep -q INT log
+        await grep -q INT log
         if [ "$command" = ./listen ]; then
             printf '\003\034' >&9
-            wait_until grep -q QUIT log
+            await grep -q QUIT log
         fi
         kill -TERM "$(tr -d ' ' < "/proc/$pid/task/$pid/children")"
         got=$(signals_of_command)
@@ -398,5 +398,5 @@ END
     run -d 0.1 -- sh -c 'until [ -e go ]; do sleep 0.01; done; touch went-on'
     [ "$status" -eq 0 ]
     touch go
-    wait_until [ -e went-on ]
+    await [ -e went-on ]
 }

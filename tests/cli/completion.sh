@@ -65,7 +65,7 @@ sleepers() { # NAME...
     for name; do
         ln -sf "$(command -v sleep)" "$name"
         "./$name" 1000 & children="$children $!"
-        wait_until grep -qxF -e "$name" "/proc/$!/comm"
+        await grep -qxF -e "$name" "/proc/$!/comm"
     done
 }
 

@@ -30,7 +30,7 @@ mark started
 wait
 END
     start -n nothing-of-that-name
-    wait_until [ -e standin/started ]
+    await [ -e standin/started ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -102,7 +102,7 @@ END
     finish
     [ "$status" -eq 0 ]
     child=$(sed -n 's/^child //p' standin/log)
-    wait_until sh -c "! kill -0 $child"
+    await sh -c "! kill -0 $child"
 }
 
 test_stap_that_exits_before_its_children() {
@@ -118,7 +118,7 @@ END
     said 'stap ended by itself, with status 3'
     records 'map(.codigo) == ["open"]'
     child=$(sed -n 's/^child //p' standin/log)
-    wait_until sh -c "! kill -0 $child"
+    await sh -c "! kill -0 $child"
 }
 
 test_a_second_signal_ends_at_once() {
@@ -132,7 +132,7 @@ END
         start -n nothing-of-that-name
         wait_said 'watching with'
         kill -INT "$pid"
-        wait_until [ -e standin/asked ]
+        await [ -e standin/asked ]
         kill -$signal "$pid"
         finish
         [ "$status" -eq 1 ]
@@ -213,7 +213,7 @@ END
     wait_said 'watching with'
     kill -KILL "$pid"
     finish
-    wait_until [ -e standin/over ]
+    await [ -e standin/over ]
     logged 1 SIGTERM
 }
 
@@ -369,7 +369,7 @@ END
     rm standin/ended
     start -- sh -c 'trap "touch standin/ended; exit 3" TERM; touch started
         while :; do sleep 0.01; done'
-    wait_until [ -e started ]
+    await [ -e started ]
     kill -TERM "$pid"
     finish
     [ "$status" -eq 3 ]

@@ -69,17 +69,15 @@ run() { # ARG...
     finish
 }
 
-# No test waits for a fixed time: the condition comes true, or the watchdog of "run" ends the test.
-wait_until() { # COMMAND...
-    until "$@" 2> /dev/null; do sleep 0.01; done
-}
+# The watchdog of "run" ends a test that awaits something in vain.
+patience=120
 
 wait_said() { # PATTERN: filemon said so on standard error
-    wait_until grep -q -e "$1" err
+    await grep -q -e "$1" err
 }
 
 wait_record() { # PATTERN: a record with it was written
-    wait_until grep -q -e "$1" out
+    await grep -q -e "$1" out
 }
 
 # Every line of the output is JSON, and FILTER is true for the array of all lines.

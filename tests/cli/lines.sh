@@ -19,7 +19,7 @@ wait
 END
     shift
     start -n nothing-of-that-name "$@"
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -70,7 +70,7 @@ mark sent
 wait
 END
     start -n nothing-of-that-name
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -90,7 +90,7 @@ mark sent
 wait
 END
     start -n nothing-of-that-name
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -155,7 +155,7 @@ mark sent
 wait
 END
     start -n nothing-of-that-name
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -266,7 +266,7 @@ END
     reader=$!
     output=records
     start -n nothing-of-that-name
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     peak=$(peak_memory_kb)
     kill -INT "$pid"
     finish

@@ -72,14 +72,14 @@ END
     wait $gone
     ln -s "$(command -v sleep)" filemon-sleeper
     ./filemon-sleeper 1000 & sleeper=$!
-    wait_until grep -q sleeper /proc/$sleeper/comm
+    await grep -q sleeper /proc/$sleeper/comm
     ln -s "$HELPERS/standin" bin/threaded
     scenario threaded <<'END'
 thread tid
 hang
 END
     threaded & leader=$!
-    wait_until [ -e standin/tid ]
+    await [ -e standin/tid ]
     tid=$(cat standin/tid)
     mistakes <<END
 1|-p $tid|$tid is a thread of process $leader, and descriptors are the process's: -p $leader watches them

@@ -83,7 +83,7 @@ END
     start_on_socket -- sh -c 'until [ -e end ]; do sleep 0.01; done'
     wait_said 'watching with'
     touch go
-    wait_until logged 1 SIGINT
+    await logged 1 SIGINT
     before=$(cpu_ticks)
     for _ in $(seq 100); do sleep 0.01; done
     [ $(($(cpu_ticks) - before)) -le 5 ]
@@ -104,7 +104,7 @@ END
     head -n 1 < records > first &
     output=records
     start -- sh -c 'until [ -e go ]; do sleep 0.01; done; exit 7'
-    wait_until logged 1 SIGINT # the watch has ended
+    await logged 1 SIGINT # the watch has ended
     touch go
     finish
     [ "$status" -eq 7 ]
@@ -121,7 +121,7 @@ END
     sh -c 'until [ -e go ]; do sleep 0.01; done' < records &
     output=records
     start -- sh -c 'exit 7'
-    wait_until [ -e standin/started ]
+    await [ -e standin/started ]
     touch go
     finish
     [ "$status" -eq 7 ]
@@ -139,7 +139,7 @@ END
     for case in '125 0' '7 7'; do
         rm -f go standin/log
         start -o /dev/full -- sh -c "until [ -e go ]; do sleep 0.01; done; exit ${case#* }"
-        wait_until logged 1 SIGINT
+        await logged 1 SIGINT
         wait_said '^filemon: sh goes on without being watched'
         touch go
         finish
@@ -173,7 +173,7 @@ mark sent
 wait
 END
     start -n nothing-of-that-name -o file
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$(jq -c .codigo file | wc -l)" -eq $((before + 2000)) ]
@@ -191,7 +191,7 @@ wait
 END
     printf '{"codigo":"open","pro' > file
     start -n nothing-of-that-name -o file
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -248,12 +248,12 @@ send second
 wait
 END
     start -n nothing-of-that-name -o file
-    wait_until grep -q open file
+    await grep -q open file
     mv file file.1
     kill -HUP "$pid"
-    wait_until [ -e file ]
+    await [ -e file ]
     touch standin/go
-    wait_until grep -q close file
+    await grep -q close file
     kill -TERM "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -277,7 +277,7 @@ END
     kill -HUP "$pid"
     wait_said 'dir/file: No such file or directory; the old file stays in use'
     touch standin/go
-    wait_until grep -q open elsewhere/file
+    await grep -q open elsewhere/file
     kill -TERM "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -309,10 +309,10 @@ END
     start -n nothing-of-that-name
     wait_said 'watching with'
     # filemon has read as much as it may while the reader pauses.
-    wait_until sh -c "[ \$(sed -n 's/^rchar: //p' /proc/$pid/io) -gt 1000000 ]"
+    await sh -c "[ \$(sed -n 's/^rchar: //p' /proc/$pid/io) -gt 1000000 ]"
     kill -INT "$pid"
     touch go
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     peak=$(peak_memory_kb)
     touch standin/measured
     finish
@@ -337,7 +337,7 @@ END
     start -n nothing-of-that-name
     wait_said 'watching with' # the script is asked to end only once it watches; before, it is staprun
     kill -INT "$pid"
-    wait_until grep -q S root/proc/systemtap/filemon_test_1/control
+    await grep -q S root/proc/systemtap/filemon_test_1/control
     kill -INT "$pid"
     finish
     touch go
@@ -362,7 +362,7 @@ END
     reader=$!
     output=records
     start -- touch standin/ended
-    wait_until logged 1 SIGINT
+    await logged 1 SIGINT
     kill -TERM "$pid"
     kill -INT "$pid"
     finish
@@ -406,7 +406,7 @@ mark sent
 wait
 END
     start -n nothing-of-that-name /etc -X /etc/ssl
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -420,7 +420,7 @@ warn WARNING: something
 wait
 END
     start -q -n nothing-of-that-name
-    wait_until grep -q G root/proc/systemtap/filemon_test_1/control
+    await grep -q G root/proc/systemtap/filemon_test_1/control
     kill -TERM "$pid"
     finish
     [ "$status" -eq 0 ]

@@ -15,7 +15,7 @@ mark sent
 wait
 END
     start -n nothing-of-that-name "$@"
-    wait_until [ -e standin/sent ]
+    await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
@@ -125,7 +125,7 @@ send more
 wait
 END
     start -n nothing-of-that-name -o log.json
-    wait_until grep -q '"descriptor":500,' log.json
+    await grep -q '"descriptor":500,' log.json
     cat > logrotate.conf <<END
 $PWD/log.json {
     rotate 2
@@ -138,9 +138,9 @@ $PWD/log.json {
 END
     chmod 644 logrotate.conf
     PATH=$PATH:/usr/sbin logrotate -f -s logrotate.state logrotate.conf
-    wait_until [ -e log.json ]
+    await [ -e log.json ]
     touch standin/rotated
-    wait_until grep -q '"descriptor":1000,' log.json
+    await grep -q '"descriptor":1000,' log.json
     kill -TERM "$pid"
     finish
     [ "$status" -eq 0 ]

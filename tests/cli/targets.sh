@@ -120,7 +120,7 @@ test_names_of_running_programs() {
     "$name" 1000 & one=$!
     "$name" 1000 & two=$!
     trap 'kill "$one" "$two"' EXIT
-    wait_until sh -c "grep -q sleeper /proc/$one/comm && grep -q sleeper /proc/$two/comm"
+    await sh -c "grep -q sleeper /proc/$one/comm && grep -q sleeper /proc/$two/comm"
     watch_and_stop -n "$name"
     { commands N "$name"; printf G; commands P $one $two; } | received_is
     said "$name: 2 processes, by comm"
@@ -133,7 +133,7 @@ test_process_that_exits_before_the_watch() {
     sleep 1000 & one=$!
     sleep 1000 & two=$!
     start -p $one,$two
-    wait_until grep -q staprun standin/log
+    await grep -q staprun standin/log
     kill $one
     wait $one || :
     touch standin/begin

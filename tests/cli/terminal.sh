@@ -75,7 +75,7 @@ END
 test_a_build_shows_its_passes_on_a_terminal() {
     passes_go_by
     on_terminal 200 --prepare & shown=$!
-    wait_until grep -q 'pass 3 of 4' typescript
+    await grep -q 'pass 3 of 4' typescript
     touch standin/seen
     wait $shown
     seen '\r\033\\[Kfilemon: building the probe module for kernel .*: pass 1 of 4, [0-9]* s\r'
@@ -100,7 +100,7 @@ test_the_time_of_the_last_build() {
     ln -s 1234 "$modules/seconds"
     passes_go_by
     on_terminal 200 --prepare & shown=$!
-    wait_until grep -q 'pass 3 of 4, [0-9]* s (last time it took 1234 s)' typescript
+    await grep -q 'pass 3 of 4, [0-9]* s (last time it took 1234 s)' typescript
     touch standin/seen
     wait $shown
     seen 'stap 9.9/0.999, once (last time it took 1234 s)'

@@ -106,7 +106,7 @@ $(BUILD)/src/engine/stap/script.o: $(script)
 target := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)) $(shell uname -m))
 BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst powerpc64%,powerpc,$(target))))
 
-# With the calls that kernels have from 6.2 on, and without.
+# With the calls that kernels have from 6.2 on, and without.  v3: the instructions of 5.1 and later.
 $(BUILD)/filemon.bpf.o: direct := 0
 $(BUILD)/filemon-direct.bpf.o: direct := 1
 $(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
@@ -115,7 +115,7 @@ $(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf
 	    exit 1; }; done
 	@echo "  BPF     $@"
 	@mkdir -p $(@D)
-	$(Q)clang -g -O2 -target bpf -D__TARGET_ARCH_$(BPF_ARCH) -DDIRECT=$(direct) -Isrc -c -o $@ $<
+	$(Q)clang -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -DDIRECT=$(direct) -Isrc -c -o $@ $<
 
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst -,_,$*)_bpf > $@

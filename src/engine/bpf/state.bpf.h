@@ -283,17 +283,20 @@ static __always_inline __u32 thread_number(struct task_struct *task)
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
+/* Of any address: what is known not to be aligned, the compiler copies by bytes. */
+typedef __u64 __attribute__((may_alias)) word;
+
 /*
  * As words: cheaper than the helper for it.  From an address and not from the member, whose size is
  * not the same on every kernel; libbpf takes no load of another size than the member's.
  */
 static __always_inline void copy_words(void *to, const void *from, __u64 offset, __u32 size)
 {
-    const __u64 *words = from + offset;
+    const word *words = from + offset;
 
     barrier_var(words); /* or the first load would be of the member */
     for (__u32 i = 0; i < size / sizeof(*words); i++)
-        __builtin_memcpy(to + i * sizeof(*words), &words[i], sizeof(*words));
+        ((word *)to)[i] = words[i];
 }
 
 /*

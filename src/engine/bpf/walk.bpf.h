@@ -153,7 +153,7 @@ static __always_inline void copy_short_name(struct scratch *s, char *to)
     struct dentry___shortname *newer;
 
     if (!DIRECT)
-        __builtin_memcpy(to, &s->dentry_bytes[bounded(inside, DENTRY_BYTES / 2)], SHORT_NAME);
+        copy_words(to, s->dentry_bytes, bounded(inside, DENTRY_BYTES / 2), SHORT_NAME);
     else if (bpf_core_field_exists(newer->d_shortname))
         copy_words(to, CAST(struct dentry, s->dentry),
                    bpf_core_field_offset(struct dentry___shortname, d_shortname), SHORT_NAME);

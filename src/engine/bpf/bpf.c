@@ -59,6 +59,7 @@ enum {
     USERS,
     HELD,
     ENTRIES,
+    TABLE_CALLS,
     RETURNS,
     RING_RETURNS,
     LINKS,
@@ -224,6 +225,8 @@ static void find_hooks(const struct filemon_bpf *program, struct hook hooks[stat
     hooks[HELD] = (struct hook){NULL, {p->find_held, p->find_held, p->find_held}};
 #ifdef __x86_64__
     hooks[ENTRIES] = (struct hook){NULL, {p->on_function, p->on_function, p->on_function}};
+    hooks[TABLE_CALLS] = (struct hook){NULL,
+                                       {p->on_table_call, p->on_table_call, p->on_table_call}};
     hooks[RETURNS] = (struct hook){NULL, {p->on_return, p->on_return, p->on_return}};
     hooks[RING_RETURNS] = hooks[RETURNS];
 #endif
@@ -240,6 +243,7 @@ static bool is_needed(const struct engine *engine, int link)
     case LEAVE:
         return !engine->probes;
     case ENTRIES:
+    case TABLE_CALLS:
     case RETURNS:
     case RING_RETURNS:
         return engine->probes;
@@ -477,6 +481,8 @@ static int attach_probes(struct engine *engine)
 
     if (result == 0 && attach_functions(engine, RING_RETURNS, PROBES_RING) < 0)
         diag(DIAG_VERBOSE, "io_uring_enter(2) is not seen: %s", strerror(errno));
+    if (result == 0)
+        result = attach_functions(engine, TABLE_CALLS, PROBES_TABLE_CALLS);
     if (result == 0)
         result = attach_functions(engine, ENTRIES, PROBES_ENTRIES);
     return result == 0 ? test_probes(engine) : result;

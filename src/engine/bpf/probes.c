@@ -12,6 +12,7 @@
 
 #define IN(which) (1u << (which))
 #define ENTRY IN(PROBES_ENTRIES)
+#define TABLE_CALL (IN(PROBES_TABLE_CALLS) | RETURN)
 #define RETURN (IN(PROBES_RETURNS) | IN(PROBES_RETURNS_HELD))
 #define RETURN_HELD IN(PROBES_RETURNS_HELD)
 #define SYSTEM_CALL(name, which)                                                                   \
@@ -33,14 +34,14 @@ static const struct {
     SYSTEM_CALL("dup", ENTRY),
     SYSTEM_CALL("dup2", ENTRY),
     SYSTEM_CALL("dup3", ENTRY),
-    SYSTEM_CALL("close_range", ENTRY | RETURN),
-    SYSTEM_CALL("unshare", ENTRY | RETURN),
-    SYSTEM_CALL("execve", ENTRY | RETURN),
-    SYSTEM_CALL("execveat", ENTRY | RETURN),
-    {"__ia32_compat_sys_execve", ENTRY | RETURN, PROBE_CALL},
-    {"__ia32_compat_sys_execveat", ENTRY | RETURN, PROBE_CALL},
-    {"__x64_compat_sys_execve", ENTRY | RETURN, PROBE_CALL},
-    {"__x64_compat_sys_execveat", ENTRY | RETURN, PROBE_CALL},
+    SYSTEM_CALL("close_range", TABLE_CALL),
+    SYSTEM_CALL("unshare", TABLE_CALL),
+    SYSTEM_CALL("execve", TABLE_CALL),
+    SYSTEM_CALL("execveat", TABLE_CALL),
+    {"__ia32_compat_sys_execve", TABLE_CALL, PROBE_CALL},
+    {"__ia32_compat_sys_execveat", TABLE_CALL, PROBE_CALL},
+    {"__x64_compat_sys_execve", TABLE_CALL, PROBE_CALL},
+    {"__x64_compat_sys_execveat", TABLE_CALL, PROBE_CALL},
     SYSTEM_CALL("io_uring_enter", ENTRY | IN(PROBES_RING)),
 };
 #define N_FUNCTIONS (sizeof(functions) / sizeof(functions[0]))
@@ -91,7 +92,7 @@ struct bpf_link *probes_attach(const struct bpf_program *program, enum probes wh
         .sz = sizeof(options),
         .syms = names,
         .cookies = cookies,
-        .retprobe = which != PROBES_ENTRIES,
+        .retprobe = which != PROBES_ENTRIES && which != PROBES_TABLE_CALLS,
     };
 
     for (size_t i = 0; i < N_FUNCTIONS; i++) {

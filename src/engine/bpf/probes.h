@@ -8,6 +8,7 @@
 
 enum probes {
     PROBES_ENTRIES,
+    PROBES_TABLE_CALLS, /* entries of calls that can change a file descriptor table */
     PROBES_RETURNS,
     PROBES_RETURNS_HELD, /* further returns, which find_held() needs */
     PROBES_RING,         /* a return, for which many threads wait at once */

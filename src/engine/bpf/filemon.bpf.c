@@ -18,6 +18,7 @@
 #include "calls.bpf.h"
 #include "inflight.bpf.h"
 #include "record.h"
+#include "recorded.bpf.h"
 #include "state.bpf.h"
 #include "tables.bpf.h"
 #include "track.bpf.h"

@@ -412,10 +412,11 @@ TURN int take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered, __u64 file)
 static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
 {
     __u64 table = table_of(task);
+    __u8 *recorded = find_recorded(table, fd);
     struct record record;
     struct file *file;
 
-    if (!is_recorded(table, fd))
+    if (!recorded)
         return;
     if (begins) {
         file = file_of(task, fd);
@@ -423,8 +424,9 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
             return;
         begin_closing(task, fd, file);
     }
-    if (!clear_recorded(table, fd))
+    if (!*recorded) /* another thread closes it, too */
         return;
+    *recorded = 0;
     forget_claim(table, fd);
     begin_record(task, &record, RECORD_CLOSE, fd);
     deliver(&record, RECORD_UNTIL(kind));

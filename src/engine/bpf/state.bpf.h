@@ -72,64 +72,6 @@ struct {
     __type(value, struct process);
 } watched SEC(".maps");
 
-/*
- * Of which descriptors a record was made, so that the closes of no others leave the kernel.  A byte
- * and not a bit for each: threads write them without a lock.
- */
-#define CHUNK_FDS 64
-
-enum recorded {
-    RECORDED = 1,
-    RECORDED_HELD, /* it was open before the watch: see held.bpf.h */
-};
-
-struct chunk {
-    __u8 recorded[CHUNK_FDS]; /* 0: there is no record of it */
-};
-
-/* Part of a file descriptor table, which its files_struct names. */
-struct chunk_key {
-    __u64 table;
-    __u32 number;
-} __attribute__((packed, aligned(4)));
-
-#define MAX_CHUNKS 32768
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, MAX_CHUNKS);
-    __type(key, struct chunk_key);
-    __type(value, struct chunk);
-} descriptors SEC(".maps");
-
-/*
- * The chunks that a table has there: what goes through them takes as long as there are records,
- * however large the table is.  The key's number is a place in the table's list, which has no gaps.
- */
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, MAX_CHUNKS);
-    __type(key, struct chunk_key);
-    __type(value, __u32);
-} chunk_lists SEC(".maps");
-
-/* A file descriptor table that has chunks: see tables.bpf.h. */
-struct table {
-    __u64 born;   /* when this was made: no other that had the address was then */
-    __u32 chunks; /* in its list, or a few less while threads of it are adding some */
-    /* Its users: threads that had it when this was made, got it when they were created, left it. */
-    __u32 first, joined, left;
-    __u32 joined_before;      /* a scan of the tasks: joined when it began */
-    bool is_used, is_leaving; /* and what it came upon: the latter is a thread that ends */
-};
-
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, MAX_CHUNKS);
-    __type(key, __u64);
-    __type(value, struct table);
-} tables SEC(".maps");
-
 /* The loader sizes these two, and their keys. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

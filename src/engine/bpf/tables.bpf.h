@@ -49,11 +49,10 @@ TURN bool sweep_on(__u64 table, __u32 place)
     for (int i = 0; i < SWEEP_CHUNKS; i++) {
         struct chunk_key key = {table, place++};
         __u32 *chunk = bpf_map_lookup_elem(&chunk_lists, &key);
-        struct chunk_key which = {table, chunk ? *chunk : 0};
 
         if (!chunk)
             return true;
-        bpf_map_delete_elem(&descriptors, &which);
+        forget_chunk(table, *chunk);
         bpf_map_delete_elem(&chunk_lists, &key);
         barrier();
     }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which processes are watched, and of which of their descriptors a record was made. */
+/* Which processes are watched. */
 #ifndef FILEMON_BPF_TRACK_H
 #define FILEMON_BPF_TRACK_H
 
@@ -55,111 +55,6 @@ static __always_inline void unwatch_process(__u32 tgid)
         return;
     set_watched(tgid, false);
     __sync_fetch_and_add(&n_watched, -1);
-}
-
-/* The chunk that this descriptor of a table is in; NULL: there is no record of it or any near it.
- */
-static __always_inline struct chunk *find_chunk(__u64 table, __u32 fd)
-{
-    struct chunk_key key = {table, fd / CHUNK_FDS};
-
-    return bpf_map_lookup_elem(&descriptors, &key);
-}
-
-static __always_inline bool is_recorded(__u64 table, __u32 fd)
-{
-    struct chunk *chunk = find_chunk(table, fd);
-
-    return chunk && chunk->recorded[fd % CHUNK_FDS];
-}
-
-static __always_inline __u32 count_users(__u64 table)
-{
-    struct files_struct *files = (void *)table;
-
-    return BPF_CORE_READ(files, count.counter);
-}
-
-/* More than any table has: so many are not left, and a scan decides. */
-#define UNKNOWN_USERS (1u << 30)
-
-/*
- * A thread that joins or leaves while the count is read may be in it or not.  If so, it is counted
- * once too often, which a scan finds out, or the count has changed.
- */
-static __always_inline struct table *find_or_add_table(__u64 address)
-{
-    struct table *table = bpf_map_lookup_elem(&tables, &address);
-    struct table new = {bpf_ktime_get_ns(), .first = UNKNOWN_USERS, .is_used = true};
-    __u32 users;
-
-    if (table)
-        return table;
-    users = count_users(address);
-    if (bpf_map_update_elem(&tables, &address, &new, BPF_NOEXIST) != 0)
-        return bpf_map_lookup_elem(&tables, &address);
-    table = bpf_map_lookup_elem(&tables, &address);
-    if (table && users == count_users(address))
-        table->first = users;
-    return table;
-}
-
-/* Threads that add chunks to one list at one moment; no lock can be taken here. */
-#define LISTING_THREADS 32
-
-/* False: there is no room. */
-static __always_inline bool list_chunk(const struct chunk_key *chunk)
-{
-    struct table *table = find_or_add_table(chunk->table);
-    int result = -EEXIST;
-
-    for (int i = 0; table && i < LISTING_THREADS && result == -EEXIST; i++) {
-        struct chunk_key key = {chunk->table, table->chunks};
-        __u32 number = chunk->number;
-
-        result = bpf_map_update_elem(&chunk_lists, &key, &number, BPF_NOEXIST);
-        if (result == 0 || result == -EEXIST)
-            table->chunks = key.number + 1;
-    }
-    return result == 0;
-}
-
-static const struct chunk empty_chunk; /* too large for the stack of who calls that */
-
-/* One of the threads that find none is first, and lists it. */
-TURN int add_chunk(__u64 table, __u32 number)
-{
-    struct chunk_key key = {table, number};
-
-    if (bpf_map_update_elem(&descriptors, &key, &empty_chunk, BPF_NOEXIST) == 0 &&
-        !list_chunk(&key))
-        bpf_map_delete_elem(&descriptors, &key);
-    return 0;
-}
-
-static __always_inline void set_recorded(__u64 table, __u32 fd, enum recorded how)
-{
-    struct chunk *chunk = find_chunk(table, fd);
-
-    if (!chunk) {
-        add_chunk(table, fd / CHUNK_FDS);
-        chunk = find_chunk(table, fd);
-    }
-    if (chunk)
-        chunk->recorded[fd % CHUNK_FDS] = how;
-    else
-        count_lost();
-}
-
-/* True when a record had been made of it. */
-static __always_inline bool clear_recorded(__u64 table, __u32 fd)
-{
-    struct chunk *chunk = find_chunk(table, fd);
-
-    if (!chunk || !chunk->recorded[fd % CHUNK_FDS])
-        return false;
-    chunk->recorded[fd % CHUNK_FDS] = 0;
-    return true;
 }
 
 /*

@@ -121,7 +121,7 @@ static void test_common_members(void **state)
 {
     (void)state;
     begin(RECORD_CLOSE);
-    assert_int_equal(decode(RECORD_UNTIL(kind)), 0);
+    assert_int_equal(decode(RECORD_HEAD), 0);
     assert_int_equal(event.code, EVENT_CLOSE);
     assert_int_equal(event.reason, REASON_CLOSE);
     assert_int_equal(event.pid, 10);
@@ -136,7 +136,7 @@ static void test_common_members(void **state)
     assert_int_equal(event.reason, REASON_DUP2);
     assert_int_equal(event.origin, 7);
     begin(RECORD_REPLACED);
-    assert_int_equal(decode(RECORD_UNTIL(kind)), 0);
+    assert_int_equal(decode(RECORD_HEAD), 0);
     assert_int_equal(event.code, EVENT_CLOSE);
     assert_int_equal(event.reason, REASON_DUP2);
 }
@@ -177,7 +177,7 @@ static void test_time_namespace(void **state)
     (void)state;
     decoder.clock_offset_ns = 7000;
     begin(RECORD_CLOSE);
-    assert_int_equal(decode(RECORD_UNTIL(kind)), 0);
+    assert_int_equal(decode(RECORD_HEAD), 0);
     assert_int_equal(event.mono_ns, 12000);
     assert_int_equal(event.date_us, 1000012);
     decoder.clock_offset_ns = 0;
@@ -277,7 +277,7 @@ static void test_malformed_records(void **state)
     sample.record.walked = 1;
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
-    assert_int_equal(decode(RECORD_UNTIL(kind) - 1), -EBADMSG);
+    assert_int_equal(decode(RECORD_HEAD - 1), -EBADMSG);
     begin(RECORD_HELD + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }

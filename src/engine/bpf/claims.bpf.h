@@ -59,13 +59,8 @@ static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
 /* It was closed by then, by a call that nobody saw begin.  A function of its own, for its stack. */
 TURN int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 {
-    struct record record;
-
-    if (!clear_recorded(table, fd))
-        return 0;
-    begin_record(current_task(), &record, RECORD_CLOSE, fd);
-    record.time = time;
-    deliver(&record, RECORD_UNTIL(kind));
+    if (clear_recorded(table, fd))
+        deliver_close(current_task(), fd, time);
     return 0;
 }
 

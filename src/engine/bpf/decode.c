@@ -16,13 +16,13 @@ static const struct {
 } kinds[] = {
     [RECORD_OPEN] = {EVENT_OPEN, REASON_COUNT, sizeof(struct record)},
     [RECORD_FAIL] = {EVENT_FAIL, REASON_COUNT, sizeof(struct record)},
-    [RECORD_CLOSE] = {EVENT_CLOSE, REASON_CLOSE, RECORD_UNTIL(kind)},
+    [RECORD_CLOSE] = {EVENT_CLOSE, REASON_CLOSE, RECORD_HEAD},
     [RECORD_CLOSE_RANGE] = {EVENT_CLOSE, REASON_CLOSE_RANGE, RECORD_UNTIL(last)},
     [RECORD_DUP] = {EVENT_DUP, REASON_COUNT, RECORD_UNTIL(origin)},
     [RECORD_DUP2] = {EVENT_DUP, REASON_DUP2, RECORD_UNTIL(origin)},
-    [RECORD_REPLACED] = {EVENT_CLOSE, REASON_DUP2, RECORD_UNTIL(kind)},
+    [RECORD_REPLACED] = {EVENT_CLOSE, REASON_DUP2, RECORD_HEAD},
     [RECORD_EXEC] = {EVENT_EXEC, REASON_EXEC, RECORD_UNTIL(open)},
-    [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_UNTIL(kind)},
+    [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_HEAD},
     [RECORD_DUP_PATH] = {EVENT_DUP, REASON_COUNT, sizeof(struct record)},
     [RECORD_DUP2_PATH] = {EVENT_DUP, REASON_DUP2, sizeof(struct record)},
     [RECORD_HELD] = {EVENT_HELD, REASON_COUNT, sizeof(struct record)},
@@ -161,7 +161,7 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
     const struct record *record = data;
     int64_t mono_ns;
 
-    if (size < RECORD_UNTIL(kind) || record->kind >= N_KINDS || size < kinds[record->kind].size)
+    if (size < RECORD_HEAD || record->kind >= N_KINDS || size < kinds[record->kind].size)
         return -EBADMSG;
     mono_ns = (int64_t)record->time + decoder->clock_offset_ns;
     *event = (struct event){

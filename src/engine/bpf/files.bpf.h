@@ -13,12 +13,12 @@ static __always_inline void deliver_path(struct scratch *s)
     if (size > sizeof(s->record) + PAYLOAD_BYTES)
         return;
     if (s->record.kind == RECORD_FAIL) {
-        deliver(s, size);
+        deliver(&s->record, size);
         return;
     }
     /* First, for from now on another thread may close it. */
     set_recorded(table, fd, RECORDED);
-    if (!deliver(s, size))
+    if (!deliver(&s->record, size))
         clear_recorded(table, fd);
 }
 
@@ -86,7 +86,6 @@ static __always_inline void begin_open(struct task_struct *task, struct scratch 
     begin_record(task, &s->record, kind, fd);
     s->record.flags = s->request.flags;
     s->record.mode = s->request.mode;
-    s->record.walked = 0;
 }
 
 /* Its path, or what stands for one, for the record in s.  False: a rule may exclude it. */
@@ -287,7 +286,7 @@ static __always_inline void deliver_replaced(struct record *record, __u64 entere
 
     record->time = entered;
     record->kind = RECORD_REPLACED;
-    deliver(record, RECORD_UNTIL(kind));
+    deliver(record, RECORD_HEAD);
     record->time = now;
 }
 
@@ -377,7 +376,6 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
     replaced = clear_recorded(table, copy->fd);
     if (replaced && copy->entered)
         deliver_replaced(&s->record, copy->entered);
-    s->record.flags = s->record.mode = s->record.walked = 0;
     s->record.origin = copy->origin;
     if (may_be_raced(task, copy, known) && name_copy(task, s, copy, known)) {
         s->record.kind = copy->replaces ? RECORD_DUP2_PATH : RECORD_DUP_PATH;
@@ -413,7 +411,6 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
 {
     __u64 table = table_of(task);
     __u8 *recorded = find_recorded(table, fd);
-    struct record record;
     struct file *file;
 
     if (!recorded)
@@ -428,8 +425,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
         return;
     *recorded = 0;
     forget_claim(table, fd);
-    begin_record(task, &record, RECORD_CLOSE, fd);
-    deliver(&record, RECORD_UNTIL(kind));
+    deliver_close(task, fd, 0);
 }
 
 /* Those of one chunk.  True when a record had been made of any. */

@@ -143,7 +143,6 @@ int find_held(struct bpf_iter__task_file *ctx)
         return 0;
     begin_record(task, &s->record, RECORD_HELD, fd);
     s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);
-    s->record.mode = s->record.walked = 0;
     if (!is_held_as_path(task, s, file))
         return 0;
     scanned_fd = fd;

@@ -79,17 +79,17 @@ struct record {
     __s32 fd; /* FAIL: the negative errno */
     char comm[COMM_BYTES];
     __u8 kind, marks;
-    __u16 unused[3];
+    /*
+     * OPEN, FAIL, HELD, and copies with a path.  The payload's first `walked` bytes are a path from
+     * its end to its beginning, as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows
+     * is the name that was given, which belongs after it.
+     */
+    __u16 walked, mode;
+    __u16 unused;
     union {
-        /*
-         * OPEN, FAIL, HELD.  The payload's first `walked` bytes are a path from its end to its
-         * beginning, as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows is the name
-         * that was given, which belongs after it.
-         */
         struct {
             __u64 flags; /* as wide as openat2(2) takes them */
             __u64 inode; /* MARK_INODE */
-            __u16 mode, walked;
         };
         struct {
             __u32 first, last; /* CLOSE_RANGE */
@@ -102,6 +102,9 @@ struct record {
 /* The size of a record whose last member is this one. */
 #define RECORD_UNTIL(member)                                                                       \
     (__builtin_offsetof(struct record, member) + sizeof(((struct record *)0)->member))
+
+/* Of one that has no more than all have. */
+#define RECORD_HEAD __builtin_offsetof(struct record, flags)
 
 #define FDS_OF_EXEC 64
 

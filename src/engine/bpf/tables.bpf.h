@@ -104,7 +104,7 @@ TURN int end_table(__u64 table, enum end how)
         return 0;
     sweep_table(table);
     put_end(table, how, &record);
-    deliver(&record, RECORD_UNTIL(kind));
+    deliver(&record, RECORD_HEAD);
     return 0;
 }
 

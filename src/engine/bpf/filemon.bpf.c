@@ -40,6 +40,7 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
                                            __u64 args[4])
 {
     __u32 number = call_number(regs), call;
+    struct task_struct *current;
     bool compat;
 
     if (number >= CALL_NUMBERS)
@@ -47,11 +48,12 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     call = calls[bounded(number, CALL_NUMBERS)];
     if (!call || stopping)
         return CALL_NONE;
-    *task = current_task();
-    compat = call_is_compat(*task);
+    current = bpf_get_current_task_btf();
+    compat = call_is_compat(current);
     call = compat ? call >> 8 : call & 0xff;
-    if (call < CALL_OF_TABLE && !is_watched((*task)->tgid))
+    if (call < CALL_OF_TABLE && !is_watched(current->tgid))
         return CALL_NONE;
+    *task = walkable(current);
     call_arguments(regs, compat, args);
     return call;
 }

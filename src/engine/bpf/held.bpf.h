@@ -126,22 +126,22 @@ static __always_inline bool deliver_walked(struct task_struct *task, struct scra
 SEC("iter/task_file")
 int find_held(struct bpf_iter__task_file *ctx)
 {
-    struct task_struct *task = ctx->task;
+    struct task_struct *trusted = ctx->task, *task;
     struct file *file = ctx->file;
     struct scratch *s = get_scratch(ON_HELD);
     __u32 fd = ctx->fd;
     bool cloexec, found;
 
-    if (!task || !file || !s)
+    if (!trusted || !file || !s)
         return 0;
-    task = walkable(task);
+    task = walkable(trusted);
     if (!is_watched(task->tgid) || !is_still_held(task, fd, file) ||
         is_recorded(table_of(task), fd))
         return 0;
     cloexec = closes_on_exec(task, fd);
     if (is_own_file(task, cloexec))
         return 0;
-    begin_record(task, &s->record, RECORD_HELD, fd);
+    begin_record_of(task, trusted, &s->record, RECORD_HELD, fd);
     s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);
     if (!is_held_as_path(task, s, file))
         return 0;

@@ -114,6 +114,10 @@ struct scratch {
     /* The walk, which writes its components into the payload, the last one first. */
     struct dentry *dentry, *root_dentry, *mount_root;
     struct mount *mount, *root_mount;
+    /* Of dentry. */
+    struct dentry *parent;
+    const char *name;
+    __u32 name_length, sequence;
     /* Of dentry and of mount, whose size depends on the kernel: lockdep makes them larger. */
     char dentry_bytes[DENTRY_BYTES], mount_bytes[MOUNT_BYTES];
     __u32 length; /* of what is in the payload */
@@ -294,6 +298,11 @@ static __always_inline __u64 address_of(const void *pointer)
 /* Names the file descriptor table that a thread has; 0: none (any more). */
 static __always_inline __u64 table_of(struct task_struct *task)
 {
+    /* As a member that is a number and nothing else. */
+    if (DIRECT)
+        return CAST(struct timespec64,
+                    (void *)task + bpf_core_field_offset(struct task_struct, files))
+            ->tv_sec;
     return address_of(task->files);
 }
 
@@ -312,18 +321,20 @@ static __always_inline bool is_io_worker(struct task_struct *task)
            (__u32)comm == IO_WORKER_COMM;
 }
 
-/* What every record says, of the current task.  What a worker of io_uring does, its process does.
+/*
+ * What every record says of a task.  What a worker of io_uring does, its process does.  trusted:
+ * the same task as the kernel gave it, whose own members are read without a check of the address.
  */
-static __always_inline void begin_record(struct task_struct *task, struct record *record,
-                                         enum record_kind kind, __s32 fd)
+static __always_inline void begin_record_of(struct task_struct *task, struct task_struct *trusted,
+                                            struct record *record, enum record_kind kind, __s32 fd)
 {
     record->time = bpf_ktime_get_ns();
-    record->pid = process_number(task);
+    record->pid = own_level == 0 ? (__u32)trusted->tgid : process_number(task);
     record->ppid = process_number(task->real_parent);
-    record->tid = thread_number(task);
+    record->tid = own_level == 0 ? (__u32)trusted->pid : thread_number(task);
     record->fd = fd;
-    copy_words(record->comm, task, bpf_core_field_offset(struct task_struct, comm), COMM_BYTES);
-    if (is_io_worker(task)) {
+    copy_words(record->comm, trusted, bpf_core_field_offset(struct task_struct, comm), COMM_BYTES);
+    if (is_io_worker(trusted)) {
         record->tid = record->pid;
         BPF_CORE_READ_INTO(&record->comm, task, group_leader, comm);
     }
@@ -331,6 +342,13 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     record->kind = kind;
     record->marks = 0;
     record->walked = record->mode = record->unused = 0;
+}
+
+/* The current task. */
+static __always_inline void begin_record(struct task_struct *task, struct record *record,
+                                         enum record_kind kind, __s32 fd)
+{
+    begin_record_of(task, bpf_get_current_task_btf(), record, kind, fd);
 }
 
 /* Of the current task.  time: when the descriptor was closed; 0: now. */

@@ -45,42 +45,28 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 static __always_inline void read_mount(struct scratch *s)
 {
     if (DIRECT) {
-        struct mount *mount = CAST(struct mount, s->mount);
-
-        MOUNT(s, struct mount *, mnt_parent) = mount->mnt_parent;
-        MOUNT(s, struct dentry *, mnt_mountpoint) = mount->mnt_mountpoint;
-        s->mount_root = mount->mnt.mnt_root;
+        s->mount_root = CAST(struct mount, s->mount)->mnt.mnt_root;
     } else {
         bpf_probe_read_kernel(s->mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root), s->mount);
         s->mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
     }
 }
 
-/* What a step needs of it. */
 static __always_inline void read_dentry(struct scratch *s)
 {
     if (DIRECT) {
         struct dentry *dentry = CAST(struct dentry, s->dentry);
 
-        DENTRY(s, __u32, d_seq.seqcount.sequence) = dentry->d_seq.seqcount.sequence;
-        DENTRY(s, struct dentry *, d_parent) = dentry->d_parent;
-        DENTRY(s, __u32, d_name.len) = dentry->d_name.len;
-        DENTRY(s, const void *, d_name.name) = dentry->d_name.name;
+        s->sequence = dentry->d_seq.seqcount.sequence;
+        s->parent = dentry->d_parent;
+        s->name_length = dentry->d_name.len;
+        s->name = (void *)dentry->d_name.name;
     } else {
         bpf_probe_read_kernel(s->dentry_bytes, BYTES_UNTIL(struct dentry, d_sb), s->dentry);
-    }
-}
-
-/* What there is to know of the file's own, beside that. */
-static __always_inline void read_first_dentry(struct scratch *s)
-{
-    read_dentry(s);
-    if (DIRECT) {
-        struct dentry *dentry = CAST(struct dentry, s->dentry);
-
-        DENTRY(s, void *, d_hash.pprev) = dentry->d_hash.pprev;
-        DENTRY(s, struct inode *, d_inode) = dentry->d_inode;
-        DENTRY(s, struct super_block *, d_sb) = dentry->d_sb;
+        s->sequence = DENTRY(s, __u32, d_seq.seqcount.sequence);
+        s->parent = DENTRY(s, struct dentry *, d_parent);
+        s->name_length = DENTRY(s, __u32, d_name.len);
+        s->name = DENTRY(s, const char *, d_name.name);
     }
 }
 
@@ -112,7 +98,7 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
         return;
     }
     read_mount(s);
-    read_first_dentry(s);
+    read_dentry(s);
 }
 
 static __always_inline void walk_file(struct task_struct *task, struct scratch *s,
@@ -135,11 +121,12 @@ static __always_inline void walk_file(struct task_struct *task, struct scratch *
 /* From the root of a mount to the place where it is mounted; false: there is none. */
 static __always_inline bool walk_over_mount(struct scratch *s)
 {
-    struct mount *parent = MOUNT(s, struct mount *, mnt_parent);
+    struct mount *mount = DIRECT ? CAST(struct mount, s->mount) : NULL;
+    struct mount *parent = DIRECT ? mount->mnt_parent : MOUNT(s, struct mount *, mnt_parent);
 
     if (parent == s->mount)
         return false;
-    s->dentry = MOUNT(s, struct dentry *, mnt_mountpoint);
+    s->dentry = DIRECT ? mount->mnt_mountpoint : MOUNT(s, struct dentry *, mnt_mountpoint);
     s->mount = parent;
     read_mount(s);
     read_dentry(s);
@@ -148,8 +135,7 @@ static __always_inline bool walk_over_mount(struct scratch *s)
 
 static __always_inline void copy_short_name(struct scratch *s, char *to)
 {
-    const char *name = DENTRY(s, const char *, d_name.name);
-    __u64 inside = name - (const char *)s->dentry;
+    __u64 inside = s->name - (const char *)s->dentry;
     struct dentry___shortname *newer;
 
     if (!DIRECT)
@@ -165,31 +151,33 @@ static __always_inline void copy_short_name(struct scratch *s, char *to)
 /* The name to this place of the payload.  What is copied beyond its end is written over. */
 static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
 {
-    const char *name = DENTRY(s, const char *, d_name.name);
-    __u64 inside = name - (const char *)s->dentry;
+    __u64 inside = s->name - (const char *)s->dentry;
     char *to = &s->payload[bounded(at, PATH_BYTES)];
 
     if (length <= SHORT_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - SHORT_NAME)
         copy_short_name(s, to);
     else
-        bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), name);
+        bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), s->name);
 }
 
 static __always_inline bool was_renamed(struct scratch *s)
 {
-    __u32 sequence = DENTRY(s, __u32, d_seq.seqcount.sequence), now;
     struct dentry *dentry = s->dentry;
+    __u32 now;
 
     if (DIRECT)
         now = CAST(struct dentry, dentry)->d_seq.seqcount.sequence;
     else
         now = BPF_CORE_READ(dentry, d_seq.seqcount.sequence);
-    return sequence & 1 || now != sequence;
+    return s->sequence & 1 || now != s->sequence;
 }
 
 static __always_inline bool is_unlinked(struct scratch *s)
 {
-    return !DENTRY(s, void *, d_hash.pprev) && DENTRY(s, struct dentry *, d_parent) != s->dentry;
+    void *hashed = DIRECT ? CAST(struct dentry, s->dentry)->d_hash.pprev
+                          : DENTRY(s, void *, d_hash.pprev);
+
+    return !hashed && s->parent != s->dentry;
 }
 
 /* As the kernel does in /proc: a file that has lost its name has this put after it. */
@@ -211,8 +199,8 @@ static __always_inline void put_component(struct scratch *s, __u32 length)
 /* One component or one mount; true: the path is whole, or it cannot be. */
 static __always_inline bool walk_step(struct scratch *s)
 {
-    struct dentry *parent = DENTRY(s, struct dentry *, d_parent);
-    __u32 length = DENTRY(s, __u32, d_name.len);
+    struct dentry *parent = s->parent;
+    __u32 length = s->name_length;
 
     if (s->dentry == s->root_dentry && s->mount == s->root_mount)
         return true;
@@ -289,8 +277,7 @@ static __always_inline bool take_component(struct scratch *s, __u32 index, __u32
 static __always_inline void put_own_name(struct scratch *s)
 {
     __u64 at = bounded(s->length, 64);
-    long size = bpf_probe_read_kernel_str(s->payload + at, PATH_BYTES - 64,
-                                          DENTRY(s, void *, d_name.name));
+    long size = bpf_probe_read_kernel_str(s->payload + at, PATH_BYTES - 64, s->name);
 
     s->length = at + (size > 0 ? size - 1 : 0);
 }
@@ -309,17 +296,17 @@ static __always_inline void put_kind_of_namespace(struct scratch *s, struct inod
  */
 static __always_inline bool name_pathless(struct scratch *s)
 {
-    struct inode *inode = DENTRY(s, struct inode *, d_inode);
-    struct super_block *super = DENTRY(s, struct super_block *, d_sb);
     struct dentry *dentry = s->dentry;
+    struct inode *inode;
     unsigned long magic;
 
-    if (DENTRY(s, struct dentry *, d_parent) != s->dentry || s->mount_root == s->dentry)
+    if (s->parent != s->dentry || s->mount_root == s->dentry)
         return false;
     /* Its directory is not in the dentry cache (open_by_handle_at): the kernel, too, says "/". */
     if (!BPF_CORE_READ(dentry, d_op, d_dname))
         return false;
-    magic = BPF_CORE_READ(super, s_magic);
+    magic = BPF_CORE_READ(dentry, d_sb, s_magic);
+    inode = BPF_CORE_READ(dentry, d_inode);
     s->record.inode = BPF_CORE_READ(inode, i_ino);
     s->record.marks |= MARK_TEXT;
     if (magic == PIPEFS_MAGIC || magic == SOCKFS_MAGIC || magic == NSFS_MAGIC)

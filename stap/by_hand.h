@@ -47,7 +47,9 @@ static void fm_record_free(struct fm_record *record)
 static void fm_tell_old(struct fm_line *line, unsigned int fd, s64 date)
 {
     fm_path(line);
-    fm_descriptor(line, fd, date);
+    fm_descriptor(line, fd);
+    fm_lit(line, ", date: ");
+    fm_num(line, date);
     fm_finish(line);
 }
 

@@ -67,7 +67,7 @@ static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 t
 {
     fm_start(line, "open");
     fm_path(line);
-    fm_descriptor(line, fd, time.us / 1000);
+    fm_descriptor(line, fd);
     fm_where(line, table, time);
     fm_flags_and_mode(line, call->flags, call->mode);
     fm_finish(line);
@@ -85,7 +85,7 @@ static void fm_tell_close(u32 table, unsigned int fd, struct fm_record *record, 
 
     fm_event(&line);
     fm_start(&line, "close");
-    fm_descriptor(&line, fd, 0);
+    fm_descriptor(&line, fd);
     fm_where(&line, table, time);
     if (reason)
         fm_reason(&line, reason);
@@ -130,7 +130,7 @@ static void fm_list_begin(struct fm_list *list)
 {
     fm_event(&list->line);
     fm_start(&list->line, "close");
-    fm_descriptor(&list->line, -1, 0);
+    fm_descriptor(&list->line, -1);
     fm_where(&list->line, list->table, list->time);
     fm_reason(&list->line, list->reason);
     fm_lit(&list->line, ", cierra: \"");
@@ -162,7 +162,7 @@ static bool fm_begin_copy(struct fm_line *line, unsigned int to)
 static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
 {
     fm_start(line, "dup");
-    fm_descriptor(line, to, time.us / 1000);
+    fm_descriptor(line, to);
     fm_where(line, table, time);
     fm_lit(line, ", origen: ");
     fm_num(line, from);

@@ -37,7 +37,7 @@ static void fm_tell_held(struct fm_line *line, u32 table, unsigned int fd, u32 f
 
     fm_start(line, "held");
     fm_path(line);
-    fm_descriptor(line, fd, time.us / 1000);
+    fm_descriptor(line, fd);
     fm_table(line, table);
     fm_times(line, time);
     fm_lit(line, ", flags: ");

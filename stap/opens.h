@@ -50,7 +50,7 @@ static void fm_open_failed(const struct fm_call *call, int result)
     whole = fm_path_given(&line, call) || result == -EFAULT;
     fm_start(&line, "fail");
     fm_path(&line);
-    fm_descriptor(&line, result, time.us / 1000);
+    fm_descriptor(&line, result);
     fm_times(&line, time);
     fm_flags_and_mode(&line, call->flags, call->mode);
     if (!whole)

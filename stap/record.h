@@ -319,12 +319,10 @@ static void fm_parts(struct fm_line *line)
     }
 }
 
-static void fm_descriptor(struct fm_line *line, s64 fd, s64 date)
+static void fm_descriptor(struct fm_line *line, s64 fd)
 {
     fm_lit(line, ", descriptor: ");
     fm_num(line, fd);
-    fm_lit(line, ", date: ");
-    fm_num(line, date);
 }
 
 static void fm_table(struct fm_line *line, u32 number)

@@ -107,12 +107,12 @@ logged() { # N PATTERN
 
 open_line() { # PID DESCRIPTOR PATH
     echo "{codigo: \"open\", proceso: \"smtpd\", pid: $1, ppid: 1, tid: $1, tabla: $1, fichero: \"$3\"," \
-        "descriptor: $2, date: 1310920975000, us: 1310920975000000, ns: 5000000000, flags: 524288}"
+        "descriptor: $2, us: 1310920975000000, ns: 5000000000, flags: 524288}"
 }
 
 close_line() { # PID DESCRIPTOR
     echo "{codigo: \"close\", proceso: \"smtpd\", pid: $1, ppid: 1, tid: $1, tabla: $1," \
-        "descriptor: $2, date: 0, us: 1310920975027000, ns: 5027000000}"
+        "descriptor: $2, us: 1310920975027000, ns: 5027000000}"
 }
 
 # The buffer for the reader is bounded (OUTPUT_HIGH_WATER), so the program stays below 32 MB, except for

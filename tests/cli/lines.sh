@@ -102,7 +102,7 @@ test_a_cut_path_is_lost_if_it_must_be_compared() {
     {
         open_line 7 3 /etc/hosts
         echo '{codigo: "fail", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/cut",' \
-            'descriptor: -2, date: 1310920975000, us: 1310920975000000, ns: 5000000000,' \
+            'descriptor: -2, us: 1310920975000000, ns: 5000000000,' \
             'flags: 524288, cortado: 1}'
         close_line 7 3
     } > standin/lines

@@ -4,7 +4,7 @@
 #define LINUX_VERSION_CODE KERNEL_VERSION(6, 18, 0)
 #include "kernel/script.h"
 
-#define NOW "date: 1300000005000, tabla: %u, us: 1300000005000000, ns: 5000000000"
+#define NOW "tabla: %u, us: 1300000005000000, ns: 5000000000"
 
 static void held_is(struct task_struct *task, const char *path, unsigned int fd, unsigned int flags)
 {

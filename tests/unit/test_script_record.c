@@ -122,7 +122,7 @@ static void tell(const char *path)
     assert_true(begin(&line, path));
     fm_start(&line, "open");
     fm_path(&line);
-    fm_descriptor(&line, 3, 1);
+    fm_descriptor(&line, 3);
     fm_finish(&line);
 }
 
@@ -138,7 +138,7 @@ static void a_line_says_who_and_what(void **state)
     tell("/x\ty");
     lines_are(
         "{codigo: \"open\", proceso: \"a\\\"b\\\\c\\u000a\xff\", pid: 10, ppid: 5, tid: 14, "
-        "fichero: \"/x\\u0009y\", descriptor: 3, date: 1}\n");
+        "fichero: \"/x\\u0009y\", descriptor: 3}\n");
 }
 
 /* The text of the thread before is kept: it must not be told of another one. */
@@ -233,7 +233,7 @@ static void what_was_lost_is_told_before_the_next_line(void **state)
     lines_are(
         "{codigo: \"lost\", perdidos: 12, us: 1300000005000000, ns: 5000000000}\n"
         "{codigo: \"open\", proceso: \"cat\", pid: 100, ppid: 100, tid: 100, fichero: \"/x\", "
-        "descriptor: 3, date: 1}\n");
+        "descriptor: 3}\n");
     assert_int_equal(atomic_read(&fm_lost), 0);
     fm_tell_lost();
     no_lines();
@@ -288,7 +288,7 @@ static void path_comes_through(const char *path)
     assert_true(begin(&line, path));
     fm_start(&line, "fail");
     fm_path(&line);
-    fm_descriptor(&line, -2, 1);
+    fm_descriptor(&line, -2);
     fm_times(&line, fm_now());
     fm_flags_and_mode(&line, 0, 0);
     fm_finish(&line);

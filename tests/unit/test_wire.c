@@ -228,7 +228,7 @@ static char *open_line(int tid, const char *fichero, const char *more)
 {
     return line_of(
         "{codigo: \"open\", proceso: \"cat\", pid: 10, ppid: 9, tid: %d, tabla: 7, "
-        "fichero: \"%s\", descriptor: 3, date: 1, " TIMES ", flags: 0%s}\n",
+        "fichero: \"%s\", descriptor: 3, " TIMES ", flags: 0%s}\n",
         tid, fichero, more);
 }
 
@@ -237,42 +237,39 @@ static char *open_line(int tid, const char *fichero, const char *more)
 static void every_kind(void **state)
 {
     assert_calls(state,
-                 "{codigo: \"open\", " WHERE
-                 ", fichero: \"/a\", descriptor: 3, date: 1310920975000, " TIMES
+                 "{codigo: \"open\", " WHERE ", fichero: \"/a\", descriptor: 3, " TIMES
                  ", flags: 557057, modo: 420}\n",
                  "OPEN " AT " fd 3 path /a flags 88001 mode 644\n");
     assert_calls(state,
-                 "{codigo: \"open\", " WHERE
-                 ", fichero: \"pipe:[5]\", descriptor: 0, date: 1, " TIMES ", flags: 0}\n",
+                 "{codigo: \"open\", " WHERE ", fichero: \"pipe:[5]\", descriptor: 0, " TIMES
+                 ", flags: 0}\n",
                  "OPEN " AT " fd 0 path pipe:[5] flags 0\n");
     assert_calls(state,
-                 "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, date: 1, " TIMES
+                 "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
                  ", flags: 64, modo: 0}\n",
                  "FAIL " AT " fd -2 path /a flags 40 mode 0\n");
     assert_calls(state,
-                 "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -36, date: 1, " TIMES
+                 "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -36, " TIMES
                  ", flags: 0, cortado: 1}\n",
                  "FAIL " AT " fd -36 path /a cut flags 0\n");
     assert_calls(state,
-                 "{codigo: \"held\", " WHO
-                 ", tabla: 7, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 32769}\n",
+                 "{codigo: \"held\", " WHO ", tabla: 7, fichero: \"/a\", descriptor: 3, " TIMES
+                 ", flags: 32769}\n",
                  "HELD " AT " fd 3 path /a flags 8001\n");
-    assert_calls(state, "{codigo: \"close\", " WHERE ", descriptor: 3, date: 0, " TIMES "}\n",
+    assert_calls(state, "{codigo: \"close\", " WHERE ", descriptor: 3, " TIMES "}\n",
                  "CLOSE " AT " fd 3 close\n");
     assert_calls(state,
-                 "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
+                 "{codigo: \"close\", " WHERE ", descriptor: -1, " TIMES
                  ", motivo: \"close_range\", cierra: \"3,5-9\"}\n",
                  "CLOSE " AT " fd -1 close_range [3,3] [5,9]\n");
     assert_calls(state,
-                 "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
+                 "{codigo: \"close\", " WHERE ", descriptor: -1, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
                  "EXEC " AT " fd -1 [4,4]\n");
-    assert_calls(state,
-                 "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES ", origen: 3}\n",
+    assert_calls(state, "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES ", origen: 3}\n",
                  "DUP " AT " fd 4 origin 3\n");
     assert_calls(state,
-                 "{codigo: \"close\", " WHERE ", descriptor: 4, date: 0, " TIMES
-                 ", motivo: \"dup2\"}\n",
+                 "{codigo: \"close\", " WHERE ", descriptor: 4, " TIMES ", motivo: \"dup2\"}\n",
                  "CLOSE " AT " fd 4 dup2\n");
     assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
     assert_calls(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
@@ -288,19 +285,17 @@ static void every_kind(void **state)
 static void tables(void **state)
 {
     assert_calls(state,
-                 "{codigo: \"open\", " WHO
-                 ", tabla: 8, fichero: \"/a\", descriptor: 3, date: 1, " TIMES ", flags: 0}\n",
+                 "{codigo: \"open\", " WHO ", tabla: 8, fichero: \"/a\", descriptor: 3, " TIMES
+                 ", flags: 0}\n",
                  "OPEN " AT " table 8 fd 3 path /a flags 0\n");
-    assert_calls(state,
-                 "{codigo: \"close\", " WHO ", tabla: 8, descriptor: 3, date: 0, " TIMES "}\n",
+    assert_calls(state, "{codigo: \"close\", " WHO ", tabla: 8, descriptor: 3, " TIMES "}\n",
                  "CLOSE " AT " table 8 fd 3 close\n");
     assert_calls(state,
-                 "{codigo: \"close\", " WHO ", tabla: 8, descriptor: -1, date: 0, " TIMES
+                 "{codigo: \"close\", " WHO ", tabla: 8, descriptor: -1, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
                  "EXEC " AT " table 8 fd -1 [4,4]\n");
     assert_calls(state,
-                 "{codigo: \"dup\", " WHO ", tabla: 8, descriptor: 4, date: 1, " TIMES
-                 ", origen: 3}\n",
+                 "{codigo: \"dup\", " WHO ", tabla: 8, descriptor: 4, " TIMES ", origen: 3}\n",
                  "DUP " AT " table 8 fd 4 origin 3\n");
     assert_calls(state, "{codigo: \"exit\", " WHO ", tabla: 1073741825, " TIMES "}\n",
                  "EXIT " AT " table 1073741825\n");
@@ -311,9 +306,8 @@ static void tables(void **state)
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: \"7\", " TIMES "}");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", tabla: 8, tabla: 8, " TIMES "}");
     assert_garbage(state, "{codigo: \"exit\", " WHO ", " TIMES "}");
-    assert_garbage(state,
-                   "{codigo: \"fail\", " WHO
-                   ", tabla: 8, fichero: \"/a\", descriptor: -2, date: 1, " TIMES ", flags: 0}");
+    assert_garbage(state, "{codigo: \"fail\", " WHO
+                          ", tabla: 8, fichero: \"/a\", descriptor: -2, " TIMES ", flags: 0}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 8, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"mirando\", version: 1, modulo: \"m\", tabla: 7}");
 }
@@ -322,11 +316,11 @@ static void tables(void **state)
  */
 static void reasons(void **state)
 {
-#define CLOSE_WITH(keys) "{codigo: \"close\", " WHERE ", descriptor: 4, date: 0, " TIMES keys "}"
+#define CLOSE_WITH(keys) "{codigo: \"close\", " WHERE ", descriptor: 4, " TIMES keys "}"
     assert_garbage(state, CLOSE_WITH(", motivo: \"close\""));
     assert_garbage(state, CLOSE_WITH(", motivo: \"exec\""));
     assert_garbage(state, CLOSE_WITH(", motivo: \"\""));
-    assert_garbage(state, "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES
+    assert_garbage(state, "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES
                           ", origen: 3, motivo: \"dup2\"}");
 }
 
@@ -354,7 +348,7 @@ static void numbers(void **state)
 {
     assert_calls(state,
                  "{codigo: \"fail\", proceso: \"cat\", pid: 2147483647, ppid: 0, tid: 11, "
-                 "fichero: \"\", descriptor: -4095, date: -1, us: 9223372036854775807, "
+                 "fichero: \"\", descriptor: -4095, us: 9223372036854775807, "
                  "ns: 9223372036854775807, flags: -9223372036854775807, modo: 6442450945}\n",
                  "FAIL cat 2147483647/0/11 at 9223372036854775807 9223372036854775807 fd -4095 "
                  "path  flags 8000000000000001 mode 1\n");
@@ -373,7 +367,7 @@ static void numbers(void **state)
 
 static char *ranges_line(const char *ranges)
 {
-    return line_of("{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
+    return line_of("{codigo: \"close\", " WHERE ", descriptor: -1, " TIMES
                    ", motivo: \"close_range\", cierra: \"%s\"}\n",
                    ranges);
 }
@@ -523,10 +517,10 @@ static void garbage(void **state)
         "{codigo: \"exit\", " WHERE ", " TIMES ", descriptor: 1}",
         "{codigo: \"exit\", proceso: \"1234567890123456\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
         "{codigo: \"exit\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
-        "{codigo: \"open\", " WHERE ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
-        "{codigo: \"close\", " WHERE ", descriptor: 3, date: 1, " TIMES ", flags: 0}",
-        "{codigo: \"dup\", " WHERE ", descriptor: 3, date: 1, " TIMES "}",
-        "{codigo: \"error\", " WHO ", fichero: \"/\", descriptor: 3, date: 1, " TIMES "}",
+        "{codigo: \"open\", " WHERE ", descriptor: 3, " TIMES ", flags: 0}",
+        "{codigo: \"close\", " WHERE ", descriptor: 3, " TIMES ", flags: 0}",
+        "{codigo: \"dup\", " WHERE ", descriptor: 3, " TIMES "}",
+        "{codigo: \"error\", " WHO ", fichero: \"/\", descriptor: 3, " TIMES "}",
         "WARNING: Number of errors: 0, skipped probes: 7",
     };
 
@@ -672,14 +666,14 @@ static const char transcript[] =
     "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n"
     "{codigo: \"mirando\", version: 1, modulo: \"filemon_a\"}\n"
     "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/\\u0001\"}\n"
-    "{codigo: \"open\", " WHERE ", fichero: \"\\\"b\", parte: 1, descriptor: 3, date: 1, " TIMES
+    "{codigo: \"open\", " WHERE ", fichero: \"\\\"b\", parte: 1, descriptor: 3, " TIMES
     ", flags: 1, modo: 420}\n"
     "garbage\n"
-    "{codigo: \"dup\", " WHERE ", descriptor: 4, date: 1, " TIMES
+    "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES
     ", origen: 3}\n"
-    "{codigo: \"close\", " WHERE ", descriptor: -1, date: 0, " TIMES
+    "{codigo: \"close\", " WHERE ", descriptor: -1, " TIMES
     ", motivo: \"exec\", cierra: \"3,5-9\"}\n"
-    "{codigo: \"fail\", " WHO ", fichero: \"/c\", descriptor: -2, date: 1, " TIMES
+    "{codigo: \"fail\", " WHO ", fichero: \"/c\", descriptor: -2, " TIMES
     ", flags: 0}\n"
     "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n"
     "{codigo: \"exit\", " WHERE ", " TIMES

@@ -43,7 +43,7 @@ struct fields {
     unsigned int seen; /* bit 1u << the index in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t n, nn, pid, ppid, tid, tabla, descriptor, date, us, ns, flags, modo, origen, perdidos,
+    int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos,
         version, parte, cortado;
 };
 
@@ -65,7 +65,6 @@ struct fields {
     INT(version)                                                                                   \
     INT(parte)                                                                                     \
     INT(cortado)                                                                                   \
-    BIG(date)                                                                                      \
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
     BIG(tabla)                                                                                     \
@@ -401,7 +400,7 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 #define HAS_NOTICE (HAS_NUMBER | HAS(version) | HAS(modulo))
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
-#define HAS_FD (HAS_TABLE | HAS(descriptor) | HAS(date))
+#define HAS_FD (HAS_TABLE | HAS(descriptor))
 #define HAS_OPEN (HAS_FD | HAS(fichero) | HAS(flags))
 
 /* The keys that a kind must have, and those that it may have in addition. */

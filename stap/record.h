@@ -73,10 +73,15 @@ static void fm_num(struct fm_line *line, s64 value)
         "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
         "8081828384858687888990919293949596979899";
     enum { MOST = 20 };
-    char digits[2 * MOST] = {};
+    char
+        digits[2 * MOST]; /* what is behind the number is overwritten by what follows in the line */
     int n = MOST;
     u64 rest = value < 0 ? -(u64)value : (u64)value;
 
+    if (value >= 0 && value < 10) { /* as most descriptors */
+        *line->at++ = '0' + value;
+        return;
+    }
     for (; rest >= 100; rest /= 100)
         memcpy(digits + (n -= 2), pairs + rest % 100 * 2, 2);
     digits[--n] = pairs[rest * 2 + 1];

@@ -47,30 +47,31 @@ struct fields {
         version, parte, cortado;
 };
 
-/* The one list of keys: those of texts, of numbers that fit in an int, and of larger numbers. */
+/* The one list of keys, in the order in which the script writes them: those of texts, of numbers
+ * that fit in an int, and of larger numbers. */
 #define KEYS(TEXT, INT, BIG)                                                                       \
+    INT(n)                                                                                         \
     TEXT(codigo)                                                                                   \
     TEXT(proceso)                                                                                  \
-    TEXT(fichero)                                                                                  \
-    TEXT(motivo)                                                                                   \
-    TEXT(cierra)                                                                                   \
-    TEXT(modulo)                                                                                   \
-    INT(n)                                                                                         \
-    INT(nn)                                                                                        \
     INT(pid)                                                                                       \
     INT(ppid)                                                                                      \
     INT(tid)                                                                                       \
-    INT(descriptor)                                                                                \
-    INT(origen)                                                                                    \
-    INT(version)                                                                                   \
+    BIG(tabla)                                                                                     \
+    TEXT(fichero)                                                                                  \
     INT(parte)                                                                                     \
-    INT(cortado)                                                                                   \
+    INT(descriptor)                                                                                \
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
-    BIG(tabla)                                                                                     \
     BIG(flags)                                                                                     \
     BIG(modo)                                                                                      \
-    BIG(perdidos)
+    INT(cortado)                                                                                   \
+    TEXT(motivo)                                                                                   \
+    TEXT(cierra)                                                                                   \
+    INT(origen)                                                                                    \
+    BIG(perdidos)                                                                                  \
+    INT(version)                                                                                   \
+    TEXT(modulo)                                                                                   \
+    INT(nn)
 
 #define KEY(name) KEY_##name,
 enum { KEYS(KEY, KEY, KEY) KEY_COUNT };
@@ -78,12 +79,12 @@ enum { KEYS(KEY, KEY, KEY) KEY_COUNT };
 /* flags and modo come from the arguments of openat2(2): any 64 bits. */
 static const struct {
     const char *key;
-    size_t offset;
+    size_t len, offset;
     int64_t min, max; /* both 0: a text */
 } keys[KEY_COUNT] = {
-#define TEXT(name) {#name, offsetof(struct fields, name), 0, 0},
-#define INT(name) {#name, offsetof(struct fields, name), INT_MIN, INT_MAX},
-#define BIG(name) {#name, offsetof(struct fields, name), INT64_MIN, INT64_MAX},
+#define TEXT(name) {#name, sizeof(#name) - 1, offsetof(struct fields, name), 0, 0},
+#define INT(name) {#name, sizeof(#name) - 1, offsetof(struct fields, name), INT_MIN, INT_MAX},
+#define BIG(name) {#name, sizeof(#name) - 1, offsetof(struct fields, name), INT64_MIN, INT64_MAX},
     KEYS(TEXT, INT, BIG)};
 
 struct wire *wire_new(const struct wire_sink *sink)
@@ -167,31 +168,41 @@ static int read_value(struct fields *fields, size_t key, char **text)
     return *(char **)(void *)place ? 0 : -EBADMSG;
 }
 
-static int read_pair(struct fields *fields, char **text)
+/* Looked for from where it stands in a line that is in order. */
+static size_t find_key(const char *text, size_t len, size_t from)
+{
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        size_t key = (from + i) % KEY_COUNT;
+
+        if (keys[key].len == len && memcmp(keys[key].key, text, len) == 0)
+            return key;
+    }
+    return KEY_COUNT;
+}
+
+/* *key: the place of the last one, and then of this one. */
+static int read_pair(struct fields *fields, size_t *key, char **text)
 {
     size_t len = strcspn(*text, ":");
 
-    for (size_t key = 0; key < KEY_COUNT; key++) {
-        if (strlen(keys[key].key) != len || memcmp(keys[key].key, *text, len) != 0)
-            continue;
-        *text += len;
-        if (strncmp(*text, ": ", 2) != 0 || fields->seen & 1u << key)
-            return -EBADMSG;
-        fields->seen |= 1u << key;
-        *text += 2;
-        return read_value(fields, key, text);
-    }
-    return -EBADMSG;
+    *key = find_key(*text, len, *key + 1);
+    if (*key == KEY_COUNT || fields->seen & 1u << *key || strncmp(*text + len, ": ", 2) != 0)
+        return -EBADMSG;
+    fields->seen |= 1u << *key;
+    *text += len + 2;
+    return read_value(fields, *key, text);
 }
 
 /* {key: value, key: value} and nothing after it. */
 static int read_fields(char *text, struct fields *fields)
 {
+    size_t key = KEY_COUNT - 1;
+
     memset(fields, 0, sizeof(*fields));
     if (*text++ != '{')
         return -EBADMSG;
     for (;;) {
-        if (read_pair(fields, &text) < 0)
+        if (read_pair(fields, &key, &text) < 0)
             return -EBADMSG;
         if (!strcmp(text, "}"))
             return fields->codigo ? 0 : -EBADMSG;

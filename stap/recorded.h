@@ -76,11 +76,12 @@ static struct fm_slot *fm_take_slot(u64 key)
     for (i = 0; i < FM_ROW; i++)
         if (!READ_ONCE(row[i].key) && cmpxchg(&row[i].key, 0, FM_TAKEN) == 0)
             return &row[i];
-    atomic_inc(&fm_lost);
     for (i = get_cycles() % FM_ROW;; i = (i + 1) % FM_ROW) {
         victim = READ_ONCE(row[i].key);
-        if (victim && victim != FM_TAKEN && fm_clear_slot(&row[i], victim, &record))
+        if (victim && victim != FM_TAKEN && fm_clear_slot(&row[i], victim, &record)) {
+            atomic_inc(&fm_lost);
             fm_record_free(&record);
+        }
         if (cmpxchg(&row[i].key, 0, FM_TAKEN) == 0)
             return &row[i];
     }

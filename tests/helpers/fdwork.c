@@ -29,11 +29,13 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/user.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -1476,6 +1478,107 @@ static void play_answered(void)
     shut(fd);
 }
 
+/* --- traced: calls that a tracer answers, and that are never made --- */
+
+#ifdef __x86_64__
+static void arrange_to_be_traced(void)
+{
+    struct sock_filter filter[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ANSWER(SYS_openat2, SECCOMP_RET_TRACE),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+    };
+
+    expect(ptrace(PTRACE_TRACEME, 0, NULL, NULL), "PTRACE_TRACEME");
+    apply_filter(filter, sizeof(filter) / sizeof(*filter));
+    raise(SIGSTOP);
+}
+
+/* openat2 is answered through the filter; what follows it, up to getppid, by PTRACE_SYSEMU. */
+static void make_answered_calls(void)
+{
+    struct open_how how = {.flags = O_RDONLY};
+    int fd = open_path("file");
+
+    arrange_to_be_traced();
+    syscall(SYS_openat2, AT_FDCWD, below("file"), &how, sizeof(how));
+    syscall(SYS_openat, AT_FDCWD, below("file"), O_RDONLY, 0);
+    syscall(SYS_dup, fd);
+    syscall(SYS_close, fd);
+    syscall(SYS_close_range, 0u, ~0u, 0);
+    syscall(SYS_getppid);
+    shut(fd);
+    leave();
+}
+
+/* Each answer is a descriptor that is open.  as: the number that the call ends with; none (-1)
+ * where the kernel would make the call otherwise.  Returns the number that it began with. */
+static long answer_call(pid_t pid, const long *as)
+{
+    struct user_regs_struct registers;
+    long number;
+
+    expect(ptrace(PTRACE_GETREGS, pid, NULL, &registers), "PTRACE_GETREGS");
+    number = (long)registers.orig_rax;
+    if (as)
+        registers.orig_rax = (unsigned long long)*as;
+    registers.rax = 0;
+    expect(ptrace(PTRACE_SETREGS, pid, NULL, &registers), "PTRACE_SETREGS");
+    return number;
+}
+
+static void await_stop(pid_t pid)
+{
+    int status;
+
+    expect(waitpid(pid, &status, 0), "waitpid");
+    expect(WIFSTOPPED(status) ? 0 : -1, "a stop");
+}
+
+static void play_traced(void)
+{
+    const long none = -1;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        make_answered_calls();
+    await_stop(pid);
+    expect(ptrace(PTRACE_SETOPTIONS, pid, NULL, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL),
+           "PTRACE_SETOPTIONS");
+    expect(ptrace(PTRACE_CONT, pid, NULL, 0), "PTRACE_CONT");
+    await_stop(pid);
+    expect(answer_call(pid, &none) == SYS_openat2 ? 0 : -1, "openat2");
+    do {
+        expect(ptrace(PTRACE_SYSEMU, pid, NULL, 0), "PTRACE_SYSEMU");
+        await_stop(pid);
+    } while (answer_call(pid, NULL) != SYS_getppid);
+    expect(ptrace(PTRACE_CONT, pid, NULL, 0), "PTRACE_CONT");
+    join_child(pid);
+}
+
+/* --- x32: calls by the numbers of x32 processes, where the kernel takes them --- */
+
+#define X32(number) (0x40000000l + (number))
+
+static void play_x32(void)
+{
+    const char *path = below("file");
+    int fd;
+
+    if (syscall(X32(SYS_getpid)) < 0)
+        return;
+    begin();
+    fd = opened(syscall(X32(SYS_open), path, O_RDWR, 0), path, O_RDWR, 0);
+    begin();
+    copied(fd, (int)syscall(X32(SYS_dup), fd));
+    begin();
+    expect(syscall(X32(SYS_close), fd), "close");
+    closed(fd);
+    begin();
+    opened(syscall(X32(SYS_open), below("none"), O_RDONLY, 0), below("none"), O_RDONLY, 0);
+}
+#endif
+
 /* --- no-unshare: runs a program, and a filter answers its unshare(2) --- */
 
 static void play_no_unshare(void)
@@ -2830,6 +2933,10 @@ static const struct scene {
     {"wide", set_wide, play_wide, true},
     {"unread", set_file, play_unread, true},
     {"answered", set_file, play_answered, true},
+#ifdef __x86_64__
+    {"traced", set_file, play_traced, true},
+    {"x32", set_file, play_x32, true},
+#endif
     {"no-unshare", NULL, play_no_unshare, true},
     {"flush", set_slow, play_flush, true},
     {"ending", set_slow, play_ending, true},

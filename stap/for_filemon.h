@@ -55,20 +55,14 @@ static void fm_record_free(struct fm_record *record)
 {
 }
 
-/* In which table and when. */
-static void fm_where(struct fm_line *line, u32 table, struct fm_time time)
-{
-    fm_table(line, table);
-    fm_times(line, time);
-}
-
 static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 table,
                          unsigned int fd, struct fm_time time)
 {
+    line->table = table;
     fm_start(line, "open");
     fm_path(line);
     fm_descriptor(line, fd);
-    fm_where(line, table, time);
+    fm_times(line, time);
     fm_flags_and_mode(line, call->flags, call->mode);
     fm_finish(line);
 }
@@ -84,9 +78,10 @@ static void fm_tell_close(u32 table, unsigned int fd, struct fm_record *record, 
     struct fm_line line;
 
     fm_event(&line);
+    line.table = table;
     fm_start(&line, "close");
     fm_descriptor(&line, fd);
-    fm_where(&line, table, time);
+    fm_times(&line, time);
     if (reason)
         fm_reason(&line, reason);
     fm_finish(&line);
@@ -129,9 +124,10 @@ static void fm_list_end(struct fm_list *list)
 static void fm_list_begin(struct fm_list *list)
 {
     fm_event(&list->line);
+    list->line.table = list->table;
     fm_start(&list->line, "close");
     fm_descriptor(&list->line, -1);
-    fm_where(&list->line, list->table, list->time);
+    fm_times(&list->line, list->time);
     fm_reason(&list->line, list->reason);
     fm_lit(&list->line, ", cierra: \"");
     list->begun = true;
@@ -161,9 +157,10 @@ static bool fm_begin_copy(struct fm_line *line, unsigned int to)
 
 static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
 {
+    line->table = table;
     fm_start(line, "dup");
     fm_descriptor(line, to);
-    fm_where(line, table, time);
+    fm_times(line, time);
     fm_lit(line, ", origen: ");
     fm_num(line, from);
     fm_finish(line);
@@ -175,8 +172,9 @@ static void fm_tell_end(u32 table)
     struct fm_line line;
 
     fm_event(&line);
+    line.table = table;
     fm_start(&line, "exit");
-    fm_where(&line, table, fm_now());
+    fm_times(&line, fm_now());
     fm_finish(&line);
 }
 

@@ -35,10 +35,10 @@ static void fm_tell_held(struct fm_line *line, u32 table, unsigned int fd, u32 f
 {
     struct fm_time time = fm_now();
 
+    line->table = table;
     fm_start(line, "held");
     fm_path(line);
     fm_descriptor(line, fd);
-    fm_table(line, table);
     fm_times(line, time);
     fm_lit(line, ", flags: ");
     fm_num(line, flags);

@@ -21,6 +21,7 @@ struct fm_line {
     char *path; /* at the end of the buffer */
     u32 path_len;
     u32 parts; /* how many pieces of the path went ahead */
+    u32 table; /* the descriptor's, by number; 0: none is told */
     struct task_struct *task;
     bool broken; /* one of them found no room */
 };
@@ -163,6 +164,7 @@ struct fm_who {
     u64 born, parent_born;
     u64 comm[TASK_COMM_LEN / sizeof(u64)];
     pid_t pid; /* exec gives its thread another one */
+    u32 table;
 };
 static DEFINE_PER_CPU(
     struct {
@@ -175,8 +177,9 @@ static DEFINE_PER_CPU(
 static bool fm_is_who(const struct fm_who *who, const struct fm_who *kept)
 {
     return who->task == kept->task && who->born == kept->born && who->pid == kept->pid &&
-           who->parent == kept->parent && who->parent_born == kept->parent_born &&
-           who->comm[0] == kept->comm[0] && who->comm[1] == kept->comm[1];
+           who->table == kept->table && who->parent == kept->parent &&
+           who->parent_born == kept->parent_born && who->comm[0] == kept->comm[0] &&
+           who->comm[1] == kept->comm[1];
 }
 
 static void fm_format_who(struct fm_line *line, const struct fm_who *who)
@@ -189,6 +192,10 @@ static void fm_format_who(struct fm_line *line, const struct fm_who *who)
     fm_num(line, fm_tgid_nr(who->parent));
     fm_lit(line, ", tid: ");
     fm_num(line, fm_pid_nr(who->task));
+    if (who->table) {
+        fm_lit(line, ", tabla: ");
+        fm_num(line, who->table);
+    }
 }
 
 /* Copied with a size that is known: it is the most, and there is room for more. */
@@ -201,6 +208,7 @@ static void fm_who(struct fm_line *line)
         .born = task->start_time,
         .parent_born = parent->start_time,
         .pid = task->pid,
+        .table = line->table,
     };
     typeof(fm_last_who) *last = this_cpu_ptr(&fm_last_who);
     char *start = line->at;
@@ -328,12 +336,6 @@ static void fm_descriptor(struct fm_line *line, s64 fd)
 {
     fm_lit(line, ", descriptor: ");
     fm_num(line, fd);
-}
-
-static void fm_table(struct fm_line *line, u32 number)
-{
-    fm_lit(line, ", tabla: ");
-    fm_num(line, number);
 }
 
 static void fm_flags_and_mode(struct fm_line *line, u64 flags, u64 mode)

@@ -4,15 +4,15 @@
 #define LINUX_VERSION_CODE KERNEL_VERSION(6, 18, 0)
 #include "kernel/script.h"
 
-#define NOW "tabla: %u, us: 1300000005000000, ns: 5000000000"
+#define NOW "us: 1300000005000000, ns: 5000000000"
 
 static void held_is(struct task_struct *task, const char *path, unsigned int fd, unsigned int flags)
 {
     lines_are(
         "{codigo: \"held\", proceso: \"%s\", pid: %d, ppid: %d, tid: %d, "
-        "fichero: \"%s\", descriptor: %u, " NOW ", flags: %u}\n",
-        task->group_leader->comm, task->tgid, task->real_parent->tgid, task->tgid, path, fd,
-        fm_number(fm_find_table(task->files)), flags);
+        "tabla: %u, fichero: \"%s\", descriptor: %u, " NOW ", flags: %u}\n",
+        task->group_leader->comm, task->tgid, task->real_parent->tgid, task->tgid,
+        fm_number(fm_find_table(task->files)), path, fd, flags);
 }
 
 static struct task_struct *target(pid_t pid)

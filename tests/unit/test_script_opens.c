@@ -212,7 +212,7 @@ static void an_open_is_told_as_its_descriptor_is_installed(void **state)
 {
     (void)state;
     opens(5, "/etc/hosts");
-    lines_are("{codigo: \"open\", " CAT ", fichero: \"/etc/hosts\", descriptor: 5, tabla: %u, " NOW
+    lines_are("{codigo: \"open\", " CAT ", tabla: %u, fichero: \"/etc/hosts\", descriptor: 5, " NOW
               ", flags: 2}\n",
               fm_number(fm_my_table()));
     assert_true(fm_is_recorded(fm_my_table(), 5));
@@ -225,7 +225,7 @@ static void a_mode_is_told_where_a_file_may_be_made(void **state)
     (void)state;
     world_call(__NR_openat, (unsigned long)AT_FDCWD, user("/x"), O_CREAT, S_IFREG | 0640);
     fm_installing(5, file);
-    lines_are("{codigo: \"open\", " CAT ", fichero: \"/x\", descriptor: 5, tabla: %u, " NOW
+    lines_are("{codigo: \"open\", " CAT ", tabla: %u, fichero: \"/x\", descriptor: 5, " NOW
               ", flags: 64, modo: 416}\n",
               fm_number(fm_my_table()));
     world_call(__NR_openat, (unsigned long)AT_FDCWD, user("/"), __O_TMPFILE, 07777);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/script.h"
 
-#define AT ", tabla: %u, us: 1300000005000000, ns: 5000000000"
+#define AT ", us: 1300000005000000, ns: 5000000000"
 #define CAT "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
 
 /* ---- The set ------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ static void a_close_is_told_at_its_entry_once(void **state)
 
     (void)state;
     fm_closing(5);
-    lines_are("{codigo: \"close\", " CAT ", descriptor: 5" AT "}\n", table);
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: 5" AT "}\n", table);
     fm_closing(5);
     no_lines();
 }
@@ -207,7 +207,7 @@ static void a_range_closes_what_is_recorded_in_one_line(void **state)
     open_at(9, 0);
     open_at(10, 0);
     fm_closing_range(4, 9, 0);
-    lines_are("{codigo: \"close\", " CAT ", descriptor: -1" AT
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: -1" AT
               ", motivo: \"close_range\", cierra: \"4,6,8-9\"}\n",
               table);
     assert_true(fm_is_recorded(fm_my_table(), 3));
@@ -242,7 +242,7 @@ static void exec_closes_what_is_to_be_closed_by_it(void **state)
     open_at(6, O_CLOEXEC);
     current->files->files[6] = NULL; /* reserved for an open that is under way */
     fm_close_many(0, ~0u, true, "exec");
-    lines_are("{codigo: \"close\", " CAT ", descriptor: -1" AT
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: -1" AT
               ", motivo: \"exec\", cierra: \"3,5\"}\n",
               table);
     assert_true(fm_is_recorded(fm_my_table(), 4));
@@ -256,7 +256,7 @@ static void what_a_call_has_closed_need_not_be_open_any_more(void **state)
     (void)state;
     script_record(4);
     fm_closed_many(4, ~0u, "close_range");
-    lines_are("{codigo: \"close\", " CAT ", descriptor: -1" AT
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: -1" AT
               ", motivo: \"close_range\", cierra: \"4\"}\n",
               table);
     current = world_process(200, "other", NULL);
@@ -295,9 +295,9 @@ static void a_long_list_takes_several_lines(void **state)
 
 #define DUP                                                                                        \
     "{codigo: \"dup\", " CAT                                                                       \
-    ", descriptor: 8, tabla: %u, "                                                                 \
+    ", tabla: %u, descriptor: 8, "                                                                 \
     "us: 1300000005000000, ns: 5000000000, origen: 3}\n"
-#define REPLACED "{codigo: \"close\", " CAT ", descriptor: 8" AT ", motivo: \"dup2\"}\n"
+#define REPLACED "{codigo: \"close\", " CAT ", tabla: %u, descriptor: 8" AT ", motivo: \"dup2\"}\n"
 
 static void a_copy_of_a_recorded_descriptor_is_told(void **state)
 {
@@ -324,10 +324,10 @@ static void a_copy_closes_what_it_replaces_when_it_begins(void **state)
     fm_copied(3, 8, true);
     kernel_now -= 1000000;
     lines_are("{codigo: \"close\", " CAT
-              ", descriptor: 8, tabla: %u, "
+              ", tabla: %u, descriptor: 8, "
               "us: 1300000005000000, ns: 5000000002, motivo: \"dup2\"}\n"
               "{codigo: \"dup\", " CAT
-              ", descriptor: 8, tabla: %u, "
+              ", tabla: %u, descriptor: 8, "
               "us: 1300000005001000, ns: 5001000002, origen: 3}\n",
               table, table);
     assert_true(fm_is_recorded(fm_my_table(), 8));

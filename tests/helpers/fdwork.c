@@ -2051,7 +2051,7 @@ static void play_copy_race(void)
 /* --- path-race: a pipe is closed while another thread names it as the directory of an open that
  * fails.  The kernel frees a pipe's dentry at once --- */
 
-enum { PATH_RACE_SECONDS = 60, PATH_RACE_ROUNDS = 1000 };
+enum { PATH_RACE_SECONDS = 60, PATH_RACE_ROUNDS = 1000, PATH_RACE_BURST = 100 };
 
 static atomic_int raced_pipe = -1;
 
@@ -2077,8 +2077,11 @@ static void play_path_race(void)
 
     memset(name, 'n', sizeof(name) - 1);
     start_thread(&other, make_pipes, NULL);
-    while (time(NULL) < end || failed < PATH_RACE_ROUNDS)
-        failed += syscall(SYS_openat, raced_pipe, name, O_RDONLY) == -1;
+    while (time(NULL) < end || failed < PATH_RACE_ROUNDS) {
+        for (int i = 0; i < PATH_RACE_BURST; i++)
+            failed += syscall(SYS_openat, raced_pipe, name, O_RDONLY) == -1;
+        usleep(10000); /* each is 4 KiB to report, and none may be lost */
+    }
     race_over = true;
     pthread_join(other, NULL);
     FILE *journal = open_journal();

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Takes each line as a prefix, "+/etc" or "-/etc", and the last line as the path: the filter must
- * decide as a scan of all prefixes does.  "make fuzz" runs it.
+ * Each line of the input is a prefix, "+/etc" or "-/etc", and the last line is the path of an open.
+ * The filter must decide as a scan of all prefixes does.  "make fuzz" runs this.
  */
 #include <stdint.h>
 #include <stdlib.h>
@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 struct expectation {
     const char *path;
-    size_t longest; /* 1 + length of the longest prefix so far, "/" being of length 0 */
+    size_t longest; /* 1 + length of the longest matching prefix so far; "/" has length 0 */
     bool any_include, include, exclude;
 };
 
@@ -27,16 +27,14 @@ static bool at_boundary(const char *rest)
     return rest[0] == '/' || rest[0] == '\0';
 }
 
-/* What the kernel appends to the name of a removed file is not part of it. */
+/* The kernel appends " (deleted)" to the path of a deleted file. */
 static bool matches(const char *path, const char *prefix, size_t len)
 {
     const char *rest = path + len;
-    size_t deleted = strlen(" (deleted)");
 
     if (path[0] != '/' || strncmp(path, prefix, len) != 0)
         return false;
-    return at_boundary(rest) ||
-           (len > 0 && strncmp(rest, " (deleted)", deleted) == 0 && at_boundary(rest + deleted));
+    return at_boundary(rest) || (len > 0 && strcmp(rest, " (deleted)") == 0);
 }
 
 static void expect(struct expectation *expected, const char *prefix, bool include)

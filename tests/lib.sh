@@ -1,30 +1,30 @@
 # shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-or-later
-# What the scripts of the tests have in common.
+# Functions that the test scripts share.
 
-failed=0 # a test of this script has
+failed=0 # 1 after a test of this script has failed; the script's exit status
 
-# NAME
+# NAME: reports that the test NAME passed.
 pass() { echo "ok - $1"; }
 
-# NAME [FILE...]: the files say why.
+# NAME [FILE...]: reports that the test NAME failed, and prints the FILEs as the explanation.
 fail() {
     echo "not ok - $1"; shift
     [ $# -eq 0 ] || head -n 40 "$@" | quote
     failed=1
 }
 
-# Standard input as the explanation of a test that failed.
+# Prints standard input as the explanation of a failed test.
 quote() { cut -c 1-1000 | sed 's/^/#  /'; }
 
-# Makes a directory, tmp, which is removed when the script ends.
+# Makes a temporary directory, $tmp, which is removed when the script exits.
 make_tmp() {
     tmp=$(mktemp -d)
     trap 'rm -rf "$tmp"' EXIT
     trap 'exit 1' HUP INT TERM
 }
 
-# PID: whether that process has exited, though nobody may have waited for it yet.
+# PID: whether this process has exited; a zombie has.
 has_exited() {
     line=
     read -r line 2> /dev/null < "/proc/$1/stat" || return 0
@@ -32,23 +32,23 @@ has_exited() {
     return 1
 }
 
-# COMMAND...: waits until it succeeds, whatever it prints.  Fails if the process watcher_pid, where it is set, has exited
-# before, or after a time that stands for ever.
+# COMMAND...: repeats COMMAND until it succeeds, and discards its output.  Fails after $patience seconds (default: 60),
+# or as soon as the process $watcher_pid, if that is set, has exited.
 await() {
     read -r uptime _ < /proc/uptime
     deadline=$((${uptime%.*} + ${patience:-60}))
     until "$@" > /dev/null 2>&1; do
         read -r uptime _ < /proc/uptime
         if [ "${uptime%.*}" -ge "$deadline" ] || { [ -n "${watcher_pid:-}" ] && has_exited "$watcher_pid"; }; then
-            echo "in vain: $*" >&2
+            echo "waited in vain for: $*" >&2
             return 1
         fi
         sleep 0.01
     done
 }
 
-# PART SCRIPT ARG...: a test for each function test_NAME of the script, which is called with these
-# arguments and the function's name, in an empty directory.
+# PART SCRIPT ARG...: runs each function test_NAME of SCRIPT as one test: calls "SCRIPT ARG... test_NAME" in an
+# empty directory.
 run_functions() {
     part=$1 script=$2; shift 2
     make_tmp

@@ -3,13 +3,13 @@
  * openclose [-n] FILE PAIRS [COPIES]
  * openclose -k FILE COUNT [COPIES]
  *
- * Opens and closes FILE as fast as it can, PAIRS times, in each of COPIES processes at once, and
- * prints two numbers: nanoseconds per pair of processor time, which interrupts and other processes
- * hardly have a part in, and of time elapsed.  -n: neither open nor close but another system call
- * that says nothing about files.  -k: opens FILE so often without closing it, prints "open" in
- * each of the processes, and waits to be killed.
+ * Opens and closes FILE as fast as it can, PAIRS times in each of COPIES processes at once, and
+ * prints two numbers, nanoseconds per pair: of processor time, which interrupts and other processes
+ * hardly affect, and of elapsed time.  -n: makes another system call, which has nothing to do with
+ * files, instead of open and close.  -k: opens FILE COUNT times without closing it, prints "open"
+ * in each process, and waits to be killed.
  *
- * First it prints its process id and waits until standard input ends.
+ * Before this, it prints its process id and waits for EOF on standard input.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -51,8 +51,8 @@ static void other_call(const char *file, long calls)
 static void keep_open(const char *file, long count, long copies)
 {
     for (pid_t child = 0; copies > 1 && child == 0; copies--)
-        child = fork();               /* each one goes on to fork the next */
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* of the copies */
+        child = fork();               /* each copy forks the next one */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* the copies are killed with the first process */
     while (count-- > 0)
         open_file(file);
     puts("open");
@@ -68,7 +68,7 @@ static double elapsed_ns(void)
     return (double)now.tv_sec * 1e9 + (double)now.tv_nsec;
 }
 
-/* Of this process and of its children that have ended. */
+/* The processor time of this process and of its children that it has waited for. */
 static double processor_ns(void)
 {
     struct timespec own;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes as path and comm: the record stays within json_bound(), is one line, and jansson
- * accepts it and finds the path in it.  "make fuzz" runs it.
+ * Writes a record whose path and comm are the input.  The record must fit in json_bound() bytes and
+ * be one line, and jansson must parse it and find the path in it.  "make fuzz" runs this.
  */
 #include <jansson.h>
 #include <stdlib.h>

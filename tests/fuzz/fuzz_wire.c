@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Any bytes as the script's lines: each event is whole, and in whatever pieces the bytes come, the
- * same events come of them.  "make fuzz" runs it.
+ * Parses the input as lines of the script.  Each event must be complete, and the events must not
+ * depend on the pieces in which the bytes arrive.  "make fuzz" runs this.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-/* All calls of the sink, as a hash. */
+/* A hash of all calls of the sink and their arguments. */
 struct calls {
     uint64_t hash;
 };

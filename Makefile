@@ -180,14 +180,14 @@ packages_32 := gcc-multilib libc6-dev-i386
 endif
 
 $(BUILD)/tests/fdwork: libs = -lpthread
-$(BUILD)/tests/fdwork: $(wildcard tests/helpers/fdwork.c tests/helpers/journal.[ch] tests/helpers/flags.[ch])
+$(BUILD)/tests/fdwork: $(wildcard tests/helpers/fdwork.c tests/helpers/journal.[ch] tests/helpers/flags.[ch] tests/helpers/clock.h)
 $(BUILD)/tests/records: libs = -ljansson
 $(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch] tests/helpers/flags.[ch]) tests/helpers/chaos.h
 # Static, since it must open nothing but what its journal says; so without sanitizers.
 chaos := $(filter $(BUILD)/tests/fdchaos%,$(helpers))
 $(chaos): sanitize =
 $(chaos): libs = -static -lpthread
-$(chaos): tests/helpers/fdchaos.c tests/helpers/chaos.h
+$(chaos): tests/helpers/fdchaos.c tests/helpers/chaos.h tests/helpers/clock.h
 $(helpers):
 	@echo "  LD      $@"
 	@mkdir -p $(@D)

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "chaos.h"
+#include "clock.h"
 
 /* The workload's own, out of its way. */
 enum { JOURNAL_FD = 1000, PROC_FD, PROGRAM_FD };
@@ -163,14 +164,6 @@ static bool is_kept(uint32_t op)
 }
 
 /* --- the journal --- */
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 static uint64_t in_sequence(void)
 {

@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "flags.h"
 
 enum { BUFFER = 32 << 20 };
@@ -46,14 +47,6 @@ void die(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-static uint64_t clock_ns(clockid_t clock)
-{
-    struct timespec now;
-
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 void begin(void)

@@ -2,6 +2,7 @@
 #include "engine/finding.h"
 
 #include <errno.h>
+#include <string.h>
 
 static bool is_unmet(const struct finding *finding)
 {
@@ -35,4 +36,16 @@ int findings_report(const struct finding *findings, size_t n, FILE *out, struct 
     if (problem && (missing || doubt))
         *problem = missing ? *missing : *doubt;
     return missing ? -ENOSYS : doubt ? -EAGAIN : 0;
+}
+
+void lockdown_level(const char *path, char level[static LOCKDOWN_LEVEL_SIZE])
+{
+    FILE *file = fopen(path, "re");
+    char line[128] = "";
+    const char *bracket = file && fgets(line, sizeof(line), file) ? strchr(line, '[') : NULL;
+
+    if (!bracket || sscanf(bracket, "[%31[a-z]]", level) != 1)
+        level[0] = '\0';
+    if (file)
+        fclose(file);
 }

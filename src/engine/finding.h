@@ -20,4 +20,11 @@ struct finding {
  */
 int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *problem);
 
+/*
+ * The level of kernel lockdown that a file of securityfs shows in brackets: "none [integrity]
+ * confidentiality".  level[0] is NUL if the kernel has no lockdown, or if the file cannot be read.
+ */
+#define LOCKDOWN_LEVEL_SIZE 32
+void lockdown_level(const char *path, char level[static LOCKDOWN_LEVEL_SIZE]);
+
 #endif

@@ -819,15 +819,18 @@ END
 }
 
 test_check_lists_requirements() {
+    mkdir -p root/sys/kernel/security
+    echo '[none] integrity confidentiality' > root/sys/kernel/security/lockdown
     "$tested" --check -e stap --module-dir "$modules" > out
     grep -q '^  ok       a kernel that loads modules$' out
     grep -q '^  ok       a kernel without PREEMPT_RT$' out
     grep -q '^  ok       stap 9.9/0.999$' out
+    grep -q '^  ok       unsigned modules allowed' out
     grep -q "^  ok       headers of kernel $release\$" out
     grep -q '^  stap can run here$' out
     [ ! -e modules ]
 
-    mkdir -p root/proc/sys/kernel root/sys/kernel/security
+    mkdir -p root/proc/sys/kernel
     echo 1 > root/proc/sys/kernel/modules_disabled
     echo 1 > root/sys/kernel/realtime
     echo 'none [integrity] confidentiality' > root/sys/kernel/security/lockdown
@@ -838,7 +841,7 @@ test_check_lists_requirements() {
     [ "$(grep -c '^  missing ' out)" -eq 5 ]
     grep -q 'with PREEMPT_RT locks sleep' out
     grep -q 'disabled until the next boot (kernel.modules_disabled)' out
-    grep -q 'locked down (none \[integrity\] confidentiality)' out
+    grep -q 'locked down (integrity), as' out
     grep -q "^           apt-get install linux-headers-$release\$" out
     grep -q '^           apt-get install systemtap-runtime$' out
     grep -q '^  stap cannot run here$' out

@@ -29,19 +29,14 @@ static void check_btf(struct finding *finding)
                     "have /sys mounted");
 }
 
-/* "none [integrity] confidentiality", with the level in brackets: only the last level keeps
- * programs from reading the kernel. */
+/* Programs may read the kernel's memory on every level but the last. */
 static void check_lockdown(struct finding *finding)
 {
-    FILE *file = fopen("/sys/kernel/security/lockdown", "re");
-    char line[128] = "";
+    char level[LOCKDOWN_LEVEL_SIZE];
 
-    if (file && !fgets(line, sizeof(line), file))
-        line[0] = '\0';
-    if (file)
-        fclose(file);
+    lockdown_level("/sys/kernel/security/lockdown", level);
     find(finding, "a kernel that lets programs read it (no lockdown of confidentiality)",
-         strstr(line, "[confidentiality]")
+         strcmp(level, "confidentiality") == 0
              ? "boot without lockdown=confidentiality; Secure Boot's own level, integrity, will do"
              : "");
 }

@@ -85,18 +85,17 @@ static void check_realtime(struct finding *finding)
                  "--engine bpf");
 }
 
-/* The file has "none [integrity] confidentiality", with the level in brackets. */
 static void check_lockdown(struct finding *finding)
 {
-    char line[128];
+    char level[LOCKDOWN_LEVEL_SIZE];
 
     snprintf(finding->what, sizeof(finding->what), "unsigned modules allowed (no kernel lockdown)");
-    first_line(SYSTEM_LOCKDOWN, line, sizeof(line));
-    if (line[0] && !strstr(line, "[none]"))
+    lockdown_level(SYSTEM_LOCKDOWN, level);
+    if (level[0] && strcmp(level, "none") != 0)
         snprintf(finding->fix, sizeof(finding->fix),
                  "the kernel is locked down (%s), as under Secure Boot: sign the module with an "
                  "enrolled key, switch Secure Boot off, or use --engine bpf",
-                 line);
+                 level);
 }
 
 static void check_rights(struct finding *finding)

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/bpf/links.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "engine/bpf/perf.h"
+#include "engine/bpf/probes.h"
+#include "engine/bpf/record.h"
+
+/* The programs of each link. */
+struct hook {
+    const char *event; /* for perf_attach() */
+    struct bpf_program *programs[WAYS];
+};
+
+static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[static LINKS])
+{
+    const __typeof__(skeleton->progs) *p = &skeleton->progs;
+
+    memset(hooks, 0, LINKS * sizeof(*hooks));
+    hooks[LINK_FORK] = (struct hook){"sched/sched_process_fork",
+                                     {p->on_fork_perf, p->on_fork, p->on_fork}};
+    hooks[LINK_EXEC] = (struct hook){"sched/sched_process_exec",
+                                     {p->on_exec_perf, p->on_exec, p->on_exec}};
+    hooks[LINK_RENAME] = (struct hook){"task/task_rename",
+                                       {p->on_rename_perf, p->on_rename, p->on_rename}};
+    hooks[LINK_EXIT] = (struct hook){"sched/sched_process_exit",
+                                     {p->on_exit_perf, p->on_exit, p->on_exit}};
+    hooks[LINK_ENTER] = (struct hook){"raw_syscalls/sys_enter",
+                                      {p->on_enter_perf, p->on_enter, p->on_enter}};
+    hooks[LINK_LEAVE] = (struct hook){"raw_syscalls/sys_exit",
+                                      {p->on_leave_perf, p->on_leave, p->on_leave}};
+    hooks[LINK_RING] = (struct hook){
+        NULL, {p->on_ring_complete, p->on_ring_complete, p->on_ring_complete}};
+    hooks[LINK_RING_ASYNC] = (struct hook){NULL,
+                                           {p->on_ring_async, p->on_ring_async, p->on_ring_async}};
+    hooks[LINK_RING_SUBMIT] = (struct hook){
+        NULL, {p->on_ring_submit, p->on_ring_submit, p->on_ring_submit}};
+    hooks[LINK_SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
+    hooks[LINK_SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
+    hooks[LINK_USERS] = (struct hook){NULL, {p->find_users, p->find_users, p->find_users}};
+    hooks[LINK_HELD] = (struct hook){NULL, {p->find_held, p->find_held, p->find_held}};
+#ifdef __x86_64__
+    hooks[LINK_ENTRIES] = (struct hook){NULL, {p->on_function, p->on_function, p->on_function}};
+    hooks[LINK_TABLE_CALLS] = (struct hook){NULL,
+                                            {p->on_table_call, p->on_table_call, p->on_table_call}};
+    hooks[LINK_RETURNS] = (struct hook){NULL, {p->on_return, p->on_return, p->on_return}};
+    hooks[LINK_RING_RETURNS] = hooks[LINK_RETURNS];
+#endif
+}
+
+static bool is_needed(const struct program *program, enum link link)
+{
+    switch (link) {
+    case LINK_SIGNAL:
+        return program->config->failed;
+    case LINK_HELD:
+        return program->config->initial;
+    case LINK_ENTER:
+    case LINK_LEAVE:
+        return !program->probes;
+    case LINK_ENTRIES:
+    case LINK_TABLE_CALLS:
+    case LINK_RETURNS:
+    case LINK_RING_RETURNS:
+        return program->probes;
+    default:
+        return true;
+    }
+}
+
+int links_select(const struct program *program)
+{
+    struct hook hooks[LINKS];
+    int result = 0;
+
+    find_hooks(program->skeleton, hooks);
+    for (enum link link = 0; link < LINKS && result == 0; link++)
+        for (enum way way = 0; way < WAYS && result == 0; way++)
+            if (hooks[link].programs[way])
+                result = bpf_program__set_autoload(hooks[link].programs[way], false);
+    for (enum link link = 0; link < LINKS && result == 0; link++)
+        if (hooks[link].programs[program->way])
+            result = bpf_program__set_autoload(hooks[link].programs[program->way],
+                                               is_needed(program, link));
+    return result;
+}
+
+int links_iterate(struct program *program, enum link link)
+{
+    int fd = bpf_iter_create(bpf_link__fd(program->links[link]));
+    char nothing[64];
+    ssize_t n;
+
+    if (fd < 0)
+        return -errno;
+    do
+        n = read(fd, nothing, sizeof(nothing));
+    while (n > 0 || (n < 0 && errno == EINTR));
+    close(fd);
+    return n < 0 ? -errno : 0;
+}
+
+int links_attach_one(struct program *program, enum link link)
+{
+    struct hook hooks[LINKS];
+    const struct hook *hook = &hooks[link];
+
+    find_hooks(program->skeleton, hooks);
+    if (!is_needed(program, link))
+        return 0;
+    program->links[link] = program->way == WAY_PERF && hook->event
+                               ? perf_attach(hook->programs[program->way], hook->event)
+                               : bpf_program__attach(hook->programs[program->way]);
+    return program->links[link] ? 0 : -errno;
+}
+
+/* If the kernel was built without io_uring, there is nothing to attach to. */
+static void attach_ring(struct program *program)
+{
+    struct bpf_program *submit = program->skeleton->progs.on_ring_submit;
+    int result = links_attach_one(program, LINK_RING);
+
+    if (result == 0)
+        result = links_attach_one(program, LINK_RING_ASYNC);
+    if (result == 0 && links_attach_one(program, LINK_RING_SUBMIT) < 0) {
+        /* Its name before 6.4. */
+        program->links[LINK_RING_SUBMIT] = bpf_program__attach_raw_tracepoint(
+            submit, "io_uring_submit_sqe");
+        result = program->links[LINK_RING_SUBMIT] ? 0 : -errno;
+    }
+    if (result < 0)
+        diag(DIAG_VERBOSE, "io_uring is not seen: %s", strerror(-result));
+}
+
+/* ---- Probes --------------------------------------------------------------------------------- */
+
+#ifdef __x86_64__
+
+/* No probed function sees failed opens, of which a seccomp filter's answer is one. */
+bool links_may_probe(const struct program *program)
+{
+    return probes_are_there() && program->way != WAY_PLAIN && !program->config->failed &&
+           !program->config->other_way;
+}
+
+static int attach_functions(struct program *program, enum link link, enum probes which)
+{
+    struct hook hooks[LINKS];
+
+    find_hooks(program->skeleton, hooks);
+    program->links[link] = probes_attach(hooks[link].programs[program->way], which);
+    return program->links[link] ? 0 : -errno;
+}
+
+/* Whether each probe has seen its call of probes_make_calls(). */
+static bool are_hit(const struct filemon_bpf__bss *data)
+{
+    return data->hits_of_files[CALL_OPENAT] > 0 && data->hits_of_files[CALL_DUP] > 0 &&
+           data->hits_of_files[CALL_FCNTL] > 0 && data->hits_of_files[CALL_DUP2] > 1 &&
+           data->hits_of_entries[CALL_DUP] > 0 && data->hits_of_entries[CALL_FCNTL] > 0 &&
+           data->hits_of_entries[CALL_DUP2] > 1 && data->hits_of_entries[CALL_CLOSE] > 1 &&
+           data->hits_of_entries[CALL_CLOSE_RANGE] > 0 && data->hits_of_entries[CALL_UNSHARE] > 0 &&
+           data->hits_of_entries[CALL_EXEC] > 0 && data->hits_of_returns[CALL_CLOSE_RANGE] > 0 &&
+           data->hits_of_returns[CALL_UNSHARE] > 0 && data->hits_of_returns[CALL_EXEC] > 0;
+}
+
+/* A function that exists may have been inlined into its callers: then its probe never fires. */
+static int test_probes(struct program *program)
+{
+    program->skeleton->bss->testing = true;
+    probes_make_calls();
+    program->skeleton->bss->testing = false;
+    return are_hit(program->skeleton->bss) ? 0 : -ENOENT;
+}
+
+static int attach_probes(struct program *program)
+{
+    int result = attach_functions(program, LINK_RETURNS,
+                                  program->config->initial ? PROBES_RETURNS_HELD : PROBES_RETURNS);
+
+    if (result == 0 && attach_functions(program, LINK_RING_RETURNS, PROBES_RING) < 0)
+        diag(DIAG_VERBOSE, "io_uring_enter(2) is not seen: %s", strerror(errno));
+    if (result == 0)
+        result = attach_functions(program, LINK_TABLE_CALLS, PROBES_TABLE_CALLS);
+    if (result == 0)
+        result = attach_functions(program, LINK_ENTRIES, PROBES_ENTRIES);
+    return result == 0 ? test_probes(program) : result;
+}
+
+#else
+
+bool links_may_probe(const struct program *program)
+{
+    (void)program;
+    return false;
+}
+
+static int attach_probes(struct program *program)
+{
+    (void)program;
+    return -EOPNOTSUPP;
+}
+
+#endif
+
+/* Programs that follow processes are attached before those that follow files.  First of all the
+ * iterator has to find filemon itself. */
+int links_attach(struct program *program)
+{
+    static const enum link order[] = {LINK_EXIT,   LINK_FORK,  LINK_EXEC,
+                                      LINK_RENAME, LINK_ENTER, LINK_LEAVE};
+    int result = links_attach_one(program, LINK_SEEK);
+
+    if (result == 0)
+        result = links_attach_one(program, LINK_USERS);
+    if (result == 0)
+        result = links_iterate(program, LINK_SEEK);
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && result == 0; i++)
+        result = links_attach_one(program, order[i]);
+    if (result == 0)
+        result = links_attach_one(program, LINK_SIGNAL);
+    if (result == 0 && program->probes)
+        result = attach_probes(program);
+    if (result == 0)
+        attach_ring(program);
+    return result;
+}
+
+bool links_are_attached(const struct program *program)
+{
+    return program->links[LINK_EXIT] != NULL;
+}
+
+/* No call waits for running programs, but the kernel does so when it replaces the inner map of a
+ * map. */
+int links_wait(void)
+{
+    int inner = bpf_map_create(BPF_MAP_TYPE_ARRAY, NULL, sizeof(__u32), sizeof(__u32), 1, NULL);
+    struct bpf_map_create_opts options = {.sz = sizeof(options), .inner_map_fd = (__u32)inner};
+    int outer = inner < 0 ? inner
+                          : bpf_map_create(BPF_MAP_TYPE_ARRAY_OF_MAPS, NULL, sizeof(__u32),
+                                           sizeof(__u32), 1, &options);
+    __u32 zero = 0;
+    int result = outer < 0 ? outer : bpf_map_update_elem(outer, &zero, &inner, BPF_ANY);
+
+    if (inner >= 0)
+        close(inner);
+    if (outer >= 0)
+        close(outer);
+    return result;
+}
+
+void links_detach(struct program *program)
+{
+    for (int i = 0; i < LINKS; i++) {
+        bpf_link__destroy(program->links[i]);
+        program->links[i] = NULL;
+    }
+}

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/bpf/program.h"
+
+#include <bpf/bpf.h>
+#include <bpf/btf.h>
+#include <errno.h>
+#include <malloc.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "diag.h"
+#include "engine/bpf/links.h"
+#include "engine/bpf/messages.h"
+#include "engine/bpf/record.h"
+#include "filemon-direct.skel.h"
+
+/* The reader is woken when 1/WAKE_PART of the ring is full. */
+#define WAKE_PART 8
+
+/* Whether the kernel has x32's system calls (CONFIG_X86_X32_ABI, syscall.x32).  A child tries one:
+ * a seccomp filter for this architecture only, as a service has, kills the process that does so. */
+static bool kernel_takes_x32(void)
+{
+#ifdef __x86_64__
+    pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        prctl(PR_SET_DUMPABLE, 0); /* no core of it */
+        _exit(syscall(__X32_SYSCALL_BIT + SYS_getpid) <= 0);
+    }
+    return child > 0 && TEMP_FAILURE_RETRY(waitpid(child, &status, 0)) == child && status == 0;
+#else
+    return false;
+#endif
+}
+
+static void set_parameters(struct program *program, const struct rules_size *size)
+{
+    struct filemon_bpf__rodata *data = program->skeleton->rodata;
+    const struct engine_config *config = program->config;
+
+    data->watch_all = config->all;
+    data->report_failed = config->failed;
+    data->x32_calls = kernel_takes_x32();
+    data->report_held = config->initial;
+    data->filtering = size->any;
+    program->skeleton->bss->wanted_below_root = size->below_root;
+    data->longest_component = (__u32)size->longest;
+    data->naming = size->names > 0;
+    data->longest_name = (__u32)size->longest_name;
+    data->generations = config->depth == DEPTH_ALL ? EVERY_GENERATION : (__u32)config->depth;
+    data->wake_at = bpf_map__max_entries(program->skeleton->maps.events) / WAKE_PART;
+}
+
+static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
+{
+    int result = bpf_map__set_max_entries(map, entries > 0 ? (__u32)entries : 1);
+
+    return result == 0 ? bpf_map__set_key_size(map, (__u32)key_size) : result;
+}
+
+/* How many initially open descriptors can be reported. */
+#define CLAIMS 65536
+
+/* The kernel's PID_MAX_LIMIT (linux/threads.h). */
+#define PIDS (4 << 20)
+
+/* Both objects are built from the same source, so the skeleton of one fits the other. */
+static struct filemon_bpf *open_skeleton(enum way way)
+{
+    struct filemon_bpf *skeleton = calloc(1, sizeof(*skeleton));
+    struct bpf_object_skeleton *object;
+    int result = skeleton ? filemon_bpf__create_skeleton(skeleton) : -ENOMEM;
+
+    if (result == 0 && way != WAY_PLAIN) {
+        object = skeleton->skeleton;
+        object->data = (void *)filemon_direct_bpf__elf_bytes(&object->data_sz);
+    }
+    if (result == 0)
+        result = bpf_object__open_skeleton(skeleton->skeleton, NULL);
+    if (result == 0)
+        return skeleton;
+    filemon_bpf__destroy(skeleton);
+    errno = -result;
+    return NULL;
+}
+
+static int load_programs(struct program *program, const struct rules_size *size)
+{
+    struct filemon_bpf *skeleton = program->skeleton = open_skeleton(program->way);
+    int result;
+
+    if (!skeleton)
+        return -errno;
+    set_parameters(program, size);
+    result = size_map(skeleton->maps.rules, size->nodes,
+                      offsetof(struct rule_key, name) + size->longest + 1);
+    if (result == 0) /* with the NUL, so that no name matches the beginning of another */
+        result = size_map(skeleton->maps.names, size->names, size->longest_name + 1);
+    if (result == 0)
+        result = bpf_map__set_max_entries(skeleton->maps.is_watched_pid, PIDS / 64);
+    if (result == 0)
+        result = bpf_map__set_max_entries(skeleton->maps.thread_states, PIDS / 64);
+    if (result == 0)
+        result = bpf_map__set_max_entries(skeleton->maps.claims,
+                                          program->config->initial ? CLAIMS : 1);
+    if (result == 0)
+        result = links_select(program);
+    if (result == 0)
+        result = filemon_bpf__load(skeleton);
+    return result;
+}
+
+/* Linux 7.0 and later can preempt programs on tracepoints; bpf_rdonly_cast() exists since 6.2. */
+enum way program_best_way(void)
+{
+    unsigned int major = 0, minor = 0;
+    struct utsname kernel;
+
+    uname(&kernel);
+    sscanf(kernel.release, "%u.%u", &major, &minor);
+    return major >= 7 ? WAY_PERF : major == 6 && minor >= 2 ? WAY_DIRECT : WAY_PLAIN;
+}
+
+/* libbpf returns ESRCH whenever it cannot read the kernel's type information. */
+static int fail_load(int error)
+{
+    struct btf *types = btf__parse_raw("/sys/kernel/btf/vmlinux");
+    int unread = (int)libbpf_get_error(types);
+
+    btf__free(types);
+    return messages_fail(error == -ESRCH && unread != 0 ? unread : error,
+                         "loading the eBPF program");
+}
+
+/* After the kernel has refused the programs: the next way gives the same records.  False: no way is
+ * left. */
+static bool take_next_way(struct program *program)
+{
+    bool is_left = program->probes || program->way + 1 < WAYS;
+
+    if (is_left && !program->probes)
+        program->way++;
+    program->probes = false;
+    return is_left;
+}
+
+int program_load(struct program *program)
+{
+    struct rules_size size;
+    int result = rules_measure(program->config, &size, &program->rules);
+
+    if (result < 0)
+        return messages_fail(result, "the PATHs for the eBPF program");
+    result = load_programs(program, &size);
+    while (result < 0 && take_next_way(program)) {
+        diag(DIAG_VERBOSE, "the better eBPF programs were refused: %s", strerror(-result));
+        messages_discard();
+        filemon_bpf__destroy(program->skeleton);
+        result = load_programs(program, &size);
+    }
+    if (result == 0)
+        result = rules_fill(program->rules, bpf_map__fd(program->skeleton->maps.rules));
+    if (result == 0)
+        result = names_fill(program->config->names, bpf_map__fd(program->skeleton->maps.names));
+    malloc_trim(0); /* libbpf had the whole type information of the kernel in memory */
+    return result < 0 ? fail_load(result) : 0;
+}
+
+void program_unload(struct program *program)
+{
+    links_detach(program);
+    filemon_bpf__destroy(program->skeleton);
+    rules_free(program->rules);
+    program->skeleton = NULL;
+    program->rules = NULL;
+}

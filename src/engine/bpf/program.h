@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Loads the programs of filemon.bpf.c into the kernel, and sizes and fills their maps. */
+#ifndef FILEMON_BPF_PROGRAM_H
+#define FILEMON_BPF_PROGRAM_H
+
+#include <bpf/libbpf.h>
+#include <stdbool.h>
+
+#include "engine/bpf/rules.h"
+#include "engine/engine.h"
+#include "filemon.skel.h"
+
+/* How the programs are compiled and attached.  They are tried in this order. */
+enum way {
+    WAY_PERF,   /* on kernels that can preempt a program on the tracepoint itself: perf.h */
+    WAY_DIRECT, /* with bpf_rdonly_cast() */
+    WAY_PLAIN,
+    WAYS,
+};
+
+/* What the programs are attached to: tracepoints, iterators, and sets of functions. */
+enum link {
+    LINK_FORK,
+    LINK_EXEC,
+    LINK_RENAME,
+    LINK_EXIT,
+    LINK_SIGNAL,
+    LINK_ENTER,
+    LINK_LEAVE,
+    LINK_RING,
+    LINK_RING_ASYNC,
+    LINK_RING_SUBMIT,
+    LINK_SEEK,
+    LINK_USERS,
+    LINK_HELD,
+    LINK_ENTRIES,
+    LINK_TABLE_CALLS,
+    LINK_RETURNS,
+    LINK_RING_RETURNS,
+    LINKS,
+};
+
+/* All zeros: nothing is loaded.  The caller sets the first three members. */
+struct program {
+    const struct engine_config *config; /* borrowed until program_unload() */
+    enum way way;
+    bool probes; /* functions of the kernel are probed: probes.bpf.h */
+    struct rules *rules;
+    struct filemon_bpf *skeleton; /* its maps, programs and variables */
+    struct bpf_link *links[LINKS];
+};
+
+/* The first way to try on this kernel. */
+enum way program_best_way(void);
+
+/*
+ * Loads the programs in the first way that the kernel accepts, beginning with program->way and
+ * program->probes, which are changed to what was accepted.  0; -errno after a message.  Free with
+ * program_unload(), in either case.
+ */
+int program_load(struct program *program);
+
+/* Detaches the programs, and frees what program_load() has made. */
+void program_unload(struct program *program);
+
+#endif

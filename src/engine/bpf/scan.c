@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/bpf/scan.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "engine/bpf/links.h"
+
+static void forget_kin(struct program *program)
+{
+    int map = bpf_map__fd(program->skeleton->maps.kin);
+    __u32 tgid;
+
+    while (bpf_map_get_next_key(map, NULL, &tgid) == 0)
+        bpf_map_delete_elem(map, &tgid);
+}
+
+/* Repeats the scan until it finds no new descendant: a task behind the iterator can have forked. */
+static int scan_descendants(struct program *program)
+{
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+    int result = 0;
+
+    data->seeking = true;
+    do {
+        data->seek_news = false;
+        result = links_iterate(program, LINK_SEEK);
+    } while (result == 0 && data->seek_news);
+    data->seeking = false;
+    forget_kin(program);
+    return result;
+}
+
+int scan_target(struct program *program, pid_t pid)
+{
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+    int result;
+
+    data->sought = (__u32)pid;
+    data->sought_seen = false;
+    result = scan_descendants(program);
+    data->sought = 0;
+    if (result == 0 && !data->sought_seen)
+        result = -ESRCH;
+    return result;
+}
+
+/* Runs the program once, on this CPU. */
+static void run_program(const struct bpf_program *program)
+{
+    struct bpf_test_run_opts options = {.sz = sizeof(options)};
+
+    bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+}
+
+static void forget_process(struct program *program, __u32 tgid)
+{
+    program->skeleton->bss->ended_unseen = tgid;
+    run_program(program->skeleton->progs.forget_process);
+}
+
+static bool has_ended_unseen(const struct program *program, __u32 tgid)
+{
+    struct process process;
+
+    return bpf_map_lookup_elem(bpf_map__fd(program->skeleton->maps.watched), &tgid, &process) ==
+               0 &&
+           process.census != program->skeleton->bss->census;
+}
+
+/* Forgets watched processes whose exit was not seen. */
+static void take_census(struct program *program)
+{
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+    int map = bpf_map__fd(program->skeleton->maps.watched);
+    __u32 tgid, next;
+    bool more = bpf_map_get_next_key(map, NULL, &tgid) == 0;
+    int result = 0;
+
+    data->census++;
+    data->taking_census = true;
+    result = links_iterate(program, LINK_SEEK);
+    data->taking_census = false;
+    for (; more && result == 0; tgid = next) {
+        more = bpf_map_get_next_key(map, &tgid, &next) == 0; /* before this one is deleted */
+        if (has_ended_unseen(program, tgid))
+            forget_process(program, tgid);
+    }
+}
+
+/* Lists the file descriptor tables that are keys of the map; returns their number. */
+static size_t list_tables(const struct bpf_map *map, __u64 *tables)
+{
+    __u64 *last = NULL;
+    size_t n = 0;
+
+    while (n < bpf_map__max_entries(map) &&
+           bpf_map_get_next_key(bpf_map__fd(map), last, &tables[n]) == 0)
+        last = &tables[n++];
+    return n;
+}
+
+static void run_for_each(struct program *program, const struct bpf_program *settle,
+                         const __u64 *tables, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        program->skeleton->bss->doubted = tables[i];
+        run_program(settle);
+    }
+}
+
+/* Reports the end of tables that no task uses any more: see tables.bpf.h. */
+static void end_unused(struct program *program, const struct bpf_map *map)
+{
+    __u64 *tables = calloc(bpf_map__max_entries(map), sizeof(*tables));
+    size_t n = tables ? list_tables(map, tables) : 0;
+
+    run_for_each(program, program->skeleton->progs.begin_settling, tables, n);
+    if (n > 0 && links_iterate(program, LINK_USERS) == 0)
+        run_for_each(program, program->skeleton->progs.settle_doubt, tables, n);
+    free(tables);
+}
+
+void scan_doubts(struct program *program)
+{
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+
+    if (!data->is_in_doubt)
+        return;
+    data->is_in_doubt = false;
+    end_unused(program, program->skeleton->maps.doubts);
+}
+
+void scan_after_loss(struct program *program)
+{
+    scan_descendants(program);
+    take_census(program);
+    end_unused(program, program->skeleton->maps.tables);
+}
+
+/* A thread that was exiting when the programs stopped leaves its table soon: waits for that. */
+#define LAST_SCANS 10
+
+void scan_last_doubts(struct program *program)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+
+    for (int i = 0; i < LAST_SCANS && program->skeleton->bss->is_in_doubt; i++) {
+        scan_doubts(program);
+        if (program->skeleton->bss->is_in_doubt)
+            nanosleep(&pause, NULL);
+    }
+}
+
+/* The buffer of one read(2) of the iterator: the ring has room for the records of so many entries.
+ */
+#define HELD_TURN 512
+
+static int scan_held(struct program *program, struct reader *reader)
+{
+    int fd = bpf_iter_create(bpf_link__fd(program->links[LINK_HELD]));
+    char found[HELD_TURN];
+    ssize_t n = fd < 0 ? -errno : 1;
+    int result = 0;
+
+    while (n > 0 && result == 0) {
+        n = TEMP_FAILURE_RETRY(read(fd, found, sizeof(found)));
+        result = n < 0 ? -errno : reader_read(reader);
+    }
+    if (fd >= 0)
+        close(fd);
+    return n < 0 && result == 0 ? (int)n : result;
+}
+
+/* Scans are repeated while exiting threads have not yet left their file descriptor tables. */
+#define HELD_SCANS 20
+
+int scan_initially_open(struct program *program, struct reader *reader)
+{
+    static const struct timespec pause = {.tv_nsec = 1000000};
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+    int result = 0, scans = 0;
+
+    do {
+        if (scans > 0)
+            nanosleep(&pause, NULL);
+        data->scan_again = false;
+        result = scan_held(program, reader);
+    } while (result == 0 && data->scan_again && ++scans < HELD_SCANS);
+    return result;
+}

@@ -19,13 +19,22 @@
 /* The kernel's PID_MAX_LIMIT (linux/threads.h). */
 #define PID_LIMIT 4194304
 #define DEPTH_LIMIT 1000000
+#define TOP_LIMIT 1000000
 #define DURATION_LIMIT_S (10 * 366 * 24 * 3600)
 
 /* Prints the message, and evaluates to the result of options_parse(). */
 #define refuse(...) (diag(DIAG_ERROR, __VA_ARGS__), -EINVAL)
 
 /* Codes of options without a letter. */
-enum { CODE_CHECK = UCHAR_MAX + 1, CODE_PREPARE, CODE_KERNEL, CODE_KALLSYMS, CODE_MODULE_DIR };
+enum {
+    CODE_CHECK = UCHAR_MAX + 1,
+    CODE_PREPARE,
+    CODE_KERNEL,
+    CODE_KALLSYMS,
+    CODE_MODULE_DIR,
+    CODE_SORT,
+    CODE_TOP,
+};
 
 /* As row.argument: the names of all engines, which engine.c has. */
 static const char engines[] = "ENGINE";
@@ -34,7 +43,7 @@ struct parser {
     struct options *options;
     size_t n_names, n_paths, n_excludes;
     bool pid_given; /* -p, wherever */
-    bool format_given;
+    bool format_given, sort_given;
 };
 
 /* An option, or a line of --help. */
@@ -254,15 +263,26 @@ static int refuse_choice(const struct row *row, const char *argument)
     return refuse("%s wants one of %s, not '%s'", label_of(row).text, argument_of(row), argument);
 }
 
-static int take_format(struct parser *parser, const struct row *row, char *argument)
+static int take_choice(struct parser *parser, const struct row *row, char *argument)
 {
     int choice = find_choice(row->argument, argument);
 
     if (choice < 0)
         return refuse_choice(row, argument);
-    parser->options->format = (enum output_format)choice;
-    parser->format_given = true;
+    *(int *)member_of(parser, row) = choice;
     return 0;
+}
+
+static int take_format(struct parser *parser, const struct row *row, char *argument)
+{
+    parser->format_given = true;
+    return take_choice(parser, row, argument);
+}
+
+static int take_sort(struct parser *parser, const struct row *row, char *argument)
+{
+    parser->sort_given = true;
+    return take_choice(parser, row, argument);
 }
 
 static int take_engine(struct parser *parser, const struct row *row, char *name)
@@ -311,12 +331,17 @@ static const struct row rows[] = {
      MEMBER(initial)},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration},
     {.help = "Output"},
-    {'f', "format", "json|text|csv", "text is for people; default: json", .take = take_format},
+    {'f', "format", "json|text|csv", "text is for people; default: json", .take = take_format,
+     MEMBER(format)},
     {'c', "summary", NULL,
      "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far",
      .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
     {'C', NULL, NULL, "totals after the records", .take = set_value, MEMBER(summary),
      .value = SUMMARY_AFTER},
+    {CODE_SORT, "sort", "opens|time|failed|name", "what comes first in totals; default: opens",
+     .take = take_sort, MEMBER(sort)},
+    {CODE_TOP, "top", "N", "rows of totals, 0 for all; default: 20,\nand all with -f json",
+     .take = take_number, MEMBER(top), .value = TOP_LIMIT},
     {'o', "output", "FILE", "append to FILE; SIGHUP reopens it", .take = set_text, MEMBER(output)},
     {.help = "Engine"},
     {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf",
@@ -571,6 +596,9 @@ static int check(const struct parser *parser)
 
     if (options->summary != SUMMARY_NONE && options->format == FORMAT_CSV)
         return refuse("-c and -C give text or json: -f csv does not go with them");
+    if ((parser->sort_given || options->top != SUMMARY_TOP_DEFAULT) &&
+        options->summary == SUMMARY_NONE)
+        return refuse("--sort and --top are about totals: they go with -c or -C");
     if ((options->stap.kernel == NULL) != (options->stap.kallsyms == NULL))
         return refuse(
             "--kernel and --kallsyms go together: a module for another kernel needs both");
@@ -581,7 +609,8 @@ static int check(const struct parser *parser)
 
 void options_init(struct options *options)
 {
-    *options = (struct options){.depth = DEPTH_ALL, .engine = &engine_auto, .duration_ms = -1};
+    *options = (struct options){
+        .depth = DEPTH_ALL, .engine = &engine_auto, .duration_ms = -1, .top = SUMMARY_TOP_DEFAULT};
 }
 
 void options_release(struct options *options)

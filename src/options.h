@@ -12,6 +12,7 @@
 #include "engine/engine.h"
 #include "engine/stap/stap.h"
 #include "output/output.h"
+#include "output/summary.h"
 
 #define FILEMON_VERSION "0.1.0"
 
@@ -34,7 +35,9 @@ struct options {
     bool other_way;                  /* of this engine: engine_ops.way */
     enum output_format format;       /* with SUMMARY_ALONE text by default, else json */
     enum summary_choice summary;
-    const char *output; /* NULL: standard output */
+    enum summary_sort sort; /* of totals */
+    int top;                /* summary_view.top */
+    const char *output;     /* NULL: standard output */
     bool failed;
     bool initial;
     int64_t duration_ms;      /* -1: no end */

@@ -115,11 +115,14 @@ bool pipeline_has_summary(const struct pipeline *pipeline)
 
 void pipeline_print_summary(struct pipeline *pipeline)
 {
+    const struct options *options = pipeline->options;
+    struct summary_view view;
     int result;
 
     if (!takes_lines(pipeline) || !pipeline->summary)
         return;
-    result = summary_print(pipeline->summary, pipeline->output, pipeline->options->format);
+    view = (struct summary_view){options->format, options->sort, options->top};
+    result = summary_print(pipeline->summary, pipeline->output, &view);
     if (result < 0)
         output_failed(pipeline, result);
 }

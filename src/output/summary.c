@@ -194,16 +194,87 @@ void summary_take(struct summary *summary, const struct event *record)
 
 /* ---- Writing -------------------------------------------------------------------------------- */
 
-static int compare_rows(const void *a, const void *b)
+static int largest_first(uint64_t left, uint64_t right)
 {
-    const struct row *left = *(struct row *const *)a, *right = *(struct row *const *)b;
-    const struct counts *l = &left->counts, *r = &right->counts;
+    return (left < right) - (left > right);
+}
 
-    if (l->opens != r->opens)
-        return l->opens < r->opens ? 1 : -1;
-    if (l->failures != r->failures)
-        return l->failures < r->failures ? 1 : -1;
-    return compare_names(left, right);
+static const struct row *row_at(const void *place)
+{
+    return *(struct row *const *)place;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return compare_names(row_at(a), row_at(b));
+}
+
+static int by_opens(const void *a, const void *b)
+{
+    const struct counts *left = &row_at(a)->counts, *right = &row_at(b)->counts;
+    int order = largest_first(left->opens, right->opens);
+
+    if (order == 0)
+        order = largest_first(left->failures, right->failures);
+    return order != 0 ? order : by_name(a, b);
+}
+
+static int by_time(const void *a, const void *b)
+{
+    int order = largest_first(row_at(a)->counts.total_ns, row_at(b)->counts.total_ns);
+
+    return order != 0 ? order : by_opens(a, b);
+}
+
+static int by_failures(const void *a, const void *b)
+{
+    int order = largest_first(row_at(a)->counts.failures, row_at(b)->counts.failures);
+
+    return order != 0 ? order : by_opens(a, b);
+}
+
+static void sort(const struct table *table, enum summary_sort key)
+{
+    static int (*const orders[])(const void *, const void *) = {
+        [SORT_OPENS] = by_opens,
+        [SORT_TIME] = by_time,
+        [SORT_FAILED] = by_failures,
+        [SORT_NAME] = by_name,
+    };
+
+    qsort(table->rows, table->n, sizeof(*table->rows), orders[key]);
+}
+
+/* How many rows of the table are shown. */
+static size_t shown_rows(const struct table *table, const struct summary_view *view)
+{
+    int top = view->top;
+
+    if (top == SUMMARY_TOP_DEFAULT)
+        top = view->format == FORMAT_TEXT ? SUMMARY_TOP_TEXT : 0;
+    return top > 0 && (size_t)top < table->n ? (size_t)top : table->n;
+}
+
+static void add_counts(struct counts *sum, const struct counts *counts)
+{
+    sum->opens += counts->opens;
+    sum->failures += counts->failures;
+    sum->closes += counts->closes;
+    sum->open += counts->open;
+    if (__builtin_add_overflow(sum->total_ns, counts->total_ns, &sum->total_ns))
+        sum->total_ns = UINT64_MAX;
+    if (counts->max_ns > sum->max_ns)
+        sum->max_ns = counts->max_ns;
+}
+
+/* The sum of the rows that are not shown and of those without a row. */
+static struct counts sum_others(const struct table *table, size_t shown)
+{
+    struct counts others = table->others;
+
+    for (size_t i = shown; i < table->n; i++)
+        add_counts(&others, &table->rows[i]->counts);
+    return others;
 }
 
 static uint64_t still_open(const struct counts *counts)
@@ -251,19 +322,20 @@ static int json_name(FILE *out, const char *key, const struct row *row)
 }
 
 /* name: the key of a row's name; with an "s" it is the key of the table. */
-static int json_table(FILE *out, const struct table *table, const char *name)
+static int json_table(FILE *out, const struct table *table, const char *name, size_t shown)
 {
+    struct counts others = sum_others(table, shown);
     int status = 0;
 
     fprintf(out, ",\"%ss\":[", name);
-    for (size_t i = 0; status == 0 && i < table->n; i++) {
+    for (size_t i = 0; status == 0 && i < shown; i++) {
         fputs(i > 0 ? ",{" : "{", out);
         status = json_name(out, name, table->rows[i]);
         json_counts(out, &table->rows[i]->counts);
         fputc('}', out);
     }
     fprintf(out, "],\"otros_%ss\":{", name);
-    json_counts(out, &table->others);
+    json_counts(out, &others);
     fputc('}', out);
     return status;
 }
@@ -287,23 +359,25 @@ static void json_histogram(FILE *out, const struct summary *summary)
     fputc(']', out);
 }
 
-static int write_json(const struct summary *summary, FILE *out, int64_t date_us)
+static int write_json(const struct summary *summary, FILE *out, const struct summary_view *view,
+                      int64_t date_us)
 {
+    const struct table *files = &summary->files, *programs = &summary->programs;
     int status;
 
     fprintf(out, "{\"codigo\":\"resumen\",\"date\":%" PRId64 ",\"date_us\":%" PRId64 ",",
             date_us / 1000, date_us);
     json_counts(out, &summary->all);
-    status = json_table(out, &summary->files, "fichero");
+    status = json_table(out, files, "fichero", shown_rows(files, view));
     if (status == 0)
-        status = json_table(out, &summary->programs, "proceso");
+        status = json_table(out, programs, "proceso", shown_rows(programs, view));
     json_histogram(out, summary);
     fprintf(out, ",\"perdidos\":%" PRId64 "}\n", event_integer(summary->lost));
     return status;
 }
 
 /* Width of everything before the name. */
-#define COUNTS_COLUMNS 49
+#define COUNTS_COLUMNS 57
 #define NAME_COLUMNS_MIN 16
 
 static void text_duration(FILE *out, uint64_t ns, bool any)
@@ -320,8 +394,8 @@ static void text_counts(FILE *out, const struct counts *counts)
 {
     bool any = counts->closes > 0;
 
-    fprintf(out, "%7" PRIu64 " %7" PRIu64 " %7" PRIu64, counts->opens, counts->failures,
-            still_open(counts));
+    fprintf(out, "%7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %7" PRIu64, counts->opens,
+            counts->failures, counts->closes, still_open(counts));
     text_duration(out, counts->total_ns, any);
     text_duration(out, mean_ns(counts), any);
     text_duration(out, counts->max_ns, any);
@@ -343,42 +417,28 @@ static int text_row(FILE *out, const struct row *row, size_t columns)
     return 0;
 }
 
-static void add_counts(struct counts *sum, const struct counts *counts)
+static void text_others(FILE *out, const struct table *table, size_t shown)
 {
-    sum->opens += counts->opens;
-    sum->failures += counts->failures;
-    sum->closes += counts->closes;
-    sum->open += counts->open;
-    if (__builtin_add_overflow(sum->total_ns, counts->total_ns, &sum->total_ns))
-        sum->total_ns = UINT64_MAX;
-    if (counts->max_ns > sum->max_ns)
-        sum->max_ns = counts->max_ns;
-}
-
-/* The sum of the rows that are not shown and of those without a row. */
-static void text_others(FILE *out, const struct table *table)
-{
-    struct counts others = table->others;
-    size_t n = table->n > SUMMARY_LINES ? table->n - SUMMARY_LINES : 0;
+    struct counts others = sum_others(table, shown);
+    size_t n = table->n - shown;
 
     if (n == 0 && !table->full)
         return;
-    for (size_t i = SUMMARY_LINES; i < table->n; i++)
-        add_counts(&others, &table->rows[i]->counts);
     text_counts(out, &others);
     fprintf(out, "(%zu other%s%s)\n", n, n == 1 ? "" : "s",
             table->full ? ", and more that were not counted separately" : "");
 }
 
-static int text_table(FILE *out, const struct table *table, const char *name, size_t columns)
+static int text_table(FILE *out, const struct table *table, const char *name, size_t columns,
+                      size_t shown)
 {
     int status = 0;
 
-    fprintf(out, "\n%7s %7s %7s %7s %7s %7s  %s\n", "opens", "failed", "open", "total", "mean",
-            "max", name);
-    for (size_t i = 0; status == 0 && i < table->n && i < SUMMARY_LINES; i++)
+    fprintf(out, "\n%7s %7s %7s %7s %7s %7s %7s  %s\n", "opens", "failed", "closes", "open",
+            "total", "mean", "max", name);
+    for (size_t i = 0; status == 0 && i < shown; i++)
         status = text_row(out, table->rows[i], columns);
-    text_others(out, table);
+    text_others(out, table, shown);
     return status;
 }
 
@@ -415,8 +475,10 @@ static void text_histogram(FILE *out, const struct summary *summary)
         text_bucket(out, i, summary->histogram[i], most);
 }
 
-static int write_text(const struct summary *summary, FILE *out, size_t columns)
+static int write_text(const struct summary *summary, FILE *out, const struct summary_view *view,
+                      size_t columns)
 {
+    const struct table *files = &summary->files, *programs = &summary->programs;
     const struct counts *all = &summary->all;
     int status;
 
@@ -424,23 +486,24 @@ static int write_text(const struct summary *summary, FILE *out, size_t columns)
             all->failures, still_open(all));
     if (summary->lost > 0)
         fprintf(out, "%" PRIu64 " events lost\n", summary->lost);
-    status = text_table(out, &summary->files, "file", columns);
+    status = text_table(out, files, "file", columns, shown_rows(files, view));
     if (status == 0)
-        status = text_table(out, &summary->programs, "program", columns);
+        status = text_table(out, programs, "program", columns, shown_rows(programs, view));
     text_histogram(out, summary);
     return status;
 }
 
-int summary_write(const struct summary *summary, FILE *out, enum output_format format,
+int summary_write(const struct summary *summary, FILE *out, const struct summary_view *view,
                   size_t columns, int64_t date_us)
 {
-    qsort(summary->files.rows, summary->files.n, sizeof(struct row *), compare_rows);
-    qsort(summary->programs.rows, summary->programs.n, sizeof(struct row *), compare_rows);
-    return format == FORMAT_JSON ? write_json(summary, out, date_us)
-                                 : write_text(summary, out, columns);
+    sort(&summary->files, view->sort);
+    sort(&summary->programs, view->sort);
+    return view->format == FORMAT_JSON ? write_json(summary, out, view, date_us)
+                                       : write_text(summary, out, view, columns);
 }
 
-int summary_print(const struct summary *summary, struct output *output, enum output_format format)
+int summary_print(const struct summary *summary, struct output *output,
+                  const struct summary_view *view)
 {
     char *text = NULL;
     size_t size;
@@ -449,7 +512,7 @@ int summary_print(const struct summary *summary, struct output *output, enum out
 
     if (out == NULL)
         return -ENOMEM;
-    status = summary_write(summary, out, format, columns_of_terminal(output_fd(output)),
+    status = summary_write(summary, out, view, columns_of_terminal(output_fd(output)),
                            clock_ns(CLOCK_REALTIME) / 1000);
     if (fclose(out) != 0)
         status = -ENOMEM;

@@ -21,8 +21,20 @@
 #define SUMMARY_PROGRAMS 4096
 #define SUMMARY_PATH_BYTES (8u << 20)
 
-/* Rows of a table in text: those with the most opens. */
-#define SUMMARY_LINES 20
+/* What comes first in a table.  Rows that are alike in it have the most opens first, then the most
+ * failures, then the lesser name. */
+enum summary_sort { SORT_OPENS, SORT_TIME, SORT_FAILED, SORT_NAME };
+
+/* How totals are written. */
+struct summary_view {
+    enum output_format format; /* not FORMAT_CSV */
+    enum summary_sort sort;
+    int top; /* rows of a table, the others are summed: 0 for all; SUMMARY_TOP_DEFAULT */
+};
+
+/* All rows in JSON, which programs read, and SUMMARY_TOP_TEXT in text. */
+#define SUMMARY_TOP_DEFAULT (-1)
+#define SUMMARY_TOP_TEXT 20
 
 struct summary;
 
@@ -34,14 +46,15 @@ void summary_free(struct summary *summary);
 void summary_take(struct summary *summary, const struct event *record);
 
 /*
- * Writes the totals: with FORMAT_JSON one object on one line, with all rows, the most opens first,
- * and date_us (µs since the epoch) as its date; with FORMAT_TEXT tables of at most so many columns.
- * 0, -ENOMEM; for errors of writing see ferror(out).
+ * Writes the totals: with FORMAT_JSON one object on one line, with date_us (µs since the epoch) as
+ * its date; with FORMAT_TEXT tables of at most so many columns.  0, -ENOMEM; for errors of writing
+ * see ferror(out).
  */
-int summary_write(const struct summary *summary, FILE *out, enum output_format format,
+int summary_write(const struct summary *summary, FILE *out, const struct summary_view *view,
                   size_t columns, int64_t date_us);
 
 /* Adds the totals to the output, with its width and the current date.  0, -ENOMEM. */
-int summary_print(const struct summary *summary, struct output *output, enum output_format format);
+int summary_print(const struct summary *summary, struct output *output,
+                  const struct summary_view *view);
 
 #endif

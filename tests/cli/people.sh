@@ -49,12 +49,12 @@ test_summary_instead_of_records() {
     diff -u - out <<'END'
 2 opens, 0 that failed, 1 still open
 
-  opens  failed    open   total    mean     max  file
-      1       0       0  27.0ms  27.0ms  27.0ms  /etc/hosts
-      1       0       1       -       -       -  /etc/passwd
+  opens  failed  closes    open   total    mean     max  file
+      1       0       1       0  27.0ms  27.0ms  27.0ms  /etc/hosts
+      1       0       0       1       -       -       -  /etc/passwd
 
-  opens  failed    open   total    mean     max  program
-      2       0       1  27.0ms  27.0ms  27.0ms  smtpd
+  opens  failed  closes    open   total    mean     max  program
+      2       0       1       1  27.0ms  27.0ms  27.0ms  smtpd
 
           time open    closes
   16.7ms to  33.5ms         1 |##############################|
@@ -67,6 +67,23 @@ test_summary_as_json() {
     records 'length == 1 and (.[0] | .codigo == "resumen" and .aperturas == 2 and .abiertos == 1
              and (.ficheros | map([.fichero, .aperturas, .total_ns]))
                  == [["/etc/hosts", 1, 27000000], ["/etc/passwd", 1, 0]])'
+}
+
+test_totals_are_sorted_and_limited() {
+    { open_line 7 3 /b; open_line 7 4 /b; open_line 7 5 /a; open_line 7 6 /c; close_line 7 6; } > standin/lines
+    watched_until_interrupted -c --sort name
+    awk '/file$/, /^$/ { print $NF }' out | xargs > names
+    [ "$(cat names)" = 'file /a /b /c' ]
+    rm standin/sent
+    watched_until_interrupted -C -f text --sort=time --top 1
+    [ "$(grep -c ' open .*/[abc]$' out)" -eq 4 ]
+    grep -A 2 'file$' out | tail -n 2 | diff -u /dev/fd/3 - 3<<'END'
+      1       0       1       0  27.0ms  27.0ms  27.0ms  /c
+      3       0       0       3       -       -       -  (2 others)
+END
+    rm standin/sent
+    watched_until_interrupted -c -f json --top 2
+    records '.[0] | (.ficheros | map(.fichero)) == ["/b", "/a"] and .otros_ficheros.cierres == 1'
 }
 
 test_summary_after_records() {

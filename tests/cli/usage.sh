@@ -43,6 +43,11 @@ test_usage_errors() {
 --nonsense|unknown option --nonsense
 -Z|unknown option -Z
 --all=x|no argument
+-c -n x --sort size|--sort wants one of opens|time|failed|name, not 'size'
+-n x --sort name|--sort and --top
+-n x --top 5|--sort and --top
+-c -n x --top -1|--top wants a number
+-c -n x --top all|--top wants a number
 --check -p 1|--check
 --check --prepare|one at a time
 --prepare --kernel 6.1.0|together

@@ -205,6 +205,34 @@ static void test_summaries(void **state)
     REFUSED("-c|-C|text or json|-f csv", "-f", "csv", "-C", "-n", "x");
 }
 
+static void assert_view(void **state, int sort, int top, char *const *words)
+{
+    struct options options = accepted(state, words);
+
+    assert_int_equal(options.sort, sort);
+    assert_int_equal(options.top, top);
+    options_release(&options);
+}
+
+#define VIEW(sort, top, ...) assert_view(state, sort, top, WORDS(__VA_ARGS__))
+
+static void test_views_of_totals(void **state)
+{
+    VIEW(SORT_OPENS, SUMMARY_TOP_DEFAULT, "-c", "-n", "x");
+    VIEW(SORT_OPENS, 0, "-c", "-n", "x", "--sort", "opens", "--top", "0");
+    VIEW(SORT_TIME, 1000000, "--sort=time", "--top=1000000", "-C", "-n", "x");
+    VIEW(SORT_FAILED, 7, "-c", "-n", "x", "--sort", "failed", "--top", "7");
+    VIEW(SORT_NAME, SUMMARY_TOP_DEFAULT, "-c", "-n", "x", "--sort", "time", "--sort", "name");
+    REFUSED("--sort|'bytes'", "-c", "-n", "x", "--sort", "bytes");
+    REFUSED("--sort|NAME", "-c", "-n", "x", "--sort", "NAME");
+    REFUSED("--sort|empty", "-c", "-n", "x", "--sort", "");
+    REFUSED("--top|0 to 1000000|'1000001'", "-c", "-n", "x", "--top", "1000001");
+    REFUSED("--top|'-1'", "-c", "-n", "x", "--top", "-1");
+    REFUSED("--top|'5k'", "-c", "-n", "x", "--top", "5k");
+    REFUSED("--sort and --top|-c or -C", "-n", "x", "--sort", "opens");
+    REFUSED("--sort and --top|-c or -C", "-n", "x", "--top", "0");
+}
+
 static void test_last_option_wins(void **state)
 {
     struct options options = ACCEPTED("-qv", "-n", "x", "-o", "a", "-o", "b", "-D1", "-D", "2");
@@ -574,6 +602,8 @@ static void test_help(void **state)
         "  -f, --format json|text|csv  ",
         "  -c, --summary  ",
         "  -C  ",
+        "      --sort opens|time|failed|name  ",
+        "      --top N  ",
         "  -o, --output FILE",
         "  -x, --failed",
         "  -X, --exclude PATH",
@@ -620,6 +650,7 @@ int main(void)
         TEST(test_engines),
         TEST(test_formats),
         TEST(test_summaries),
+        TEST(test_views_of_totals),
         TEST(test_last_option_wins),
         TEST(test_abbreviated_long_options),
         TEST(test_pid_lists),

@@ -47,21 +47,28 @@ static void take_pair(void **state, const char *comm, const char *path, uint64_t
 }
 
 /* The caller's to free. */
-static char *written(void **state, enum output_format format, size_t columns)
+static char *written_as(void **state, const struct summary_view *view, size_t columns)
 {
     char *text;
     size_t size;
     FILE *out = open_memstream(&text, &size);
 
-    assert_int_equal(summary_write(*state, out, format, columns, 1310920975123456), 0);
+    assert_int_equal(summary_write(*state, out, view, columns, 1310920975123456), 0);
     assert_int_equal(fclose(out), 0);
     assert_int_equal(strlen(text), size);
     return text;
 }
 
-static json_t *object(void **state)
+static char *written(void **state, enum output_format format, size_t columns)
 {
-    char *text = written(state, FORMAT_JSON, COLUMNS_UNLIMITED);
+    struct summary_view view = {.format = format, .top = SUMMARY_TOP_DEFAULT};
+
+    return written_as(state, &view, columns);
+}
+
+static json_t *object_of(void **state, const struct summary_view *view)
+{
+    char *text = written_as(state, view, COLUMNS_UNLIMITED);
     json_error_t error;
     json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
 
@@ -70,6 +77,13 @@ static json_t *object(void **state)
     assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
     free(text);
     return object;
+}
+
+static json_t *object(void **state)
+{
+    struct summary_view view = {.format = FORMAT_JSON, .top = SUMMARY_TOP_DEFAULT};
+
+    return object_of(state, &view);
 }
 
 static json_int_t number(const json_t *object, const char *key)
@@ -121,9 +135,9 @@ static void empty_summary(void **state)
     assert_string_equal(text,
                         "0 opens, 0 that failed, 0 still open\n"
                         "\n"
-                        "  opens  failed    open   total    mean     max  file\n"
+                        "  opens  failed  closes    open   total    mean     max  file\n"
                         "\n"
-                        "  opens  failed    open   total    mean     max  program\n");
+                        "  opens  failed  closes    open   total    mean     max  program\n");
     json_decref(summary);
     free(text);
 }
@@ -271,9 +285,10 @@ static void rows_beyond_the_limit_are_summed(void **state)
     COUNTS(at(summary, "ficheros", 0), 2, 0, 0, 2, 12, 6, 10);
     COUNTS(json_object_get(summary, "otros_ficheros"), 1000, 0, 0, 1000, 2000, 2, 2);
     assert_int_equal(number(summary, "aperturas"), SUMMARY_FILES + 1001);
-    assert_non_null(strstr(text,
-                           "  17364       0       0  34.7µs     2ns     2ns  (16364 others, and "
-                           "more that were not counted separately)\n"));
+    assert_non_null(
+        strstr(text,
+               "  17364       0   17364       0  34.7µs     2ns     2ns  (16364 others, and "
+               "more that were not counted separately)\n"));
     json_decref(summary);
     free(text);
 }
@@ -305,22 +320,23 @@ static void text_tables(void **state)
     take(state, EVENT_FAIL, "getent", "/nothing", 0);
     take(state, EVENT_LOST, NULL, NULL, 0);
     char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
-    assert_string_equal(text,
-                        "5 opens, 1 that failed, 1 still open\n"
-                        "7 events lost\n"
-                        "\n"
-                        "  opens  failed    open   total    mean     max  file\n"
-                        "      3       0       0  9.00µs  3.00µs  3.00µs  /etc/hosts\n"
-                        "      1       0       0  6.00µs  6.00µs  6.00µs  /etc/nsswitch.conf\n"
-                        "      1       0       1       -       -       -  /var/lib/x\n"
-                        "      0       1       0       -       -       -  /nothing\n"
-                        "\n"
-                        "  opens  failed    open   total    mean     max  program\n"
-                        "      5       1       1  15.0µs  3.75µs  6.00µs  getent\n"
-                        "\n"
-                        "          time open    closes\n"
-                        "  2.04µs to  4.09µs         3 |##############################|\n"
-                        "  4.09µs to  8.19µs         1 |##########                    |\n");
+    assert_string_equal(
+        text,
+        "5 opens, 1 that failed, 1 still open\n"
+        "7 events lost\n"
+        "\n"
+        "  opens  failed  closes    open   total    mean     max  file\n"
+        "      3       0       3       0  9.00µs  3.00µs  3.00µs  /etc/hosts\n"
+        "      1       0       1       0  6.00µs  6.00µs  6.00µs  /etc/nsswitch.conf\n"
+        "      1       0       0       1       -       -       -  /var/lib/x\n"
+        "      0       1       0       0       -       -       -  /nothing\n"
+        "\n"
+        "  opens  failed  closes    open   total    mean     max  program\n"
+        "      5       1       4       1  15.0µs  3.75µs  6.00µs  getent\n"
+        "\n"
+        "          time open    closes\n"
+        "  2.04µs to  4.09µs         3 |##############################|\n"
+        "  4.09µs to  8.19µs         1 |##########                    |\n");
     free(text);
 }
 
@@ -341,6 +357,86 @@ static void tables_fit_the_screen(void **state)
     free(text);
 }
 
+/* The names of the rows in this order, or in so many of them, each followed by a blank. */
+static void assert_order(void **state, enum summary_sort sort, int top, const char *expected)
+{
+    struct summary_view view = {.format = FORMAT_JSON, .sort = sort, .top = top};
+    json_t *summary = object_of(state, &view);
+    char names[64] = "";
+
+    for (size_t i = 0; i < length(summary, "ficheros"); i++)
+        strcat(strcat(names, string(at(summary, "ficheros", i), "fichero")), " ");
+    assert_string_equal(names, expected);
+    json_decref(summary);
+}
+
+/* /a: most failures; /b: most opens; /c: longest; /d, /e: alike in opens and failures; /f: closed
+ * only. */
+static void take_various(void **state)
+{
+    for (int i = 0; i < 3; i++)
+        take_pair(state, "x", "/b", 10);
+    take_pair(state, "x", "/e", 1);
+    take_pair(state, "x", "/d", 1);
+    take(state, EVENT_FAIL, "x", "/a", 0);
+    take(state, EVENT_FAIL, "x", "/a", 0);
+    take_pair(state, "x", "/c", 1000);
+    take(state, EVENT_FAIL, "x", "/c", 0);
+    take(state, EVENT_HELD, "x", "/f", 0);
+    take(state, EVENT_CLOSE, "x", "/f", 50);
+}
+
+static void rows_are_sorted(void **state)
+{
+    take_various(state);
+    assert_order(state, SORT_OPENS, SUMMARY_TOP_DEFAULT, "/b /c /d /e /a /f ");
+    assert_order(state, SORT_TIME, SUMMARY_TOP_DEFAULT, "/c /f /b /d /e /a ");
+    assert_order(state, SORT_FAILED, SUMMARY_TOP_DEFAULT, "/a /c /b /d /e /f ");
+    assert_order(state, SORT_NAME, SUMMARY_TOP_DEFAULT, "/a /b /c /d /e /f ");
+}
+
+/* The others are those that are not shown in this order, and add up to all. */
+static void top_rows_and_the_sum_of_the_others(void **state)
+{
+    struct summary_view view = {.format = FORMAT_JSON, .sort = SORT_TIME, .top = 2};
+
+    take_various(state);
+    assert_order(state, SORT_TIME, 0, "/c /f /b /d /e /a ");
+    assert_order(state, SORT_TIME, 2, "/c /f ");
+    assert_order(state, SORT_TIME, 6, "/c /f /b /d /e /a ");
+    assert_order(state, SORT_TIME, 1000000, "/c /f /b /d /e /a ");
+    json_t *summary = object_of(state, &view);
+    COUNTS(json_object_get(summary, "otros_ficheros"), 5, 2, 0, 5, 32, 6, 10);
+    COUNTS(json_object_get(summary, "otros_procesos"), 0, 0, 0, 0, 0, 0, 0);
+    json_decref(summary);
+    view.format = FORMAT_TEXT;
+    view.top = 5;
+    char *text = written_as(state, &view, COLUMNS_UNLIMITED);
+    assert_non_null(strstr(text,
+                           "      1       0       1       0     1ns     1ns     1ns  /e\n"
+                           "      0       2       0       0       -       -       -  "
+                           "(1 other)\n"));
+    free(text);
+}
+
+static void all_rows_in_text(void **state)
+{
+    struct summary_view view = {.format = FORMAT_TEXT, .top = 0};
+    char path[32];
+
+    for (int i = 0; i < 25; i++) {
+        snprintf(path, sizeof(path), "/%d.", i);
+        take_pair(state, "x", path, 1);
+    }
+    char *text = written_as(state, &view, COLUMNS_UNLIMITED);
+    for (int i = 0; i < 25; i++) {
+        snprintf(path, sizeof(path), "/%d.\n", i);
+        assert_non_null(strstr(text, path));
+    }
+    assert_null(strstr(text, "other"));
+    free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, release)
 
 int main(void)
@@ -358,6 +454,9 @@ int main(void)
         TEST(bytes_of_paths_are_limited),
         TEST(text_tables),
         TEST(tables_fit_the_screen),
+        TEST(rows_are_sorted),
+        TEST(top_rows_and_the_sum_of_the_others),
+        TEST(all_rows_in_text),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# The probe module: it is built once, by a stap that can fail in every way, and loaded only if nobody
-# else could have changed it.
+# The probe module: it is built once and kept; stap may fail in many ways; and a module that another user could have
+# changed is not loaded.
 
 watches_and_stops() {
     watches <<'END'
@@ -14,8 +14,8 @@ END
     [ "$status" -eq 0 ]
 }
 
-# stap ran in a temporary directory, which was removed.
-work_directory_is_gone() {
+# Whether the temporary directory in which stap ran was removed.
+work_directory_was_removed() {
     work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p' | tail -n 1)
     case $work in /tmp/filemon.*) ;; *) false ;; esac
     [ ! -e "$work" ]
@@ -31,7 +31,7 @@ END
     logged 1 '^staprun .*/filemon_[0-9a-f]*_[0-9a-f]*\.ko$'
     said "first run on kernel $release: building the probe module with stap 9.9/0.999, once"
     said "the module is built (.* s) and kept: $kept/filemon_"
-    work_directory_is_gone
+    work_directory_was_removed
     cmp standin/script.stp "$(dirname "$FILEMON")/monitorFicheros.stp"
     printf '%s\n' 'ffffffff81000000 T _text' 'ffffffff81000010 T uprobe_unregister' |
         cmp - standin/System.map
@@ -118,7 +118,7 @@ test_another_stap_builds_another_module() {
 }
 
 test_a_prepared_module_needs_no_stap_and_no_headers() {
-    mkdir '[a-c]*' # no pattern
+    mkdir '[a-c]*' # must not be taken for a pattern
     modules="$PWD/[a-c]*"
     prepared
     rm -r bin/stap "root/lib/modules/$release" root/proc/kallsyms
@@ -128,7 +128,7 @@ test_a_prepared_module_needs_no_stap_and_no_headers() {
 }
 
 test_the_default_directory() {
-    # root's directory; other users have their own.
+    # root uses a directory of the system, other users one in $HOME.
     home=$(mktemp -d)
     HOME=$home "$tested" -q --prepare
     if [ "$(id -u)" -eq 0 ]; then top=root/var/cache/filemon; else top=$home/.cache/filemon; fi
@@ -159,7 +159,7 @@ END
     log=$(sed -n 's/.*its whole output is in //p' err)
     grep -q 'too old' "$log"
     grep -q 'Pass 1' "$log"
-    work_directory_is_gone
+    work_directory_was_removed
     logged 0 ^staprun
     [ -z "$(find modules -name '*.ko*')" ]
     # The next successful build removes the log.
@@ -177,7 +177,7 @@ END
     run -n nothing-of-that-name
     [ "$status" -eq 1 ]
     said "stap has built no module (.*: No such file or directory)"
-    work_directory_is_gone
+    work_directory_was_removed
 }
 
 test_stap_killed_while_it_builds() {
@@ -187,11 +187,12 @@ END
     run -n nothing-of-that-name
     [ "$status" -eq 1 ]
     said 'stap was killed by signal 9 while it built the module'
-    work_directory_is_gone
+    work_directory_was_removed
 }
 
 # An interrupted build ends stap and its compilers and removes their directory, although they write to
 # it without end.
+# Interrupts a build; passes if filemon exits with STATUS.
 interrupted_build() { # STATUS ARG...
     expected=$1
     shift
@@ -210,7 +211,7 @@ END
     kill -INT "$pid"
     finish
     [ "$status" -eq "$expected" ]
-    work_directory_is_gone
+    work_directory_was_removed
     for child in $children; do await sh -c "! kill -0 $child"; done
     logged 0 ^staprun
     [ -z "$(find modules -name '*.ko*')" ]
@@ -245,37 +246,37 @@ build
 END
     start --prepare
     await [ -e standin/building ]
-    await [ ! -e "$stale" ]            # by this one, or by one of another test at that moment
-    at_work=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
+    await [ ! -e "$stale" ]            # this run removes it, or that of another test at the same moment
+    in_use=$(tr '\0' '\n' < standin/argv | sed -n 's|/tree$||p')
 
     like=/tmp/filemon.$(printf %012x $$)
     mkdir -p victim/dir
     touch victim/dir/file
     chmod 700 victim
     ln -s "$PWD/victim" "${like}0001"       # a link
-    touch "${like}0002"                     # no directory
-    mkdir -m 755 "${like}0003"              # not ours alone
-    mkdir -m 700 "${like}000g" "${like}004" # of another name
+    touch "${like}0002"                     # a file
+    mkdir -m 755 "${like}0003"              # open to other users
+    mkdir -m 700 "${like}000g" "${like}004" # names of another form
     if [ "$(id -u)" -eq 0 ]; then
-        mkdir "${like}0005"                 # another's
+        mkdir "${like}0005"                 # of another user
         chown 65534 "${like}0005"
         chmod 700 "${like}0005"
     fi
-    mkdir -m 700 left-over                  # as filemon leaves it, with a link in it
+    mkdir -m 700 left-over                  # a directory of a killed build, with a link in it
     mkdir left-over/sub
     ln -s "$PWD/victim" left-over/sub/link
-    mv left-over "${like}0006"              # whole: another filemon may be removing such ones, too
+    mv left-over "${like}0006"              # in one step: the filemon of another test may remove it at once
     rm -rf other standin/building standin/argv
     scenario stap <<'END'
 build
 END
     "$tested" -q --prepare --module-dir "$PWD/other"
     await [ ! -e "${like}0006" ]
-    [ -e "$at_work/System.map" ]
+    [ -e "$in_use/System.map" ]
     touch standin/go
     finish
     [ "$status" -eq 0 ]
-    [ ! -e "$at_work" ]
+    [ ! -e "$in_use" ]
     [ -e victim/dir/file ]
     set -- "$like"*
     echo "$*" | sed "s#$like##g" > left
@@ -283,8 +284,7 @@ END
     [ "$(cat left)" = "0001 0002 0003$([ "$(id -u)" -ne 0 ] || echo ' 0005') 000g 004" ]
 }
 
-# The command was not executed.
-test_an_interrupted_build_for_a_command() {
+test_an_interrupted_build_does_not_start_the_command() {
     interrupted_build 130 -- touch ran
     [ ! -e ran ]
 }
@@ -333,8 +333,8 @@ test_without_headers() {
     said "no headers of kernel $release (.*): apt-get install linux-headers-$release\$"
 }
 
-# After an upgrade that kept the release, before the reboot.
-test_headers_of_another_build() {
+# After an upgrade of the kernel to another build of the same release, before the reboot.
+test_headers_of_another_build_are_reported() {
     generated=root/lib/modules/$release/build/include/generated
     mkdir -p "$generated"
     echo "#define UTS_VERSION \"$(uname -v)\"" > "$generated/utsversion.h"
@@ -345,7 +345,7 @@ test_headers_of_another_build() {
     grep -q "^  ok       headers of kernel $release, but of another build than runs: #1 SMP another\$" out
 }
 
-test_without_symbols() {
+test_hidden_symbol_addresses() {
     echo "0000000000000000 T of_this_test_$$" > root/proc/kallsyms
     run -n nothing-of-that-name
     [ "$status" -eq 3 ]
@@ -389,7 +389,7 @@ test_modules_writable_by_others_are_refused() {
     [ $status -eq 1 ]
     said "$module could have been written by others"
     chmod o-w "$module"
-    # A directory of everybody's with the sticky bit is accepted above the module's own.
+    # Above the module's own directory, one that all users may write to is accepted if it has the sticky bit.
     chmod a+w,+t modules "modules/$release"
     watches_and_stops -n nothing-of-that-name
     logged 0 'stap -p4'
@@ -448,10 +448,10 @@ END
     [ "$(cat victim)" = precious ]
 }
 
-# ---- What is in the cache may be damaged, or of another kernel ------------------------------------
+# ---- Modules in the cache that are damaged, or for another kernel ---------------------------------
 
-# COMMAND damages the module's file: --check, --prepare and the next start detect that.
-spoilt() { # FAULT COMMAND...
+# COMMAND damages the file of the module; --check, --prepare and the next start must detect that and report FAULT.
+damaged() { # FAULT COMMAND...
     fault=$1
     shift
     prepared
@@ -460,11 +460,11 @@ spoilt() { # FAULT COMMAND...
     "$tested" --check -e stap --module-dir "$modules" > out
     grep -q "^  ok       the module, to be built again: .*\.ko $fault\$" out
     grep -q '^  ok       stap 9' out
-    cp "$module" spoilt
+    cp "$module" damaged
     "$tested" --prepare --module-dir "$modules" 2> err
     said "^filemon: $module $fault: building it again$"
     logged 1 'stap -p4'
-    cp spoilt "$module"
+    cp damaged "$module"
     rm standin/log
     watches_and_stops -n nothing-of-that-name
     said "$module $fault: building it again$"
@@ -475,22 +475,22 @@ spoilt() { # FAULT COMMAND...
 }
 
 test_an_empty_module_is_rebuilt() {
-    spoilt 'is empty' eval ': > "$module"'
+    damaged 'is empty' eval ': > "$module"'
 }
 
 test_a_truncated_module_is_rebuilt() {
-    spoilt 'is truncated' eval 'truncate -s -10 "$module"'
+    damaged 'is truncated' eval 'truncate -s -10 "$module"'
 }
 
 test_garbage_in_place_of_a_module_is_replaced() {
-    spoilt 'is no kernel module' eval 'echo garbage > "$module"'
+    damaged 'is no kernel module' eval 'echo garbage > "$module"'
 }
 
 test_a_module_of_another_kernel_is_rebuilt() {
-    spoilt 'is for kernel 0.*' eval 'sed -i s/vermagic=./vermagic=0/ "$module"'
+    damaged 'is for kernel 0.*' eval 'sed -i s/vermagic=./vermagic=0/ "$module"'
 }
 
-# Without stap a damaged module cannot be built again: the message says both.
+# Without stap a damaged module cannot be built again: --check reports both.
 test_a_damaged_module_without_stap() {
     prepared
     : > "$(echo "$modules/$release"/*/*.ko)"
@@ -537,12 +537,13 @@ END
 
 # ---- auto -----------------------------------------------------------------------------------------
 
-# auto can fall back to bpf only if bpf can run.
+# Whether the bpf engine can run here, so that auto can fall back to it.
 bpf_runs() {
     "$tested" --check -e bpf > /dev/null
 }
 
-# COMMAND is executed at most once.
+# With -e auto and a stap that fails, filemon goes on with bpf and prints WHY.  COMMAND must run once, or not at all if bpf
+# cannot run here.
 falls_back() { # WHY
     : > ran
     engine=auto
@@ -620,13 +621,13 @@ END
     logged 1 '^staprun '
     falls_back 'is unlikely to run: a module that builds and loads here: staprun could not load it before'
     if bpf_runs; then logged 1 '^staprun '; fi
-    # It is tried again after --prepare has built it.
+    # After --prepare has built the module again, auto tries to load it.
     "$tested" --prepare --module-dir "$modules" 2> err
     said 'staprun could not load it before: building it again$'
     watches_with_stap
 }
 
-# A damaged module whose build fails: both happen in the same run.
+# In one run, filemon finds a damaged module, and the build of another one fails.
 test_auto_falls_back_when_the_module_cannot_be_rebuilt() {
     prepared
     : > "$(echo "$modules/$release"/*/*.ko)"
@@ -663,7 +664,7 @@ END
     done
 }
 
-# The newest kernel that stap was tested with, compared with this one.
+# "stap --version" prints the newest kernel that stap was tested with, which is older than this one.
 test_auto_avoids_a_stap_that_is_too_old() {
     major=${release%%.*}
     echo "tested kernel versions: 2.6.32 ... $((major - 1)).1-rc1" > standin/version
@@ -680,7 +681,7 @@ test_auto_avoids_a_stap_that_is_too_old() {
     engine=stap
     watches_and_stops -n nothing-of-that-name
     said "stap 9.9/0.999 was tested with kernels up to $((major - 1)).1-rc1, and this one is $release\$"
-    # An existing module was built in spite of it.
+    # A module that exists proves that stap can build it.
     watches_with_stap
     unsaid 'was tested with'
 
@@ -690,9 +691,9 @@ test_auto_avoids_a_stap_that_is_too_old() {
     grep -q "^  ok       stap tested with kernels up to $((major + 1))\.0\$" out
 }
 
-# ---- Where modules cannot be kept, and who builds at the same time --------------------------------
+# ---- Directories that cannot be written, and builds at the same time ------------------------------
 
-# Runs filemon with another file system on the module directory.
+# Has $tested run in a mount namespace with a tmpfs, mounted with OPTIONS, on the module directory, after COMMAND.
 mounted() { # OPTIONS COMMAND
     cat > mounted <<END
 #!/bin/sh
@@ -702,7 +703,7 @@ END
     tested=$PWD/mounted
 }
 
-# A module that cannot be kept is used by the run that has built it.
+# A module that cannot be kept is used only by the run that has built it.
 test_a_cache_that_cannot_be_written() {
     mkdir modules
     chmod a-w modules
@@ -711,19 +712,19 @@ test_a_cache_that_cannot_be_written() {
     watches_and_stops -n nothing-of-that-name
     said "the module cannot be kept in $kept (.*) and is used for this run only; give another --module-dir"
     logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
-    work_directory_is_gone
+    work_directory_was_removed
     status=0
     "$tested" --prepare --module-dir "$modules" 2> err || status=$?
     [ $status -eq 1 ]
     said "cannot keep modules in $kept: .*; give another --module-dir"
     [ "$(id -u)" -eq 0 ] || return 0
-    # A file system of one page, which is in use.
+    # A file system of one page, which is full.
     mounted size=4096,mode=755 "head -c 4096 /dev/zero > $modules/full"
     rm standin/log standin/argv
     watches_and_stops -n nothing-of-that-name
     said "the module cannot be kept in $kept (No space left on device) and is used for this run only"
     logged 1 '^staprun .* /tmp/filemon\.[0-9a-f]*/filemon_[0-9a-f_]*\.ko$'
-    work_directory_is_gone
+    work_directory_was_removed
     status=0
     "$tested" --prepare --module-dir "$modules" 2> err || status=$?
     [ $status -eq 1 ]
@@ -810,7 +811,7 @@ END
     finish
     [ "$status" -eq 0 ]
     grep -q "building the probe module for kernel $release: pass 1 of 4, 0 s" typescript
-    # The last message erases it.
+    # The next message erases the progress.
     grep -q "$(printf '\r\033\\[K')filemon: the module is built" typescript
     rm -r modules
     "$tested" --prepare --module-dir "$modules" 2> err
@@ -852,7 +853,7 @@ test_check_lists_requirements() {
     said 'built without modules'
 }
 
-# The message says why the symbols cannot be read.
+# --check says why the symbols cannot be read.
 test_symbols_that_cannot_be_read() {
     rm root/proc/kallsyms
     run --check

@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# "-- COMMAND": the command starts when it is watched, and runs as if it was started without filemon.
+# "-- COMMAND": the command starts when it is watched, and runs as it would without filemon.
 
-# The script prints "fin" when the command has exited, which the test shows it by a file.
+# As staprun, the stand-in prints "fin" when the file standin/ended exists, which the command creates at its end.
 watches_command() {
     prepared
     watches <<'END'
@@ -13,6 +13,7 @@ wait
 END
 }
 
+# Runs filemon with COMMAND; passes if it exits with STATUS.
 runs() { # STATUS COMMAND...
     expected=$1
     shift
@@ -65,7 +66,7 @@ test_the_command_waits_for_the_watch() {
     scenario staprun <<'END'
 ready filemon_test_1 3
 until G
-mark told
+mark has_targets
 await go
 watching
 until F
@@ -74,7 +75,7 @@ say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
 wait
 END
     start -- touch standin/ran
-    await [ -e standin/told ]
+    await [ -e standin/has_targets ]
     [ ! -e standin/ran ]
     # The command's process exists already and waits.
     command=$(cat "/proc/$pid/task/$pid/children")
@@ -85,9 +86,9 @@ END
     finish
     [ "$status" -eq 0 ]
     [ -e standin/ran ]
-    told=$(sed -n 's/.*+\([0-9]*\)PF.*/\1/p' root/proc/systemtap/filemon_test_1/control)
+    target=$(sed -n 's/.*+\([0-9]*\)PF.*/\1/p' root/proc/systemtap/filemon_test_1/control)
     for child in $command; do
-        [ "$child" != "$told" ] || found=1
+        [ "$child" != "$target" ] || found=1
     done
     [ "$found" -eq 1 ]
 }
@@ -126,7 +127,7 @@ END
     done
 }
 
-# An interrupt while the command waits for its release.
+# A signal while the command's process waits for its release.
 test_an_interrupt_before_the_watch() {
     prepared
     scenario staprun <<'END'
@@ -141,7 +142,7 @@ END
     [ ! -e ran ]
 }
 
-# Nothing is left to be watched.
+# The run then ends, because no watched process is left.
 test_the_command_is_killed_before_its_release() {
     prepared
     scenario staprun <<'END'
@@ -208,7 +209,8 @@ END
     [ "$(jq -r .fichero records)" = /etc/hosts ]
 }
 
-# Descriptors, signals, environment, directory: as without filemon.  A shell would change the mask.
+# Compares descriptors, environment and directory with those without filemon, and the signals, which awk prints because
+# a shell would change the mask.
 test_the_command_inherits_everything_else() {
     cat > show <<'END'
 #!/bin/sh
@@ -250,7 +252,7 @@ test_a_signal_is_forwarded() {
     logged 3 SIGINT
 }
 
-# A process that the command started may still run.
+# The stand-in reports no end of all targets, as if a process that the command started were still running.
 test_a_signal_ends_the_run_with_the_command() {
     prepared
     watches <<'END'
@@ -263,7 +265,7 @@ END
     [ "$status" -eq 3 ]
 }
 
-# A command that ignores the signal: filemon ends before it has a status.
+# The command ignores both signals: filemon exits without a status of it.
 test_a_second_signal_does_not_wait_for_the_command() {
     prepared
     watches <<'END'
@@ -279,15 +281,15 @@ END
     logged 0 SIGTERM
 }
 
-# A command that writes the name of each signal to "log", and exits with status 5 after SIGTERM; with
-# the argument "own" in a process group of its own.
+# Makes a command, "listen", that writes the name of each signal to "log" and exits with status 5 after SIGTERM.  With
+# the argument "own" it runs in its own process group.
 make_listener() {
     cat > listen <<'END'
 #!/usr/bin/perl
 setpgrp if @ARGV;
 open my $log, ">>", "log";
 $log->autoflush;
-$SIG{HUP} = "IGNORE"; # of a terminal whose session has ended
+$SIG{HUP} = "IGNORE"; # sent when the session of the terminal ends
 for my $signal ("INT", "QUIT", "TERM") { $SIG{$signal} = sub { print $log "$signal\n"; $over = $signal eq "TERM" } }
 print $log "listens\n";
 select undef, undef, undef, 0.01 until $over or not -e "listen";
@@ -297,21 +299,21 @@ END
     rm -f log
 }
 
-# The signals that the command got up to TERM.
+# Prints the signals that the command received up to TERM.
 signals_of_command() {
     await grep -q TERM log
     grep -v listens log | paste -s -d ' '
 }
 
-# filemon in a process group of its own, like a shell's job; $pid is the group.
+# Starts filemon in its own process group, as a shell with job control does; $pid is the group.
 start_job() { # ARG...
     perl -e 'setpgrp; exec @ARGV' env --default-signal=INT,QUIT "$tested" -e stap \
         --module-dir "$modules" "$@" < /dev/null > out 2> err &
     pid=$!
 }
 
-# The second signal ends filemon and the command, in any order.
-left_or_ended() {
+# The second signal ends both filemon and the command: filemon's status depends on which of them ends first.
+has_status_of_either() {
     [ "$status" -eq 143 ] || [ "$status" -eq 5 ]
 }
 
@@ -330,7 +332,7 @@ END
     kill -TERM "$pid"
     finish
     [ "$(signals_of_command)" = 'INT TERM' ]
-    left_or_ended
+    has_status_of_either
     # A command that has left the group has not got the signal.
     make_listener
     start_job -- ./listen own
@@ -340,7 +342,8 @@ END
     kill -TERM "$pid"
     finish
     [ "$(signals_of_command)" = 'INT TERM' ]
-    # A signal that only the witness got does not count for another sender's signal.
+    # The process signal-witness shows filemon that the whole group received a signal.  A signal sent to it alone must not
+    # make filemon drop another sender's signal.
     make_listener
     start_job -- ./listen
     await grep -q listens log
@@ -355,8 +358,8 @@ END
     [ "$status" -eq 5 ]
 }
 
-# The terminal's ^C reaches the command directly, and is meant for it: a shell or a debugger goes on
-# after it.  A command in another process group gets it from filemon.
+# A terminal sends ^C to the command itself, which may go on, as a shell or a debugger does: filemon goes on, too.
+# A command in another process group gets the signal from filemon.
 test_an_interrupt_of_the_terminal_goes_to_the_command() {
     prepared
     for command in ./listen './listen own'; do
@@ -382,7 +385,7 @@ END
         got=$(signals_of_command)
         finish
         exec 9>&-
-        left_or_ended
+        has_status_of_either
         case $command in
         ./listen) [ "$got" = 'INT INT QUIT TERM' ] ;;
         *) [ "$got" = 'INT TERM' ] ;;

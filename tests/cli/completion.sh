@@ -1,10 +1,10 @@
 # shellcheck shell=sh disable=SC2016,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Completion, by the shells themselves.
+# The completions, run by bash and zsh.
 
 completions=$(dirname "$CLI")/../src/share/completion
 
-# The words that bash offers for the last word, a line each.
+# Writes the words that bash offers for the last WORD to the file "offers", one on each line.
 bash_offers() { # WORD...
     PATH=${FILEMON%/*}:$PATH bash -c '. "$0/filemon.bash"
         COMP_WORDS=(filemon "$@") COMP_CWORD=$#
@@ -12,11 +12,12 @@ bash_offers() { # WORD...
         ((${#COMPREPLY[@]} == 0)) || printf "%s\n" "${COMPREPLY[@]}"' "$completions" "$@" > offers
 }
 
+# Whether the file "offers" has exactly these lines.
 offers_are() { # LINE...
     printf '%s\n' "$@" | diff -u - offers
 }
 
-# All options, sorted.
+# Prints the options of --help, sorted.
 options_of_help() {
     "$FILEMON" --help | grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*' | sort
 }
@@ -59,7 +60,7 @@ test_bash_offers_arguments_of_options() {
     grep -qx logs offers
 }
 
-# Starts a process with each of these comms.
+# Starts a process for each NAME, which is its comm.
 sleepers() { # NAME...
     children=
     for name; do
@@ -110,7 +111,7 @@ test_bash_offers_commands_after_double_dash() {
     offers_are argument
 }
 
-# The line after zsh has completed it; on a terminal, since zsh completes only there.
+# Prints the line after zsh has completed it.  zsh runs on a terminal, because it does not complete without one.
 zsh_completes() { # LINE
     cat > driver <<'END'
 zmodload zsh/zpty
@@ -127,7 +128,7 @@ END
     cat completed
 }
 
-# The arguments that _filemon passes to _arguments, a line each.
+# Prints the arguments that _filemon passes to _arguments, one on each line.
 zsh_arguments() {
     PATH=${FILEMON%/*}:$PATH zsh -f -c 'fpath=($1 $fpath)
         autoload -Uz _filemon

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# How a run ends: by a signal, by itself, or because stap ends.
+# How a run ends: by a signal, by itself, or because stap exits.
 
 test_sigterm_and_sigint_end_in_order() {
     many=20000
@@ -16,7 +16,7 @@ END
         kill -$signal "$pid"
         finish
         [ "$status" -eq 0 ]
-        # Each descriptor but the first is reused without a close.
+        # All lines are opens of the same descriptor: each but the first also gives an "error" record.
         records "map(.codigo) | map(select(. == \"open\")) | length == $many"
     done
     logged 2 SIGINT
@@ -58,7 +58,7 @@ END
     records 'map(.codigo) == ["open"]'
 }
 
-# The same after EOF of its output.
+# filemon has read EOF from stap, but stap does not exit.
 test_stap_that_closes_its_output_and_does_not_exit_is_killed() {
     prepared
     watches <<'END'
@@ -75,7 +75,7 @@ END
     logged 1 '^staprun -d filemon_test_1$'
 }
 
-# It closes standard output and standard error, without having been asked to end.
+# stap closes standard output and standard error although filemon has not stopped it.
 test_stap_that_closes_its_output_is_an_error() {
     prepared
     watches <<'END'
@@ -89,7 +89,7 @@ END
     logged 1 SIGINT
 }
 
-# Another process that it started has its output open.
+# A child of stap keeps the pipe of stap's output open.
 test_children_of_stap_do_not_keep_filemon() {
     prepared
     watches <<'END'
@@ -351,8 +351,8 @@ END
     logged 1 SIGINT
 }
 
-# As started by a daemon that ignores SIGCHLD: without a reset waitpid(2) would return no status, and a
-# pid would be reused at once.
+# A daemon that ignores SIGCHLD starts filemon.  If filemon did not reset the signal, waitpid(2) would return no status,
+# and the kernel could reuse the pid of an exited child at once.
 test_sigchld_ignored_at_start() {
     watches <<'END'
 until F

@@ -1,14 +1,14 @@
 # shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Functions of the tests.  A test runs in an empty directory, with "set -eux": a command that fails
-# ends the test, and the trace shows which.
+# Functions that the tests share.  A test runs in an empty directory with "set -eux": the first command that fails ends
+# the test, and the trace shows which one it was.
 
 release=$(uname -r)
-tested=$HELPERS/filemon
+tested=$HELPERS/filemon # the filemon that runs on the made-up system
 modules=$PWD/modules
-kept="$modules/$release/[0-9a-f]\{12\}" # where they lie, as a pattern
+kept="$modules/$release/[0-9a-f]\{12\}" # pattern of the directory in which a module is kept
 
-# A system on which stap can run, with the stand-in as stap and staprun.
+# Makes the files of a system on which the stap engine can run, with the stand-in as stap and staprun.
 make_system() {
     mkdir -p root/proc/systemtap "root/lib/modules/$release/build/include/linux" standin bin
     touch root/proc/modules "root/lib/modules/$release/build/Makefile"
@@ -27,13 +27,13 @@ build
 END
 }
 
-# What stap or staprun does, in the commands of standin.c.
+# Sets what the stand-in does as stap or staprun (NAME); standin.c describes the COMMANDS.
 scenario() { # NAME < COMMANDS
     cat > "standin/$1"
 }
 
-# An ordinary staprun: the module is loaded, gets its targets and watches; then the commands of standard
-# input.
+# Sets what the stand-in does as staprun: it loads the module, receives the targets, watches, and then runs the
+# COMMANDS.
 watches() { # < COMMANDS
     {
         printf '%s\n' 'ready filemon_test_1 3' 'until G' watching
@@ -41,55 +41,59 @@ watches() { # < COMMANDS
     } | scenario staprun
 }
 
-# The module exists, as after an earlier run, and nothing else of that run.
+# Builds the module, and removes all other traces of that run.
 prepared() {
     "$tested" -q --prepare --module-dir "$modules"
     rm -f standin/log standin/argv
 }
 
-# filemon on the made-up system; signals as from a terminal, though it is in the background.
-# $input and $output are its standard input and output, $search its PATH, $ignored the signals that it
-# is started with ignored, $engine another engine than stap, where they are set.
+# Starts filemon on the made-up system in the background, without the ignored signals of a background job; sets $pid.
+# Optional variables: $input, $output: its standard input and output; $search: its PATH; $ignored: signals that are
+# ignored at its start; $engine: another engine than stap.
 start() { # ARG...
-    rm -f out err # of the last one: what is waited for must be this one's
+    rm -f out err # else await finds the lines of an earlier run
     env --default-signal=INT,QUIT ${ignored:+--ignore-signal=$ignored} PATH="${search:-$PATH}" \
         "$tested" -e "${engine:-stap}" --module-dir "$modules" "$@" \
         < "${input:-/dev/null}" > "${output:-out}" 2> err &
     pid=$!
 }
 
-# Waits for filemon; sets $status.
+# Waits until filemon exits; sets $status.
 finish() {
     status=0
     wait "$pid" || status=$?
 }
 
+# Runs filemon to its end; sets $status.
 run() { # ARG...
     start "$@"
     finish
 }
 
-# The watchdog of "run" ends a test that awaits something in vain.
+# tests/cli/run kills a test after this time.
 patience=120
 
-wait_said() { # PATTERN: filemon said so on standard error
+# Waits until filemon prints a message with PATTERN on standard error.
+wait_said() { # PATTERN
     await grep -q -e "$1" err
 }
 
-wait_record() { # PATTERN: a record with it was written
+# Waits until filemon writes a record with PATTERN.
+wait_record() { # PATTERN
     await grep -q -e "$1" out
 }
 
-# Every line of the output is JSON, and FILTER is true for the array of all lines.
+# Whether every line of the output is JSON, and the filter of jq is true of the array of all lines.
 records() { # FILTER
     jq -e -s "$1" out > /dev/null
 }
 
-# filemon has printed a message at least once; or never.
+# Whether filemon has printed a message with PATTERN on standard error.
 said() { # PATTERN
     grep -q -e "$1" err
 }
 
+# Whether it has printed no such message.
 unsaid() { # PATTERN
     not grep -e "$1" err
 }
@@ -99,24 +103,26 @@ not() { # COMMAND...
     ! "$@"
 }
 
-# How often the stand-in was called in this way, or got this signal.
+# Whether the log of the stand-in's calls and signals has N lines with PATTERN.
 logged() { # N PATTERN
     touch standin/log
     [ "$(grep -c -e "$2" standin/log)" -eq "$1" ]
 }
 
+# Prints a line of the script: an open.
 open_line() { # PID DESCRIPTOR PATH
     echo "{codigo: \"open\", proceso: \"smtpd\", pid: $1, ppid: 1, tid: $1, tabla: $1, fichero: \"$3\"," \
         "descriptor: $2, us: 1310920975000000, ns: 5000000000, flags: 524288}"
 }
 
+# Prints a line of the script: the close of that descriptor.
 close_line() { # PID DESCRIPTOR
     echo "{codigo: \"close\", proceso: \"smtpd\", pid: $1, ppid: 1, tid: $1, tabla: $1," \
         "descriptor: $2, us: 1310920975027000, ns: 5027000000}"
 }
 
-# The buffer for the reader is bounded (OUTPUT_HIGH_WATER), so the program stays below 32 MB, except for
-# the memory of a sanitizer.
+# filemon buffers a bounded number of bytes for its reader (OUTPUT_HIGH_WATER), so it needs less than 32 MB.  A
+# sanitizer needs more.
 memory_limit_kb() {
     if grep -q __asan_init "$tested"; then echo 300000; else echo 32000; fi
 }
@@ -125,7 +131,7 @@ peak_memory_kb() {
     awk '$1 == "VmHWM:" { print $2 }' "/proc/$pid/status"
 }
 
-# 2,000 lines for the stand-in's command flood.
+# Writes 2,000 lines for the stand-in's command flood.
 many_lines() {
     perl -e 'my ($open, $close) = map { "$_\n" } @ARGV; print +($open . $close) x 1000' \
         "$(open_line 7 3 /etc/hosts)" "$(close_line 7 3)" > standin/lines

@@ -1,8 +1,8 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Mistakes of new users, and the whole message about each: what failed, on what, why, what to do.
+# Mistakes of new users, and the message for each: it says what failed, on what, why, and what to do.
 
-# Each line: the exit status, the arguments, the whole message.
+# Runs filemon for each line of standard input, which has the exit status, the arguments and the whole message.
 mistakes() { # < TABLE
     while IFS='|' read -r want args message; do
         status=0
@@ -93,7 +93,7 @@ END
     kill -KILL $sleeper $leader
 }
 
-# The process ids need 4 MB beside 2 MB for the arguments; the limit leaves half of that.
+# filemon needs 4 MB for the process ids, and 2 MB for the arguments.  The limit leaves 4 MB in all.
 test_no_memory_for_the_command_line() {
     ! grep -q __asan_init "$tested" || return 0
     kib=1000
@@ -111,7 +111,7 @@ test_no_memory_for_the_command_line() {
     done
 }
 
-# Each allocation of a run fails in turn: if that ends the run, a message says so.
+# In each run another allocation fails: filemon must finish the run or print a message.
 test_every_failed_allocation() {
     ! grep -q __asan_init "$tested" || return 0
     ln -s dir/missing link
@@ -135,6 +135,7 @@ END
     [ $n -gt 50 ]
 }
 
+# Runs COMMAND as an ordinary user.
 without_root() { # COMMAND...
     if [ "$(id -u)" -eq 0 ]; then
         setpriv --reuid 65534 --regid 65534 --clear-groups "$@"

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Where records are written, and readers that do not take them.
+# The output: files, pipes, and readers that are slow or exit.
 
 test_a_closed_pipe_ends_the_run_quietly() {
     many_lines
@@ -16,7 +16,7 @@ END
     finish
     [ "$status" -eq 0 ]
     [ "$(wc -l < first)" -eq 1 ]
-    [ "$(wc -l < err)" -eq 2 ] # which name, and "watching"
+    [ "$(wc -l < err)" -eq 2 ] # that no process has the name yet, and "watching with"
 }
 
 # A closed pipe is noticed at once, even without events from the script.
@@ -35,7 +35,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-# filemon with a socket as standard output, whose other end is closed when the file "go" exists.
+# Starts filemon with a socket as standard output, whose other end is closed when the file "go" exists.
 start_on_socket() { # ARG...
     cat > on-socket <<'END'
 #!/usr/bin/perl
@@ -92,7 +92,7 @@ END
     [ "$status" -eq 0 ]
 }
 
-# A shell's pipeline that ends early: the command does its work, and its status is returned.
+# As when another program of a shell's pipeline exits early: the command goes on, and its status is returned.
 test_a_closed_pipe_does_not_end_the_command() {
     many_lines
     prepared
@@ -104,7 +104,7 @@ END
     head -n 1 < records > first &
     output=records
     start -- sh -c 'until [ -e go ]; do sleep 0.01; done; exit 7'
-    await logged 1 SIGINT # the watch has ended
+    await logged 1 SIGINT # filemon has ended the watch
     touch go
     finish
     [ "$status" -eq 7 ]
@@ -180,7 +180,7 @@ END
     [ "$(wc -l < file)" -eq $((before + 2000)) ]
 }
 
-# As after an earlier filemon was killed, or after a crash of the machine.
+# The file ends with a part of a line, as after a crash of the machine.
 test_a_torn_line_is_not_continued() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
@@ -228,7 +228,7 @@ END
     [ $status -eq 1 ]
     said 'standard output: Bad file descriptor; -o FILE writes elsewhere'
     logged 0 ^staprun
-    # None of the three is needed otherwise.
+    # With -o, filemon needs none of the standard descriptors.
     status=0
     "$tested" -e stap --module-dir "$modules" -n nothing-of-that-name -o file -d 0.1 \
         <&- >&- 2>&- || status=$?
@@ -291,8 +291,8 @@ test_a_file_that_cannot_be_opened_at_all() {
     logged 0 ^staprun
 }
 
-# A reader that pauses: lines wait in the pipes, few of them in filemon, and nothing is lost.  The
-# signal ends the run when everything is written.
+# While the reader pauses, lines wait in the pipes, few of them in filemon, and none is lost.  After a signal the run
+# ends when all lines are written.
 test_a_slow_reader_loses_nothing() {
     many_lines
     prepared
@@ -323,7 +323,7 @@ END
     [ "$peak" -lt "$(memory_limit_kb)" ]
 }
 
-# With a reader that takes nothing, a second signal ends the run.
+# The reader reads nothing, so only a second signal ends the run.
 test_a_second_signal_does_not_wait_for_the_reader() {
     many_lines
     prepared
@@ -335,7 +335,7 @@ END
     reader=$!
     output=records
     start -n nothing-of-that-name
-    wait_said 'watching with' # the script is asked to end only once it watches; before, it is staprun
+    wait_said 'watching with' # before that, the signal would end staprun, and not the script
     kill -INT "$pid"
     await grep -q S root/proc/systemtap/filemon_test_1/control
     kill -INT "$pid"
@@ -370,12 +370,12 @@ END
     wait $reader
     [ "$status" -eq 125 ]
     # Each line is written completely or counted.
-    thrown=$(sed -n 's/.*second signal: \([0-9]*\) lines were thrown away.*/\1/p' err)
+    discarded=$(sed -n 's/.*second signal: \([0-9]*\) lines were thrown away.*/\1/p' err)
     jq . all > /dev/null
-    [ $(($(wc -l < all) + thrown)) -eq 2000 ]
+    [ $(($(wc -l < all) + discarded)) -eq 2000 ]
 }
 
-test_records_come_before_the_end() {
+test_records_are_written_before_the_run_ends() {
     open_line 7 3 /etc/hosts > standin/lines
     prepared
     watches <<'END'

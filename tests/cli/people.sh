@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Formats for people: text, CSV, totals.
 
-# Two opens, one close.
+# Writes the lines of two opens and one close.
 some_lines() {
     { open_line 7 3 /etc/hosts; close_line 7 3; open_line 7 4 /etc/passwd; } > standin/lines
 }
@@ -92,7 +92,7 @@ test_summary_after_records() {
     records 'map(.codigo) == ["open", "close", "open", "resumen"]'
 }
 
-# The totals include events that were in flight when the signal came.
+# The totals include the events that the script had not delivered yet when the signal came.
 test_summary_on_signal() {
     some_lines
     { open_line 7 9 /etc/group; echo '{codigo: "marca", version: 3, modulo: "filemon_test_1"}'; } > standin/late
@@ -114,7 +114,7 @@ END
              and .[4].ficheros == .[5].ficheros'
 }
 
-test_summary_signal_without_summary() {
+test_sigusr1_without_summary_gives_a_message() {
     some_lines
     prepared
     watches <<'END'
@@ -129,8 +129,8 @@ END
     [ "$status" -eq 0 ]
 }
 
-# logrotate renames the file while records are written, and sends SIGHUP: each record is complete in one
-# of the two files, and the new file has those after the rotation.
+# logrotate renames the file while records are written, and sends SIGHUP: the old file has the records before the
+# rotation, the new file those after it.
 test_logrotate() {
     for fd in $(seq 3 500); do open_line 7 "$fd" /etc/hosts; done > standin/lines
     for fd in $(seq 501 1000); do open_line 7 "$fd" /etc/hosts; done > standin/more

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * To be preloaded (ld.so(8)): the allocation by the program's own code with the number SHORTAGE,
- * counted from 1, fails, which is reported on standard error.  Does not affect child processes.
+ * A library for LD_PRELOAD (ld.so(8)).  Counts the allocations that the program's own code makes,
+ * lets number $SHORTAGE of them (from 1) fail, and then prints "shortage" on standard error.  Child
+ * processes are not affected.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static uintptr_t first, last; /* of the program's code */
+static uintptr_t first, last; /* address range of the program's code */
 static long countdown;
 
 static int find_program(struct dl_phdr_info *info, size_t size, void *ctx)
@@ -23,7 +24,7 @@ static int find_program(struct dl_phdr_info *info, size_t size, void *ctx)
             first = info->dlpi_addr + info->dlpi_phdr[i].p_vaddr;
             last = first + info->dlpi_phdr[i].p_memsz;
         }
-    return 1; /* the program comes first */
+    return 1; /* stop: the program is the first object */
 }
 
 __attribute__((constructor)) static void begin(void)
@@ -37,13 +38,13 @@ __attribute__((constructor)) static void begin(void)
 
 static int fails(const void *caller)
 {
-    static const char said[] = "shortage\n";
+    static const char message[] = "shortage\n";
     uintptr_t at = (uintptr_t)caller;
 
     if (at < first || at >= last || --countdown != 0)
         return 0;
     errno = ENOMEM;
-    return write(STDERR_FILENO, said, sizeof(said) - 1) > 0;
+    return write(STDERR_FILENO, message, sizeof(message) - 1) > 0;
 }
 
 #define FAILS fails(__builtin_return_address(0))
@@ -74,7 +75,7 @@ char *strndup(const char *text, size_t size)
     return FAILS ? NULL : NEXT(strndup)(text, size);
 }
 
-/* dlsym() itself calls it. */
+/* dlsym() calls calloc(), so calloc() cannot use it. */
 extern void *__libc_calloc(size_t n, size_t size);
 
 void *calloc(size_t n, size_t size)

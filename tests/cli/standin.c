@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The stand-in for stap and staprun: called by either name, it reads commands from the file of that
- * name in the directory $STANDIN, one in each line, and exits with status 0 after the last.
+ * The stand-in for stap and staprun.  Called by either name, it runs the commands in the file
+ * $STANDIN/NAME, one on each line, and then exits with status 0.
  *
  *   say TEXT           writes a line to standard output
  *   warn TEXT          writes a line to standard error
@@ -14,24 +14,25 @@
  *   watching           prints "mirando"
  *   mark FILE          creates FILE
  *   await FILE         waits until FILE exists
- *   wait               waits to be stopped like the script: by the command 'S', after which it
- * prints "fin" and waits for SIGINT; or by a signal caught             waits for SIGINT or SIGTERM
+ *   wait               waits to be stopped like the script: either by the command 'S', after which
+ *                      it prints "fin" and waits for a signal, or by a signal
+ *   caught             waits for SIGINT or SIGTERM
  *   hang               waits forever; signals are only logged
  *   close              closes standard output and standard error
  *   thread FILE        starts a thread that writes its tid to FILE, and keeps running
  *   child              starts a process that keeps running and writes to its directory without end
- *   build [RELEASE]    builds the module that -m names, for that kernel (default: the running one)
- *   keep               copies the script and the System.map that stap was given
- *   die N              ends by signal N
+ *   build [RELEASE]    writes the module that -m names, for that kernel (default: the running one)
+ *   keep               copies the script and the System.map that stap was given to $STANDIN
+ *   die N              kills itself by signal N
  *   exit N             exits with status N
  *
- * A line of the script's, from "{" to "}", is given its number at both ends when it is said or
- * sent.
+ * Each line of the script that is written ("{codigo: ...}") gets its number at both ends, as the
+ * script does it.
  *
- * FILEs are in $STANDIN.  The stand-in writes two more files there: "log", with a line for each
- * call and signal, and "argv", with the arguments of all calls, a NUL after each.  "stap --version"
- * prints the kernels in the file "version" as those that it was tested with, or any if there is no
- * such file; "staprun -d" executes the commands of the file "unload", if there is one.
+ * FILEs are in $STANDIN.  The stand-in also writes there "log", with a line for each call and
+ * signal, and "argv", with the arguments of all calls, each followed by a NUL.  "stap --version"
+ * prints the content of "version", if that exists, after the version; "staprun -d" runs the
+ * commands in "unload", if that exists.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -52,10 +53,10 @@
 
 #include "../helpers/tinymodule.h"
 
-#define SECONDS_AT_MOST 120 /* whatever goes wrong, nothing stays behind */
+#define MAX_SECONDS 120 /* SIGALRM then kills a process that a failed test left */
 
 static int log_fd;
-static volatile sig_atomic_t asked; /* by a signal, to end */
+static volatile sig_atomic_t signalled;
 static char **arguments;
 static pid_t parent;
 static char control[PATH_MAX];
@@ -80,12 +81,12 @@ static void write_all(int fd, const char *bytes, size_t n)
     }
 }
 
-static void place(char path[static PATH_MAX], const char *name)
+static void make_path(char path[static PATH_MAX], const char *name)
 {
     snprintf(path, PATH_MAX, "%s/%s", getenv("STANDIN"), name);
 }
 
-/* The caller's to free. */
+/* The caller frees the result. */
 static char *contents(const char *path, size_t *size)
 {
     FILE *file = fopen(path, "re");
@@ -109,11 +110,11 @@ static char *contents(const char *path, size_t *size)
     return bytes;
 }
 
-/* It must not outlive a filemon that was killed. */
-static void moment(void)
+/* Waits 1 ms.  The stand-in exits if filemon was killed. */
+static void pause_briefly(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
-    if (getppid() != parent && !asked)
+    if (getppid() != parent && !signalled)
         _exit(98);
 }
 
@@ -124,13 +125,13 @@ static void on_signal(int number)
     ssize_t written = number == SIGINT ? write(log_fd, sigint, sizeof(sigint) - 1)
                                        : write(log_fd, sigterm, sizeof(sigterm) - 1);
 
-    asked |= written > 0;
+    signalled |= written > 0;
     errno = saved;
 }
 
 /* ---- Commands ------------------------------------------------------------------------------- */
 
-static void say_line(int fd, const char *text)
+static void write_line(int fd, const char *text)
 {
     char line[PATH_MAX];
 
@@ -144,7 +145,8 @@ static void skip(const char *lines)
     next_number += (unsigned int)strtoul(lines, NULL, 10);
 }
 
-/* Of one line, to where there is room; parts of a path have the number of the line that ends it. */
+/* Copies a line with its number, which takes NUMBERS_SIZE more bytes.  Lines "parte" have the
+ * number of the line that they belong to. */
 static size_t number_line(char *to, const char *line, size_t len)
 {
     unsigned int number = next_number;
@@ -161,9 +163,9 @@ static size_t number_line(char *to, const char *line, size_t len)
     return (size_t)head + len - 2 + (size_t)sprintf(to, ", nn: %08u}", number);
 }
 
-#define NUMBERS_SIZE 32 /* of both */
+#define NUMBERS_SIZE 32 /* of both numbers of a line */
 
-/* The caller's to free. */
+/* The caller frees the result. */
 static char *number_lines(const char *bytes, size_t size, size_t *numbered)
 {
     size_t lines = 1;
@@ -193,12 +195,12 @@ static void say(const char *text)
     char line[PATH_MAX + NUMBERS_SIZE];
 
     line[number_line(line, text, strlen(text))] = '\0';
-    say_line(STDOUT_FILENO, line);
+    write_line(STDOUT_FILENO, line);
 }
 
 static void warn(const char *text)
 {
-    say_line(STDERR_FILENO, text);
+    write_line(STDERR_FILENO, text);
 }
 
 static void flood(const char *text)
@@ -207,7 +209,7 @@ static void flood(const char *text)
     unsigned long times = strtoul(text, &end, 10);
     size_t size;
 
-    place(path, end + 1);
+    make_path(path, end + 1);
     bytes = contents(path, &size);
     while (times--) {
         size_t n;
@@ -232,7 +234,7 @@ static void send_bytes(const char *name)
     char path[PATH_MAX], *bytes, *numbered;
     size_t size, n;
 
-    place(path, name);
+    make_path(path, name);
     bytes = contents(path, &size);
     numbered = number_lines(bytes, size, &n);
     for (size_t i = 0; i < n; i++)
@@ -278,7 +280,7 @@ static bool ends_in(const char *path, const char *text)
 static void until(const char *text)
 {
     while (!ends_in(control, text))
-        moment();
+        pause_briefly();
 }
 
 static void watching(const char *unused)
@@ -291,7 +293,7 @@ static void mark(const char *name)
 {
     char path[PATH_MAX];
 
-    place(path, name);
+    make_path(path, name);
     make_file(path);
 }
 
@@ -299,24 +301,24 @@ static void await(const char *name)
 {
     char path[PATH_MAX];
 
-    place(path, name);
+    make_path(path, name);
     while (access(path, F_OK) < 0)
-        moment();
+        pause_briefly();
 }
 
 static void caught(const char *unused)
 {
     (void)unused;
-    while (!asked)
-        moment();
+    while (!signalled)
+        pause_briefly();
 }
 
 static void wait_stopped(const char *unused)
 {
     (void)unused;
-    while (!asked && !(control[0] && ends_in(control, "S")))
-        moment();
-    if (!asked)
+    while (!signalled && !(control[0] && ends_in(control, "S")))
+        pause_briefly();
+    if (!signalled)
         say("{codigo: \"fin\", version: 3, modulo: \"filemon_test_1\"}");
     caught(NULL);
 }
@@ -353,7 +355,7 @@ static void child(const char *unused)
     (void)unused;
     pid = fork();
     if (pid == 0) {
-        alarm(SECONDS_AT_MOST);
+        alarm(MAX_SECONDS);
         litter();
     }
     dprintf(log_fd, "child %d\n", pid);
@@ -364,8 +366,8 @@ static void *write_number(void *name)
     char path[PATH_MAX], beside[PATH_MAX];
     FILE *file;
 
-    place(path, name);
-    place(beside, "number");
+    make_path(path, name);
+    make_path(beside, "number");
     file = fopen(beside, "we");
     if (!file)
         fail(beside);
@@ -385,7 +387,7 @@ static void thread(const char *name)
         fail("thread");
 }
 
-/* The argument after that option; NULL: the last one. */
+/* The argument after the option, or, if option is NULL, the last argument. */
 static const char *argument(const char *option)
 {
     const char *last = NULL;
@@ -421,7 +423,7 @@ static void keep_one(const char *from, const char *name)
     size_t size;
     int fd;
 
-    place(to, name);
+    make_path(to, name);
     bytes = contents(from, &size);
     fd = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
     write_all(fd, bytes, size);
@@ -488,7 +490,7 @@ static void run_file(const char *name)
     char path[PATH_MAX], *text, *line;
     size_t size;
 
-    place(path, name);
+    make_path(path, name);
     text = contents(path, &size);
     for (char *at = text; at < text + size; at = line + 1) {
         line = memchr(at, '\n', (size_t)(text + size - at));
@@ -504,7 +506,7 @@ static void run_unload(void)
 {
     char path[PATH_MAX];
 
-    place(path, "unload");
+    make_path(path, "unload");
     if (access(path, F_OK) == 0)
         run_file("unload");
 }
@@ -517,7 +519,7 @@ static void log_call(const char *name)
     size_t len = (size_t)snprintf(text, sizeof(text), "%s", name);
     FILE *argv;
 
-    place(path, "argv");
+    make_path(path, "argv");
     argv = fopen(path, "ae");
     if (!argv)
         fail(path);
@@ -537,7 +539,7 @@ static void catch_signals(const char *name)
         dprintf(log_fd, "%s ignores signals\n", name);
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
-    alarm(SECONDS_AT_MOST);
+    alarm(MAX_SECONDS);
 }
 
 static void say_version(void)
@@ -545,7 +547,7 @@ static void say_version(void)
     char path[PATH_MAX];
 
     puts("Systemtap translator/driver (version 9.9/0.999, release 9.9-1)");
-    place(path, "version");
+    make_path(path, "version");
     if (access(path, F_OK) < 0)
         return;
     fflush(stdout);
@@ -559,7 +561,7 @@ int main(int argc, char **argv)
 
     arguments = argv;
     parent = getppid();
-    place(path, "log");
+    make_path(path, "log");
     log_fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
     catch_signals(name);
     log_call(name);

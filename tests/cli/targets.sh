@@ -1,9 +1,9 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Targets reach the script only through its control file, byte for byte.
+# filemon sends the targets to the script only through its control file, and changes no byte of them.
 
-# Commands as the script reads them (fm_control): an argument in pieces of up to 500 bytes, each
-# after a '+', then the letter.
+# Prints commands as the script reads them (fm_control): each argument in pieces of up to 500 bytes, with a '+' before
+# each piece, and then the letter.
 commands() { # LETTER ARGUMENT... [-- LETTER ARGUMENT...]
     perl -e 'while (@ARGV) {
         my $letter = shift;
@@ -15,7 +15,8 @@ commands() { # LETTER ARGUMENT... [-- LETTER ARGUMENT...]
     }' "$@"
 }
 
-received_is() { # the control file holds what standard input holds, and then the end of the run
+# Whether the script received the bytes of standard input, followed by the command S, which ends the run.
+received_is() {
     { cat; printf S; } > expected
     cmp expected root/proc/systemtap/filemon_test_1/control
 }
@@ -45,7 +46,7 @@ test_every_command_to_the_script() {
     kill $one $two
 }
 
-# Bytes that are special for a shell, stap's language, printf(3) or a protocol of lines.
+# Bytes with a meaning in a shell, in stap's language, in printf(3) or in a protocol of lines.
 test_hostile_bytes_are_data() {
     hostile=$(printf 'a b  "c" '\''d'\'' $(touch pwned) `touch pwned` %%n%%s \\ %%{ exit %%} ;|&\n\001\377+G\nP1')
     scenario stap <<'END'
@@ -72,7 +73,7 @@ test_the_longest_paths_and_names() {
     [ -s err ]
 }
 
-# Arguments whose length is a multiple of the length of a write.
+# A piece of an argument has up to 500 bytes: arguments just below, at, and above that length.
 test_arguments_of_the_length_of_a_write() {
     prepared
     for size in 499 500 501 1000; do
@@ -112,10 +113,10 @@ test_relative_paths_and_links_are_resolved() {
         received_is
 }
 
-# Running processes of a name are sent by number, after the script has the name.
+# The pids of running processes are sent after the name itself, so that no new process is missed.
 test_names_of_running_programs() {
     prepared
-    name=sleeper-$$ # another run of the tests must not find them
+    name=sleeper-$$ # a name that no other run of the tests uses
     cp "$(command -v sleep)" "bin/$name"
     "$name" 1000 & one=$!
     "$name" 1000 & two=$!
@@ -126,7 +127,7 @@ test_names_of_running_programs() {
     said "$name: 2 processes, by comm"
 }
 
-# Its pid could be reused before the engine watches.
+# Its pid could be reused before the engine watches, so filemon does not send it.
 test_process_that_exits_before_the_watch() {
     prepared
     printf '%s\n' 'await begin' 'ready filemon_test_1 3' 'until G' watching wait | scenario staprun

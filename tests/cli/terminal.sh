@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Output on a terminal, and without one.
 
-# Writes everything that filemon prints on a terminal of this width to "typescript".
+# Runs filemon on a terminal with COLUMNS columns, and writes everything that it prints to "typescript".
 on_terminal() { # COLUMNS ARG...
     columns=$1; shift
     cat > session <<END
@@ -14,7 +14,8 @@ END
     SHELL=/bin/sh TERM=xterm script -q -e -f -c 'exec ./session' typescript < /dev/null > /dev/null
 }
 
-seen() { # PATTERN
+# Whether filemon printed PATTERN on the terminal.
+shown() { # PATTERN
     grep -q -e "$(printf '%b' "$1")" typescript
 }
 
@@ -33,8 +34,8 @@ END
 test_text_on_a_terminal() {
     a_long_path_is_opened
     on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
-    seen '\033\\[32mopen \033\\[m'
-    seen '7 .*close.*27.0ms  /usr/.*….*/file.js'
+    shown '\033\\[32mopen \033\\[m'
+    shown '7 .*close.*27.0ms  /usr/.*….*/file.js'
     # Without colours no line is wider than the terminal.
     sed 's/\x1b\[[0-9]*m//g' typescript | grep '/file.js' > lines
     [ "$(wc -l < lines)" -eq 2 ]
@@ -44,15 +45,15 @@ test_text_on_a_terminal() {
 test_text_on_a_wide_terminal() {
     a_long_path_is_opened
     on_terminal 200 -f text -d 0.3 -n nothing-of-that-name
-    seen ' /usr/share/javascript/very/deep/down/there/is/a/file.js'
-    not seen '…'
+    shown ' /usr/share/javascript/very/deep/down/there/is/a/file.js'
+    not shown '…'
 }
 
 test_no_color() {
     a_long_path_is_opened
     NO_COLOR=1 on_terminal 80 -f text -d 0.3 -n nothing-of-that-name
-    seen '/file.js'
-    not seen '\033'
+    shown '/file.js'
+    not shown '\033'
 }
 
 test_json_on_a_terminal() {
@@ -61,8 +62,8 @@ test_json_on_a_terminal() {
     sed '/^Script /d' typescript | jq -e -s 'length == 2' > out
 }
 
-# stap while it builds a module.
-passes_go_by() {
+# As stap, the stand-in prints its passes, waits for the file "seen", and builds the module.
+stap_shows_passes() {
     scenario stap <<'END'
 say Pass 1: parsed user script and 480 library scripts.
 say Pass 2: analyzed script: 9 probes.
@@ -73,18 +74,18 @@ END
 }
 
 test_a_build_shows_its_passes_on_a_terminal() {
-    passes_go_by
-    on_terminal 200 --prepare & shown=$!
+    stap_shows_passes
+    on_terminal 200 --prepare & printer=$!
     await grep -q 'pass 3 of 4' typescript
     touch standin/seen
-    wait $shown
-    seen '\r\033\\[Kfilemon: building the probe module for kernel .*: pass 1 of 4, [0-9]* s\r'
-    seen '\r\033\\[Kfilemon: the module is built'
-    not seen 'last time'
+    wait $printer
+    shown '\r\033\\[Kfilemon: building the probe module for kernel .*: pass 1 of 4, [0-9]* s\r'
+    shown '\r\033\\[Kfilemon: the module is built'
+    not shown 'last time'
 }
 
 test_a_build_is_one_line_without_a_terminal() {
-    passes_go_by
+    stap_shows_passes
     touch standin/seen
     "$tested" --prepare --module-dir "$modules" > out 2> err
     [ "$(wc -l < err)" -eq 2 ]
@@ -98,12 +99,12 @@ test_the_time_of_the_last_build() {
     [ "$(readlink "$modules/seconds")" -lt 60 ]
     rm "$modules/$release"/*/*.ko "$modules/seconds"
     ln -s 1234 "$modules/seconds"
-    passes_go_by
-    on_terminal 200 --prepare & shown=$!
+    stap_shows_passes
+    on_terminal 200 --prepare & printer=$!
     await grep -q 'pass 3 of 4, [0-9]* s (last time it took 1234 s)' typescript
     touch standin/seen
-    wait $shown
-    seen 'stap 9.9/0.999, once (last time it took 1234 s)'
+    wait $printer
+    shown 'stap 9.9/0.999, once (last time it took 1234 s)'
     [ "$(readlink "$modules/seconds")" -lt 60 ]
 }
 
@@ -117,8 +118,8 @@ test_a_malformed_time_of_the_last_build() {
 }
 
 test_quiet_shows_no_progress() {
-    passes_go_by
+    stap_shows_passes
     touch standin/seen
     on_terminal 200 -q --prepare
-    not seen 'pass\|built'
+    not shown 'pass\|built'
 }

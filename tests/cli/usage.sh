@@ -1,7 +1,7 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Usage errors: status 2, with "--" 125, one message, nothing on standard output.  One of each kind;
-# tests/unit/test_options.c has all of them.
+# Usage errors give status 2, or 125 with "--", one message, and nothing on standard output.  This file has one error of
+# each kind, tests/unit/test_options.c has all.
 
 test_usage_errors() {
     while IFS='|' read -r args word; do

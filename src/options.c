@@ -11,6 +11,7 @@
 #include "array.h"
 #include "diag.h"
 #include "event/event.h"
+#include "event/recordfilter.h"
 #include "text.h"
 
 #define DIGITS "0123456789"
@@ -41,7 +42,7 @@ static const char engines[] = "ENGINE";
 
 struct parser {
     struct options *options;
-    size_t n_names, n_paths, n_excludes;
+    size_t n_names, n_paths, n_excludes, n_patterns;
     bool pid_given; /* -p, wherever */
     bool format_given, sort_given;
 };
@@ -215,6 +216,27 @@ static int take_exclude(struct parser *parser, const struct row *row, char *path
     return 0;
 }
 
+static int take_pattern(struct parser *parser, const struct row *row, char *pattern)
+{
+    const char *fault = recordfilter_fault(pattern);
+
+    (void)row;
+    if (fault != NULL)
+        return refuse("-m %s: %s", pattern, fault);
+    parser->options->patterns[parser->n_patterns++] = pattern;
+    return 0;
+}
+
+/* The first -x, and each after it. */
+static int take_failed(struct parser *parser, const struct row *row, char *argument)
+{
+    struct options *options = parser->options;
+
+    (void)row, (void)argument;
+    options->failed = options->failed == FAILED_OMITTED ? FAILED_TOO : FAILED_ALONE;
+    return 0;
+}
+
 /* Parses seconds with a fraction; digits after the third are ignored. */
 static int parse_duration(const char *text, int64_t *ms)
 {
@@ -319,14 +341,15 @@ static const struct row rows[] = {
     {'p', "pid", "PID[,PID...]", "this process; operands made of digits are more",
      .take = take_pids},
     {'n', "name", "NAME", "every process of that program, now and later", .take = take_name},
-    {'a', "all", NULL, "every process; needs a PATH", .take = set_true, MEMBER(all)},
+    {'a', "all", NULL, "every process; needs a PATH or -m", .take = set_true, MEMBER(all)},
     {.argument = "-- COMMAND [ARG...]", .help = "run it, watched from its first instruction"},
     {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one",
      .take = take_number, MEMBER(depth), .value = DEPTH_LIMIT},
     {.help = "What to report"},
     {.argument = "PATH", .help = "files at or below it; default: every file"},
     {'X', "exclude", "PATH", "not below this one; the longest match decides", .take = take_exclude},
-    {'x', "failed", NULL, "opens that failed, too", .take = set_true, MEMBER(failed)},
+    {'m', "match", "GLOB", "files whose whole path matches, like '*.conf'", .take = take_pattern},
+    {'x', "failed", NULL, "opens that failed, too; -xx: only those", .take = take_failed},
     {'i', "initial", NULL, "files held open when the watch begins, too", .take = set_true,
      MEMBER(initial)},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration},
@@ -565,8 +588,8 @@ static int check_targets(const struct parser *parser)
         return refuse("-- COMMAND is a target of its own: it does not go with -p, -n or -a");
     if (options->all && named)
         return refuse("-a is every process: it does not go with -p or -n");
-    if (options->all && parser->n_paths == 0)
-        return refuse("-a needs a PATH: which file do you ask about?");
+    if (options->all && parser->n_paths == 0 && parser->n_patterns == 0)
+        return refuse("-a needs a PATH or -m GLOB: which file do you ask about?");
     if (options->command == NULL && !named && !options->all && parser->n_paths > 0)
         return refuse(
             "nothing to watch: '%s' is a PATH; if it is a program write -n %s, if a command -- %s, "
@@ -604,6 +627,8 @@ static int check(const struct parser *parser)
             "--kernel and --kallsyms go together: a module for another kernel needs both");
     if (options->stap.kernel != NULL && options->action != ACTION_PREPARE)
         return refuse("--kernel and --kallsyms go with --prepare alone");
+    if (options->failed == FAILED_ALONE && options->initial)
+        return refuse("-xx reports only opens that failed: -i does not go with it");
     return options->action == ACTION_RUN ? check_targets(parser) : check_no_targets(parser);
 }
 
@@ -619,6 +644,7 @@ void options_release(struct options *options)
     free(options->names);
     free(options->paths);
     free(options->excludes);
+    free(options->patterns);
     options_init(options);
 }
 
@@ -628,7 +654,9 @@ static int make_lists(struct options *options, size_t most)
     options->names = calloc(most + 1, sizeof *options->names);
     options->paths = calloc(most + 1, sizeof *options->paths);
     options->excludes = calloc(most + 1, sizeof *options->excludes);
-    if (options->names == NULL || options->paths == NULL || options->excludes == NULL)
+    options->patterns = calloc(most + 1, sizeof *options->patterns);
+    if (options->names == NULL || options->paths == NULL || options->excludes == NULL ||
+        options->patterns == NULL)
         return -ENOMEM;
     return 0;
 }

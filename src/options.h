@@ -18,6 +18,8 @@
 
 enum options_action { ACTION_RUN, ACTION_CHECK, ACTION_PREPARE, ACTION_HELP, ACTION_VERSION };
 
+enum failed_choice { FAILED_OMITTED, FAILED_TOO, FAILED_ALONE };
+
 enum summary_choice { SUMMARY_NONE, SUMMARY_ALONE, SUMMARY_AFTER };
 
 /* Lists end with NULL, and are not NULL after options_parse().  Strings point into argv. */
@@ -28,6 +30,7 @@ struct options {
     char **names;    /* -n */
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
+    char **patterns; /* -m */
     bool all;
     char **command;                  /* the part of argv after "--"; NULL: none */
     int depth;                       /* DEPTH_ALL or 0 and more */
@@ -35,10 +38,10 @@ struct options {
     bool other_way;                  /* of this engine: engine_ops.way */
     enum output_format format;       /* with SUMMARY_ALONE text by default, else json */
     enum summary_choice summary;
-    enum summary_sort sort; /* of totals */
-    int top;                /* summary_view.top */
-    const char *output;     /* NULL: standard output */
-    bool failed;
+    enum summary_sort sort;    /* of totals */
+    int top;                   /* summary_view.top */
+    const char *output;        /* NULL: standard output */
+    enum failed_choice failed; /* -x: FAILED_TOO, -xx: FAILED_ALONE */
     bool initial;
     int64_t duration_ms;      /* -1: no end */
     struct stap_options stap; /* kernel and kallsyms: with ACTION_PREPARE, both or neither */

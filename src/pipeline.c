@@ -35,7 +35,8 @@ static void output_failed(struct pipeline *pipeline, int error)
 /* Failures are counted for a summary even if they are not to be shown. */
 static bool is_shown(const struct options *options, const struct event *record)
 {
-    return options->summary != SUMMARY_ALONE && (options->failed || record->code != EVENT_FAIL);
+    return options->summary != SUMMARY_ALONE &&
+           (options->failed != FAILED_OMITTED || record->code != EVENT_FAIL);
 }
 
 static void deliver(struct pipeline *pipeline, const struct event *record)
@@ -61,20 +62,10 @@ static void deliver_lost(struct pipeline *pipeline, const struct event *record)
     deliver(pipeline, &lost);
 }
 
-/* 1, 0, or -ENAMETOOLONG: it is too long to be compared. */
-static int is_wanted(const struct pathfilter *filter, const struct event *record)
-{
-    if (record->code == EVENT_LOST)
-        return 1;
-    if (record->code == EVENT_FAIL)
-        return pathfilter_match_name(filter, record->path, record->path_len);
-    return pathfilter_match(filter, record->path, record->path_len);
-}
-
 static void filter_record(void *ctx, const struct event *record)
 {
     struct pipeline *pipeline = ctx;
-    int result = is_wanted(pipeline->filter, record);
+    int result = recordfilter_match(&pipeline->filter, record);
 
     if (result > 0)
         deliver(pipeline, record);
@@ -95,7 +86,7 @@ void pipeline_take(void *ctx, const struct event *event)
 
     if (event->code == EVENT_MARK)
         pass_mark(pipeline);
-    else if (event->path_cut && !pathfilter_all(pipeline->filter))
+    else if (event->path_cut && recordfilter_compares_paths(&pipeline->filter))
         deliver_lost(pipeline, event);
     else if (ledger_take(pipeline->ledger, event) < 0)
         pipeline->lost++;
@@ -194,11 +185,14 @@ static int open_output(struct pipeline *pipeline)
 }
 
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
-                  const struct pathfilter *filter)
+                  const struct pathfilter *paths)
 {
     bool summarizes = options->summary != SUMMARY_NONE;
 
-    *pipeline = (struct pipeline){.options = options, .filter = filter};
+    *pipeline = (struct pipeline){.options = options,
+                                  .filter = {.paths = paths,
+                                             .patterns = options->patterns,
+                                             .only_failed = options->failed == FAILED_ALONE}};
     pipeline->ledger = ledger_new(filter_record, pipeline);
     if (summarizes)
         pipeline->summary = summary_new();

@@ -18,12 +18,12 @@
 #include <stdint.h>
 
 #include "event/event.h"
-#include "event/pathfilter.h"
+#include "event/recordfilter.h"
 #include "options.h"
 
 struct pipeline {
-    const struct options *options;   /* borrowed */
-    const struct pathfilter *filter; /* borrowed */
+    const struct options *options; /* borrowed */
+    struct recordfilter filter;
     struct ledger *ledger;
     struct summary *summary; /* NULL: the options ask for none */
     struct output *output;   /* NULL: not opened */
@@ -32,9 +32,10 @@ struct pipeline {
     uint64_t lost;           /* events */
 };
 
-/* 0, or -errno with a message given.  Call pipeline_close() in any case. */
+/* Borrows options and paths.  0, or -errno with a message given.  Call pipeline_close() in any
+ * case. */
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
-                  const struct pathfilter *filter);
+                  const struct pathfilter *paths);
 
 /* An engine_sink.event; ctx is the pipeline. */
 void pipeline_take(void *ctx, const struct event *event);

@@ -358,7 +358,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .names = options->names,
         .all = options->all,
         .depth = options->depth,
-        .failed = options->failed || options->summary != SUMMARY_NONE,
+        .failed = options->failed != FAILED_OMITTED || options->summary != SUMMARY_NONE,
         .initial = options->initial,
         .other_way = options->other_way,
         .stap = &options->stap,

@@ -256,6 +256,11 @@ static bool has_deleted_suffix(const char *path, size_t len)
            memcmp(path + len - DELETED_LEN, DELETED, DELETED_LEN) == 0;
 }
 
+size_t pathfilter_undeleted(const char *path, size_t len)
+{
+    return has_deleted_suffix(path, len) ? len - DELETED_LEN : len;
+}
+
 static void search(struct decision *decision, const char *path, size_t len)
 {
     struct hash hash = {0};

@@ -71,6 +71,9 @@ bool pathfilter_match(const struct pathfilter *filter, const char *path, size_t 
  */
 int pathfilter_match_name(const struct pathfilter *filter, const char *name, size_t len);
 
+/* The length of the path that a deleted file had: without " (deleted)", if the path ends so. */
+size_t pathfilter_undeleted(const char *path, size_t len);
+
 /* Whether every path passes, since the filter has no prefix. */
 bool pathfilter_all(const struct pathfilter *filter);
 

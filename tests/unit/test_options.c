@@ -103,7 +103,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.format, FORMAT_JSON);
     assert_int_equal(options.summary, SUMMARY_NONE);
     assert_null(options.output);
-    assert_false(options.failed);
+    assert_int_equal(options.failed, FAILED_OMITTED);
     assert_int_equal(options.duration_ms, -1);
     assert_null(options.stap.kernel);
     assert_null(options.stap.kallsyms);
@@ -125,7 +125,7 @@ static void test_every_option(void **state)
     assert_int_equal(options.depth, 0);
     assert_ptr_equal(options.engine, &engine_bpf);
     assert_string_equal(options.output, "out");
-    assert_true(options.failed);
+    assert_int_equal(options.failed, FAILED_TOO);
     assert_int_equal(options.duration_ms, 1500);
     assert_string_equal(options.stap.module_dir, "/m");
     assert_int_equal(options.verbosity, 1);
@@ -252,8 +252,34 @@ static void test_abbreviated_long_options(void **state)
 
     assert_string_equal(joined(options.names), "x|");
     assert_int_equal(options.depth, 3);
-    assert_true(options.failed);
+    assert_int_equal(options.failed, FAILED_TOO);
     options_release(&options);
+}
+
+/* The second -x, in whatever form. */
+static void test_failed_alone(void **state)
+{
+    struct options options = ACCEPTED("-xx", "-n", "x");
+
+    assert_int_equal(options.failed, FAILED_ALONE);
+    options_release(&options);
+    options = ACCEPTED("--failed", "-n", "x", "-xx");
+    assert_int_equal(options.failed, FAILED_ALONE);
+    options_release(&options);
+    REFUSED("-xx reports only opens that failed|-i", "-xx", "-i", "-n", "x");
+    REFUSED("-xx reports only opens that failed|-i", "-i", "-x", "-x", "-n", "x");
+}
+
+static void test_patterns(void **state)
+{
+    struct options options = ACCEPTED("-m", "*.conf", "-a", "--match=/etc/[a-z]*");
+
+    assert_string_equal(joined(options.patterns), "*.conf|/etc/[a-z]*|");
+    assert_string_equal(joined(options.paths), "");
+    options_release(&options);
+    REFUSED("-m /a[b: a bracket is not closed", "-m", "/a[b", "-n", "x");
+    REFUSED("-m passwd: |which begins with /", "-m", "passwd", "-a");
+    REFUSED("-m|GLOB is empty", "-m", "", "-a");
 }
 
 /* -- processes --------------------------------------------------------- */
@@ -368,7 +394,7 @@ static void test_commands(void **state)
 
     assert_string_equal(joined(options.command), "ls|-l|--|-p|12|");
     assert_string_equal(joined(options.paths), "/etc|");
-    assert_true(options.failed);
+    assert_int_equal(options.failed, FAILED_TOO);
     options_release(&options);
     options = ACCEPTED("--", "true");
     assert_string_equal(joined(options.command), "true|");
@@ -389,7 +415,7 @@ static void test_double_dash_as_an_argument(void **state)
     assert_string_equal(joined(options.command), "ls|");
     options_release(&options);
     options = ACCEPTED("-n", "x", "-X", "--", "-x");
-    assert_true(options.failed);
+    assert_int_equal(options.failed, FAILED_TOO);
     options_release(&options);
 }
 
@@ -397,7 +423,7 @@ static void test_conflicting_targets(void **state)
 {
     REFUSED("nothing to watch|-p|-n|-a|-- COMMAND|--help", NULL);
     REFUSED("nothing to watch|'/etc'|-n /etc|-- /etc|-a /etc", "/etc");
-    REFUSED("-a needs a PATH", "-a");
+    REFUSED("-a needs a PATH or -m GLOB", "-a");
     REFUSED("-a is every process|-p", "-a", "-p", "1", "/etc");
     REFUSED("-a is every process|-n", "-n", "x", "-a", "/etc");
     REFUSED("-- COMMAND|-p", "-p", "1", "--", "ls");
@@ -605,6 +631,7 @@ static void test_help(void **state)
         "      --sort opens|time|failed|name  ",
         "      --top N  ",
         "  -o, --output FILE",
+        "  -m, --match GLOB",
         "  -x, --failed",
         "  -X, --exclude PATH",
         "  -d, --duration SECONDS",
@@ -653,6 +680,8 @@ int main(void)
         TEST(test_views_of_totals),
         TEST(test_last_option_wins),
         TEST(test_abbreviated_long_options),
+        TEST(test_failed_alone),
+        TEST(test_patterns),
         TEST(test_pid_lists),
         TEST(test_digit_operands_are_pids),
         TEST(test_pids_out_of_range),

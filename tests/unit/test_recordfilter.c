@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "event/recordfilter.h"
+
+static int set_up(void **state)
+{
+    *state = pathfilter_new();
+    return *state == NULL;
+}
+
+static int tear_down(void **state)
+{
+    pathfilter_free(*state);
+    return 0;
+}
+
+static int match(const struct recordfilter *filter, enum event_code code, const char *path)
+{
+    struct event record = {.code = code, .path = path, .path_len = strlen(path)};
+
+    return recordfilter_match(filter, &record);
+}
+
+/* Two patterns at most; NULL: none. */
+#define FILTER(first, second)                                                                      \
+    {                                                                                              \
+        .paths = *state, .patterns = (char *[])                                                    \
+        {                                                                                          \
+            first, second, NULL                                                                    \
+        }                                                                                          \
+    }
+
+static void without_rules_every_record_passes(void **state)
+{
+    struct recordfilter filter = {.paths = *state}, empty = FILTER(NULL, NULL);
+
+    for (enum event_code code = 0; code < EVENT_LOST; code++) {
+        assert_int_equal(match(&filter, code, "/a"), 1);
+        assert_int_equal(match(&empty, code, "pipe:[5]"), 1);
+    }
+    assert_false(recordfilter_compares_paths(&filter));
+    assert_false(recordfilter_compares_paths(&empty));
+}
+
+static void a_pattern_matches_the_whole_path(void **state)
+{
+    struct recordfilter filter = FILTER("*.conf", "/srv/?/[a-c]*");
+
+    assert_true(recordfilter_compares_paths(&filter));
+    assert_int_equal(match(&filter, EVENT_OPEN, "/etc/a.conf"), 1);
+    assert_int_equal(match(&filter, EVENT_CLOSE, "/etc/x/y/.conf"), 1);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/etc/a.conf.d/a"), 0);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/srv/1/bin"), 1);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/srv/1/bin/x/y"), 1);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/srv/1/din"), 0);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/srv/11/bin"), 0);
+}
+
+static void a_pattern_takes_any_bytes(void **state)
+{
+    struct recordfilter filter = FILTER("/\xff?/*\n*", NULL);
+
+    assert_int_equal(match(&filter, EVENT_OPEN, "/\xff\xc3/a\nb"), 1);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/\xc3\xa9/a\nb"), 0);
+}
+
+static void a_deleted_file_matches_by_both_paths(void **state)
+{
+    struct recordfilter with = FILTER("*.conf (deleted)", NULL), without = FILTER("*.conf", NULL);
+
+    assert_int_equal(match(&with, EVENT_HELD, "/etc/a.conf (deleted)"), 1);
+    assert_int_equal(match(&without, EVENT_HELD, "/etc/a.conf (deleted)"), 1);
+    assert_int_equal(match(&without, EVENT_HELD, "/etc/a.conf (deleted) (deleted)"), 0);
+    assert_int_equal(match(&without, EVENT_HELD, " (deleted)"), 0);
+}
+
+static void names_of_failed_opens_are_cleaned(void **state)
+{
+    struct recordfilter filter = FILTER("/etc/*.conf", NULL);
+
+    assert_int_equal(match(&filter, EVENT_FAIL, "/etc//./a.conf"), 1);
+    assert_int_equal(match(&filter, EVENT_FAIL, "/etc/../srv/a.conf"), 0);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/etc//./a.conf"), 1);
+    assert_int_equal(match(&filter, EVENT_FAIL, ""), 0);
+    assert_int_equal(match(&filter, EVENT_FAIL, "a.conf"), 0);
+}
+
+/* A record that may or may not match must not vanish without being counted. */
+static void what_is_too_long_is_an_error(void **state)
+{
+    struct recordfilter filter = FILTER("*.conf", NULL);
+    size_t len = PATHFILTER_NAME_MAX + sizeof " (deleted)";
+    char *path = malloc(len + 1);
+
+    memset(path, 'a', len);
+    path[0] = '/';
+    path[len] = '\0';
+    assert_int_equal(match(&filter, EVENT_FAIL, path), -ENAMETOOLONG);
+    assert_int_equal(match(&filter, EVENT_OPEN, path), 0);
+    strcpy(path + len - strlen(" (deleted)"), " (deleted)");
+    assert_int_equal(match(&filter, EVENT_OPEN, path), -ENAMETOOLONG);
+    strcpy(path + len - strlen(".conf"), ".conf");
+    assert_int_equal(match(&filter, EVENT_OPEN, path), 1);
+    free(path);
+}
+
+static void paths_and_patterns_must_both_match(void **state)
+{
+    struct recordfilter filter = FILTER("*.conf", NULL);
+
+    assert_int_equal(pathfilter_add(*state, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED), 0);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/etc/a.conf"), 1);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/srv/a.conf"), 0);
+    assert_int_equal(match(&filter, EVENT_OPEN, "/etc/a"), 0);
+    assert_int_equal(match(&filter, EVENT_FAIL, "/etc/a"), 0);
+}
+
+static void failed_opens_alone(void **state)
+{
+    struct recordfilter filter = {.paths = *state, .only_failed = true};
+
+    for (enum event_code code = 0; code < EVENT_RECORDS; code++)
+        assert_int_equal(match(&filter, code, "/a"), code == EVENT_FAIL || code == EVENT_LOST);
+}
+
+static void losses_pass_always(void **state)
+{
+    struct recordfilter filter = FILTER("*.conf", NULL);
+    struct event lost = {.code = EVENT_LOST, .lost = 1};
+
+    assert_int_equal(recordfilter_match(&filter, &lost), 1);
+}
+
+static void patterns_that_match_nothing_have_a_fault(void **state)
+{
+    static const char *const good[] = {"*",         "/etc/*", "?etc",      "[/]etc",
+                                       "\\/etc",    "/[]]",   "/[!]]",     "/[[:alpha:]]",
+                                       "/[[.-.]x]", "/[\\]]", "pipe:\\[*", "anon_inode:*"};
+    static const char *const bad[] = {"passwd", "./x",   "/[",          "/[]",        "/[!]", "/[a",
+                                      "/[\\]",  "/[a\\", "/[[:alpha:]", "/[[:alpha]", "/x\\", "\\"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)
+        assert_null(recordfilter_fault(good[i]));
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        assert_non_null(recordfilter_fault(bad[i]));
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(without_rules_every_record_passes),
+        TEST(a_pattern_matches_the_whole_path),
+        TEST(a_pattern_takes_any_bytes),
+        TEST(a_deleted_file_matches_by_both_paths),
+        TEST(names_of_failed_opens_are_cleaned),
+        TEST(what_is_too_long_is_an_error),
+        TEST(paths_and_patterns_must_both_match),
+        TEST(failed_opens_alone),
+        TEST(losses_pass_always),
+        TEST(patterns_that_match_nothing_have_a_fault),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -42,7 +42,7 @@ static inline int caught_end(void **state)
     return 0;
 }
 
-/* The next message, NUL-terminated; "": none. */
+/* Returns the next message, NUL-terminated, or "" if there is none. */
 static inline const char *caught_line(void **state)
 {
     static char line[2 * DIAG_LINE_MAX];

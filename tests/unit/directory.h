@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A fixture that runs each test in a directory of its own; random names and links below it. */
+/* A fixture that runs each test in a new directory, and random changes to names below it. */
 #ifndef FILEMON_TEST_DIRECTORY_H
 #define FILEMON_TEST_DIRECTORY_H
 
@@ -39,7 +39,7 @@ static int leave_directory(void **state)
 #define test_in_directory(function)                                                                \
     cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
 
-/* Up to three components: a, b, c, and at most one "..", not the first. */
+/* A path of up to three components: a, b, c, and at most one "..", which is not the first. */
 static void random_name(char name[static 16])
 {
     unsigned int components = 1 + random_below(3);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A fixture for tests that need modules: the test runs in a directory of its own, with "bin/stap"
- * as the only stap in PATH. */
+/* A fixture for tests that need modules: each runs in a new directory, and "bin/stap" there is the
+ * only stap in PATH. */
 #ifndef FILEMON_TESTS_MODULES_H
 #define FILEMON_TESTS_MODULES_H
 

@@ -39,7 +39,7 @@ static inline int proctree_unlink(const char *path, const struct stat *st, int t
     return remove(path);
 }
 
-/* Removes a file or directory of the tree; "" is the tree itself. */
+/* Removes a file or directory of the tree; "": the whole tree. */
 static inline void proctree_remove(const struct proctree *tree, const char *name)
 {
     char path[128];
@@ -79,7 +79,7 @@ static inline void proctree_link_exe(const struct proctree *tree, pid_t pid, con
     assert_int_equal(symlink(target, path), 0);
 }
 
-/* A process of the tree; members that are 0 or NULL are those of an ordinary process. */
+/* A process of the tree; a member that is 0 or NULL gets the value of an ordinary process. */
 struct made {
     pid_t pid, ppid;
     const char *comm;
@@ -91,7 +91,7 @@ struct made {
     const char *cgroup;
 };
 
-/* A stat file's text; its size. */
+/* Writes the text of a stat file; returns its size. */
 static inline int proctree_print_stat(char text[static 512], const struct made *made)
 {
     return snprintf(text, 512,
@@ -110,7 +110,7 @@ static inline void proctree_write_stat(const struct proctree *tree, const struct
     proctree_write(tree, made->pid, "stat", text, (size_t)size);
 }
 
-/* In the directory of its threads. */
+/* Makes /proc/PID/task/TID. */
 static inline void proctree_add_thread(const struct proctree *tree, pid_t pid, struct made made)
 {
     char path[128], name[32], text[512];

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Random numbers for tests: the seed is printed, and SEED=N in the environment repeats a run. */
+/* Random numbers for tests.  The seed is printed; SEED=N in the environment repeats a run. */
 #ifndef FILEMON_TEST_RANDOM_H
 #define FILEMON_TEST_RANDOM_H
 
@@ -21,7 +21,7 @@ static void random_start(const char *test)
     random_state = seed * 2 + 1;
 }
 
-/* 0 to below - 1. */
+/* A number from 0 to below - 1. */
 static unsigned int random_below(unsigned int below)
 {
     random_state ^= random_state << 13;

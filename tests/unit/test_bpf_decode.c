@@ -11,7 +11,8 @@
 
 #include <cmocka.h>
 
-/* A record as in the ring, in memory of exactly its size, so that a sanitizer detects overruns. */
+/* A record of the ring buffer, in a block of exactly its size, so that a sanitizer detects
+ * overruns. */
 struct sample {
     struct record record;
     char payload[PAYLOAD_BYTES + 8];
@@ -50,7 +51,8 @@ static int decode(size_t size)
     return result;
 }
 
-/* walked: from its end to its beginning; rest: after it. */
+/* Writes a path into the record: walked is the part that the kernel's side walks from the last
+ * component to the root, rest the part after it. */
 static const char *path_of(enum record_kind kind, int marks, const char *walked, const char *rest)
 {
     begin(kind);
@@ -93,7 +95,7 @@ static void test_names_of_failed_opens(void **state)
     assert_string_equal(path_of(RECORD_FAIL, MARK_TEXT | MARK_INODE, "pipe", ""), "pipe:[42]");
 }
 
-/* A name that only the kernel could read may be below a PATH. */
+/* The program could not read the name of a failed open, so a PATH might match it. */
 static void test_unread_names_of_failed_opens(void **state)
 {
     (void)state;
@@ -201,7 +203,7 @@ static void assert_range(size_t index, unsigned int first, unsigned int last)
     assert_int_equal(event.ranges[index].last, last);
 }
 
-/* Of 64 what is open are 0, 1, 2, 5 and 15, and 63. */
+/* The record holds the bits of the descriptors that stay open: 0, 1, 2, 5, 15 and 63 of 64. */
 static void test_exec_closes_what_is_not_open(void **state)
 {
     (void)state;
@@ -224,7 +226,8 @@ static void test_exec_closes_what_is_not_open(void **state)
     assert_int_equal(decode(RECORD_UNTIL(open) - 1), -EBADMSG);
 }
 
-/* Every other descriptor open gives the largest number of ranges, all open gives none. */
+/* The number of ranges is largest if every other descriptor stays open; if all do, there is none.
+ */
 static void test_largest_number_of_ranges(void **state)
 {
     (void)state;
@@ -238,7 +241,7 @@ static void test_largest_number_of_ranges(void **state)
     assert_int_equal(event.n_ranges, 0);
 }
 
-/* The path ends before the payload does. */
+/* The payload is longer than the path. */
 static void test_held(void **state)
 {
     (void)state;

@@ -15,7 +15,8 @@
 #include "output/columns.h"
 #include "random.h"
 
-/* In memory of exactly the promised size, for sanitizers; the caller frees it. */
+/* Writes into a block of exactly the promised size, so that a sanitizer detects overruns; the
+ * caller frees it. */
 static char *put(const char *bytes, size_t size, size_t most, size_t *len)
 {
     char *buf = malloc(COLUMNS_BOUND(size));
@@ -92,7 +93,7 @@ static void random_bytes_stay_within_the_columns(void **state)
         buf = put(bytes, size, most, &len);
         for (size_t i = 0; i < len; i++)
             assert_true((unsigned char)buf[i] >= ' ');
-        /* A backslash stood for one column when it was put, and would be two if it were shown. */
+        /* The result has escapes: measuring it again would count a backslash as two columns. */
         for (size_t i = 0; i < len; i++)
             buf[i] = buf[i] == '\\' ? '/' : buf[i];
         assert_true(columns_of(buf, len) <= most);

@@ -15,7 +15,7 @@
 #include "output/csv.h"
 #include "random.h"
 
-/* In memory of exactly the promised size, so that a sanitizer detects overruns. */
+/* Writes into a block of exactly the promised size, so that a sanitizer detects overruns. */
 static char *record_of(const struct event *event, size_t *len)
 {
     char *buf = malloc(csv_bound(event));

@@ -138,7 +138,7 @@ static void test_the_longest_line(void **state)
     }
 }
 
-/* The reason at the end of a message is kept, however long the path before it is. */
+/* The end of a message says the reason: it is not cut, even after a long path. */
 static void test_the_end_of_a_long_message_is_kept(void **state)
 {
     static char path[32 * DIAG_LINE_MAX];
@@ -153,7 +153,7 @@ static void test_the_end_of_a_long_message_is_kept(void **state)
     assert_in_range(strlen(line), DIAG_LINE_MAX - 3, DIAG_LINE_MAX);
 }
 
-/* Whether text consists of some x and then only of one character, escaped. */
+/* Whether the text is a number of 'x', followed only by whole copies of shown. */
 static bool is_whole(const char *text, size_t len, const char *shown)
 {
     size_t before = strspn(text, "x"), size = strlen(shown);
@@ -217,7 +217,7 @@ static void test_progress_needs_a_terminal(void **state)
     assert_string_equal(caught_line(state), "");
 }
 
-/* Makes standard error a terminal; returns the other end. */
+/* Makes standard error a terminal; returns the master. */
 static int become_terminal(void)
 {
     struct termios raw;
@@ -232,7 +232,7 @@ static int become_terminal(void)
     return master;
 }
 
-/* Everything written to the terminal since the last call. */
+/* Returns everything written to the terminal since the last call. */
 static const char *seen(int master)
 {
     static char text[1024];

@@ -43,7 +43,7 @@ static struct event event_of(enum event_code code, const char *path)
     };
 }
 
-/* The caller's to free. */
+/* The caller frees the result. */
 static char *line_of(const struct event *event, const struct screen *screen)
 {
     char *buf = malloc(human_bound(event)), *line;
@@ -130,8 +130,8 @@ static void control_characters_are_escaped_in_lines(void **state)
 
 #define LONG "/usr/share/javascript/very/deep/down/there/is/a/file.js"
 
-/* At each width that has room for a path: no line is wider, the end of the path is shown, and the
- * line is not cut if it fits. */
+/* At each width with room for a path: no line is wider than the screen, the end of the path is
+ * shown, and a line that fits is not cut. */
 static void lines_fit_the_screen(void **state)
 {
     struct event events[] = {event_of(EVENT_OPEN, LONG), event_of(EVENT_FAIL, LONG),

@@ -24,7 +24,7 @@
 
 #define REPLACEMENT "\xef\xbf\xbd"
 
-/* The record in memory of exactly the promised size, so that a sanitizer detects overruns. */
+/* Writes into a block of exactly the promised size, so that a sanitizer detects overruns. */
 static char *record_of(const struct event *event, size_t *len)
 {
     size_t bound = json_bound(event);
@@ -144,7 +144,7 @@ static void modes_are_octal(void **state)
     }
 }
 
-/* The path of the record, still escaped. */
+/* Compares the path in the record before it is unescaped. */
 static void assert_path_written(const char *path, const char *written, const char *hex)
 {
     struct event event = event_of(EVENT_ERROR, path);
@@ -206,7 +206,7 @@ static void ill_formed_parts_are_replaced(void **state)
     assert_path_written("/\xf0\x9f\x90\n", "/" REPLACEMENT "\\n", "2ff09f900a");
 }
 
-/* jansson as the judge of what is UTF-8. */
+/* Whether the bytes are UTF-8, according to jansson. */
 static bool is_utf8(const char *bytes, size_t len)
 {
     json_t *string = json_stringn(bytes, len);
@@ -215,7 +215,7 @@ static bool is_utf8(const char *bytes, size_t len)
     return string != NULL;
 }
 
-/* Whether these bytes begin a character: tries all last bytes that can matter. */
+/* Whether the bytes are the beginning of a character: some last bytes must complete it. */
 static bool begins_character(const char *bytes, size_t len)
 {
     static const char tails[] = {'\x80', '\x90', '\xa0'};
@@ -234,7 +234,8 @@ static bool begins_character(const char *bytes, size_t len)
     return false;
 }
 
-/* The expected decoding: the longest character, else the longest beginning of one, else a byte. */
+/* The expected decoding takes the longest character, or else the longest beginning of one, or else
+ * one byte. */
 static char *decoded(const char *bytes, size_t len)
 {
     char *text = calloc(1, 3 * len + 1), *at = text;
@@ -319,7 +320,7 @@ static void check_values(const json_t *record, const struct event *event)
     free(comm);
 }
 
-/* One line of valid UTF-8 without any control character: libc's decoder is the judge. */
+/* The record must be one line of valid UTF-8, according to libc, without control characters. */
 static void check_line(const char *line, size_t len)
 {
     mbstate_t decoder = {0};
@@ -395,7 +396,7 @@ static void random_bytes_make_strict_json(void **state)
     }
 }
 
-/* The longest that can be: one byte that is not UTF-8, for the sake of the hexadecimal form. */
+/* One byte that is not UTF-8 adds fichero_hex, and gives the longest record. */
 static void longest_record_fits(void **state)
 {
     char path[4096], comm[EVENT_COMM_SIZE] = "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1";

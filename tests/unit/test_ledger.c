@@ -16,8 +16,8 @@
 #include "random.h"
 
 /*
- * The module itself, with its allocator replaced by one that counts the memory in use (glibc's own
- * overhead included) and can fail.
+ * This file includes the source of the ledger, with an allocator that counts the memory in use,
+ * glibc's overhead included, and that can fail.
  */
 static size_t bytes_in_use;
 static unsigned int fail_one_in; /* 0: never */
@@ -67,7 +67,7 @@ static void counted_free(void *block)
 #undef realloc
 #undef free
 
-/* Emitted records, a line each: "open 5 /etc/hosts", "close 5 /etc/hosts exit 20". */
+/* The emitted records, one on each line: "open 5 /etc/hosts", "close 5 /etc/hosts exit 20". */
 static char *emitted;
 static size_t emitted_size;
 static FILE *emitted_to;
@@ -116,7 +116,7 @@ static int tear_down(void **state)
     return bytes_in_use != 0;
 }
 
-/* The records since the last call. */
+/* Compares the records emitted since the last call. */
 static void assert_emitted(const char *expected)
 {
     fflush(emitted_to);
@@ -299,8 +299,8 @@ static void copies_have_the_path_and_their_own_time(void **state)
         "close 4 /a close 50\nclose 5 /a close 50\n");
 }
 
-/* Another thread closed the origin, and may have opened another file there, before the call ended.
- */
+/* Before the copying call ended, another thread closed the origin and may have opened another file
+ * at its number. */
 static void copy_of_a_closed_origin(void **state)
 {
     struct event copy = event_of(EVENT_DUP, 10, 4);
@@ -652,7 +652,7 @@ static void shared_table(void **state)
     assert_int_equal(last.pid, 1);
 }
 
-/* A thread has a table of its own: the same number is another descriptor. */
+/* A thread has its own table: the same number is another descriptor there. */
 static void two_tables_of_one_process(void **state)
 {
     struct ledger *ledger = *state;
@@ -742,7 +742,7 @@ static void memory_per_held_descriptor(void **state)
     counted_ledger_free(ledger);
 }
 
-/* At all numbers of descriptors, each with a path of its own of ordinary length. */
+/* Memory per descriptor, for every number of descriptors; each has another path of usual length. */
 static void memory_of_many_descriptors(void **state)
 {
     size_t records = 0;

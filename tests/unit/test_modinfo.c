@@ -9,7 +9,7 @@
 
 static int checked(const struct tinymodule *module, size_t size, char *fault)
 {
-    unsigned char *bytes = malloc(size + 1); /* its end is the sanitizer's to guard */
+    unsigned char *bytes = malloc(size + 1); /* a sanitizer detects reads past its end */
     int result;
 
     assert_non_null(bytes);
@@ -55,7 +55,7 @@ static void modules_of_other_kernels(void **state)
     assert_int_equal(checked(&module, sizeof(module), fault), -ENOEXEC);
 }
 
-/* With any byte changed, nothing outside of the file is read. */
+/* Whatever byte is damaged, nothing outside of the file is read. */
 static void damaged_modules(void **state)
 {
     char fault[MODINFO_FAULT_SIZE];

@@ -28,7 +28,7 @@ static void names(void **state)
     assert_string_equal(module.release, "6.1.0-1-amd64");
     assert_string_equal(module.version, "4.8/0.188");
     assert_string_equal(module.top, "/m");
-    assert_string_equal(module.build, ""); /* its headers are not here */
+    assert_string_equal(module.build, ""); /* there are no headers of that kernel */
     assert_memory_equal(module.dir, "/m/6.1.0-1-amd64/", strlen("/m/6.1.0-1-amd64/"));
     assert_int_equal(strlen(module.dir), strlen("/m/6.1.0-1-amd64/") + 12);
     assert_int_equal(strlen(module.name), strlen("filemon_") + 12 + 1 + 8);
@@ -43,7 +43,7 @@ static void names(void **state)
     assert_non_null(strstr(module.dir, uts.release));
 }
 
-/* It depends on the script, the flags and stap's version only. */
+/* A name depends only on the script, the flags and stap's version. */
 static void what_a_name_depends_on(void **state)
 {
     struct module module = identified("/m", "6.1.0-1-amd64"),
@@ -130,7 +130,7 @@ static void default_directories(void **state)
     setenv("XDG_CACHE_HOME", "/cache", 1);
     assert_string_equal(identified(NULL, "k").top,
                         geteuid() == 0 ? "/var/cache/filemon" : "/cache/filemon");
-    setenv("XDG_CACHE_HOME", "relative", 1); /* to be ignored, as its specification has it */
+    setenv("XDG_CACHE_HOME", "relative", 1); /* the specification says to ignore it */
     assert_string_equal(identified(NULL, "k").top,
                         geteuid() == 0 ? "/var/cache/filemon" : "/home/h/.cache/filemon");
     unsetenv("XDG_CACHE_HOME");
@@ -141,7 +141,7 @@ static void default_directories(void **state)
     free(home);
 }
 
-/* ---- Finding it ----------------------------------------------------------------------------- */
+/* ---- Finding a module ----------------------------------------------------------------------- */
 
 static void found(void **state)
 {
@@ -213,7 +213,7 @@ static void failures(void **state)
     assert_false(module_has_failed(&module, why));
     module_remember_failure(&module, "for this");
     wait_for_another_time();
-    make_module(module.path, "k"); /* from elsewhere, later */
+    make_module(module.path, "k"); /* as if copied from another machine after the failure */
     assert_false(module_has_failed(&module, why));
     module_remember_failure(&module, "staprun could not load it");
     assert_true(module_has_failed(&module, why));
@@ -274,7 +274,7 @@ static void tested_kernels(void **state)
     }
 }
 
-/* Without stap: a module of any version, but of this script. */
+/* Without stap, a module that any version of stap built of this script is found. */
 static void modules_of_any_version(void **state)
 {
     struct module module = made(), other = module;

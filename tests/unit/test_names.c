@@ -24,7 +24,7 @@ static int name_resolve(const struct procfs *procfs, const char *name, pid_t sel
     return status;
 }
 
-/* The arguments after rule are the expected pids; 0 ends them. */
+/* The arguments after rule are the expected pids, followed by 0. */
 static void assert_match(const struct proctree *tree, const char *name, enum name_rule rule,
                          const pid_t *pids)
 {
@@ -200,7 +200,7 @@ static void test_scripts(void **state)
     assert_script(tree, "/usr/bin/env|-S|perl -w|/opt/tool|", "perl -w");
     assert_script(tree, "/usr/bin/nodejs|tool|", "tool");
     assert_script(tree, "Rscript|--vanilla|tool|", "tool");
-    /* The interpreter's own name is argv[0]'s still. */
+    /* argv[0], the name of the interpreter, still matches. */
     assert_script(tree, "/usr/bin/python3.11|/usr/local/bin/tool|", "python3.11");
 }
 
@@ -287,11 +287,11 @@ static void test_processes_that_vanish(void **state)
     const struct proctree *tree = *state;
 
     proctree_write(tree, 10, "cgroup", "", 0);
-    proctree_remove(tree, "10/cgroup"); /* an entry with nothing in it */
+    proctree_remove(tree, "10/cgroup"); /* the entry is empty */
     proctree_add(tree, (struct made){.pid = 11, .comm = "foo"});
-    proctree_remove(tree, "11/cmdline"); /* went after its stat was read */
+    proctree_remove(tree, "11/cmdline"); /* as if it exited after its stat was read */
     proctree_add(tree, (struct made){.pid = 12, .comm = "foo"});
-    proctree_remove(tree, "12/cgroup"); /* a kernel without cgroups */
+    proctree_remove(tree, "12/cgroup"); /* as on a kernel without cgroups */
     proctree_write(tree, 13, "stat", "garbage", 7);
     ASSERT_MATCH(tree, "foo", NAME_COMM, 12);
 }
@@ -341,10 +341,10 @@ static void test_nearest_names(void **state)
     assert_nearest(tree, "NGINX", "nginx");
     assert_nearest(tree, "nginxx", "nginx");
     assert_nearest(tree, "ngin", "nginx");
-    assert_nearest(tree, "inx", NULL); /* one error in three bytes, not two */
+    assert_nearest(tree, "inx", NULL); /* a name of three bytes may differ in one, not two */
     assert_nearest(tree, "NGXIN", NULL);
     assert_nearest(tree, "postgresql", "postgres");
-    assert_nearest(tree, "postgres-123", NULL); /* four, and never more than three */
+    assert_nearest(tree, "postgres-123", NULL); /* no name may differ in more than three */
     assert_nearest(tree, "cromiun", "chromium");
     assert_nearest(tree, "y", NULL);
     assert_nearest(tree, "", NULL);

@@ -23,7 +23,7 @@ static int parse(struct options *options, char *const *words)
 
 #define WORDS(...) ((char *const[]){__VA_ARGS__, NULL})
 
-/* Lists as one string, words ended by '|'; "" for none. */
+/* Joins a list to one string, with '|' after each word; "" if the list is empty. */
 static const char *joined(char *const *list)
 {
     static char text[1024];
@@ -45,7 +45,7 @@ static const char *joined_pids(const struct options *options)
     return text;
 }
 
-/* Parses without any message; the caller releases. */
+/* Parses, and expects no message; the caller releases the options. */
 static struct options accepted(void **state, char *const *words)
 {
     struct options options;
@@ -57,7 +57,8 @@ static struct options accepted(void **state, char *const *words)
 
 #define ACCEPTED(...) accepted(state, WORDS(__VA_ARGS__))
 
-/* Parsing fails with one message, which contains each part of expected, separated by '|'. */
+/* Expects that parsing fails with one message, which contains each part of expected; '|' separates
+ * the parts. */
 static void refused(void **state, const char *expected, char *const *words)
 {
     struct options options;
@@ -497,7 +498,7 @@ static void test_durations(void **state)
     }
 }
 
-/* -- what needs no target ---------------------------------------------- */
+/* -- options that need no target --------------------------------------- */
 
 static void test_check_and_prepare(void **state)
 {
@@ -557,7 +558,7 @@ static void test_help_after_double_dash(void **state)
     options_release(&options);
 }
 
-/* -- what is wrong with options ---------------------------------------- */
+/* -- errors ------------------------------------------------------------ */
 
 static void test_unknown_options(void **state)
 {

@@ -29,7 +29,7 @@
 
 static char directory[] = "/tmp/filemon-output-XXXXXX";
 
-/* A write that blocks when it must not fails the test by a signal. */
+/* SIGALRM fails a test in which a write blocks. */
 #define HANG_SECONDS 60
 
 static int enter_directory(void **state)
@@ -50,7 +50,7 @@ static int leave_directory(void **state)
     return chdir("/") != 0 || system(command) != 0;
 }
 
-/* The number'th record: its descriptor is the number. */
+/* A record whose descriptor is this number. */
 static struct event event_of(int number)
 {
     return (struct event){.code = EVENT_ERROR,
@@ -78,7 +78,7 @@ static size_t record(int number, char buf[static 2048])
     return json_record(buf, &event);
 }
 
-/* The lines of records from to to - 1; the caller frees them. */
+/* The lines of the records from, ..., to - 1; the caller frees them. */
 static char *records(int from, int to, size_t *size)
 {
     char *all, line[2048];
@@ -375,7 +375,7 @@ static void limit_files(rlim_t bytes)
     assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
 }
 
-/* Only half of the fourth of five records fits in the file. */
+/* Limits the file so that the first half of the fourth of five records fits. */
 static void write_too_much(struct output *output, size_t before)
 {
     size_t size, more;
@@ -449,7 +449,7 @@ static void make_torn(const char *name)
     close(fd);
 }
 
-/* Checks that a newline and so many records follow the torn line. */
+/* Checks that a newline and n records follow the torn line. */
 static void assert_after_torn(const char *name, int n)
 {
     size_t size, len;
@@ -743,7 +743,7 @@ static timer_t start_ticking(void)
     return timer;
 }
 
-/* Forks a reader: it reads to EOF, and exits with 0 if it got so many bytes. */
+/* Forks a reader, which reads to EOF and exits with 0 if it read exactly this many bytes. */
 static pid_t start_reader(int fd, int writer, size_t expected)
 {
     char buf[1000];

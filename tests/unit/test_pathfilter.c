@@ -231,8 +231,9 @@ static void links_in_the_root_are_aliases(void **state)
     assert_true(wants_name(*state, "/here"));
     assert_true(wants_name(*state, "/library/none"));
     assert_true(wants_name(*state, "/etc/lib/none"));
-    add_typed(*state, "/lib/firmware", PATHFILTER_INCLUDE); /* deeper, if fewer bytes than what */
-    assert_true(wants_name(*state, "/lib/firmware/none"));  /* /usr leaves of the other name */
+    /* The prefix that leaves the shortest rest decides: it leaves "/none", and /usr more. */
+    add_typed(*state, "/lib/firmware", PATHFILTER_INCLUDE);
+    assert_true(wants_name(*state, "/lib/firmware/none"));
     assert_false(wants_name(*state, "/lib/none"));
 }
 
@@ -246,13 +247,13 @@ static void deleted_files_match_by_the_name_they_had(void **state)
     assert_true(wants(*state, "/tmp/d/f (deleted)"));
     assert_true(wants_name(*state, "/tmp/d (deleted)/none"));
     assert_false(wants(*state, "/tmp/d/x (deleted)"));
-    assert_false(wants(*state, "/tmp/d (deleted)/f")); /* in a directory that is called so */
+    assert_false(wants(*state, "/tmp/d (deleted)/f")); /* the directory really has that name */
     assert_true(wants(*state, "/tmp/d/x (deleted)/f"));
     assert_false(wants(*state, "/tmp/f(deleted)"));
     assert_false(wants(*state, "/tmp/g (deleted)"));
     assert_false(wants(*state, " (deleted)"));
     assert_false(wants(*state, "/ (deleted)"));
-    add(*state, "/tmp/d/x (deleted)", PATHFILTER_INCLUDE); /* a file that is called so */
+    add(*state, "/tmp/d/x (deleted)", PATHFILTER_INCLUDE); /* the file really has that name */
     assert_true(wants(*state, "/tmp/d/x (deleted)"));
 }
 
@@ -304,7 +305,7 @@ static int left_by(const char *path, const char *prefix, bool given)
 }
 
 struct reference_verdict {
-    int left; /* INT_MAX: no prefix so far */
+    int left; /* the shortest rest after a match so far; INT_MAX: no match */
     bool include, exclude;
 };
 
@@ -342,7 +343,7 @@ static void reference_clean(const char *name, char *cleaned)
         strcat(strcat(cleaned, "/"), stay[i]);
 }
 
-/* The alias: /a leads to /b/ab. */
+/* There is one alias: /a is a link to /b/ab. */
 static bool reference_wants(const struct reference *list, size_t count, bool given,
                             const char *path)
 {
@@ -365,7 +366,7 @@ static bool reference_wants(const struct reference *list, size_t count, bool giv
     return verdict.left == INT_MAX ? !any : verdict.include && !verdict.exclude;
 }
 
-/* clean: without components that cleaning removes. */
+/* clean: the path has no components that cleaning would remove. */
 static void random_path(char path[64], bool clean)
 {
     static const char *const names[] = {"a",   "b",           "aa", "ab", "\xff", "a\n",

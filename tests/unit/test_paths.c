@@ -131,7 +131,7 @@ static void a_new_link_is_followed(void **state)
     assert_true(wants(watched, *state, "/other/file"));
     assert_int_equal(mkdir("other/file", 0700), 0);
     paths_dispatch(watched->paths, note_added, watched);
-    paths_dispatch(watched->paths, note_added, watched); /* that a watch is removed is an event */
+    paths_dispatch(watched->paths, note_added, watched); /* inotify reports the removed watch */
     assert_int_equal(remove("real/sub/f"), 0);
     assert_false(is_readable(watched)); /* it exists, so nothing is watched any more */
     end(watched);
@@ -202,7 +202,7 @@ static bool route_fails(const char *directory, const char *name)
     return error != 0;
 }
 
-/* Random changes until the path exists: then the filter includes what it leads to. */
+/* Makes random changes until the path exists: the filter must then include the path's target. */
 static void random_paths_match_once_they_exist(void **state)
 {
     int came = 0;
@@ -215,7 +215,7 @@ static void random_paths_match_once_they_exist(void **state)
 
         for (int i = 0; i < 10; i++)
             random_change(*state);
-        do { /* change on: each of a, b and c may be a loop */
+        do { /* not at once: each of a, b and c may be a loop */
             random_change(*state);
             random_name(name);
         } while (route_fails(*state, name));

@@ -84,7 +84,7 @@ static void take_mark(struct pipeline *pipeline)
     pipeline_take(pipeline, &mark);
 }
 
-/* What the reader has got since the last call. */
+/* Returns what the reader has received since the last call. */
 static const char *written(struct fixture *fixture)
 {
     static char text[65536];
@@ -121,7 +121,7 @@ static void test_ledger_filter_output(void **state)
     assert_string_equal(caught_line(&fixture->caught), "");
 }
 
-/* A path that the kernel's side cut may or may not match. */
+/* The kernel's side has cut the path, so nobody knows whether a PATH matches it. */
 static void test_cut_path_is_lost(void **state)
 {
     struct fixture *fixture = *state;
@@ -142,7 +142,7 @@ static void test_summary_at_mark_and_at_end(void **state)
     fixture->options.summary = SUMMARY_ALONE;
     pipeline = open_pipeline(fixture);
     take(pipeline, "/etc/hosts", 3);
-    take_mark(pipeline); /* not asked for */
+    take_mark(pipeline); /* nobody asked for this mark */
     assert_string_equal(written(fixture), "");
     pipeline->awaits_mark = true;
     take_mark(pipeline);

@@ -403,7 +403,7 @@ static void test_vanished(void **state)
     const struct proctree *tree = *state;
 
     assert_vanished(&tree->procfs, 10);
-    make_directory(tree, "10"); /* a process that is just exiting: its entry is empty */
+    make_directory(tree, "10"); /* empty, as of a process that is exiting */
     assert_vanished(&tree->procfs, 10);
 }
 

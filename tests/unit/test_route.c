@@ -32,7 +32,7 @@ static int resolve(const char *operand, struct route *route)
     return error;
 }
 
-/* The path that the operand resolves to, even if it is missing. */
+/* Compares the path that the operand resolves to, which need not exist. */
 static void assert_resolved(const char *operand, const char *directory, const char *rest)
 {
     char expected[2 * PATH_MAX];
@@ -53,7 +53,8 @@ static void assert_fails(const char *operand, int error)
     route_release(&route);
 }
 
-/* others: the route's paths for replaced dangling links, below the directory. */
+/* others: the other paths of the route, below the directory, one for each dangling link on the way.
+ */
 static void assert_missing(const char *operand, const char *directory, const char *others)
 {
     struct route route;
@@ -161,7 +162,7 @@ static bool has_place(const struct route *route, const char *directory, const ch
     return false;
 }
 
-/* A change of any of them can end the loop or change the result. */
+/* The route must list every directory entry whose change can end the loop or change the result. */
 static void components_have_places(void **state)
 {
     char link[16], target[16], real[PATH_MAX], parent[PATH_MAX];
@@ -207,7 +208,7 @@ static void errors_of_resolving(void **state)
         snprintf(target, sizeof(target), "link%d", i - 1);
         assert_int_equal(symlink(i == 0 ? "nowhere" : target, link), 0);
     }
-    assert_resolved("link39", *state, "/nowhere"); /* as the kernel counts: 40 links */
+    assert_resolved("link39", *state, "/nowhere"); /* the kernel follows 40 links at most */
     assert_fails("link40", -ELOOP);
     memset(name, 'x', sizeof(name));
     name[sizeof(name) - 1] = '\0';
@@ -230,8 +231,8 @@ static void removed_working_directory_is_an_error(void **state)
     assert_resolved("/missing-", "/missing-", "");
 }
 
-/* Creates missing directories of the path, one after another, until it exists or would be outside
- * of the directory.  Returns the result of the last route_resolve(). */
+/* Creates the missing directories of the path, one after another, until the path exists or leads
+ * out of the directory.  Returns the result of the last route_resolve(). */
 static int make_missing(const char *directory, const char *path, struct route *route)
 {
     int error;
@@ -253,8 +254,8 @@ static int make_missing(const char *directory, const char *path, struct route *r
     return error;
 }
 
-/* Compares with the kernel's result, after missing directories were created.  False: the path leads
- * out of the directory, and was not compared. */
+/* Creates missing directories, and compares the result with the kernel's.  Returns false, without a
+ * comparison, if the path leads out of the directory. */
 static bool leads_where_the_kernel_says(const char *directory, const char *path)
 {
     char real[PATH_MAX];

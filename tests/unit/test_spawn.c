@@ -18,7 +18,8 @@
 
 #include <cmocka.h>
 
-/* A directory of its own, with: "program", which may be executed, and "text", which may not. */
+/* Each test runs in a new directory with "program", which may be executed, and "text", which may
+ * not. */
 static char dir[] = "/tmp/filemon-test-spawn.XXXXXX";
 
 static void make_file(const char *name, const char *text, mode_t mode)
@@ -61,7 +62,7 @@ static int end(void **state)
 #define ARGV(...) ((char *[]){__VA_ARGS__, NULL})
 #define SHELL(script) ARGV("sh", "-c", script)
 
-/* Runs the program; returns its output, NUL-terminated, and its status. */
+/* Runs the program; returns its output, NUL-terminated, and sets *status. */
 static const char *output_of(struct spawn *spawn, int *status)
 {
     static char text[4096];
@@ -133,7 +134,7 @@ static void standard_descriptors(void **state)
                           .in = in[0],
                           .out = out[1],
                           .err = err[1]};
-    /* Descriptors that the test has inherited would change the count. */
+    /* Mark inherited descriptors close-on-exec: ls would count them. */
     for (int fd = STDERR_FILENO + 1; fd < 1024; fd++)
         fcntl(fd, F_SETFD, FD_CLOEXEC);
     assert_int_equal(spawn_start(&spawn, &spawned), 0);
@@ -143,7 +144,7 @@ static void standard_descriptors(void **state)
     assert_int_equal(read(err[0], text, sizeof(text)), 4);
     assert_memory_equal(text, "err\n", 4);
     assert_int_equal(read(out[0], text, sizeof(text)), 5);
-    assert_memory_equal(text, "in\n4\n", 5); /* the three, and that of ls */
+    assert_memory_equal(text, "in\n4\n", 5); /* the three standard ones, and that of ls */
     close(in[0]);
     for (int i = 0; i < 2; i++) {
         close(out[i]);
@@ -172,16 +173,16 @@ static void directory(void **state)
     assert_output((struct spawn){.argv = ARGV("./program"), .dir = "sub"}, "of sub\n");
 }
 
-/* Of what is ignored the first 16 signals: make(1) leaves two of glibc's own, 32 and 33, so. */
+/* The signals from 1 to 16 that are ignored.  make(1) leaves glibc's own, 32 and 33, ignored. */
 #define SHOW_SIGNALS                                                                               \
     "sed -nE 's/^SigBlk:.(.*)/\\1/p; s/^SigIgn:.*(.{4})$/\\1/p' /proc/self/status | tr '\\n' ' '"
 
-/* The first 28 ignored signals; by sed(1), since perl(1) resets SIGCHLD. */
+/* The signals from 1 to 28 that are ignored, by sed(1): perl(1) would reset SIGCHLD. */
 #define KEPT_SIGNALS                                                                               \
     ARGV("sed", "-nE", "s/^SigBlk:.*(.{8})/\\1/p; s/^SigIgn:.*(.{7})$/\\1/p", "/proc/self/status")
 
-/* Without spawn_save_signals() no signal is blocked, and ignored signals are inherited, except
- * those that end a group. */
+/* Without spawn_save_signals() the program has no signal blocked, and ignores those that filemon
+ * ignores, except the signals that end a process group. */
 static void signals(void **state)
 {
     sigset_t all, before;
@@ -221,7 +222,7 @@ static void saved_signals(void **state)
     assert_ptr_equal(action.sa_handler, SIG_DFL);
     sigaction(SIGXFSZ, NULL, &action);
     assert_ptr_equal(action.sa_handler, SIG_IGN);
-    sigaddset(&blocked, SIGTERM); /* as filemon does later */
+    sigaddset(&blocked, SIGTERM); /* filemon blocks it after it has saved the signals */
     sigprocmask(SIG_SETMASK, &blocked, NULL);
     assert_output((struct spawn){.argv = KEPT_SIGNALS}, "00000800\n0010000\n");
     assert_output((struct spawn){.argv = KEPT_SIGNALS, .group = true}, "00000000\n0000000\n");
@@ -247,7 +248,7 @@ static void group(void **state)
     assert_output((struct spawn){.argv = SHELL("cut -d ' ' -f 5 /proc/$$/stat")}, expected);
 }
 
-/* ---- What cannot be started ----------------------------------------------------------------- */
+/* ---- Programs that cannot be started -------------------------------------------------------- */
 
 static void failures(void **state)
 {
@@ -272,7 +273,7 @@ static void failures(void **state)
     assert_int_equal(count_descriptors(), before);
 }
 
-/* ---- Held ----------------------------------------------------------------------------------- */
+/* ---- Programs that wait for their release --------------------------------------------------- */
 
 static void held(void **state)
 {
@@ -300,7 +301,7 @@ static void held_and_not_released(void **state)
     struct spawned first, second;
 
     (void)state;
-    /* A second one does not keep the first from noticing. */
+    /* A second child must not keep the pipe of the first one open. */
     assert_int_equal(spawn_start(&spawn, &first), 0);
     assert_int_equal(spawn_start(&spawn, &second), 0);
     spawn_cancel(&second);

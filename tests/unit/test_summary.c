@@ -46,7 +46,7 @@ static void take_pair(void **state, const char *comm, const char *path, uint64_t
     take(state, EVENT_CLOSE, comm, path, duration_ns);
 }
 
-/* The caller's to free. */
+/* The caller frees the result. */
 static char *written_as(void **state, const struct summary_view *view, size_t columns)
 {
     char *text;
@@ -97,7 +97,7 @@ static const char *string(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key));
 }
 
-/* opens failures open closes total mean max */
+/* expected: opens, failures, open, closes, total, mean and max. */
 static void assert_counts(const json_t *object, const json_int_t expected[7])
 {
     static const char *const keys[] = {"aperturas", "fallos",   "abiertos", "cierres",
@@ -202,7 +202,8 @@ static void copies_and_held_files_are_open(void **state)
     json_decref(summary);
 }
 
-/* A close by the comm after an exec: the number of open descriptors is never negative. */
+/* After an exec the comm of a close differs from that of the open: the number of open descriptors
+ * must not be negative. */
 static void closes_by_another_comm(void **state)
 {
     take(state, EVENT_OPEN, "sh", "/a", 0);
@@ -357,7 +358,8 @@ static void tables_fit_the_screen(void **state)
     free(text);
 }
 
-/* The names of the rows in this order, or in so many of them, each followed by a blank. */
+/* Compares the names of the rows, each followed by a blank, in this order, with at most top rows.
+ */
 static void assert_order(void **state, enum summary_sort sort, int top, const char *expected)
 {
     struct summary_view view = {.format = FORMAT_JSON, .sort = sort, .top = top};
@@ -370,8 +372,8 @@ static void assert_order(void **state, enum summary_sort sort, int top, const ch
     json_decref(summary);
 }
 
-/* /a: most failures; /b: most opens; /c: longest; /d, /e: alike in opens and failures; /f: closed
- * only. */
+/* /a has most failures, /b most opens, /c the longest time, /d and /e the same opens and failures,
+ * and /f only a close. */
 static void take_various(void **state)
 {
     for (int i = 0; i < 3; i++)
@@ -395,7 +397,7 @@ static void rows_are_sorted(void **state)
     assert_order(state, SORT_NAME, SUMMARY_TOP_DEFAULT, "/a /b /c /d /e /f ");
 }
 
-/* The others are those that are not shown in this order, and add up to all. */
+/* The row of the others is the sum of the rows that are not shown in this order. */
 static void top_rows_and_the_sum_of_the_others(void **state)
 {
     struct summary_view view = {.format = FORMAT_JSON, .sort = SORT_TIME, .top = 2};

@@ -8,7 +8,7 @@
 #include "caught.h"
 #include "proctree.h"
 
-/* A made-up /proc, caught messages, and an engine that records what it watches. */
+/* A made-up /proc, the messages, and an engine that notes which processes it is told to watch. */
 struct fixture {
     void *tree, *caught;
     struct targets targets;
@@ -81,7 +81,7 @@ static int tear_down(void **state)
 
 static struct options options;
 
-/* pids: ended by 0. */
+/* pids ends with 0. */
 static int find(struct fixture *fixture, pid_t *pids, char **names)
 {
     const struct proctree *tree = fixture->tree;
@@ -171,7 +171,7 @@ static void test_main_thread_exited(void **state)
     assert_watches(fixture, 0, " 10 idle");
 }
 
-/* The engine took its time to start. */
+/* A process exits while the engine starts. */
 static void test_exited_before_the_watch(void **state)
 {
     struct fixture *fixture = *state;
@@ -181,7 +181,7 @@ static void test_exited_before_the_watch(void **state)
     proctree_add(fixture->tree, (struct made){.pid = 12, .comm = "c"});
     assert_int_equal(FIND(fixture, no_words, 10, 11, 12), 0);
     proctree_remove(fixture->tree, "10");
-    /* Its number is another process's now. */
+    /* Its pid was reused by another process. */
     proctree_add(fixture->tree, (struct made){.pid = 11, .comm = "b", .start = 2000});
     assert_watches(fixture, 0, " 12 idle");
     assert_said(fixture, "process 10 has exited");
@@ -231,7 +231,7 @@ static void test_proc_of_another_namespace(void **state)
     options = (struct options){.names = no_words, .all = true};
     assert_int_equal(targets_open(&fixture->targets, &options, tree->root), 0);
     targets_close(&fixture->targets);
-    options.initial = true; /* the engine finds what they hold */
+    options.initial = true; /* the engine finds the initially open files */
     assert_int_equal(targets_open(&fixture->targets, &options, tree->root), 0);
 }
 
@@ -258,7 +258,7 @@ static void test_out_of_descriptors(void **state)
     assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
     few = old;
     few.rlim_cur = (rlim_t)dup(0);
-    close((int)few.rlim_cur++); /* room for /proc, and for nothing in it */
+    close((int)few.rlim_cur++); /* one descriptor: /proc can be opened, but no file in it */
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
     int result = FIND(fixture, no_words, 10);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);

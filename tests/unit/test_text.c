@@ -57,7 +57,7 @@ static void test_ranges(void **state)
     assert_int_equal(number("-1", 0, 10, &value), -ERANGE);
     assert_int_equal(number("9223372036854775808", INT64_MIN, INT64_MAX, &value), -ERANGE);
     assert_int_equal(number("-9223372036854775809", INT64_MIN, 0, &value), -ERANGE);
-    /* 2^64 + 1: small again where the overflow goes unseen. */
+    /* 2^64 + 1 is 1 if the overflow is not detected. */
     assert_int_equal(number("18446744073709551617", 0, INT64_MAX, &value), -ERANGE);
     assert_int_equal(value, 42);
 }
@@ -101,7 +101,7 @@ static void test_ill_formed_utf8(void **state)
     check_utf8("\xf4\x90\x80\x80", 4, 1, false); /* past U+10FFFF */
     check_utf8("\xf5\x80\x80\x80", 4, 1, false);
     check_utf8("\xff", 1, 1, false);
-    check_utf8("\xe2\x82z", 3, 2, false); /* its beginning is one part */
+    check_utf8("\xe2\x82z", 3, 2, false); /* the beginning of a character is one part */
     check_utf8("\xf0\x9f\x98z", 4, 3, false);
     check_utf8("\xf0\x9f\x98\x80", 3, 3, false); /* cut by the length */
     check_utf8("\xc3\xb1", 1, 1, false);
@@ -160,7 +160,7 @@ static void test_direction_marks_are_escaped(void **state)
         check_visible(shown[i], shown[i]);
 }
 
-/* Each byte at each place of longer texts, which are compared eight bytes at once. */
+/* Each byte at each place of a text: the function compares eight bytes at once. */
 static void test_plain_bytes(void **state)
 {
     (void)state;
@@ -171,7 +171,7 @@ static void test_plain_bytes(void **state)
             for (int byte = 0; byte < 256; byte++) {
                 bool plain = byte >= ' ' && byte < 0x7f && byte != '"' && byte != '\\';
 
-                memset(text, '!', sizeof(text)); /* one below a quote */
+                memset(text, '!', sizeof(text)); /* '!' is one less than '"' */
                 text[place] = (char)byte;
                 assert_int_equal(text_plain(text, len), plain ? len : place);
                 assert_int_equal(text_is_utf8(text, len), byte < 0x80);
@@ -191,7 +191,7 @@ static void test_compose_does_not_cut(void **state)
     assert_int_equal(text_compose(to, 0, "%s", ""), -ENAMETOOLONG);
 }
 
-/* What was read of text so far, as lines with '|' behind each. */
+/* The lines that were read so far, each followed by '|'. */
 static void test_lines(void **state)
 {
     static const char text[] = "a\n\nbc\nd";
@@ -211,7 +211,8 @@ static void test_lines(void **state)
     assert_int_equal(line.text[0], 'd');
 }
 
-/* Values of the authors' test vectors: modules' names hold it. */
+/* Values of the authors' test vectors.  The hash is part of the names of modules, so it must not
+ * change. */
 static void test_hash(void **state)
 {
     (void)state;

@@ -32,7 +32,7 @@ static void trusted(void **state)
     }
 }
 
-/* Only root can give files away. */
+/* Only root can change the owner of a file. */
 static void owned(void **state)
 {
     struct module module = made();
@@ -49,7 +49,7 @@ static void owned(void **state)
     }
 }
 
-/* Symbolic links on the way are followed if no other user can change them. */
+/* Symbolic links in the path are followed if no other user can change them. */
 static void linked_directories(void **state)
 {
     struct module module = made();

@@ -15,10 +15,10 @@
 
 #include "random.h"
 
-/* The calls of the sink as text: a line for each event and notice. */
+/* The calls of the sink as text, one line for each event and notice. */
 struct calls {
     struct wire *wire;
-    uint32_t number; /* of the next line */
+    uint32_t number; /* the number of the next line */
     size_t len;
     char text[1 << 20];
 };
@@ -127,7 +127,7 @@ static int end(void **state)
     return 0;
 }
 
-/* The calls since the last one of this function. */
+/* Returns the calls of the sink since the last call of this function. */
 static const char *new_calls(struct calls *calls)
 {
     calls->text[calls->len] = '\0';
@@ -135,7 +135,8 @@ static const char *new_calls(struct calls *calls)
     return calls->text;
 }
 
-/* Of one line, at both ends; a part of a path has the number of the line that ends it. */
+/* Numbers one line at both ends.  A part of a path gets the number of the line that it belongs to.
+ */
 static size_t number_line(struct calls *calls, char *to, const char *line, size_t len)
 {
     uint32_t number = calls->number;
@@ -150,7 +151,7 @@ static size_t number_line(struct calls *calls, char *to, const char *line, size_
     return (size_t)n;
 }
 
-/* The lines with the next numbers, as the script would send them. */
+/* Gives the lines the next numbers, as the script does. */
 static const char *numbered(struct calls *calls, const char *lines)
 {
     static char text[1 << 17];
@@ -223,7 +224,7 @@ static char *line_of(const char *format, ...)
     return line;
 }
 
-/* An open whose path is written in this form. */
+/* A line for an open whose path is escaped like this. */
 static char *open_line(int tid, const char *fichero, const char *more)
 {
     return line_of(
@@ -232,7 +233,7 @@ static char *open_line(int tid, const char *fichero, const char *more)
         tid, fichero, more);
 }
 
-/* ---- Every kind of line --------------------------------------------------------------------- */
+/* ---- Kinds of lines ------------------------------------------------------------------------- */
 
 static void every_kind(void **state)
 {
@@ -281,7 +282,7 @@ static void every_kind(void **state)
     assert_calls(state, "\n\n", ""); /* an empty line is no line */
 }
 
-/* Exactly the lines about descriptors have a table. */
+/* Lines about descriptors have a table, and no others. */
 static void tables(void **state)
 {
     assert_calls(state,
@@ -312,8 +313,8 @@ static void tables(void **state)
     assert_garbage(state, "{codigo: \"mirando\", version: 1, modulo: \"m\", tabla: 7}");
 }
 
-/* Of one descriptor, why is not said where it is close(2), and no other call than dup2 closes one.
- */
+/* A close of one descriptor is by close(2) if the line has no reason; the only other reason is
+ * dup2. */
 static void reasons(void **state)
 {
 #define CLOSE_WITH(keys) "{codigo: \"close\", " WHERE ", descriptor: 4, " TIMES keys "}"
@@ -435,7 +436,7 @@ static void parts(void **state)
     assert_path(state, 3, "/d", 0, "/d");
     assert_path(state, 1, "e", 2, "/ace");
     assert_path(state, 2, "", 1, "/b\x01");
-    /* They are used once. */
+    /* Parts are used once. */
     assert_path(state, 1, "/f", 0, "/f");
 }
 
@@ -444,13 +445,13 @@ static void lost_parts(void **state)
 {
     struct calls *calls = *state;
 
-    assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n")); /* the first of one */
+    assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n")); /* part 1 of 1 is lost */
     give_part(calls, 1, 1, "/a");
-    assert_garbage(state, strtok(open_line(1, "x", ", parte: 2"), "\n")); /* the second of two */
+    assert_garbage(state, strtok(open_line(1, "x", ", parte: 2"), "\n")); /* part 2 of 2 is lost */
     give_part(calls, 1, 1, "/a");
-    give_part(calls, 1, 3, "c"); /* the second of three */
+    give_part(calls, 1, 3, "c"); /* part 2 of 3 is lost */
     assert_garbage(state, strtok(open_line(1, "x", ", parte: 3"), "\n"));
-    give_part(calls, 1, 1, "/a"); /* the line itself: the next begins anew */
+    give_part(calls, 1, 1, "/a"); /* the line after its parts is lost: the next path begins anew */
     give_part(calls, 1, 1, "/b");
     assert_path(state, 1, "c", 1, "/bc");
     give_part(calls, 1, 1, "/a");
@@ -458,8 +459,8 @@ static void lost_parts(void **state)
     assert_garbage(state, strtok(open_line(1, "x", ", parte: 1"), "\n"));
 }
 
-/* Unfinished paths of threads that have exited make room for those of running threads. */
-static void forsaken_parts(void **state)
+/* Parts of threads that exited before they sent the line are dropped for parts of other threads. */
+static void parts_without_a_line(void **state)
 {
     struct calls *calls = *state;
 
@@ -526,7 +527,7 @@ static void garbage(void **state)
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
         assert_garbage(state, lines[i]);
-    /* What is no line of the script's is not missing. */
+    /* Text that is not a line of the script does not count as a lost line. */
     assert_calls(state, "a\nb\n", "");
 }
 
@@ -542,7 +543,7 @@ static void nul_bytes(void **state)
         torn[i] = '\0';
         wire_take(calls->wire, torn, len);
     }
-    /* After the end, too. */
+    /* A NUL after the end of the line, too. */
     wire_take(calls->wire, "\0\n", 2);
     wire_take(calls->wire, line, len - 1);
     wire_take(calls->wire, "\0x\n", 3);
@@ -615,8 +616,8 @@ static void wrong_numbers(void **state)
     assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
 }
 
-/* The beginning of one line and the end of another of the same length, torn at each place. */
-static void glued_lines(void **state)
+/* The beginning of one line joined to the end of another line of the same length, at each place. */
+static void joined_lines(void **state)
 {
     struct calls *calls = *state;
     char first[512], second[512], glued[512];
@@ -634,9 +635,9 @@ static void glued_lines(void **state)
     }
 }
 
-/* ---- What is too long ----------------------------------------------------------------------- */
+/* ---- Lines that are too long ---------------------------------------------------------------- */
 
-/* A line longer than any of the script is ignored, and the next line is read. */
+/* A line that is longer than any line of the script is ignored, and the next line is read. */
 static void long_lines(void **state)
 {
     struct calls *calls = *state;
@@ -713,7 +714,7 @@ static void any_pieces(void **state)
     }
 }
 
-static void spoil(char *bytes, size_t *n)
+static void damage(char *bytes, size_t *n)
 {
     size_t at = random_below((unsigned int)*n);
     size_t len = random_below(1 + (random_below(4) ? 8 : (unsigned int)(*n - at)));
@@ -724,11 +725,11 @@ static void spoil(char *bytes, size_t *n)
     case 0:
         bytes[at] = (char)random_below(256);
         break;
-    case 1: /* lost */
+    case 1: /* drop bytes */
         memmove(bytes + at, bytes + at + len, *n - at - len);
         *n -= len;
         break;
-    case 2: /* something else of the same */
+    case 2: /* copy bytes from another place */
         memmove(bytes + at, bytes + random_below((unsigned int)(*n - len + 1)), len);
         break;
     case 3:
@@ -737,8 +738,8 @@ static void spoil(char *bytes, size_t *n)
     }
 }
 
-/* Random bytes: only complete lines count, and the next line is read.  Sanitizers detect overruns.
- */
+/* Lines with random damage: only complete lines give events, and the next line is read.  Sanitizers
+ * detect overruns. */
 static void any_bytes(void **state)
 {
     struct calls *calls = *state;
@@ -753,7 +754,7 @@ static void any_bytes(void **state)
         assert_true(n < sizeof(bytes));
         memcpy(bytes, text, n);
         while (times-- && n > 1)
-            spoil(bytes, &n);
+            damage(bytes, &n);
         for (size_t at = 0, len; at < n; at += len) {
             len = 1 + random_below((unsigned int)(n - at));
             wire_take(calls->wire, bytes + at, len);
@@ -779,14 +780,14 @@ int main(void)
         cmocka_unit_test_setup_teardown(most_ranges, begin, end),
         cmocka_unit_test_setup_teardown(parts, begin, end),
         cmocka_unit_test_setup_teardown(lost_parts, begin, end),
-        cmocka_unit_test_setup_teardown(forsaken_parts, begin, end),
+        cmocka_unit_test_setup_teardown(parts_without_a_line, begin, end),
         cmocka_unit_test_setup_teardown(longest_path, begin, end),
         cmocka_unit_test_setup_teardown(garbage, begin, end),
         cmocka_unit_test_setup_teardown(nul_bytes, begin, end),
         cmocka_unit_test_setup_teardown(gaps, begin, end),
         cmocka_unit_test_setup_teardown(numbers_begin_again, begin, end),
         cmocka_unit_test_setup_teardown(wrong_numbers, begin, end),
-        cmocka_unit_test_setup_teardown(glued_lines, begin, end),
+        cmocka_unit_test_setup_teardown(joined_lines, begin, end),
         cmocka_unit_test_setup_teardown(long_lines, begin, end),
         cmocka_unit_test_setup_teardown(any_pieces, begin, end),
         cmocka_unit_test_setup_teardown(any_bytes, begin, end),

@@ -6,7 +6,7 @@
 static const struct stap_options options = {.kallsyms = "kallsyms"};
 static const struct engine_config config = {.stap = &options};
 
-/* In ./work, with the build tree ./headers. */
+/* Prepares the workarounds in ./work for the build tree ./headers. */
 static int prepare(struct workarounds *workarounds, const char *symbols)
 {
     assert_int_equal(system("rm -rf work && mkdir work"), 0);
@@ -84,7 +84,7 @@ static void the_tree_is_shadowed(void **state)
     assert_content("headers/System.map", "stub\n");
     assert_true(has_argument(&workarounds, "-r"));
     assert_true(has_argument(&workarounds, "work/tree"));
-    assert_int_equal(unlink("work/tree/Makefile"), 0); /* a link: the file stays */
+    assert_int_equal(unlink("work/tree/Makefile"), 0); /* a link, so the file itself is kept */
     assert_content("headers/Makefile", "all:\n");
     assert_int_equal(unlink("work/tree/dangling"), 0);
 }

@@ -17,7 +17,7 @@
 #include "array.h"
 #include "text.h"
 
-/* PF_KTHREAD of the kernel's linux/sched.h, unchanged since 2.6.17. */
+/* PF_KTHREAD of the kernel's linux/sched.h, unchanged since 2.6.27. */
 #define KERNEL_THREAD 0x00200000
 
 /* The path PID/NAME, relative to the root of procfs. */
@@ -33,7 +33,7 @@ static struct entry entry_of(pid_t pid, const char *name)
     return entry;
 }
 
-/* The -errno of a call that just failed; -ESRCH if the process has exited. */
+/* The -errno of a call that just failed; a file that is gone means that the process is gone. */
 static int failure(void)
 {
     return errno == ENOENT ? -ESRCH : -errno;
@@ -208,8 +208,9 @@ static bool has_ended(const struct procfs_stat *stat)
     return stat->state == 'Z' || stat->state == 'X';
 }
 
-/* The main thread of stat has exited: replaces state and thread by those of a thread that runs. */
-static void find_running_thread(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
+/* The main thread of stat has exited: replaces state and thread by those of a thread that is alive.
+ */
+static void find_live_thread(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
 {
     struct dirent **entries;
     int n = scandirat(procfs->fd, entry_of(pid, "task").path, &entries, is_process, versionsort);
@@ -237,7 +238,7 @@ int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat
         return status;
     stat->thread = pid;
     if (has_ended(stat))
-        find_running_thread(procfs, pid, stat);
+        find_live_thread(procfs, pid, stat);
     return 0;
 }
 
@@ -253,9 +254,22 @@ static int open_pidfd(pid_t pid)
     return -1;
 }
 
+static bool is_process_of(const struct procfs *procfs, const struct procfs_pin *pin)
+{
+    struct procfs_stat stat;
+
+    return procfs_stat(procfs, pin->pid, &stat) == 0 && stat.start == pin->start;
+}
+
+/* The pid may have been reused before the pidfd was opened, which then is that of another process.
+ */
 struct procfs_pin procfs_pin(const struct procfs *procfs, pid_t pid, const struct procfs_stat *stat)
 {
-    return (struct procfs_pin){pid, procfs->real ? open_pidfd(pid) : -1, stat->start};
+    struct procfs_pin pin = {pid, procfs->real ? open_pidfd(pid) : -1, stat->start};
+
+    if (pin.fd >= 0 && !is_process_of(procfs, &pin))
+        procfs_unpin(&pin);
+    return pin;
 }
 
 void procfs_unpin(struct procfs_pin *pin)
@@ -286,7 +300,7 @@ pid_t procfs_leader(const struct procfs *procfs, pid_t tid)
 
     if (read_entry(procfs, tid, "status", &text, &size) != 0)
         return tid;
-    /* The comm in the line before cannot forge the key: its newlines are escaped. */
+    /* The comm, two lines before, cannot forge the key: its newlines are escaped. */
     const char *line = strstr(text, key), *number = line ? line + strlen(key) : "";
     if (text_number(number, strcspn(number, "\n"), 1, INT_MAX, &leader) != 0)
         leader = tid;

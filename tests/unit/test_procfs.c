@@ -637,6 +637,22 @@ static void test_pin_of_a_real_process(void **state)
 }
 
 /* -p $(pidof PROGRAM) can name more processes than there may be descriptors. */
+/* Between procfs_stat() and procfs_pin() the pid went to a process that began later. */
+static void test_pin_after_the_pid_was_reused(void **state)
+{
+    struct procfs procfs;
+    struct procfs_stat stat;
+
+    (void)state;
+    assert_int_equal(procfs_open(&procfs, "/proc"), 0);
+    assert_int_equal(procfs_stat(&procfs, getpid(), &stat), 0);
+    stat.start--;
+    struct procfs_pin pin = procfs_pin(&procfs, getpid(), &stat);
+    assert_true(procfs_has_exited(&procfs, &pin));
+    procfs_unpin(&pin);
+    procfs_close(&procfs);
+}
+
 static void test_pins_leave_descriptors_free(void **state)
 {
     struct procfs procfs;
@@ -699,6 +715,7 @@ int main(void)
         cmocka_unit_test(test_a_real_zombie),
         cmocka_unit_test(test_a_real_process_without_its_main_thread),
         cmocka_unit_test(test_pin_of_a_real_process),
+        cmocka_unit_test(test_pin_after_the_pid_was_reused),
         cmocka_unit_test(test_pins_leave_descriptors_free),
     };
 

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+/* Certainly or perhaps. */
 static bool is_unmet(const struct finding *finding)
 {
     return finding->what[0] && finding->fix[0];
@@ -11,14 +12,15 @@ static bool is_unmet(const struct finding *finding)
 
 static void print(FILE *out, const struct finding *finding)
 {
-    const char *mark = !is_unmet(finding) ? "ok" : finding->doubt ? "doubtful" : "missing";
+    const char *unmet = finding->doubt ? "doubtful" : "missing";
+    const char *mark = is_unmet(finding) ? unmet : "ok";
 
     fprintf(out, "  %-8s %s\n", mark, finding->what);
     if (is_unmet(finding))
         fprintf(out, "           %s\n", finding->fix);
 }
 
-static const struct finding *first(const struct finding *findings, size_t n, bool doubt)
+static const struct finding *first_unmet(const struct finding *findings, size_t n, bool doubt)
 {
     for (size_t i = 0; i < n; i++)
         if (is_unmet(&findings[i]) && findings[i].doubt == doubt)
@@ -28,7 +30,8 @@ static const struct finding *first(const struct finding *findings, size_t n, boo
 
 int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *problem)
 {
-    const struct finding *missing = first(findings, n, false), *doubt = first(findings, n, true);
+    const struct finding *missing = first_unmet(findings, n, false),
+                         *doubt = first_unmet(findings, n, true);
 
     for (size_t i = 0; out && i < n; i++)
         if (findings[i].what[0])

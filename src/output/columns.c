@@ -35,7 +35,8 @@ static int width_of_character(const char *bytes, size_t size)
 /* A character in the form that text_visible() gives it. */
 struct shown {
     char bytes[TEXT_VISIBLE_MAX];
-    size_t size, columns, taken;
+    size_t size, columns;
+    size_t taken; /* bytes of the input that it stands for */
 };
 
 static void show(struct shown *shown, const char *bytes, size_t size)
@@ -58,7 +59,7 @@ size_t columns_of(const char *bytes, size_t size)
     return columns;
 }
 
-/* Writes the characters that lie within the columns from `from` to `to`. */
+/* Writes the characters that lie in the columns [from, to). */
 static char *put_part(char *at, const char *bytes, size_t size, size_t from, size_t to)
 {
     size_t column = 0;
@@ -75,15 +76,15 @@ static char *put_part(char *at, const char *bytes, size_t size, size_t from, siz
 
 char *columns_put(char *at, const char *bytes, size_t size, size_t most)
 {
-    size_t all = columns_of(bytes, size), head = most / 3;
+    size_t width = columns_of(bytes, size), head = most / 3;
 
-    if (all <= most)
-        return put_part(at, bytes, size, 0, all);
+    if (width <= most)
+        return put_part(at, bytes, size, 0, width);
     if (most == 0)
         return at;
     at = put_part(at, bytes, size, 0, head);
-    at = stpcpy(at, CUT);
-    return put_part(at, bytes, size, all - (most - 1 - head), all);
+    at = mempcpy(at, CUT, strlen(CUT));
+    return put_part(at, bytes, size, width - (most - 1 - head), width);
 }
 
 static char *put_blanks(char *at, size_t used, size_t width)
@@ -96,12 +97,16 @@ static char *put_blanks(char *at, size_t used, size_t width)
 
 char *columns_put_right(char *at, const char *word, size_t width)
 {
-    return stpcpy(put_blanks(at, columns_of(word, strlen(word)), width), word);
+    size_t size = strlen(word);
+
+    return mempcpy(put_blanks(at, columns_of(word, size), width), word, size);
 }
 
 char *columns_put_left(char *at, const char *word, size_t width)
 {
-    return put_blanks(stpcpy(at, word), columns_of(word, strlen(word)), width);
+    size_t size = strlen(word);
+
+    return put_blanks(mempcpy(at, word, size), columns_of(word, size), width);
 }
 
 #define US UINT64_C(1000)
@@ -124,10 +129,12 @@ static void print_decimal(char *buf, uint64_t ns, uint64_t unit, const char *nam
                  thousandths / (places == 1 ? 100 : 10), name);
 }
 
-static void print_two(char *buf, uint64_t ns, uint64_t unit, const char *names, uint64_t part)
+/* "2m05s": names are the letters of both units. */
+static void print_two(char *buf, uint64_t ns, uint64_t unit, uint64_t small_unit,
+                      const char names[static 2])
 {
     snprintf(buf, COLUMNS_DURATION_SIZE, "%" PRIu64 "%c%02" PRIu64 "%c", ns / unit, names[0],
-             ns % unit / part, names[1]);
+             ns % unit / small_unit, names[1]);
 }
 
 char *columns_duration(char buf[static COLUMNS_DURATION_SIZE], uint64_t ns)
@@ -141,11 +148,11 @@ char *columns_duration(char buf[static COLUMNS_DURATION_SIZE], uint64_t ns)
     else if (ns < MINUTE)
         print_decimal(buf, ns, S, "s");
     else if (ns < HOUR)
-        print_two(buf, ns, MINUTE, "ms", S);
+        print_two(buf, ns, MINUTE, S, (char[]){'m', 's'});
     else if (ns < DAY)
-        print_two(buf, ns, HOUR, "hm", MINUTE);
+        print_two(buf, ns, HOUR, MINUTE, (char[]){'h', 'm'});
     else
-        print_two(buf, ns, DAY, "dh", HOUR);
+        print_two(buf, ns, DAY, HOUR, (char[]){'d', 'h'});
     return buf;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Columns of text: widths in a terminal, cutting and padding; durations. */
+/* Text for a terminal: its width in columns (cells), cutting and padding; durations. */
 #ifndef FILEMON_COLUMNS_H
 #define FILEMON_COLUMNS_H
 
@@ -8,21 +8,23 @@
 
 #define COLUMNS_UNLIMITED SIZE_MAX
 
-/* The width of the bytes as text_visible() shows them: a wide character has 2 columns, a combining
- * one 0. */
+/* The width of the bytes as text_visible() shows them, in columns: a wide character has 2, a
+ * combining one 0, an escape such as \xff one for each of its characters. */
 size_t columns_of(const char *bytes, size_t size);
 
 /* An upper bound of the bytes that columns_put() writes. */
 #define COLUMNS_BOUND(size) (4 * (size) + 3)
 
 /*
- * Writes the bytes as text_visible() shows them, in at most `most` columns: if they are wider, "…"
- * replaces a part of them, nearer to the beginning than to the end.  No NUL; returns the end.
+ * Writes the bytes as text_visible() shows them, in at most `most` columns: if they are wider, the
+ * first third of the columns has their beginning, then comes "…", then their end. COLUMNS_UNLIMITED
+ * never cuts.  Writes no NUL; returns the position after the last byte written.
  */
 char *columns_put(char *at, const char *bytes, size_t size, size_t most);
 
-/* Write the word, printable UTF-8, aligned to the right or left of a column of this width.  No NUL;
- * return the end. */
+/* Write the word, printable UTF-8 ending in NUL, with blanks before it (right) or after it (left)
+ * up to `width` columns; a wider word is not cut.  Write no NUL, and at most strlen(word) + width
+ * bytes; return the position after the last. */
 char *columns_put_right(char *at, const char *word, size_t width);
 char *columns_put_left(char *at, const char *word, size_t width);
 

@@ -353,7 +353,7 @@ test_hidden_symbol_addresses() {
     status=0
     "$tested" --prepare --module-dir "$modules" 2> err || status=$?
     [ $status -eq 1 ]
-    said 'addresses are hidden: sysctl kernel.kptr_restrict=1'
+    said 'it hides addresses; root sees them after sysctl kernel.kptr_restrict=1'
     not grep "of_this_test_$$" /tmp/filemon.*/System.map
 }
 

@@ -63,7 +63,7 @@ static void symbols_without_addresses(void **state)
     assert_int_equal(prepare(&workarounds, "0000000000000000 T a\n0000000000000000 T b\n"), -EPERM);
     assert_non_null(strstr(caught_line(&caught), "sysctl kernel.kptr_restrict=1"));
     assert_int_equal(prepare(&workarounds, "ffffffffc0000000 t helper\t[module]\n"), -ENODATA);
-    assert_non_null(strstr(caught_line(&caught), "no symbols in kallsyms: "));
+    assert_non_null(strstr(caught_line(&caught), "no symbol map of kallsyms: "));
     caught_end(&caught);
     /* Per-CPU variables are at small addresses, the first of them at 0. */
     assert_int_equal(prepare(&workarounds, "0000000000000000 A first\nffffffff81000000 T a\n"), 0);
@@ -108,7 +108,7 @@ static void no_stub(void **state)
 
     (void)state;
     assert_int_equal(prepare(&workarounds, "ffffffff81000000 T _text\n"), 0);
-    workarounds_cover_boot(&workarounds, &spawn);
+    workarounds_mount_map(&workarounds, &spawn);
     assert_null(spawn.mount_over);
 }
 
@@ -124,7 +124,7 @@ static void errors_of_files(void **state)
     assert_non_null(strstr(caught_line(&caught), "cannot build with nothing below work"));
     mkdir("headers", 0755);
     assert_int_equal(workarounds_prepare(&workarounds, &config, "work", "headers", "r"), -ENOENT);
-    assert_non_null(strstr(caught_line(&caught), "no symbols in kallsyms"));
+    assert_non_null(strstr(caught_line(&caught), "no symbol map of kallsyms"));
     assert_int_equal(workarounds_prepare(&workarounds, &config, "missing", "headers", "r"),
                      -ENOENT);
     assert_non_null(strstr(caught_line(&caught), "cannot build with headers below missing"));

@@ -179,7 +179,7 @@ static int spawn_stap(struct module_build *build, int output)
     snprintf(home, sizeof(home), "SYSTEMTAP_DIR=%s/home", build->work.path);
     snprintf(tmp, sizeof(tmp), "TMPDIR=%s", build->work.path);
     compose_command(build, argv);
-    workarounds_cover_boot(&build->workarounds, &spawn);
+    workarounds_mount_map(&build->workarounds, &spawn);
     return spawn_start(&spawn, &build->stap);
 }
 

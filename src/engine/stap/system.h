@@ -25,7 +25,7 @@
 
 /* Formats for printf(3): a kernel release, a process id, the name of a module. */
 #define SYSTEM_LIB_MODULES SYSTEM_ROOT "/lib/modules/%s"
-#define SYSTEM_BOOT_MAP SYSTEM_ROOT "/boot/System.map-%s"
+#define SYSTEM_BOOT_MAP_FORMAT SYSTEM_ROOT "/boot/System.map-%s"
 #define SYSTEM_COMM SYSTEM_ROOT "/proc/%lld/comm"
 #define SYSTEM_CONTROL SYSTEM_ROOT "/proc/systemtap/%s/control"
 

@@ -23,6 +23,7 @@ static int finish(FILE *file)
     return fclose(file) != 0 || failed ? -EIO : 0;
 }
 
+/* Whether a line of the file has the word; no, if the file cannot be read. */
 static bool file_mentions(const char *path, const char *word)
 {
     FILE *file = fopen(path, "re");
@@ -38,59 +39,60 @@ static bool file_mentions(const char *path, const char *word)
 
 /* ---- 1. A symbol map ------------------------------------------------------------------------ */
 
-/* A line of kallsyms is "ADDRESS TYPE NAME", followed by "[MODULE]" for a module's symbol. */
+/* What copy_symbols() found. */
 struct symbols {
-    size_t all, hidden; /* hidden: at address 0, because of kptr_restrict */
-    bool has_unregister;
+    size_t count, at_zero;
+    bool has_uprobe_unregister;
 };
 
+/* A line of kallsyms is "ADDRESS TYPE NAME".  Symbols of modules, which have "[MODULE]" after NAME,
+ * are left out: a map has those of the kernel itself. */
 static void copy_symbol(const char *line, FILE *out, struct symbols *symbols)
 {
     const char *name = strrchr(line, ' ');
 
     if (!name || strchr(line, '['))
         return;
-    symbols->all++;
-    symbols->hidden += strtoull(line, NULL, 16) == 0;
-    symbols->has_unregister |= !strcmp(name, " uprobe_unregister\n");
+    symbols->count++;
+    symbols->at_zero += strtoull(line, NULL, 16) == 0;
+    symbols->has_uprobe_unregister |= !strcmp(name, " uprobe_unregister\n");
     fputs(line, out);
 }
 
-static int copy_symbols(FILE *in, FILE *out)
+/* kptr_restrict shows every address as 0; a few symbols are there in any kernel (per-CPU data). */
+static bool are_hidden(const struct symbols *symbols)
 {
-    struct symbols symbols = {.has_unregister = false};
+    return symbols->at_zero > symbols->count / 2;
+}
+
+static int copy_symbols(FILE *in, FILE *out, struct symbols *symbols)
+{
     char *line = NULL;
     size_t size = 0;
 
+    *symbols = (struct symbols){0};
     while (getline(&line, &size, in) > 0)
-        copy_symbol(line, out, &symbols);
+        copy_symbol(line, out, symbols);
     free(line);
-    if (symbols.all == 0)
+    if (ferror(in))
+        return -EIO;
+    if (symbols->count == 0)
         return -ENODATA;
-    if (symbols.hidden > symbols.all / 2)
-        return -EPERM;
-    return symbols.has_unregister;
+    return are_hidden(symbols) ? -EPERM : 0;
 }
 
-static int write_map(struct workarounds *workarounds, const char *kallsyms)
+static int write_map(struct workarounds *workarounds, FILE *in)
 {
-    FILE *in = fopen(kallsyms, "re"), *out;
-    int result;
+    FILE *out = fopen(workarounds->map, "wxe");
+    struct symbols symbols;
+    int result, written;
 
-    if (!in)
+    if (!out)
         return -errno;
-    out = fopen(workarounds->map, "wxe");
-    if (!out) {
-        result = -errno;
-        fclose(in);
-        return result;
-    }
-    result = copy_symbols(in, out);
-    fclose(in);
-    if (finish(out) < 0)
-        return -EIO;
-    workarounds->no_unregister = result == 0;
-    return result < 0 ? result : 0;
+    result = copy_symbols(in, out, &symbols);
+    written = finish(out);
+    workarounds->lacks_uprobe_unregister = !symbols.has_uprobe_unregister;
+    return result < 0 ? result : written;
 }
 
 static int link_entry(const struct workarounds *workarounds, const char *headers, const char *name)
@@ -105,17 +107,20 @@ static int link_entry(const struct workarounds *workarounds, const char *headers
     return symlink(from, to) < 0 ? -errno : 0;
 }
 
-/* A directory with links to all entries of the build tree, and to the symbol map. */
-static int shadow_tree(const struct workarounds *workarounds, const char *headers)
+/* Makes the directory of links to all entries of the build tree, and to the symbol map. */
+static int link_tree(const struct workarounds *workarounds, const char *headers)
 {
     char map[PATH_MAX];
-    DIR *dir = opendir(headers);
     struct dirent *entry;
+    DIR *dir;
     int result = text_compose(map, sizeof(map), "%s/System.map", workarounds->tree);
 
+    if (result < 0)
+        return result;
+    dir = opendir(headers);
     if (!dir)
         return -errno;
-    if (result == 0 && mkdir(workarounds->tree, 0755) < 0)
+    if (mkdir(workarounds->tree, 0755) < 0)
         result = -errno;
     while (result == 0 && (entry = readdir(dir)))
         result = link_entry(workarounds, headers, entry->d_name);
@@ -125,18 +130,20 @@ static int shadow_tree(const struct workarounds *workarounds, const char *header
     return result;
 }
 
-/* Only root can mount over the stub: for others it counts as absent. */
+/* Only root can mount over the stub: for others there is none, and stap 5 fails as it does without
+ * the workaround. */
 static void find_stub(struct workarounds *workarounds, const char *release)
 {
     struct stat st;
 
-    snprintf(workarounds->boot, sizeof(workarounds->boot), SYSTEM_BOOT_MAP, release);
-    if (geteuid() != 0 || stat(workarounds->boot, &st) < 0 || st.st_size >= STUB_MAX)
-        workarounds->boot[0] = '\0';
+    snprintf(workarounds->stub, sizeof(workarounds->stub), SYSTEM_BOOT_MAP_FORMAT, release);
+    if (geteuid() != 0 || stat(workarounds->stub, &st) < 0 || st.st_size >= STUB_MAX)
+        workarounds->stub[0] = '\0';
 }
 
 /* ---- 2. task_work_cancel() ------------------------------------------------------------------ */
 
+/* stap 5 has the code in another file than stap 4. */
 static bool runtime_knows_cancel_func(void)
 {
     return file_mentions(SYSTEM_STAP_RUNTIME "/stp_task_work.c", "task_work_cancel_func") ||
@@ -190,9 +197,9 @@ static int replace_cancel(struct workarounds *workarounds, const char *directory
 
     if (runtime_knows_cancel_func() || !kernel_has_cancel_func(release))
         return 0;
-    result = text_compose(workarounds->include, sizeof(workarounds->include),
+    result = text_compose(workarounds->kcflags, sizeof(workarounds->kcflags),
                           "%s%s/task_work_cancel.h", option, directory);
-    return result < 0 ? result : write_cancel(workarounds->include + strlen(option));
+    return result < 0 ? result : write_cancel(workarounds->kcflags + strlen(option));
 }
 
 /* ---- Preparing ------------------------------------------------------------------------------ */
@@ -200,12 +207,16 @@ static int replace_cancel(struct workarounds *workarounds, const char *directory
 static int prepare_map(struct workarounds *workarounds, const struct engine_config *config)
 {
     const char *kallsyms = config->stap->kallsyms ? config->stap->kallsyms : SYSTEM_KALLSYMS;
-    int result = write_map(workarounds, kallsyms);
+    FILE *in = fopen(kallsyms, "re");
+    int result = in ? write_map(workarounds, in) : -errno;
 
+    if (in)
+        fclose(in);
     if (result < 0)
-        engine_failed(config, "no symbols in %s: %s", kallsyms,
-                      result == -EPERM ? "addresses are hidden: sysctl kernel.kptr_restrict=1"
-                                       : strerror(-result));
+        engine_failed(config, "no symbol map of %s: %s", kallsyms,
+                      result == -EPERM
+                          ? "it hides addresses; root sees them after sysctl kernel.kptr_restrict=1"
+                          : strerror(-result));
     return result;
 }
 
@@ -218,7 +229,7 @@ static int prepare_tree(struct workarounds *workarounds, const struct engine_con
         result = text_compose(workarounds->map, sizeof(workarounds->map), "%s/System.map",
                               directory);
     if (result == 0)
-        result = shadow_tree(workarounds, headers);
+        result = link_tree(workarounds, headers);
     if (result < 0)
         engine_failed(config, "cannot build with %s below %s: %s", headers, directory,
                       strerror(-result));
@@ -250,23 +261,23 @@ size_t workarounds_arguments(const struct workarounds *workarounds,
 
     arguments[n++] = "-r";
     arguments[n++] = workarounds->tree;
-    if (workarounds->include[0]) {
+    if (workarounds->kcflags[0]) {
         arguments[n++] = "-D";
         arguments[n++] = "STAPCONF_TASK_WORK_CANCEL_EXPORTED";
         arguments[n++] = "-B";
-        arguments[n++] = workarounds->include;
+        arguments[n++] = workarounds->kcflags;
     }
-    if (workarounds->no_unregister) {
+    if (workarounds->lacks_uprobe_unregister) {
         arguments[n++] = "-D";
         arguments[n++] = "STAPCONF_UPROBE_UNREGISTER_EXPORTED";
     }
     return n;
 }
 
-void workarounds_cover_boot(const struct workarounds *workarounds, struct spawn *spawn)
+void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn)
 {
-    if (!workarounds->boot[0])
+    if (!workarounds->stub[0])
         return;
     spawn->mount_file = workarounds->map;
-    spawn->mount_over = workarounds->boot;
+    spawn->mount_over = workarounds->stub;
 }

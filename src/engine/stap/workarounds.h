@@ -1,22 +1,29 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Workarounds for distributions whose stap cannot build a module for their kernel.  This file
- * changes with each release of a distribution.  Each workaround is chosen by what this kernel has
- * and this stap does not know, never by version numbers, and changes no file of the system.
+ * Workarounds for distributions whose stap cannot build a module for their kernel.  Expect to edit
+ * this module when a distribution has a new release.  A workaround depends on what is found in the
+ * kernel's and stap's files, never on version numbers, and changes no file of the system.
  *
- * 1. A symbol map.  Without debuginfo stap resolves system calls to functions only if it finds a
- *    System.map; Debian's in /boot is a stub of one line.  Without a map stap 4.8 probes
- *    tracepoints instead, which takes a minute, and stap 5 fails.  The map is made from
- *    /proc/kallsyms, in a shadow of the kernel's build tree, which stap 4.8 searches first.  stap 5
- *    reads /boot first and fails at the stub: so the map is mounted over the stub, in a mount
- *    namespace that only stap is in.
+ * 1. A symbol map, always.  Without debuginfo stap finds the kernel's functions only in a
+ *    System.map, and the one in /boot is a stub of one line on Debian.  With the stub alone
+ * stap 4.8 probes tracepoints instead, and needs a minute for each build; stap 5 fails.  So a map
+ * is made from /proc/kallsyms.  stap 4.8 looks for System.map in the build tree first: -r gives it
+ * a directory of links to all entries of the build tree, and to the map.  stap 5 looks in /boot
+ *    first: there the map is mounted over the stub, in a mount namespace that only stap is in.
  *
- * 2. task_work_cancel().  Linux 6.11 changed its type, and so did the stable kernels 6.1.103 and
- *    6.6.44.  stap before 5.2 compiles a call of the old type into every module: pass 4 fails.  The
- *    call is only for user-space probes, which the script does not have.
+ * 2. task_work_cancel(), where the kernel has task_work_cancel_func() and stap's runtime does not
+ *    know it.  Linux 6.11 changed the type of task_work_cancel(), and so did the stable kernels
+ *    6.1.103 and 6.6.44.  stap before 5.2 compiles a call of the old type into every module, which
+ *    no longer compiles.  Only user-space probes make that call, and filemon's script has none: a
+ *    header that is included everywhere replaces the function by one of the old type.
  *
- * 3. uprobe_unregister().  Linux 6.12 removed it.  stap before 5.2 looks it up when a module is
- *    loaded: "Can't resolve uprobe_unregister".
+ * 3. uprobe_unregister(), where the kernel has none: Linux 6.12 removed it.  When a module is
+ *    loaded, the runtime of stap before 5.2 looks up its address, and fails: "Can't resolve
+ *    uprobe_unregister".  That too is only for user-space probes.
+ *
+ * For 2 and 3, -D STAPCONF_..._EXPORTED says that the kernel exports the function.  The runtime
+ * then looks up no address when the module is loaded; nothing in the module refers to the real
+ * function.
  */
 #ifndef FILEMON_WORKAROUNDS_H
 #define FILEMON_WORKAROUNDS_H
@@ -29,18 +36,19 @@
 #include "spawn.h"
 
 struct workarounds {
-    char tree[PATH_MAX];    /* 1: the shadow of the build tree, */
-    char map[PATH_MAX];     /*    the symbol map, */
-    char boot[PATH_MAX];    /*    and the stub to mount it over; empty: no stub */
-    char include[PATH_MAX]; /* 2: "KCFLAGS=-include FILE"; empty: not needed */
-    bool no_unregister;     /* 3: needed */
+    char tree[PATH_MAX];          /* 1: the directory of links to the build tree, */
+    char map[PATH_MAX];           /*    the symbol map, */
+    char stub[PATH_MAX];          /*    and the stub to mount it over; empty: none, or not root */
+    char kcflags[PATH_MAX];       /* 2: "KCFLAGS=-include FILE", for make; empty: not needed */
+    bool lacks_uprobe_unregister; /* 3: so the workaround is needed */
 };
 
 /*
- * Finds out which workarounds the kernel of this release needs, and writes their files into the
- * existing directory, which the caller removes.  headers: the kernel's build tree.  The symbols
- * come from config->stap->kallsyms, or else from the running kernel.  0, or -errno after
- * engine_failed(): -EPERM if addresses are hidden, -ENODATA if there is no symbol.
+ * Finds out which workarounds the kernel of this release (as uname -r says it) needs, and writes
+ * their files into the directory, which exists, is empty, and is removed by the caller, also after
+ * an error.  headers: the absolute path of the kernel's build tree.  The symbols come from
+ * config->stap->kallsyms, or else from the running kernel.  0, or -errno, which engine_failed() has
+ * reported: -EPERM if addresses are hidden, -ENODATA if there is no symbol.
  */
 int workarounds_prepare(struct workarounds *workarounds, const struct engine_config *config,
                         const char *directory, const char *headers, const char *release);
@@ -48,13 +56,14 @@ int workarounds_prepare(struct workarounds *workarounds, const struct engine_con
 /* The most arguments that workarounds_arguments() writes. */
 #define WORKAROUNDS_ARGUMENTS 8
 
-/* Writes stap's arguments for the workarounds; returns their number.  The strings are valid as long
+/* Writes stap's arguments for the workarounds, without a NULL at the end; returns their number. The
+ * strings are valid as long
  * as *workarounds. */
 size_t workarounds_arguments(const struct workarounds *workarounds,
                              const char *arguments[static WORKAROUNDS_ARGUMENTS]);
 
-/* Sets mount_file and mount_over of *spawn, if there is a stub.  The strings are valid as long as
- * *workarounds. */
-void workarounds_cover_boot(const struct workarounds *workarounds, struct spawn *spawn);
+/* If the map is to be mounted over a stub, sets mount_file and mount_over of *spawn, which the
+ * caller will use to run stap.  The strings are valid as long as *workarounds. */
+void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn);
 
 #endif

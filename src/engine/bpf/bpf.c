@@ -19,6 +19,7 @@
 #include "engine/bpf/reader.h"
 #include "engine/bpf/scan.h"
 #include "engine/engine.h"
+#include "filemon.skel.h"
 
 /* The period of the timer: with filemon's own work a record waits less than 100 ms. */
 #define TIMER_MS 50

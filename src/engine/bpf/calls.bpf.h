@@ -3,9 +3,11 @@
 #ifndef FILEMON_BPF_CALLS_H
 #define FILEMON_BPF_CALLS_H
 
-#include <bpf/bpf_helpers.h>
-
 #include "kernel.h"
+
+#include <bpf/bpf_helpers.h>
+#include <stdbool.h>
+
 #include "record.h"
 
 /* Set by the loader: the kernel takes the calls of x32 processes (x86). */

@@ -14,6 +14,10 @@
 #ifndef FILEMON_BPF_CLAIMS_H
 #define FILEMON_BPF_CLAIMS_H
 
+#include "recorded.bpf.h"
+#include "state.bpf.h"
+#include "walk.bpf.h"
+
 /* Set by the loader around the scan. */
 volatile bool scanning = false;
 

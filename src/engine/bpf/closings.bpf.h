@@ -7,6 +7,8 @@
 #ifndef FILEMON_BPF_CLOSINGS_H
 #define FILEMON_BPF_CLOSINGS_H
 
+#include "state.bpf.h"
+
 /* Other threads, or processes, have the same file descriptor table. */
 static __always_inline bool has_others(struct task_struct *task)
 {

@@ -3,6 +3,16 @@
 #ifndef FILEMON_BPF_EXEC_H
 #define FILEMON_BPF_EXEC_H
 
+#include "kernel.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include "calls.bpf.h"
+#include "recorded.bpf.h"
+#include "state.bpf.h"
+#include "tables.bpf.h"
+#include "walk.bpf.h"
+
 /* Forgets the records of descriptors that are not open any more.  True when there were any. */
 TURN bool clear_closed(__u64 table, __u32 chunk, __u64 open)
 {

@@ -16,20 +16,20 @@
 #include <stdbool.h>
 
 #include "calls.bpf.h"
-#include "inflight.bpf.h"
-#include "record.h"
-#include "recorded.bpf.h"
-#include "state.bpf.h"
-#include "tables.bpf.h"
-#include "track.bpf.h"
-#include "walk.bpf.h"
-/* These need the above. */
 #include "claims.bpf.h"
 #include "closings.bpf.h"
 #include "exec.bpf.h"
 #include "files.bpf.h"
 #include "held.bpf.h"
+#include "inflight.bpf.h"
+#include "opens.bpf.h"
+#include "record.h"
+#include "recorded.bpf.h"
 #include "ring.bpf.h"
+#include "state.bpf.h"
+#include "tables.bpf.h"
+#include "track.bpf.h"
+#include "unread.bpf.h"
 
 /*
  * What the call of a watched process is, its arguments with it; or one from CALL_OF_TABLE on, of

@@ -9,6 +9,14 @@
 #ifndef FILEMON_BPF_HELD_H
 #define FILEMON_BPF_HELD_H
 
+#include "claims.bpf.h"
+#include "closings.bpf.h"
+#include "files.bpf.h"
+#include "recorded.bpf.h"
+#include "state.bpf.h"
+#include "track.bpf.h"
+#include "walk.bpf.h"
+
 /* How many there were. */
 volatile __u64 n_held = 0;
 

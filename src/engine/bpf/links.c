@@ -10,6 +10,7 @@
 #include "engine/bpf/perf.h"
 #include "engine/bpf/probes.h"
 #include "engine/bpf/record.h"
+#include "filemon.skel.h"
 
 /* The programs of each link. */
 struct hook {

@@ -20,6 +20,7 @@
 #include "engine/bpf/messages.h"
 #include "engine/bpf/record.h"
 #include "filemon-direct.skel.h"
+#include "filemon.skel.h"
 
 /* The reader is woken when 1/WAKE_PART of the ring is full. */
 #define WAKE_PART 8

@@ -8,7 +8,8 @@
 
 #include "engine/bpf/rules.h"
 #include "engine/engine.h"
-#include "filemon.skel.h"
+
+struct filemon_bpf; /* filemon.skel.h, which is generated */
 
 /* How the programs are compiled and attached.  They are tried in this order. */
 enum way {

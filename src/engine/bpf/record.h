@@ -6,7 +6,9 @@
 #ifndef FILEMON_BPF_RECORD_H
 #define FILEMON_BPF_RECORD_H
 
-#ifndef __bpf__
+#ifdef __bpf__
+#include "kernel.h"
+#else
 #include <linux/types.h>
 #endif
 

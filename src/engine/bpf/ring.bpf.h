@@ -21,6 +21,9 @@
 #ifndef FILEMON_BPF_RING_H
 #define FILEMON_BPF_RING_H
 
+#include "files.bpf.h"
+#include "state.bpf.h"
+
 /* enum io_uring_op of linux/io_uring.h */
 #define IORING_OP_OPENAT 18
 #define IORING_OP_CLOSE 19

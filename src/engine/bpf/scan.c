@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "engine/bpf/links.h"
+#include "engine/bpf/record.h"
+#include "filemon.skel.h"
 
 static void forget_kin(struct program *program)
 {

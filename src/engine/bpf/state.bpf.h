@@ -3,6 +3,14 @@
 #ifndef FILEMON_BPF_STATE_H
 #define FILEMON_BPF_STATE_H
 
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <stdbool.h>
+
+#include "record.h"
+
 /* Set by the loader before it loads. */
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;

@@ -20,6 +20,14 @@
 #ifndef FILEMON_BPF_TABLES_H
 #define FILEMON_BPF_TABLES_H
 
+#include "kernel.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include "calls.bpf.h"
+#include "recorded.bpf.h"
+#include "state.bpf.h"
+
 /* By files_struct: the record of its end, as of the last thread that left it in doubt. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);

@@ -3,6 +3,14 @@
 #ifndef FILEMON_BPF_TRACK_H
 #define FILEMON_BPF_TRACK_H
 
+#include "kernel.h"
+
+#include <bpf/bpf_tracing.h>
+
+#include "inflight.bpf.h"
+#include "state.bpf.h"
+#include "tables.bpf.h"
+
 static __always_inline bool is_watched(__u32 tgid)
 {
     __u32 line = tgid / PIDS_PER_LINE;

@@ -10,6 +10,9 @@
 #ifndef FILEMON_BPF_UNREAD_H
 #define FILEMON_BPF_UNREAD_H
 
+#include "opens.bpf.h"
+#include "state.bpf.h"
+
 /* include/uapi/linux/bpf.h; the kernel knows it by its name. */
 struct bpf_task_work {
     __u64 opaque;

@@ -3,6 +3,8 @@
 #ifndef FILEMON_BPF_WALK_H
 #define FILEMON_BPF_WALK_H
 
+#include "state.bpf.h"
+
 /* Together more than any path takes, mounts included. */
 #define WALK_TURNS 320
 #define WALK_STEPS 8

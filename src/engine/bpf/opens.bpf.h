@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The records of opens, of those that failed, too: their paths, and the filter. */
+#ifndef FILEMON_BPF_OPENS_H
+#define FILEMON_BPF_OPENS_H
+
+#include "claims.bpf.h"
+#include "recorded.bpf.h"
+#include "state.bpf.h"
+#include "walk.bpf.h"
+
+/* The record in s, with its payload. */
+static __always_inline void deliver_path(struct scratch *s)
+{
+    __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
+    __u64 table = s->record.table;
+    __u32 fd = s->record.fd;
+
+    if (size > sizeof(s->record) + PAYLOAD_BYTES)
+        return;
+    if (s->record.kind == RECORD_FAIL) {
+        deliver(&s->record, size);
+        return;
+    }
+    /* First, for from now on another thread may close it. */
+    set_recorded(table, fd, RECORDED);
+    if (!deliver(&s->record, size))
+        clear_recorded(table, fd);
+}
+
+/*
+ * One component of the path, from the root on: the longest rule, which decides, comes last.
+ * True: no other can match.
+ */
+static __always_inline bool filter_component(struct scratch *s)
+{
+    struct rule_node *node;
+
+    if (s->n_components == 0 || !take_component(s, s->n_components - 1, longest_component))
+        return true;
+    node = bpf_map_lookup_elem(&rules, &s->key);
+    if (!node)
+        return true;
+    if (node->verdict != RULE_NONE)
+        s->wanted = node->verdict == RULE_INCLUDE;
+    s->key.parent = node->node;
+    s->n_components--;
+    return false;
+}
+
+TURN bool filter_on(__u32 program)
+{
+    struct scratch *s = get_scratch(program);
+
+    for (int i = 0; s && i < COMPONENTS; i++) {
+        if (filter_component(s))
+            return true;
+        barrier();
+    }
+    return false;
+}
+
+/* Its directory is not in the dentry cache: the walk has come to nothing (open_by_handle_at). */
+static __always_inline bool is_disconnected(struct scratch *s)
+{
+    return s->length == 0 && s->dentry != s->mount_root && s->dentry != s->root_dentry;
+}
+
+/* Is the path that was walked wanted? */
+static __always_inline bool filter(struct scratch *s)
+{
+    if (!filtering)
+        return true;
+    if (s->record.marks & MARK_CUT || is_disconnected(s)) {
+        /* Only its end is known, or nothing: no rule can be asked, and it may be wanted. */
+        count_lost();
+        return false;
+    }
+    s->key.parent = 0;
+    s->taken = s->length;
+    s->wanted = wanted_below_root;
+    for (int i = 0; i < COMPONENT_TURNS; i++)
+        if (filter_on(s->program))
+            break;
+    return s->wanted;
+}
+
+/* The beginning of the record of the request in s. */
+static __always_inline void begin_open(struct task_struct *task, struct scratch *s,
+                                       enum record_kind kind, __s32 fd)
+{
+    begin_record(task, &s->record, kind, fd);
+    s->record.flags = s->request.flags;
+    s->record.mode = s->request.mode;
+}
+
+/* Its path, or what stands for one, for the record in s.  False: a rule may exclude it. */
+static __always_inline bool name_file(struct task_struct *task, struct scratch *s,
+                                      struct file *file)
+{
+    walk_file(task, s, file);
+    if (name_pathless(s))
+        return true;
+    s->unlinked = is_unlinked(s);
+    walk(s->program);
+    s->record.walked = s->length;
+    return false;
+}
+
+static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
+{
+    struct file *file = s->file ? s->file : file_of(task, s->record.fd);
+
+    if (!file) /* another thread has closed it already */
+        count_lost();
+    else if ((name_file(task, s, file) || filter(s)) && claim(&s->record, file))
+        deliver_path(s);
+}
+
+/*
+ * The request in the scratch of a program has succeeded or failed.  Functions of their own, as TURN
+ * says: inlined in every branch that ends with an open, they take the verifier three times as long.
+ */
+TURN int deliver_open(__u32 program)
+{
+    struct scratch *s = get_scratch(program);
+
+    if (s)
+        open_succeeded(current_task(), s);
+    return 0;
+}
+
+#define AT_FDCWD -100
+
+/* The directory that a name is relative to, or what was given as one; there may be none. */
+static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
+{
+    struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
+
+    if (directory) {
+        walk_file(task, s, directory);
+    } else if (dirfd == AT_FDCWD) {
+        walk_begin(task, s, task->fs->pwd.dentry, task->fs->pwd.mnt);
+    } else {
+        s->record.marks |= MARK_TEXT;
+        return;
+    }
+    if (name_pathless(s))
+        return;
+    s->unlinked = is_unlinked(s);
+    walk(s->program);
+}
+
+/* The name in the payload at this place; true: more of it than fits. */
+static __always_inline bool read_name(struct scratch *s, __u64 at)
+{
+    const char *name = s->request.name;
+    long size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
+    char next = '\0';
+
+    if (size > 0)
+        s->length = at + size - 1;
+    else if (size < 0) /* it runs into what is not mapped; 0: is empty */
+        s->record.marks |= MARK_NONE;
+    if (size < PATH_BYTES)
+        return false;
+    bpf_probe_read_user(&next, 1, name + PATH_BYTES - 1);
+    return next != '\0';
+}
+
+#define RESOLVE_IN_ROOT 0x10 /* linux/openat2.h */
+
+static __always_inline bool is_from_directory(const struct request *request)
+{
+    char first = '\0';
+
+    bpf_probe_read_user(&first, 1, request->name);
+    return first != '/' || request->resolve & RESOLVE_IN_ROOT;
+}
+
+/* Delivers the request in s as one that failed. */
+static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
+{
+    bool cut;
+    __u64 at;
+
+    begin_open(task, s, RECORD_FAIL, s->request.error);
+    s->length = 0;
+    if (is_from_directory(&s->request))
+        walk_directory(task, s, s->request.dirfd);
+    at = bounded(s->length, PATH_BYTES);
+    s->record.walked = at;
+    cut = read_name(s, at);
+    /* Only a part of it is known: the reader cannot filter it. */
+    if (filtering && (cut || s->record.marks & MARK_CUT))
+        count_lost();
+    else
+        deliver_path(s);
+}
+
+TURN int deliver_failed(__u32 program)
+{
+    struct scratch *s = get_scratch(program);
+
+    if (s)
+        open_failed(current_task(), s);
+    return 0;
+}
+
+#endif

@@ -90,13 +90,13 @@ static __always_inline bool is_executing(struct task_struct *task)
 
 static __always_inline bool is_name(struct scratch *s)
 {
-    return bpf_map_lookup_elem(&names, s->key.name) != NULL;
+    return bpf_map_lookup_elem(&names, s->lookup.key.name) != NULL;
 }
 
 static __always_inline bool is_comm(struct scratch *s)
 {
-    __builtin_memset(s->key.name, 0, sizeof(s->key.name));
-    bpf_get_current_comm(s->key.name, COMM_BYTES);
+    __builtin_memset(s->lookup.key.name, 0, sizeof(s->lookup.key.name));
+    bpf_get_current_comm(s->lookup.key.name, COMM_BYTES);
     return is_name(s);
 }
 
@@ -108,16 +108,17 @@ static __always_inline bool is_file(struct scratch *s, const char *path)
 {
     long size = bpf_probe_read_kernel_str(s->payload, PATH_BYTES, path);
 
-    s->length = s->taken = size - 1;
+    s->length = s->components.taken = size - 1;
     for (int i = 0; i < NAME_BYTES; i++) {
-        if (s->payload[bounded(s->taken - 1, PATH_BYTES)] == '/')
+        if (s->payload[bounded(s->components.taken - 1, PATH_BYTES)] == '/')
             break;
-        s->taken--;
+        s->components.taken--;
         barrier();
     }
-    __builtin_memset(s->key.name, 0, sizeof(s->key.name));
-    bpf_probe_read_kernel(s->key.name, bounded(s->length - s->taken, NAME_BYTES + 1),
-                          &s->payload[bounded(s->taken, PATH_BYTES)]);
+    __builtin_memset(s->lookup.key.name, 0, sizeof(s->lookup.key.name));
+    bpf_probe_read_kernel(s->lookup.key.name,
+                          bounded(s->length - s->components.taken, NAME_BYTES + 1),
+                          &s->payload[bounded(s->components.taken, PATH_BYTES)]);
     return is_name(s);
 }
 
@@ -127,11 +128,11 @@ TURN bool match_on(__u32 program)
     struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < COMPONENTS; i++) {
-        if (s->n_components == 0)
+        if (s->components.count == 0)
             return true;
-        s->n_components--;
-        s->wanted = take_component(s, s->n_components, longest_name) && is_name(s);
-        if (s->wanted)
+        s->components.count--;
+        s->lookup.wanted = take_component(s, s->components.count, longest_name) && is_name(s);
+        if (s->lookup.wanted)
             return true;
         barrier();
     }
@@ -141,14 +142,14 @@ TURN bool match_on(__u32 program)
 static __always_inline bool is_executable(struct task_struct *task, struct scratch *s)
 {
     walk_file(task, s, task->mm->exe_file);
-    s->unlinked = false;
+    s->walk.unlinked = false;
     walk(s->program);
-    s->taken = s->length;
-    s->wanted = false;
+    s->components.taken = s->length;
+    s->lookup.wanted = false;
     for (int i = 0; i < COMPONENT_TURNS; i++)
         if (match_on(s->program))
             break;
-    return s->wanted;
+    return s->lookup.wanted;
 }
 
 #endif

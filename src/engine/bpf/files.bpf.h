@@ -75,15 +75,6 @@ static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd)
     return is_recorded(table, fd) || is_closing_file(table, fd, (__u64)file_of(task, fd));
 }
 
-/* A call that copies a descriptor. */
-struct copy {
-    __u32 origin, fd;
-    bool replaces;
-    bool was_recorded; /* origin, when the call began */
-    __u64 entered; /* when it began, if there was a record of what was open as fd then; else 0 */
-    __u64 file;    /* that is copied; 0: the one that the table has as fd */
-};
-
 static __always_inline struct file *copied_file(struct task_struct *task, const struct copy *copy)
 {
     return copy->file ? (void *)copy->file : file_of(task, copy->fd);
@@ -166,13 +157,13 @@ static __always_inline void scan_copy(struct task_struct *task, struct scratch *
         leave_to_scan(table_of(task), copy->fd);
 }
 
-static __always_inline void on_dup(struct task_struct *task, const struct copy *copy)
+static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
+                                   const struct copy *copy)
 {
-    struct scratch *s = get_scratch(ON_LEAVE);
     __u64 table = table_of(task);
     bool known, replaced;
 
-    if (!s || (copy->replaces && copy->origin == copy->fd))
+    if (copy->replaces && copy->origin == copy->fd)
         return;
     known = is_recorded(table, copy->origin);
     if (!is_recorded(table, copy->fd) && !known && !copy->was_recorded) {
@@ -204,12 +195,24 @@ static __always_inline void on_dup(struct task_struct *task, const struct copy *
 #define COPY_REPLACES 1
 #define COPY_RECORDED 2 /* was_recorded */
 
-TURN int take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered, __u64 file)
+/* s->copy. */
+TURN int deliver_copy(__u32 program)
 {
-    struct copy copy = {origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered, file};
+    struct scratch *s = get_scratch(program);
 
-    on_dup(current_task(), &copy);
+    if (s)
+        on_dup(current_task(), s, &s->copy);
     return 0;
+}
+
+static __always_inline void take_copy(__u32 origin, __u32 fd, __u32 how, __u64 entered, __u64 file)
+{
+    struct scratch *s = get_scratch(ON_LEAVE);
+
+    if (!s)
+        return;
+    s->copy = (struct copy){origin, fd, how & COPY_REPLACES, how & COPY_RECORDED, entered, file};
+    deliver_copy(ON_LEAVE);
 }
 
 /*

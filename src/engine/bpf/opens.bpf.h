@@ -35,15 +35,15 @@ static __always_inline bool filter_component(struct scratch *s)
 {
     struct rule_node *node;
 
-    if (s->n_components == 0 || !take_component(s, s->n_components - 1, longest_component))
+    if (s->components.count == 0 || !take_component(s, s->components.count - 1, longest_component))
         return true;
-    node = bpf_map_lookup_elem(&rules, &s->key);
+    node = bpf_map_lookup_elem(&rules, &s->lookup.key);
     if (!node)
         return true;
     if (node->verdict != RULE_NONE)
-        s->wanted = node->verdict == RULE_INCLUDE;
-    s->key.parent = node->node;
-    s->n_components--;
+        s->lookup.wanted = node->verdict == RULE_INCLUDE;
+    s->lookup.key.parent = node->node;
+    s->components.count--;
     return false;
 }
 
@@ -62,7 +62,8 @@ TURN bool filter_on(__u32 program)
 /* Its directory is not in the dentry cache: the walk has come to nothing (open_by_handle_at). */
 static __always_inline bool is_disconnected(struct scratch *s)
 {
-    return s->length == 0 && s->dentry != s->mount_root && s->dentry != s->root_dentry;
+    return s->length == 0 && s->walk.dentry != s->walk.mount_root &&
+           s->walk.dentry != s->walk.root_dentry;
 }
 
 /* Is the path that was walked wanted? */
@@ -75,13 +76,13 @@ static __always_inline bool filter(struct scratch *s)
         count_lost();
         return false;
     }
-    s->key.parent = 0;
-    s->taken = s->length;
-    s->wanted = wanted_below_root;
+    s->lookup.key.parent = 0;
+    s->components.taken = s->length;
+    s->lookup.wanted = wanted_below_root;
     for (int i = 0; i < COMPONENT_TURNS; i++)
         if (filter_on(s->program))
             break;
-    return s->wanted;
+    return s->lookup.wanted;
 }
 
 /* The beginning of the record of the request in s. */
@@ -100,7 +101,7 @@ static __always_inline bool name_file(struct task_struct *task, struct scratch *
     walk_file(task, s, file);
     if (name_pathless(s))
         return true;
-    s->unlinked = is_unlinked(s);
+    s->walk.unlinked = is_unlinked(s);
     walk(s->program);
     s->record.walked = s->length;
     return false;
@@ -146,7 +147,7 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     }
     if (name_pathless(s))
         return;
-    s->unlinked = is_unlinked(s);
+    s->walk.unlinked = is_unlinked(s);
     walk(s->program);
 }
 

@@ -110,33 +110,56 @@ struct request {
 #define DENTRY_BYTES 512
 #define MOUNT_BYTES 256
 
-/* The work on one path: too large for the stack. */
-struct scratch {
-    struct record record;
-    char payload[PAYLOAD_BYTES + 64]; /* follows the record, as it does in the ring */
-    __u32 program;                    /* whose it is, for get_scratch() in other functions */
+/* A call that copies a descriptor. */
+struct copy {
+    __u32 origin, fd;
+    bool replaces;
+    bool was_recorded; /* origin, when the call began */
+    __u64 entered; /* when it began, if there was a record of what was open as fd then; else 0 */
+    __u64 file;    /* that is copied; 0: the one that the table has as fd */
+};
 
-    struct request request;
-    struct file *file; /* that was opened; NULL: the one that the table has */
-
-    /* The walk, which writes its components into the payload, the last one first. */
-    struct dentry *dentry, *root_dentry, *mount_root;
+/* A walk from a file to the root of the process. */
+struct walk {
+    struct dentry *dentry, *root_dentry; /* where the walk is, and where it ends */
     struct mount *mount, *root_mount;
-    /* Of dentry. */
+    struct dentry *mount_root; /* of mount */
+    /* Members of dentry. */
     struct dentry *parent;
     const char *name;
     __u32 name_length, sequence;
-    /* Of dentry and of mount, whose size depends on the kernel: lockdep makes them larger. */
+    /* The beginnings of dentry and mount.  Their sizes depend on the kernel: lockdep adds to them.
+     */
     char dentry_bytes[DENTRY_BYTES], mount_bytes[MOUNT_BYTES];
-    __u32 length; /* of what is in the payload */
-    __u32 n_components;
-    __u32 taken;                     /* the components before this byte are still to be taken */
-    bool unlinked;                   /* the file has lost its name */
-    __u16 component[MAX_COMPONENTS]; /* where each begins */
+    bool unlinked; /* the file has lost its name */
+};
 
-    /* The look-up of rules or names. */
+/* The components of a path that a walk has written into the payload, the last one first. */
+struct components {
+    __u32 count;
+    __u32 taken;                 /* take_component() has yet to take those before this byte */
+    __u16 start[MAX_COMPONENTS]; /* offsets in the payload */
+};
+
+/* A look-up in the rules or the names. */
+struct lookup {
     struct rule_key key;
-    bool wanted;
+    bool wanted; /* the result so far */
+};
+
+/* What is too large for the stack, in one run of a program. */
+struct scratch {
+    struct record record;
+    char payload[PAYLOAD_BYTES + 64]; /* follows the record, as in the ring buffer */
+    __u32 length;                     /* of the payload */
+    __u32 program; /* enum program: functions of their own get the scratch by it */
+
+    struct request request;
+    struct file *file; /* the result of the request; NULL: look in the file descriptor table */
+    struct copy copy;
+    struct walk walk;
+    struct components components;
+    struct lookup lookup;
 };
 
 /*

@@ -25,8 +25,8 @@
 #define BYTES_UNTIL(type, member)                                                                  \
     (bpf_core_field_offset(type, member) + bpf_core_field_size(type, member))
 #define MEMBER(bytes, as, type, member) (*(as *)((bytes) + bpf_core_field_offset(type, member)))
-#define DENTRY(s, as, member) MEMBER((s)->dentry_bytes, as, struct dentry, member)
-#define MOUNT(s, as, member) MEMBER((s)->mount_bytes, as, struct mount, member)
+#define DENTRY(s, as, member) MEMBER((s)->walk.dentry_bytes, as, struct dentry, member)
+#define MOUNT(s, as, member) MEMBER((s)->walk.mount_bytes, as, struct mount, member)
 
 static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 {
@@ -47,28 +47,30 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 static __always_inline void read_mount(struct scratch *s)
 {
     if (DIRECT) {
-        s->mount_root = CAST(struct mount, s->mount)->mnt.mnt_root;
+        s->walk.mount_root = CAST(struct mount, s->walk.mount)->mnt.mnt_root;
     } else {
-        bpf_probe_read_kernel(s->mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root), s->mount);
-        s->mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
+        bpf_probe_read_kernel(s->walk.mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root),
+                              s->walk.mount);
+        s->walk.mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
     }
 }
 
 static __always_inline void read_dentry(struct scratch *s)
 {
     if (DIRECT) {
-        struct dentry *dentry = CAST(struct dentry, s->dentry);
+        struct dentry *dentry = CAST(struct dentry, s->walk.dentry);
 
-        s->sequence = dentry->d_seq.seqcount.sequence;
-        s->parent = dentry->d_parent;
-        s->name_length = dentry->d_name.len;
-        s->name = (void *)dentry->d_name.name;
+        s->walk.sequence = dentry->d_seq.seqcount.sequence;
+        s->walk.parent = dentry->d_parent;
+        s->walk.name_length = dentry->d_name.len;
+        s->walk.name = (void *)dentry->d_name.name;
     } else {
-        bpf_probe_read_kernel(s->dentry_bytes, BYTES_UNTIL(struct dentry, d_sb), s->dentry);
-        s->sequence = DENTRY(s, __u32, d_seq.seqcount.sequence);
-        s->parent = DENTRY(s, struct dentry *, d_parent);
-        s->name_length = DENTRY(s, __u32, d_name.len);
-        s->name = DENTRY(s, const char *, d_name.name);
+        bpf_probe_read_kernel(s->walk.dentry_bytes, BYTES_UNTIL(struct dentry, d_sb),
+                              s->walk.dentry);
+        s->walk.sequence = DENTRY(s, __u32, d_seq.seqcount.sequence);
+        s->walk.parent = DENTRY(s, struct dentry *, d_parent);
+        s->walk.name_length = DENTRY(s, __u32, d_name.len);
+        s->walk.name = DENTRY(s, const char *, d_name.name);
     }
 }
 
@@ -89,12 +91,12 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
 {
     struct fs_struct *fs = task->fs;
 
-    s->dentry = dentry;
-    s->mount = mount_of(mnt);
-    s->root_dentry = fs->root.dentry;
-    s->root_mount = mount_of(fs->root.mnt);
+    s->walk.dentry = dentry;
+    s->walk.mount = mount_of(mnt);
+    s->walk.root_dentry = fs->root.dentry;
+    s->walk.root_mount = mount_of(fs->root.mnt);
     s->length = 0;
-    s->n_components = 0;
+    s->components.count = 0;
     if (!structures_fit()) {
         count_lost();
         return;
@@ -123,13 +125,13 @@ static __always_inline void walk_file(struct task_struct *task, struct scratch *
 /* From the root of a mount to the place where it is mounted; false: there is none. */
 static __always_inline bool walk_over_mount(struct scratch *s)
 {
-    struct mount *mount = DIRECT ? CAST(struct mount, s->mount) : NULL;
+    struct mount *mount = DIRECT ? CAST(struct mount, s->walk.mount) : NULL;
     struct mount *parent = DIRECT ? mount->mnt_parent : MOUNT(s, struct mount *, mnt_parent);
 
-    if (parent == s->mount)
+    if (parent == s->walk.mount)
         return false;
-    s->dentry = DIRECT ? mount->mnt_mountpoint : MOUNT(s, struct dentry *, mnt_mountpoint);
-    s->mount = parent;
+    s->walk.dentry = DIRECT ? mount->mnt_mountpoint : MOUNT(s, struct dentry *, mnt_mountpoint);
+    s->walk.mount = parent;
     read_mount(s);
     read_dentry(s);
     return true;
@@ -137,49 +139,49 @@ static __always_inline bool walk_over_mount(struct scratch *s)
 
 static __always_inline void copy_short_name(struct scratch *s, char *to)
 {
-    __u64 inside = s->name - (const char *)s->dentry;
+    __u64 inside = s->walk.name - (const char *)s->walk.dentry;
     struct dentry___shortname *newer;
 
     if (!DIRECT)
-        copy_words(to, s->dentry_bytes, bounded(inside, DENTRY_BYTES / 2), SHORT_NAME);
+        copy_words(to, s->walk.dentry_bytes, bounded(inside, DENTRY_BYTES / 2), SHORT_NAME);
     else if (bpf_core_field_exists(newer->d_shortname))
-        copy_words(to, CAST(struct dentry, s->dentry),
+        copy_words(to, CAST(struct dentry, s->walk.dentry),
                    bpf_core_field_offset(struct dentry___shortname, d_shortname), SHORT_NAME);
     else
-        copy_words(to, CAST(struct dentry, s->dentry),
+        copy_words(to, CAST(struct dentry, s->walk.dentry),
                    bpf_core_field_offset(struct dentry, d_iname), SHORT_NAME);
 }
 
 /* The name to this place of the payload.  What is copied beyond its end is written over. */
 static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
 {
-    __u64 inside = s->name - (const char *)s->dentry;
+    __u64 inside = s->walk.name - (const char *)s->walk.dentry;
     char *to = &s->payload[bounded(at, PATH_BYTES)];
 
     if (length <= SHORT_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - SHORT_NAME)
         copy_short_name(s, to);
     else
-        bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), s->name);
+        bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), s->walk.name);
 }
 
 static __always_inline bool was_renamed(struct scratch *s)
 {
-    struct dentry *dentry = s->dentry;
+    struct dentry *dentry = s->walk.dentry;
     __u32 now;
 
     if (DIRECT)
         now = CAST(struct dentry, dentry)->d_seq.seqcount.sequence;
     else
         now = BPF_CORE_READ(dentry, d_seq.seqcount.sequence);
-    return s->sequence & 1 || now != s->sequence;
+    return s->walk.sequence & 1 || now != s->walk.sequence;
 }
 
 static __always_inline bool is_unlinked(struct scratch *s)
 {
-    void *hashed = DIRECT ? CAST(struct dentry, s->dentry)->d_hash.pprev
+    void *hashed = DIRECT ? CAST(struct dentry, s->walk.dentry)->d_hash.pprev
                           : DENTRY(s, void *, d_hash.pprev);
 
-    return !hashed && s->parent != s->dentry;
+    return !hashed && s->walk.parent != s->walk.dentry;
 }
 
 /* As the kernel does in /proc: a file that has lost its name has this put after it. */
@@ -189,8 +191,8 @@ static __always_inline void put_component(struct scratch *s, __u32 length)
 {
     __u32 end = s->length + length;
 
-    s->component[s->n_components++ & (MAX_COMPONENTS - 1)] = s->length;
-    if (s->unlinked && s->length == 0) {
+    s->components.start[s->components.count++ & (MAX_COMPONENTS - 1)] = s->length;
+    if (s->walk.unlinked && s->length == 0) {
         __builtin_memcpy(&s->payload[bounded(end, PATH_BYTES)], DELETED, sizeof(DELETED) - 1);
         end += sizeof(DELETED) - 1;
     }
@@ -201,14 +203,14 @@ static __always_inline void put_component(struct scratch *s, __u32 length)
 /* One component or one mount; true: the path is whole, or it cannot be. */
 static __always_inline bool walk_step(struct scratch *s)
 {
-    struct dentry *parent = s->parent;
-    __u32 length = s->name_length;
+    struct dentry *parent = s->walk.parent;
+    __u32 length = s->walk.name_length;
 
-    if (s->dentry == s->root_dentry && s->mount == s->root_mount)
+    if (s->walk.dentry == s->walk.root_dentry && s->walk.mount == s->walk.root_mount)
         return true;
-    if (s->dentry == s->mount_root)
+    if (s->walk.dentry == s->walk.mount_root)
         return !walk_over_mount(s);
-    if (parent == s->dentry)
+    if (parent == s->walk.dentry)
         return true;
     if (s->length + length >= PATH_BYTES - 1) {
         s->record.marks |= MARK_CUT;
@@ -218,9 +220,9 @@ static __always_inline bool walk_step(struct scratch *s)
     /* Old name and new parent must not be mixed: take this step again. */
     if (!was_renamed(s)) {
         put_component(s, length);
-        s->dentry = parent;
+        s->walk.dentry = parent;
     }
-    if (s->dentry != s->mount_root)
+    if (s->walk.dentry != s->walk.mount_root)
         read_dentry(s);
     return false;
 }
@@ -255,19 +257,19 @@ TURN int walk(__u32 program)
 #define COMPONENTS 16
 #define COMPONENT_TURNS (MAX_COMPONENTS / COMPONENTS)
 
-/* A component, counted from the last, as the name in s->key; false: it is too long. */
+/* A component, counted from the last, as the name in s->lookup.key; false: it is too long. */
 static __always_inline bool take_component(struct scratch *s, __u32 index, __u32 longest)
 {
-    __u32 at = s->component[index & (MAX_COMPONENTS - 1)];
-    __u32 length = s->taken - at - 1;
+    __u32 at = s->components.start[index & (MAX_COMPONENTS - 1)];
+    __u32 length = s->components.taken - at - 1;
 
-    s->taken = at;
-    if (s->unlinked && index == 0) /* the file still matches by the name that it had */
+    s->components.taken = at;
+    if (s->walk.unlinked && index == 0) /* the file still matches by the name that it had */
         length -= sizeof(DELETED) - 1;
     if (length > longest)
         return false;
-    __builtin_memset(s->key.name, 0, sizeof(s->key.name));
-    bpf_probe_read_kernel(s->key.name, bounded(length, NAME_BYTES + 1),
+    __builtin_memset(s->lookup.key.name, 0, sizeof(s->lookup.key.name));
+    bpf_probe_read_kernel(s->lookup.key.name, bounded(length, NAME_BYTES + 1),
                           &s->payload[bounded(at, PATH_BYTES)]);
     return true;
 }
@@ -279,7 +281,7 @@ static __always_inline bool take_component(struct scratch *s, __u32 index, __u32
 static __always_inline void put_own_name(struct scratch *s)
 {
     __u64 at = bounded(s->length, 64);
-    long size = bpf_probe_read_kernel_str(s->payload + at, PATH_BYTES - 64, s->name);
+    long size = bpf_probe_read_kernel_str(s->payload + at, PATH_BYTES - 64, s->walk.name);
 
     s->length = at + (size > 0 ? size - 1 : 0);
 }
@@ -298,11 +300,11 @@ static __always_inline void put_kind_of_namespace(struct scratch *s, struct inod
  */
 static __always_inline bool name_pathless(struct scratch *s)
 {
-    struct dentry *dentry = s->dentry;
+    struct dentry *dentry = s->walk.dentry;
     struct inode *inode;
     unsigned long magic;
 
-    if (s->parent != s->dentry || s->mount_root == s->dentry)
+    if (s->walk.parent != s->walk.dentry || s->walk.mount_root == s->walk.dentry)
         return false;
     /* Its directory is not in the dentry cache (open_by_handle_at): the kernel, too, says "/". */
     if (!BPF_CORE_READ(dentry, d_op, d_dname))

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Who tells of a descriptor: the record `held`, or that of the call which has opened or copied it.
+ * Claims decide which record reports a descriptor: `held`, or the record of the call that has
+ * opened or copied it.
  *
- * While find_held() comes by the descriptors that are open when the watch begins, others are
- * opened, copied and closed.  A call is seen at its end, when its descriptor has been open for a
- * while: both records would tell of it.  So who is about to tell claims the descriptor first, and
- * the other keeps silent.
+ * While find_held() scans the open descriptors, other threads open, copy and close descriptors.  An
+ * open is reported at the exit of its call, when the descriptor has been in the table for a while:
+ * without claims, both the scan and the call would report it.  So the scan and the call each claim
+ * the descriptor before they report it, and the second of the two does not report it.
  *
- * A close is seen when it begins, and its descriptor can be come upon before it is gone.  So a
- * descriptor that was held, and is closed by a call that had begun before, is found when that call
- * ends; or when the descriptor is another file's, if that comes first.
+ * A close is reported at the entry of its call.  If the call was entered before the watch began,
+ * its entry was not seen, and the scan can still find the descriptor and report it as held.  The
+ * close of such a descriptor is reported at the exit of the call, or, if that comes first, when
+ * another file is opened as the same descriptor.
  */
 #ifndef FILEMON_BPF_CLAIMS_H
 #define FILEMON_BPF_CLAIMS_H
@@ -18,10 +20,10 @@
 #include "state.bpf.h"
 #include "walk.bpf.h"
 
-/* Set by the loader around the scan. */
+/* The scan is running.  Set by the loader. */
 volatile bool scanning = false;
 
-/* Something may have escaped the scan: it is to be repeated. */
+/* The scan may have missed a descriptor, and must be repeated.  Read and cleared by the loader. */
 volatile bool scan_again = false;
 
 static __always_inline bool is_scanning(void)
@@ -29,7 +31,7 @@ static __always_inline bool is_scanning(void)
     return report_held && scanning;
 }
 
-/* The descriptor that find_held() is claiming; 0: none. */
+/* The descriptor that find_held() is claiming; table 0: none. */
 volatile __u64 scanned_table = 0;
 volatile __u32 scanned_fd = 0;
 
@@ -38,8 +40,8 @@ struct claim_key {
     __u32 fd;
 } __attribute__((packed, aligned(4)));
 
-/* The file of which a record says that it was held, or, while the scan goes on, opened.  Sized by
- * the loader. */
+/* The file that was reported for a descriptor: as held, or, while the scan runs, as opened or
+ * copied.  Sized by the loader. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1);
@@ -54,13 +56,16 @@ static __always_inline __u8 recorded_as(__u64 table, __u32 fd)
     return chunk ? chunk->recorded[fd % CHUNK_FDS] : 0;
 }
 
-/* The scan sets the one before it takes back the other. */
+/* In this order: the scan sets RECORDED_HELD before it clears scanned_table. */
 static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
 {
     return (scanned_table == table && scanned_fd == fd) || recorded_as(table, fd) == RECORDED_HELD;
 }
 
-/* It was closed by then, by a call that nobody saw begin.  A function of its own, for its stack. */
+/*
+ * Delivers the close of a descriptor that was reported as held and closed by a call whose entry was
+ * not seen.  A subprogram, so that its stack is not part of the callers'.
+ */
 TURN int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 {
     if (clear_recorded(table, fd))
@@ -68,7 +73,8 @@ TURN int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
     return 0;
 }
 
-/* Of what the current call, whose record this is, has opened or copied.  False: `held` tells it. */
+/* Claims the descriptor that the current call has opened or copied, for its record.  False: the
+ * record `held` reports it. */
 static __always_inline bool claim(const struct record *record, struct file *file)
 {
     struct claim_key key = {record->table, record->fd};
@@ -95,8 +101,9 @@ static __always_inline void forget_claim(__u64 table, __u32 fd)
         bpf_map_delete_elem(&claims, &key);
 }
 
-/* close(2) ends. */
-static __always_inline void end_held(struct task_struct *task, __u32 fd)
+/* At the exit of close(2): delivers the close of a held descriptor if the call's entry was not
+ * seen. */
+static __always_inline void close_held(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task), *claimed;
     struct claim_key key = {table, fd};

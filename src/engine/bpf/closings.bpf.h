@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Descriptors whose close(2) has begun.  The record of the close is made by then, but the file
- * stays in the table for a while: another thread can still copy it, and the scan of -i can come
- * upon it.
+ * Descriptors whose close(2) is in flight.  A program on the entry of the call has already
+ * delivered the record of the close, but the kernel has not yet removed the descriptor: another
+ * thread can still copy it, and the scan for initially open descriptors can find it.
  */
 #ifndef FILEMON_BPF_CLOSINGS_H
 #define FILEMON_BPF_CLOSINGS_H
 
 #include "state.bpf.h"
 
-/* Other threads, or processes, have the same file descriptor table. */
-static __always_inline bool has_others(struct task_struct *task)
+/* Whether other threads or processes use the same file descriptor table. */
+static __always_inline bool has_shared_table(struct task_struct *task)
 {
     return task->files->count.counter > 1;
 }
 
-/* A slot is shared by few descriptors, and by none of one table below CLOSING_SLOTS. */
+/* A slot of an array, found by a hash of table and descriptor.  Two descriptors of one table that
+ * are less than CLOSING_SLOTS apart have different slots. */
 struct closing {
-    __u64 file, table; /* 0: none */
+    __u64 file, table; /* table 0: the slot is free */
     __u32 fd;
 };
 
@@ -30,17 +31,17 @@ struct {
     __type(value, struct closing);
 } closings SEC(".maps");
 
-static __always_inline struct closing *closing_of(__u64 table, __u32 fd)
+static __always_inline struct closing *find_closing(__u64 table, __u32 fd)
 {
     __u32 slot = ((__u32)(table >> 6) * 2654435761u + fd) % CLOSING_SLOTS;
 
     return bpf_map_lookup_elem(&closings, &slot);
 }
 
-/* Nobody else can see the descriptor while it is being closed. */
-static __always_inline bool is_closed_unseen(struct task_struct *task)
+/* Whether no other thread and no scan can see the descriptor while it is being closed. */
+static __always_inline bool is_private_close(struct task_struct *task)
 {
-    return !report_held && !has_others(task);
+    return !report_held && !has_shared_table(task);
 }
 
 static __always_inline void begin_closing(struct task_struct *task, __u32 fd, struct file *file)
@@ -48,9 +49,9 @@ static __always_inline void begin_closing(struct task_struct *task, __u32 fd, st
     __u64 table = table_of(task);
     struct closing *closing;
 
-    if (is_closed_unseen(task))
+    if (is_private_close(task))
         return;
-    closing = closing_of(table, fd);
+    closing = find_closing(table, fd);
     if (!closing)
         return;
     closing->file = (__u64)file;
@@ -68,17 +69,17 @@ static __always_inline void end_closing(struct task_struct *task, __u32 fd)
     __u64 table = table_of(task);
     struct closing *closing;
 
-    if (is_closed_unseen(task))
+    if (is_private_close(task))
         return;
-    closing = closing_of(table, fd);
+    closing = find_closing(table, fd);
     if (is_closing(closing, table, fd))
         closing->table = 0;
 }
 
-/* file: its address. */
+/* Whether a close of this descriptor is in flight, and of this file (its address). */
 static __always_inline bool is_closing_file(__u64 table, __u32 fd, __u64 file)
 {
-    struct closing *closing = closing_of(table, fd);
+    struct closing *closing = find_closing(table, fd);
 
     return is_closing(closing, table, fd) && closing->file == file;
 }

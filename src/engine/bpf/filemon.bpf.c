@@ -100,7 +100,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
         return 0;
     if (call == CALL_CLOSE) {
         end_closing(task, args[0]);
-        end_held(task, args[0]);
+        close_held(task, args[0]);
         return 0;
     }
     if (call == CALL_DUP2)

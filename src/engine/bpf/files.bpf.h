@@ -63,7 +63,7 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
     s->request.error = result;
     if (is_interrupted(result))
         keep_interrupted(task, &s->request);
-    else if (!fail_on_return(s))
+    else if (!defer_failed(s))
         deliver_failed(ON_LEAVE);
 }
 
@@ -125,7 +125,7 @@ static __always_inline bool name_copy(struct task_struct *task, struct scratch *
 static __always_inline bool may_be_raced(struct task_struct *task, const struct copy *copy,
                                          bool known)
 {
-    return known ? has_others(task) : copy->was_recorded;
+    return known ? has_shared_table(task) : copy->was_recorded;
 }
 
 /* Pipes and sockets have no opens, so they are not held, either.  The path is in s. */

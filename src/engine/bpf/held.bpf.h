@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The descriptors that the watched processes have open when the watch begins.
+ * The scan for initially open descriptors: those that watched processes have open when the watch
+ * begins.
  *
- * The scan claims a descriptor, reserves the place of its record `held` in the ring, and only then
- * puts the descriptor into the set of those that were recorded.  So what calls reported of the
- * number before stands before the record, and what follows from the record stands behind it.
+ * For each descriptor the scan first claims it, then reserves the place of its record in the ring
+ * buffer, and then marks it as recorded.  In this order the records of one descriptor number are in
+ * order, too: earlier uses of the number come before the record `held`, since their calls have
+ * delivered their records before the claim; and its close comes after it, since no close is
+ * delivered of a descriptor that is not marked.
  */
 #ifndef FILEMON_BPF_HELD_H
 #define FILEMON_BPF_HELD_H
@@ -17,7 +20,7 @@
 #include "track.bpf.h"
 #include "walk.bpf.h"
 
-/* How many there were. */
+/* The number of descriptors that were reported. */
 volatile __u64 n_held = 0;
 
 #define O_CLOEXEC 02000000 /* asm-generic/fcntl.h */
@@ -31,14 +34,18 @@ static __always_inline bool closes_on_exec(struct task_struct *task, __u32 fd)
     return word >> fd % 64 & 1;
 }
 
-/* A child of filemon has yet to execute the command: what exec closes is filemon's own. */
+/* Whether this is a file of filemon itself: its child has not executed the command yet, and the
+ * exec will close the descriptor. */
 static __always_inline bool is_own_file(struct task_struct *task, bool cloexec)
 {
     return task->real_parent->tgid == own_tgid && (cloexec || watch_all);
 }
 
-/* The other threads of its process are passed over as long as it has the same table. */
-static __always_inline bool is_ending(struct task_struct *task)
+/*
+ * Whether the thread is exiting.  The iterator skips the other threads of its process while they
+ * use the same table: so the scan must be repeated to see the table through one of them.
+ */
+static __always_inline bool is_exiting(struct task_struct *task)
 {
     if (!(task->flags & PF_EXITING))
         return false;
@@ -46,17 +53,19 @@ static __always_inline bool is_ending(struct task_struct *task)
     return true;
 }
 
-/* The file is still there, and the table has a user who will say that it ends. */
+/* Whether the file is still in the table, and the table has a user whose exit will report its
+ * end. */
 static __always_inline bool is_still_held(struct task_struct *task, __u32 fd, struct file *file)
 {
-    return !is_ending(task) && file_of(task, fd) == (void *)address_of(file);
+    return !is_exiting(task) && file_of(task, fd) == (void *)address_of(file);
 }
 
 /*
- * What has been opened meanwhile has a record, perhaps: a close that is reported in vain does no
- * harm.
+ * Removes the mark of a descriptor that was closed during its scan.  If another file is open there
+ * by now, that file may have a record, so the descriptor stays marked.  If it has none, its close
+ * is delivered without an open, which the ledger ignores.
  */
-static __always_inline void take_back(struct task_struct *task, __u64 table, __u32 fd)
+static __always_inline void unmark_held(struct task_struct *task, __u64 table, __u32 fd)
 {
     struct chunk *chunk = find_chunk(table, fd);
 
@@ -65,14 +74,14 @@ static __always_inline void take_back(struct task_struct *task, __u64 table, __u
 }
 
 /*
- * Claims the descriptor of s, in whose name nobody else reports it from now on.  False: a call
- * reports it, or has reported it and its close, which has yet to remove it from the table.
+ * Claims the descriptor of s for the scan: after that no call reports it.  False: a call reports
+ * the descriptor; or a call has reported both it and its close, which is still in flight.
  */
-static __always_inline bool claim_as_held(const struct scratch *s, __u64 file)
+static __always_inline bool claim_for_scan(const struct scratch *s, __u64 file)
 {
     struct claim_key key = {s->record.table, s->record.fd};
     __u64 *claimed = bpf_map_lookup_elem(&claims, &key);
-    bool is_stale = claimed && *claimed != file; /* of a file that is not there any more */
+    bool is_stale = claimed && *claimed != file; /* the claimed file was closed */
     int result = bpf_map_update_elem(&claims, &key, &file, is_stale ? BPF_ANY : BPF_NOEXIST);
 
     if (result != 0 && result != -EEXIST)
@@ -80,23 +89,19 @@ static __always_inline bool claim_as_held(const struct scratch *s, __u64 file)
     return result == 0 && !is_closing_file(key.table, key.fd, file);
 }
 
-/*
- * Puts the descriptor of s, which is claimed, into the set of those that were recorded.  False: it
- * has been closed meanwhile.
- */
-static __always_inline bool record_as_held(struct task_struct *task, const struct scratch *s,
-                                           struct file *file)
+/* Marks the claimed descriptor of s as recorded.  False: it was closed meanwhile. */
+static __always_inline bool mark_held(struct task_struct *task, const struct scratch *s,
+                                      struct file *file)
 {
     set_recorded(s->record.table, s->record.fd, RECORDED_HELD);
-    __sync_fetch_and_add(&n_held, 1); /* a barrier, too */
+    __sync_fetch_and_add(&n_held, 1); /* also the memory barrier before the check */
     if (is_still_held(task, s->record.fd, file))
         return true;
-    take_back(task, s->record.table, s->record.fd);
+    unmark_held(task, s->record.table, s->record.fd);
     return false;
 }
 
-/* The record in s, whose path ends within the first `bytes` of the payload.  It has its place in
- * the ring after all that calls have reported of this number before the claim. */
+/* Delivers the record in s, whose path ends within the first `bytes` of the payload. */
 static __always_inline bool deliver_held(struct task_struct *task, struct scratch *s,
                                          struct file *file, const __u32 bytes)
 {
@@ -108,7 +113,7 @@ static __always_inline bool deliver_held(struct task_struct *task, struct scratc
     }
     s->record.time = bpf_ktime_get_ns();
     bpf_probe_read_kernel(record, sizeof(s->record) + bytes, s);
-    if (record_as_held(task, s, file)) {
+    if (mark_held(task, s, file)) {
         bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
         return true;
     }
@@ -119,8 +124,9 @@ static __always_inline bool deliver_held(struct task_struct *task, struct scratc
 #define SHORT_PATH 128
 #define LONG_PATH 512
 
-static __always_inline bool deliver_walked(struct task_struct *task, struct scratch *s,
-                                           struct file *file)
+/* The verifier allows only constant sizes: one of three is chosen. */
+static __always_inline bool deliver_held_path(struct task_struct *task, struct scratch *s,
+                                              struct file *file)
 {
     __u32 walked = s->record.walked;
 
@@ -129,8 +135,11 @@ static __always_inline bool deliver_walked(struct task_struct *task, struct scra
                                  : deliver_held(task, s, file, PATH_BYTES + 64);
 }
 
-/* Runs for each descriptor when the loader reads the iterator.  It reads a byte for each record, so
- * that it can empty the ring in between. */
+/*
+ * Runs for each open descriptor when the loader reads the iterator.  For each record it gives the
+ * loader a byte to read: when the loader's buffer is full, the iterator pauses, and the loader
+ * empties the ring buffer.
+ */
 SEC("iter/task_file")
 int find_held(struct bpf_iter__task_file *ctx)
 {
@@ -155,7 +164,7 @@ int find_held(struct bpf_iter__task_file *ctx)
         return 0;
     scanned_fd = fd;
     scanned_table = s->record.table;
-    found = claim_as_held(s, address_of(file)) && deliver_walked(task, s, file);
+    found = claim_for_scan(s, address_of(file)) && deliver_held_path(task, s, file);
     scanned_table = 0;
     if (found)
         bpf_seq_write(ctx->meta->seq, &found, 1);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which threads are in a system call that was really entered.
+ * Which threads have entered a system call, and interrupted opens.
  *
- * A call that a seccomp filter or a tracer answers is not made: sys_enter is skipped for it, but
- * sys_exit is not, and what that shows looks like any other call's end.  So each thread's state is
- * kept in a byte by its pid, as is_watched_pid is.
+ * The kernel does not execute a call that a seccomp filter or a tracer answers: sys_enter is
+ * skipped for it, but sys_exit is not, and looks like the exit of an executed call.  So a byte for
+ * each thread, found by its pid, says whether it has entered a call.
  *
- * An open that a signal interrupts (of a FIFO, say) ends with one of the kernel's own errors.  Only
- * the delivery of the signal, later, decides whether the program sees EINTR or the kernel makes the
- * call again: until then its request waits here.
+ * An open that a signal interrupts (of a FIFO, for example) returns one of the kernel's internal
+ * errors, such as ERESTARTSYS.  Whether the program sees EINTR, or the kernel restarts the call, is
+ * decided when the signal is delivered: until then the request is kept in `interrupted`.
  */
 #ifndef FILEMON_BPF_INFLIGHT_H
 #define FILEMON_BPF_INFLIGHT_H
@@ -20,8 +20,8 @@ enum thread_state {
     THREAD_UNKNOWN, /* not seen since the watch began: it may have been in a call then */
     THREAD_OUTSIDE,
     THREAD_INSIDE,
-    THREAD_COPYING,     /* a descriptor of which there was a record when the call began */
-    THREAD_INTERRUPTED, /* its request is in `interrupted` */
+    THREAD_COPYING,     /* inside a call that copies a descriptor which had a record at its entry */
+    THREAD_INTERRUPTED, /* the request of its open is in `interrupted` */
 };
 
 /* Sized by the loader. */
@@ -41,9 +41,9 @@ struct {
 } interrupted SEC(".maps");
 
 /*
- * When a call began that is seen at its end but closes a descriptor that was recorded, by the
- * thread's pid: a close is dated by the beginning of its call, for it can wait for a file system.
- * Calls that fail may leave theirs here.
+ * When a thread, found by its pid, entered a dup2(2) that replaces a recorded descriptor.  Such a
+ * close is delivered at the exit of the call, but dated by its entry, like other closes: in between
+ * the call can wait for a file system.  A call that fails leaves its entry in this map.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
@@ -60,7 +60,7 @@ static __always_inline void note_entry_time(struct task_struct *task)
     bpf_map_update_elem(&entry_times, &pid, &now, BPF_ANY);
 }
 
-/* 0: it was not noted. */
+/* Removes and returns the time that note_entry_time() has stored; 0: none. */
 static __always_inline __u64 take_entry_time(struct task_struct *task)
 {
     __u32 pid = task->pid;
@@ -72,7 +72,7 @@ static __always_inline __u64 take_entry_time(struct task_struct *task)
     return time;
 }
 
-/* Returns the state that the thread had. */
+/* Sets the state of a thread; returns the old one. */
 static __always_inline enum thread_state set_thread_state(__u32 pid, enum thread_state state)
 {
     __u32 line = pid / PIDS_PER_LINE;
@@ -86,14 +86,15 @@ static __always_inline enum thread_state set_thread_state(__u32 pid, enum thread
     return before;
 }
 
-/* Also when the thread ends: the pid may be reused before it is seen again. */
+/* Sets the state of a thread, and removes its interrupted request.  Also for a thread that exits:
+ * another thread can get its pid before any program runs for it. */
 static __always_inline void forget_interrupted(__u32 pid, enum thread_state state)
 {
     if (set_thread_state(pid, state) == THREAD_INTERRUPTED)
         bpf_map_delete_elem(&interrupted, &pid);
 }
 
-/* The state that the thread had in the call. */
+/* At the exit of a call: returns the state that the thread had in it. */
 static __always_inline enum thread_state leave_inflight(struct task_struct *task)
 {
     return set_thread_state(task->pid, THREAD_OUTSIDE);
@@ -128,7 +129,7 @@ static __always_inline bool is_interrupted(int result)
 
 #define SA_RESTART 0x10000000 /* asm-generic/signal-defs.h */
 
-/* As handle_signal() of the kernel decides when a handler is about to run. */
+/* The same decision as in handle_signal() of the kernel, before a handler runs. */
 static __always_inline bool becomes_eintr(int error, unsigned long sa_flags)
 {
     return error == -ERESTARTNOHAND || error == -ERESTART_RESTARTBLOCK ||

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Names of failed opens in memory that no page is mapped to yet.
+ * Failed opens whose name is in a page that is not mapped yet.
  *
- * A call can fail before the kernel has read the name, and programs on its end must not wait for a
- * page.  From Linux 6.18 on, a program can have a function run when the thread returns to user
- * mode, where it may sleep: it has the page mapped, and makes the record.  Until then the thread
- * does nothing else, so the record keeps its place among those of its thread.
+ * An open can fail before the kernel has read the name.  The program on the exit of the call cannot
+ * read it either, since it must not sleep in a page fault.  From Linux 6.18 on, it can schedule a
+ * function that runs when the thread returns to user mode, where a page fault is allowed.  The
+ * thread makes no other call before that function has delivered the record, so the records of one
+ * thread stay in order.
  */
 #ifndef FILEMON_BPF_UNREAD_H
 #define FILEMON_BPF_UNREAD_H
@@ -13,12 +14,13 @@
 #include "opens.bpf.h"
 #include "state.bpf.h"
 
-/* include/uapi/linux/bpf.h; the kernel knows it by its name. */
+/* include/uapi/linux/bpf.h; the verifier looks for a member of a type with this name. */
 struct bpf_task_work {
     __u64 opaque;
 } __attribute__((aligned(8)));
 
-/* Complete, or libbpf takes the function's type for another one than the kernel's. */
+/* A definition, not a declaration: with an incomplete type, libbpf finds that the type of the
+ * function differs from the kernel's. */
 struct bpf_map {
     int ops;
 };
@@ -33,7 +35,8 @@ extern void bpf_preempt_enable(void) __ksym __weak;
 
 #define EFAULT 14 /* asm-generic/errno-base.h */
 
-struct unread {
+/* An open whose record is delivered when its thread returns to user mode. */
+struct deferred_open {
     struct bpf_task_work work;
     struct request request;
 };
@@ -43,14 +46,14 @@ struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 1024);
     __type(key, __u32);
-    __type(value, struct unread);
-} unreads SEC(".maps");
+    __type(value, struct deferred_open);
+} deferred_opens SEC(".maps");
 
-/* The scratch is that of the processor: no other thread must come by meanwhile. */
-static int fail_with_name(struct bpf_map *map, void *pid, void *value)
+/* Without preemption: another thread on this CPU would use the same scratch. */
+static int deliver_deferred(struct bpf_map *map, void *pid, void *value)
 {
-    const struct unread *unread = value;
-    const char *name = unread->request.name;
+    const struct deferred_open *deferred = value;
+    const char *name = deferred->request.name;
     struct scratch *s;
     char byte;
 
@@ -59,7 +62,7 @@ static int fail_with_name(struct bpf_map *map, void *pid, void *value)
     bpf_preempt_disable();
     s = get_scratch(ON_RETURN);
     if (s) {
-        s->request = unread->request;
+        s->request = deferred->request;
         deliver_failed(ON_RETURN);
     }
     bpf_preempt_enable();
@@ -67,23 +70,24 @@ static int fail_with_name(struct bpf_map *map, void *pid, void *value)
 }
 
 /*
- * False: it has been read by now, or never can be.  Not called by functions of their own, in which
- * the verifier would take the other for part of the program, that must not sleep.
+ * Defers the record of the failed open in s until its name can be read.  False: the name can be
+ * read now, or never.  Must be inlined into the program: called from a subprogram, the verifier
+ * checks deliver_deferred() as a part of the program, which must not sleep.
  */
-static __always_inline bool fail_on_return(struct scratch *s)
+static __always_inline bool defer_failed(struct scratch *s)
 {
     struct task_struct *task = bpf_get_current_task_btf();
-    struct unread unread = {.request = s->request}, *stored;
+    struct deferred_open deferred = {.request = s->request}, *stored;
     __u32 pid = task->pid;
 
     if (!DIRECT || !bpf_task_work_schedule_resume_impl || s->request.error == -EFAULT ||
         bpf_probe_read_user_str(s->payload, PATH_BYTES, s->request.name) >= 0)
         return false;
-    if (bpf_map_update_elem(&unreads, &pid, &unread, BPF_ANY) != 0)
+    if (bpf_map_update_elem(&deferred_opens, &pid, &deferred, BPF_ANY) != 0)
         return false;
-    stored = bpf_map_lookup_elem(&unreads, &pid);
-    return stored && bpf_task_work_schedule_resume_impl(task, &stored->work, &unreads,
-                                                        fail_with_name, NULL) == 0;
+    stored = bpf_map_lookup_elem(&deferred_opens, &pid);
+    return stored && bpf_task_work_schedule_resume_impl(task, &stored->work, &deferred_opens,
+                                                        deliver_deferred, NULL) == 0;
 }
 
 #endif

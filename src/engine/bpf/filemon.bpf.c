@@ -138,7 +138,7 @@ static __always_inline int enter_call(struct pt_regs *regs)
     if (call == CALL_NONE)
         return 0;
     if (may_unshare(call, args))
-        before_unshare(task);
+        note_table_at_entry(task);
     if (call >= CALL_OF_TABLE && !is_watched(task->tgid))
         return 0;
     if (call == CALL_CLOSE) {
@@ -328,7 +328,7 @@ static __always_inline int end_task(struct task_struct *task)
     if (!last)
         return 0;
     if (!is_watched(tgid)) {
-        note_kin(tgid, task->real_parent->tgid, BPF_NOEXIST);
+        note_parent(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;
     }
     unwatch_process(tgid);

@@ -42,7 +42,7 @@ static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[sta
     hooks[LINK_RING_SUBMIT] = (struct hook){
         NULL, {p->on_ring_submit, p->on_ring_submit, p->on_ring_submit}};
     hooks[LINK_SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
-    hooks[LINK_SEEK] = (struct hook){NULL, {p->seek, p->seek, p->seek}};
+    hooks[LINK_TASKS] = (struct hook){NULL, {p->scan_tasks, p->scan_tasks, p->scan_tasks}};
     hooks[LINK_USERS] = (struct hook){NULL, {p->find_users, p->find_users, p->find_users}};
     hooks[LINK_HELD] = (struct hook){NULL, {p->find_held, p->find_held, p->find_held}};
 #ifdef __x86_64__
@@ -215,12 +215,12 @@ int links_attach(struct program *program)
 {
     static const enum link order[] = {LINK_EXIT,   LINK_FORK,  LINK_EXEC,
                                       LINK_RENAME, LINK_ENTER, LINK_LEAVE};
-    int result = links_attach_one(program, LINK_SEEK);
+    int result = links_attach_one(program, LINK_TASKS);
 
     if (result == 0)
         result = links_attach_one(program, LINK_USERS);
     if (result == 0)
-        result = links_iterate(program, LINK_SEEK);
+        result = links_iterate(program, LINK_TASKS);
     for (size_t i = 0; i < sizeof(order) / sizeof(order[0]) && result == 0; i++)
         result = links_attach_one(program, order[i]);
     if (result == 0)

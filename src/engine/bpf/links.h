@@ -26,7 +26,7 @@ int links_attach_one(struct program *program, enum link link);
 /* Whether links_attach() has succeeded and links_detach() has not been called. */
 bool links_are_attached(const struct program *program);
 
-/* Runs the iterator of this link, LINK_SEEK or LINK_USERS, for every task.  0, -errno. */
+/* Runs the iterator of this link, LINK_TASKS or LINK_USERS, for every task.  0, -errno. */
 int links_iterate(struct program *program, enum link link);
 
 /* Waits until every program that is running now on any CPU has returned.  0, -errno. */

@@ -31,7 +31,7 @@ enum link {
     LINK_RING,
     LINK_RING_ASYNC,
     LINK_RING_SUBMIT,
-    LINK_SEEK,
+    LINK_TASKS,
     LINK_USERS,
     LINK_HELD,
     LINK_ENTRIES,

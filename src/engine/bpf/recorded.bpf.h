@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Of which descriptors a record was made, so that the closes of no others leave the kernel.
+ * The set of recorded descriptors: those whose open or copy was delivered.  Only their closes are
+ * delivered.
  *
- * A chunk is 64 descriptors of one file descriptor table.  Its table and number lead to one slot of
- * an array, where a look costs next to nothing.  Chunks that find their slot taken lie in a hash
- * map.  Which of the two it is must be decided once for a chunk: two threads of a table can add the
- * same one at the same moment, while the slot is given up by another table.
+ * A chunk is 64 descriptors of one file descriptor table.  A hash of table and chunk number selects
+ * a slot of an array, where a look-up costs next to nothing.  If the slot has the chunk of another
+ * table, the chunk is in a hash map.  Two threads that share a table can add the same chunk at the
+ * same moment, while another table frees the slot: without further care one thread would use the
+ * slot, and the other the hash map.  So:
  *
- *   - Who inserts a slot's number into `slot_owners` has the slot for its chunk.
- *   - Who inserts a chunk into `descriptors` has decided where it lies: the entry says so, and all
- *     others follow it.  A slot that was taken in vain is given up with the chunk.
+ *   - The thread that inserts a slot's number into `slot_owners` owns the slot.
+ *   - The thread that inserts a chunk into `descriptors` decides where the chunk is: its entry says
+ *     so, and every other thread obeys the entry.  A slot that is owned but not used is freed with
+ *     the chunk.
  */
 #ifndef FILEMON_BPF_RECORDED_H
 #define FILEMON_BPF_RECORDED_H
@@ -20,23 +23,22 @@
 
 enum recorded {
     RECORDED = 1,
-    RECORDED_HELD, /* it was open before the watch: see held.bpf.h */
+    RECORDED_HELD, /* reported as initially open: held.bpf.h */
 };
 
-/* A byte and not a bit for each: threads write them without a lock. */
+/* A byte for each descriptor, since threads write them without a lock: bits would need one. */
 struct chunk {
-    __u8 recorded[CHUNK_FDS]; /* 0: there is no record of it */
+    __u8 recorded[CHUNK_FDS]; /* enum recorded; 0: not recorded */
 };
 
-/* Part of a file descriptor table, which its files_struct names. */
 struct chunk_key {
-    __u64 table;
+    __u64 table; /* the address of its files_struct */
     __u32 number;
 } __attribute__((packed, aligned(4)));
 
 struct chunk_entry {
     __u64 in_slot;
-    struct chunk chunk; /* if not */
+    struct chunk chunk; /* used if not in_slot */
 };
 
 #define MAX_CHUNKS 32768
@@ -49,8 +51,8 @@ struct {
 } descriptors SEC(".maps");
 
 struct slot {
-    __u64 owner;  /* the chunk that lies here, as chunk_id() has it; 0: none */
-    __u64 others; /* chunks that lead here, but lie in the hash map */
+    __u64 owner;  /* chunk_id() of the chunk that is here; 0: none */
+    __u64 others; /* number of chunks that hash to this slot, but are in the hash map */
     struct chunk chunk;
 };
 
@@ -72,9 +74,9 @@ struct {
 } slot_owners SEC(".maps");
 
 /*
- * The chunks that a table has there: what goes through them takes as long as there are records,
- * however large the table is.  The key's number is a place in the table's list, which has no gaps;
- * a chunk may stand there twice.
+ * The list of a table's chunks: the time to visit them depends on the number of recorded
+ * descriptors, not on the size of the table.  The key's number is an index into the list, which has
+ * no gaps; a chunk may be listed twice.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
@@ -85,12 +87,15 @@ struct {
 
 /* A file descriptor table that has chunks: see tables.bpf.h. */
 struct table {
-    __u64 born;   /* when this was made: no other that had the address was then */
-    __u32 chunks; /* in its list, or a few less while threads of it are adding some */
-    /* Its users: threads that had it when this was made, got it when they were created, left it. */
+    __u64 created; /* the time of this entry; tells it from earlier tables at the same address */
+    __u32 chunks;  /* length of its list; may be a few less while threads add chunks */
+    /* Numbers of threads: those that used the table when this entry was created, those that were
+     * created with it later, those that have left it. */
     __u32 first, joined, left;
-    __u32 joined_before;      /* a scan of the tasks: joined when it began */
-    bool is_used, is_leaving; /* and what it came upon: the latter is a thread that ends */
+    /* The scan of find_users(): `joined` at its start, and whether it has found a user, or a thread
+     * that is exiting. */
+    __u32 joined_at_scan;
+    bool is_used, is_leaving;
 };
 
 struct {
@@ -100,32 +105,31 @@ struct {
     __type(value, struct table);
 } tables SEC(".maps");
 
-#define ID_BITS 12 /* of a chunk's number in its id */
+#define ID_BITS 12 /* bits for the chunk's number in its id */
 
 /*
- * A chunk in one word, which is read and written at once.  A table takes more than 64 bytes, and
- * the highest bits of all addresses in the kernel are the same.  0: the number is too high for
- * that.
+ * The key of a chunk in one word, which is read and written atomically.  The six lowest and the
+ * twelve highest bits of the table's address are not needed: a files_struct is larger than 64
+ * bytes, and all addresses of the kernel begin with the same bits.  0: the number does not fit.
  */
 static __always_inline __u64 chunk_id(__u64 table, __u32 number)
 {
     return number >> ID_BITS ? 0 : table >> 6 << ID_BITS | number;
 }
 
-static __always_inline __u32 slot_number(__u64 id)
+static __always_inline __u32 slot_index(__u64 id)
 {
     return id * 0x9e3779b97f4a7c15 >> (64 - SLOT_BITS);
 }
 
 static __always_inline struct slot *slot_of(__u64 id)
 {
-    __u32 number = slot_number(id);
+    __u32 number = slot_index(id);
 
     return bpf_map_lookup_elem(&slots, &number);
 }
 
-/* The chunk that this descriptor of a table is in; NULL: there is no record of it or any near it.
- */
+/* The chunk of this descriptor; NULL: no descriptor of the chunk was recorded. */
 static __always_inline struct chunk *find_chunk(__u64 table, __u32 fd)
 {
     struct chunk_key key = {table, fd / CHUNK_FDS};
@@ -143,7 +147,7 @@ static __always_inline struct chunk *find_chunk(__u64 table, __u32 fd)
     return !entry ? NULL : entry->in_slot ? &slot->chunk : &entry->chunk;
 }
 
-/* Where it is noted what was recorded of a descriptor; NULL: nothing is. */
+/* The byte of a recorded descriptor; NULL: it is not recorded. */
 static __always_inline __u8 *find_recorded(__u64 table, __u32 fd)
 {
     struct chunk *chunk = find_chunk(table, fd);
@@ -163,12 +167,14 @@ static __always_inline __u32 count_users(__u64 table)
     return BPF_CORE_READ(files, count.counter);
 }
 
-/* More than any table has: so many are not left, and a scan decides. */
+/* More users than any table has: `left` never reaches it, so a scan finds out when the table
+ * ends. */
 #define UNKNOWN_USERS (1u << 30)
 
 /*
- * A thread that joins or leaves while the count is read may be in it or not.  If so, it is counted
- * once too often, which a scan finds out, or the count has changed.
+ * A thread that joins or leaves the table while its users are counted may or may not be part of the
+ * count.  Either the two counts differ, and the number of users is unknown; or the thread is
+ * counted twice, and a scan finds out when the table ends.
  */
 static __always_inline struct table *find_or_add_table(__u64 address)
 {
@@ -187,10 +193,10 @@ static __always_inline struct table *find_or_add_table(__u64 address)
     return table;
 }
 
-/* Threads that add chunks to one list at one moment; no lock can be taken here. */
+/* How many threads may append to one list at the same moment; there is no lock. */
 #define LISTING_THREADS 32
 
-/* False: there is no room. */
+/* Appends the chunk to the list of its table.  False: the map is full. */
 static __always_inline bool list_chunk(const struct chunk_key *chunk)
 {
     struct table *table = find_or_add_table(chunk->table);
@@ -207,16 +213,16 @@ static __always_inline bool list_chunk(const struct chunk_key *chunk)
     return result == 0;
 }
 
-/* Too large for the stack; with in_slot, and without. */
+/* Indexed by in_slot.  Too large for the stack. */
 static const struct chunk_entry empty_entries[2] = {{.in_slot = false}, {.in_slot = true}};
 
-/* Unless there is no room. */
+/* Inserts the chunk into `descriptors`, unless that map is full. */
 static __always_inline void insert_chunk(const struct chunk_key *key, struct slot *slot,
                                          bool in_slot)
 {
     if (!list_chunk(key))
         return;
-    if (!in_slot) /* first, for find_chunk() */
+    if (!in_slot) /* before the insertion, or find_chunk() would not look into the hash map */
         __sync_fetch_and_add(&slot->others, 1);
     if (bpf_map_update_elem(&descriptors, key, &empty_entries[in_slot], BPF_NOEXIST) != 0 &&
         !in_slot)
@@ -225,7 +231,7 @@ static __always_inline void insert_chunk(const struct chunk_key *key, struct slo
 
 static __always_inline bool owns_slot(__u64 id)
 {
-    __u32 number = slot_number(id);
+    __u32 number = slot_index(id);
     __u64 *owner = bpf_map_lookup_elem(&slot_owners, &number);
 
     return id && owner && *owner == id;
@@ -235,7 +241,7 @@ TURN int add_chunk(__u64 table, __u32 number)
 {
     struct chunk_key key = {table, number};
     __u64 id = chunk_id(table, number);
-    __u32 which = slot_number(id);
+    __u32 which = slot_index(id);
     struct slot *slot = slot_of(id);
     struct chunk_entry *entry;
 
@@ -250,14 +256,14 @@ TURN int add_chunk(__u64 table, __u32 number)
     return 0;
 }
 
-/* Nobody has the table any more. */
+/* Removes a chunk of a table that no thread uses any more. */
 TURN int forget_chunk(__u64 table, __u32 number)
 {
     static const struct chunk empty;
     struct chunk_key key = {table, number};
     struct chunk_entry *entry = bpf_map_lookup_elem(&descriptors, &key);
     __u64 id = chunk_id(table, number);
-    __u32 which = slot_number(id);
+    __u32 which = slot_index(id);
     struct slot *slot = slot_of(id);
 
     if (!entry || !slot)
@@ -288,7 +294,7 @@ static __always_inline void set_recorded(__u64 table, __u32 fd, enum recorded ho
         count_lost();
 }
 
-/* True when a record had been made of it. */
+/* True: the descriptor was recorded. */
 static __always_inline bool clear_recorded(__u64 table, __u32 fd)
 {
     __u8 *recorded = find_recorded(table, fd);

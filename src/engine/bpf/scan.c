@@ -11,9 +11,9 @@
 #include "engine/bpf/record.h"
 #include "filemon.skel.h"
 
-static void forget_kin(struct program *program)
+static void forget_parents(struct program *program)
 {
-    int map = bpf_map__fd(program->skeleton->maps.kin);
+    int map = bpf_map__fd(program->skeleton->maps.parents);
     __u32 tgid;
 
     while (bpf_map_get_next_key(map, NULL, &tgid) == 0)
@@ -26,13 +26,13 @@ static int scan_descendants(struct program *program)
     struct filemon_bpf__bss *data = program->skeleton->bss;
     int result = 0;
 
-    data->seeking = true;
+    data->scanning_tasks = true;
     do {
-        data->seek_news = false;
-        result = links_iterate(program, LINK_SEEK);
-    } while (result == 0 && data->seek_news);
-    data->seeking = false;
-    forget_kin(program);
+        data->scan_has_news = false;
+        result = links_iterate(program, LINK_TASKS);
+    } while (result == 0 && data->scan_has_news);
+    data->scanning_tasks = false;
+    forget_parents(program);
     return result;
 }
 
@@ -41,11 +41,11 @@ int scan_target(struct program *program, pid_t pid)
     struct filemon_bpf__bss *data = program->skeleton->bss;
     int result;
 
-    data->sought = (__u32)pid;
-    data->sought_seen = false;
+    data->target = (__u32)pid;
+    data->target_found = false;
     result = scan_descendants(program);
-    data->sought = 0;
-    if (result == 0 && !data->sought_seen)
+    data->target = 0;
+    if (result == 0 && !data->target_found)
         result = -ESRCH;
     return result;
 }
@@ -84,7 +84,7 @@ static void take_census(struct program *program)
 
     data->census++;
     data->taking_census = true;
-    result = links_iterate(program, LINK_SEEK);
+    result = links_iterate(program, LINK_TASKS);
     data->taking_census = false;
     for (; more && result == 0; tgid = next) {
         more = bpf_map_get_next_key(map, &tgid, &next) == 0; /* before this one is deleted */

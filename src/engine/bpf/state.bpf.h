@@ -25,7 +25,7 @@ const volatile __u32 longest_name = 0;
 /* What matches no rule but "/", which a PATH can turn out to lead to while the run goes on. */
 volatile bool wanted_below_root = false;
 
-/* filemon itself: found out by seek(). */
+/* filemon itself: set by scan_tasks(). */
 __u32 own_tgid, own_level;
 struct pid_namespace *own_namespace;
 

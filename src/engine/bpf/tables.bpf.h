@@ -1,21 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * File descriptor tables.  The kernel's files_struct names one while it lives: whether threads have
- * it, or processes, or a thread alone makes no difference.  A copy of a table (fork, unshare) is
- * another one, and of what was open in it there is no record.
+ * The lifetime of file descriptor tables.  A table is identified by the address of its
+ * files_struct, whether threads, processes or one thread use it.  A copy of a table (fork, unshare)
+ * is another table, in which no descriptor is recorded.
  *
- * A table ends with its last user, a thread.  A thread that ends has the table a little longer than
- * a tracepoint shows, but does nothing to it any more: so the table is taken as ended when all its
- * users have come by sched_process_exit, or have left it by unshare, close_range or exec.  They are
- * counted from the first record on.  The kernel's own files_struct.count says less: it falls later,
- * and two threads that end at once both find 2 there, as does a thread that ends while another goes
- * on.
+ * A table ends when its last user, a thread, leaves it: at sched_process_exit, or by unshare,
+ * close_range or exec.  An exiting thread has its table a little longer than until
+ * sched_process_exit, but does not change it any more.  The users are counted from the table's
+ * first record on.  files_struct.count does not help: it falls only after sched_process_exit, so
+ * two threads that exit at the same moment both read 2, and so does one that exits while the other
+ * lives on.
  *
- * The count of users can be too high: a thread was ending when it began, or was a worker of
- * io_uring, whose creation no tracepoint shows.  Then the end of a table is in doubt, and the
- * loader settles that: it lets find_users() look at all tasks.  A table that no task has is gone.
+ * The count of users can be too high: it can include a thread that was already exiting, or a worker
+ * of io_uring, whose creation no tracepoint shows.  Then the end of a table is in doubt.  To settle
+ * the doubt the loader runs find_users() over all tasks: a table that no task uses has ended.
  *
- * Its address can be that of another table before: begin_table() finds this out.
+ * The kernel can reuse the address of a table whose end is still in doubt: see begin_table().
  */
 #ifndef FILEMON_BPF_TABLES_H
 #define FILEMON_BPF_TABLES_H
@@ -28,7 +28,8 @@
 #include "recorded.bpf.h"
 #include "state.bpf.h"
 
-/* By files_struct: the record of its end, as of the last thread that left it in doubt. */
+/* Tables whose end is in doubt, with the record of their end, which names the last thread that
+ * left. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
@@ -36,22 +37,22 @@ struct {
     __type(value, struct record);
 } doubts SEC(".maps");
 
-/* There are new ones: set here, cleared by the loader. */
+/* `doubts` has new entries.  Cleared by the loader. */
 volatile bool is_in_doubt = false;
 
-/* The table that settle_doubt() is ending just now. */
+/* The table whose end settle_doubt() is delivering; 0: none. */
 volatile __u64 settling = 0;
 
-/* What became of some chunks of a table. */
-#define SWEEP_RECORDED 1 /* there were any */
-#define SWEEP_OVER 2     /* there are no more */
+/* The result of visiting some chunks of a table: a set of these. */
+#define SWEEP_RECORDED 1 /* they had recorded descriptors */
+#define SWEEP_OVER 2     /* the table has no more chunks */
 
-/* Loops within loops, multiplied enough for all that there can be in `descriptors`: the verifier
- * goes through each of them once. */
+/* Nested loops, in subprograms that the verifier checks once each: together they visit as many
+ * chunks as `descriptors` can have. */
 #define SWEEP_CHUNKS 16
 #define SWEEP_BLOCK (64 * SWEEP_CHUNKS)
 
-/* Forgets chunks of a table, from this place of their list on.  True: there are no more. */
+/* Removes chunks of a table, from this index of its list on.  True: there are no more. */
 TURN bool sweep_on(__u64 table, __u32 place)
 {
     for (int i = 0; i < SWEEP_CHUNKS; i++) {
@@ -83,11 +84,11 @@ static __always_inline void sweep_table(__u64 table)
 }
 
 enum end {
-    END_BY_THIS,   /* the current thread is its last user */
-    END_BY_OTHERS, /* it has none any more: the record is in `doubts`, or nobody saw it */
+    END_BY_THIS,   /* the current thread is the last user */
+    END_BY_OTHERS, /* the last user has left before: its record is in `doubts`, if it was seen */
 };
 
-static __always_inline void put_end(__u64 table, enum end how, struct record *record)
+static __always_inline void fill_end(__u64 table, enum end how, struct record *record)
 {
     struct record *last = bpf_map_lookup_elem(&doubts, &table);
 
@@ -103,7 +104,8 @@ static __always_inline void put_end(__u64 table, enum end how, struct record *re
         bpf_map_delete_elem(&doubts, &table);
 }
 
-/* Of those who find that a table has ended, one deletes it and says so. */
+/* Several threads can find that a table has ended: the one that deletes its entry delivers the
+ * record. */
 TURN int end_table(__u64 table, enum end how)
 {
     struct record record = {.fd = -1};
@@ -111,14 +113,15 @@ TURN int end_table(__u64 table, enum end how)
     if (bpf_map_delete_elem(&tables, &table) != 0)
         return 0;
     sweep_table(table);
-    put_end(table, how, &record);
+    fill_end(table, how, &record);
     deliver(&record, RECORD_HEAD);
     return 0;
 }
 
 /*
- * The current thread leaves it, or has left it.  goes_on: there can be records of this thread
- * before the doubt is settled, so the table ends after them, when that is done.
+ * The current thread leaves the table, or has left it, and is perhaps its last user.  goes_on: the
+ * thread lives on, and can deliver records before the doubt is settled: so the end is dated by when
+ * it is settled, not by now.
  */
 TURN int doubt_end(__u64 table, bool goes_on)
 {
@@ -133,12 +136,12 @@ TURN int doubt_end(__u64 table, bool goes_on)
     return 0;
 }
 
-/* Turns of a wait, and how deep they are nested: together some milliseconds. */
-#define WAIT_TURNS 64
+/* Three nested loops of so many iterations wait some milliseconds. */
+#define WAIT_ITERATIONS 64
 
 TURN bool wait_on(__u64 table)
 {
-    for (int i = 0; i < WAIT_TURNS; i++)
+    for (int i = 0; i < WAIT_ITERATIONS; i++)
         if (settling != table || !bpf_ktime_get_ns())
             return true;
     return false;
@@ -146,23 +149,25 @@ TURN bool wait_on(__u64 table)
 
 TURN bool wait_longer(__u64 table)
 {
-    for (int i = 0; i < WAIT_TURNS; i++)
+    for (int i = 0; i < WAIT_ITERATIONS; i++)
         if (wait_on(table))
             return true;
     return false;
 }
 
-/* settle_doubt() has taken it first, on another processor, and cannot be preempted. */
+/* Waits until settle_doubt(), which has found the end of the table first, has delivered it on
+ * another CPU.  It cannot be preempted there. */
 TURN int wait_for_end(__u64 table)
 {
-    for (int i = 0; i < WAIT_TURNS; i++)
+    for (int i = 0; i < WAIT_ITERATIONS; i++)
         if (wait_longer(table))
             return 0;
     count_lost();
     return 0;
 }
 
-/* The kernel has made a table, which nobody can use yet.  One that was at its address has ended. */
+/* The kernel has created a table, which no thread can use yet: an earlier table at its address has
+ * ended. */
 static __always_inline void begin_table(__u64 table)
 {
     end_table(table, END_BY_OTHERS);
@@ -170,7 +175,7 @@ static __always_inline void begin_table(__u64 table)
         wait_for_end(table);
 }
 
-/* A thread or a process is created, with the table of another or one of its own. */
+/* A thread or a process is created: it shares its parent's table, or has a copy. */
 static __always_inline void begin_with_table(struct task_struct *parent, struct task_struct *child)
 {
     __u64 address = table_of(child);
@@ -185,7 +190,8 @@ static __always_inline void begin_with_table(struct task_struct *parent, struct 
         __sync_fetch_and_add(&table->joined, 1);
 }
 
-/* Others of its process have the same table: they have yet to end, and then it comes here again. */
+/* Whether the leader of the thread's process uses the same table and is not exiting: its own exit
+ * will decide whether the table ends. */
 static __always_inline bool has_living_leader(struct task_struct *task, __u64 table)
 {
     struct task_struct *leader = task->group_leader;
@@ -193,15 +199,16 @@ static __always_inline bool has_living_leader(struct task_struct *task, __u64 ta
     return task->pid != task->tgid && !(leader->flags & PF_EXITING) && table_of(leader) == table;
 }
 
-/* Of workers it is not known whether they were counted. */
-static __always_inline bool has_users(struct task_struct *task, struct table *table)
+/* Counts the current thread as having left; whether others still use the table.  Workers of
+ * io_uring are not counted, since they may not have been counted when they joined. */
+static __always_inline bool leave_and_has_users(struct task_struct *task, struct table *table)
 {
     if (!is_io_worker(task))
         __sync_fetch_and_add(&table->left, 1);
     return table->left < table->first + table->joined;
 }
 
-/* The current thread ends. */
+/* At the exit of the current thread. */
 static __always_inline void leave_table(struct task_struct *task)
 {
     __u64 address = table_of(task);
@@ -209,7 +216,7 @@ static __always_inline void leave_table(struct task_struct *task)
 
     if (!table)
         return;
-    if (!has_users(task, table) || task->files->count.counter == 1)
+    if (!leave_and_has_users(task, table) || task->files->count.counter == 1)
         end_table(address, END_BY_THIS);
     else if (!has_living_leader(task, address))
         doubt_end(address, false);
@@ -218,19 +225,18 @@ static __always_inline void leave_table(struct task_struct *task)
 /* ---- Calls that give their thread a copy of its table -----------------------------------------
  */
 
-/* The table of a thread when its call began, and which of those that have its address; 0: there was
- * no record of it. */
-struct table_before {
-    __u64 table, born;
+/* The table of a thread at the entry of such a call. */
+struct table_at_entry {
+    __u64 table, created; /* as in struct table; created 0: nothing in it was recorded */
 };
 
-/* By task_struct, for exec gives its thread another pid. */
+/* By the address of the task_struct, since exec can change the pid of its thread. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
     __type(key, __u64);
-    __type(value, struct table_before);
-} tables_before SEC(".maps");
+    __type(value, struct table_at_entry);
+} tables_at_entry SEC(".maps");
 
 #define CLONE_FILES 0x400     /* linux/sched.h */
 #define CLOSE_RANGE_UNSHARE 2 /* linux/close_range.h */
@@ -242,46 +248,46 @@ static __always_inline bool may_unshare(enum call call, const __u64 args[4])
                                     : call == CALL_EXEC;
 }
 
-/* Nothing is copied for the only user. */
-static __always_inline void before_unshare(struct task_struct *task)
+/* At the entry of such a call.  The kernel makes no copy for the only user of a table. */
+static __always_inline void note_table_at_entry(struct task_struct *task)
 {
-    struct table_before before = {table_of(task)};
+    struct table_at_entry before = {table_of(task)};
     struct table *table = bpf_map_lookup_elem(&tables, &before.table);
     __u64 key = address_of(task);
 
     if (table)
-        before.born = table->born;
+        before.created = table->created;
     if (task->files->count.counter == 1)
-        bpf_map_delete_elem(&tables_before, &key); /* of a call whose end was missed */
-    else if (bpf_map_update_elem(&tables_before, &key, &before, BPF_ANY) != 0)
+        bpf_map_delete_elem(&tables_at_entry, &key); /* of a call whose exit was not seen */
+    else if (bpf_map_update_elem(&tables_at_entry, &key, &before, BPF_ANY) != 0)
         count_lost();
 }
 
-/* The current thread has left it.  The address can be that of another table by now. */
-static __always_inline void leave_table_before(struct task_struct *task,
-                                               const struct table_before *before)
+/* The current thread has left its old table, whose address can be that of another table by now. */
+static __always_inline void leave_old_table(struct task_struct *task,
+                                            const struct table_at_entry *before)
 {
     struct table *table = bpf_map_lookup_elem(&tables, &before->table);
 
-    if (table && table->born == before->born && !has_users(task, table))
+    if (table && table->created == before->created && !leave_and_has_users(task, table))
         end_table(before->table, END_BY_THIS);
     else if (table)
         doubt_end(before->table, true);
 }
 
-/* False: the thread has a copy now. */
+/* At the exit of such a call: whether the thread still has its old table, and not a copy. */
 static __always_inline bool has_same_table(struct task_struct *task)
 {
     __u64 key = address_of(task), now = table_of(task);
-    struct table_before *found = bpf_map_lookup_elem(&tables_before, &key), before;
+    struct table_at_entry *found = bpf_map_lookup_elem(&tables_at_entry, &key), before;
 
     if (!found)
         return true;
     before = *found;
-    bpf_map_delete_elem(&tables_before, &key);
+    bpf_map_delete_elem(&tables_at_entry, &key);
     if (before.table == now)
         return true;
-    leave_table_before(task, &before);
+    leave_old_table(task, &before);
     begin_table(now);
     return false;
 }
@@ -289,8 +295,8 @@ static __always_inline bool has_same_table(struct task_struct *task)
 /* ---- Settling doubts --------------------------------------------------------------------------
  */
 
-/* The loader runs these: begin_settling() for each table in doubt, then find_users() for all tasks,
- * then settle_doubt() for each again. */
+/* The loader runs begin_settling() for each table in doubt, which it names here, then find_users()
+ * for all tasks, then settle_doubt() for each of these tables. */
 __u64 doubted;
 
 SEC("raw_tp")
@@ -302,7 +308,7 @@ int begin_settling(struct bpf_raw_tracepoint_args *ctx)
     if (!table)
         return 0;
     table->is_used = table->is_leaving = false;
-    table->joined_before = table->joined;
+    table->joined_at_scan = table->joined;
     return 0;
 }
 
@@ -328,9 +334,10 @@ int find_users(struct bpf_iter__task *ctx)
 }
 
 /*
- * Who has it still will raise a doubt when he leaves.  Of a thread that is ending it is not known
- * whether it has come by leave_table() already: the scan is to be repeated.  One that was created
- * while the scan went on may have escaped it.
+ * Delivers the end of the table if the scan has found no user.  A user that it has found puts the
+ * end in doubt again when it leaves.  If it has found an exiting thread, which may or may not have
+ * run leave_table(), the scan must be repeated.  If a thread has joined during the scan, the scan
+ * may have missed it.
  */
 SEC("raw_tp")
 int settle_doubt(struct bpf_raw_tracepoint_args *ctx)
@@ -338,7 +345,7 @@ int settle_doubt(struct bpf_raw_tracepoint_args *ctx)
     __u64 address = doubted;
     struct table *table = bpf_map_lookup_elem(&tables, &address);
 
-    if (!table || table->is_used || table->joined != table->joined_before)
+    if (!table || table->is_used || table->joined != table->joined_at_scan)
         return 0;
     if (table->is_leaving) {
         is_in_doubt = true;

@@ -31,9 +31,11 @@ static __always_inline void set_watched(__u32 tgid, bool yes)
         pids[tgid % PIDS_PER_LINE] = yes;
 }
 
-/* What updates of a map return is compared as an int: before 6.4 its upper half is not extended. */
-
-/* True when that is more than was watched before.  on_fork() and seek() may come upon one at once.
+/*
+ * Watches a process and its descendants of so many levels.  on_fork() and scan_tasks() can find the
+ * same process at the same moment.  True: the process was not watched before, or to fewer levels.
+ *
+ * The result of a map update is an int: before Linux 6.4 its upper half is undefined.
  */
 static __always_inline bool watch_process(__u32 tgid, __u32 depth)
 {
@@ -66,30 +68,31 @@ static __always_inline void unwatch_process(__u32 tgid)
 }
 
 /*
- * The search for the descendants that a process has already (seek, below) can be outrun: a process
- * that is not known yet forks and is gone before it is come upon, and its child then has another
- * parent.  So while a search goes on, forks and ends outside the watched tree are kept here: from a
- * tgid to its parent's.
+ * The scan for the descendants of a process can miss some: a descendant that the scan has not
+ * reached can fork and exit, and its child then has another parent.  So while a scan runs,
+ * `parents` keeps the parent's tgid for each process outside the watched trees that is forked or
+ * exits.
  */
-volatile bool seeking = false;
+volatile bool scanning_tasks = false;
 
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
     __type(key, __u32);
     __type(value, __u32);
-} kin SEC(".maps");
+} parents SEC(".maps");
 
-static __always_inline void note_kin(__u32 tgid, __u32 parent, __u64 flags)
+static __always_inline void note_parent(__u32 tgid, __u32 parent, __u64 flags)
 {
-    if (seeking && (int)bpf_map_update_elem(&kin, &tgid, &parent, flags) == -E2BIG)
+    if (scanning_tasks && (int)bpf_map_update_elem(&parents, &tgid, &parent, flags) == -E2BIG)
         count_lost();
 }
 
-/* A watched ancestor at this many generations leaves so many more; false: too far. */
-static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *left_over)
+/* The levels below a process whose ancestor, so many generations above, is watched to this depth.
+ * False: the process is too far below. */
+static __always_inline bool depth_below(__u32 depth, __u32 generation, __u32 *levels)
 {
-    *left_over = depth == EVERY_GENERATION ? depth : depth - generation;
+    *levels = depth == EVERY_GENERATION ? depth : depth - generation;
     return depth >= generation;
 }
 
@@ -104,12 +107,12 @@ static __always_inline int fork_task(struct task_struct *parent, struct task_str
     if (tgid != from) {
         process = bpf_map_lookup_elem(&watched, &from);
         if (!process)
-            note_kin(tgid, from, BPF_ANY);
+            note_parent(tgid, from, BPF_ANY);
         else if (depth_below(process->depth, 1, &depth))
             watch_process(tgid, depth);
     }
     forget_interrupted(child->pid, is_watched(tgid) ? THREAD_OUTSIDE : THREAD_UNKNOWN);
-    /* Kernel threads open no descriptors; those of vhost have no table. */
+    /* Kernel threads open no descriptors; and those of vhost have no table. */
     if (!(child->flags & PF_KTHREAD) && child->files)
         begin_with_table(parent, child);
     return 0;
@@ -121,7 +124,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
     return fork_task(walkable(parent), walkable(child));
 }
 
-/* From 6.2 on. */
+/* Since Linux 6.2. */
 extern struct task_struct *bpf_task_from_pid(__s32 pid) __ksym __weak;
 extern void bpf_task_release(struct task_struct *task) __ksym __weak;
 
@@ -137,7 +140,8 @@ int on_fork_perf(struct trace_event_raw_sched_process_fork *ctx)
     return 0;
 }
 
-/* seek() marks the processes that live: the loader then knows those whose end was missed. */
+/* A census: scan_tasks() marks every watched process that is alive, so that the loader finds those
+ * whose exit was not seen.  Set by the loader. */
 bool taking_census;
 
 static __always_inline void count_in_census(struct task_struct *task)
@@ -149,26 +153,27 @@ static __always_inline void count_in_census(struct task_struct *task)
         process->census = census;
 }
 
-/* What seek() looks for, and whether it came upon anything new. */
-__u32 sought;
-bool sought_seen, seek_news;
+/* The process that scan_tasks() looks for (0: none), whether it has found it, and whether it has
+ * watched any process that was not watched before. */
+__u32 target;
+bool target_found, scan_has_news;
 
-/* The most dead generations between a process and its next watched ancestor. */
-#define KIN_GENERATIONS 32
+/* How many ancestors of a process are looked up in `parents`. */
+#define ANCESTORS_MAX 32
 
 static __always_inline bool is_descendant(struct task_struct *task, __u32 *depth)
 {
     __u32 tgid = task->tgid, ancestor = task->real_parent->tgid;
-    __u32 *parent = bpf_map_lookup_elem(&kin, &tgid);
+    __u32 *parent = bpf_map_lookup_elem(&parents, &tgid);
 
     if (parent)
         ancestor = *parent;
-    for (__u32 generation = 1; generation <= KIN_GENERATIONS; generation++) {
+    for (__u32 generation = 1; generation <= ANCESTORS_MAX; generation++) {
         struct process *known = bpf_map_lookup_elem(&watched, &ancestor);
 
         if (known)
             return depth_below(known->depth, generation, depth);
-        parent = bpf_map_lookup_elem(&kin, &ancestor);
+        parent = bpf_map_lookup_elem(&parents, &ancestor);
         if (!parent)
             return false;
         ancestor = *parent;
@@ -186,6 +191,7 @@ static __always_inline __s64 clock_offset_of(struct task_struct *task)
            BPF_CORE_READ(namespaces, time_ns, offsets.monotonic.tv_nsec);
 }
 
+/* Runs in filemon itself, which reads the iterator. */
 static __always_inline void find_self(void)
 {
     struct task_struct *task = current_task();
@@ -201,11 +207,11 @@ static __always_inline void find_self(void)
 }
 
 /*
- * Runs for each task when the loader reads the iterator: watches the process `sought`, and the
- * children of whatever is watched.  To be repeated until there is no news.
+ * Runs for each task when the loader reads the iterator: watches the process `target`, and the
+ * children of watched processes.  The loader repeats the scan until scan_has_news stays false.
  */
 SEC("iter/task")
-int seek(struct bpf_iter__task *ctx)
+int scan_tasks(struct bpf_iter__task *ctx)
 {
     struct task_struct *task = ctx->task;
     __u32 tgid, depth;
@@ -222,15 +228,15 @@ int seek(struct bpf_iter__task *ctx)
         count_in_census(task);
         return 0;
     }
-    if (sought && process_number(task) == sought) {
-        sought_seen = true;
+    if (target && process_number(task) == target) {
+        target_found = true;
         depth = generations;
     } else if (!is_descendant(task, &depth)) {
         return 0;
     }
     if (watch_process(tgid, depth))
-        seek_news = true;
-    /* It may have ended between, before it could be taken off. */
+        scan_has_news = true;
+    /* If it exited before watch_process(), its exit has not removed it. */
     if (task->signal->live.counter == 0)
         unwatch_process(tgid);
     return 0;

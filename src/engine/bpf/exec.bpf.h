@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The execution of a program: what it closes, and whether it is one of the names. */
+/* Execution of a program: the descriptors that it closes, and the match with the names of -n. */
 #ifndef FILEMON_BPF_EXEC_H
 #define FILEMON_BPF_EXEC_H
 
@@ -13,7 +13,8 @@
 #include "tables.bpf.h"
 #include "walk.bpf.h"
 
-/* Forgets the records of descriptors that are not open any more.  True when there were any. */
+/* Unmarks the recorded descriptors of a chunk that are not open any more: their bit in `open` is
+ * not set.  True: there were some. */
 TURN bool clear_closed(__u64 table, __u32 chunk, __u64 open)
 {
     struct chunk *found = find_chunk(table, chunk * CHUNK_FDS);
@@ -28,7 +29,7 @@ TURN bool clear_closed(__u64 table, __u32 chunk, __u64 open)
     return any;
 }
 
-/* What is open in one chunk, if exec has closed anything there. */
+/* Delivers which descriptors of a chunk are open, if exec has closed recorded ones. */
 static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 chunk)
 {
     struct fdtable *table = task->files->fdt;
@@ -43,8 +44,8 @@ static __always_inline void report_chunk(struct task_struct *task, struct scratc
     deliver(&s->record, RECORD_UNTIL(open));
 }
 
-/* Some chunks of the table, from this place of their list on.  True: there are no more. */
-TURN bool report_on(__u32 program, __u32 place)
+/* Reports chunks of the table, from this index of its list on.  True: there are no more. */
+TURN bool report_chunks(__u32 program, __u32 place)
 {
     struct task_struct *task = current_task();
     struct scratch *s = get_scratch(program);
@@ -64,7 +65,7 @@ TURN bool report_on(__u32 program, __u32 place)
 TURN bool report_block(__u32 program, __u32 place)
 {
     for (__u32 i = 0; i < SWEEP_BLOCK; i += SWEEP_CHUNKS)
-        if (report_on(program, place + i))
+        if (report_chunks(program, place + i))
             return true;
     return false;
 }
@@ -77,7 +78,8 @@ static __always_inline void report_exec(struct task_struct *task, struct scratch
             break;
 }
 
-/* Or renames itself.  A kernel without the flag is a newer one, which has the helper. */
+/* Whether the task executes a program, and does not just rename itself.  A kernel that lacks the
+ * flag is new enough to have the helper. */
 static __always_inline bool is_executing(struct task_struct *task)
 {
     __u32 number;
@@ -88,23 +90,23 @@ static __always_inline bool is_executing(struct task_struct *task)
     return number < CALL_NUMBERS && (calls[number] & 0xff) == CALL_EXEC;
 }
 
-static __always_inline bool is_name(struct scratch *s)
+static __always_inline bool matches_name(struct scratch *s)
 {
     return bpf_map_lookup_elem(&names, s->lookup.key.name) != NULL;
 }
 
-static __always_inline bool is_comm(struct scratch *s)
+static __always_inline bool comm_matches(struct scratch *s)
 {
     __builtin_memset(s->lookup.key.name, 0, sizeof(s->lookup.key.name));
     bpf_get_current_comm(s->lookup.key.name, COMM_BYTES);
-    return is_name(s);
+    return matches_name(s);
 }
 
 /*
- * The last component of the file that was executed: a script's, too, the executable of which is its
- * interpreter.  What comm does not hold of it.
+ * Whether the last component of the executed file is one of the names.  comm has only 15 bytes of
+ * it.  For a script, this is the script; executable_matches() sees its interpreter.
  */
-static __always_inline bool is_file(struct scratch *s, const char *path)
+static __always_inline bool file_matches(struct scratch *s, const char *path)
 {
     long size = bpf_probe_read_kernel_str(s->payload, PATH_BYTES, path);
 
@@ -119,11 +121,11 @@ static __always_inline bool is_file(struct scratch *s, const char *path)
     bpf_probe_read_kernel(s->lookup.key.name,
                           bounded(s->length - s->components.taken, NAME_BYTES + 1),
                           &s->payload[bounded(s->components.taken, PATH_BYTES)]);
-    return is_name(s);
+    return matches_name(s);
 }
 
-/* Components of the executable.  True: one is a name, or none is. */
-TURN bool match_on(__u32 program)
+/* Looks up components of the executable's path.  True: one is a name, or there are no more. */
+TURN bool match_components(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -131,7 +133,7 @@ TURN bool match_on(__u32 program)
         if (s->components.count == 0)
             return true;
         s->components.count--;
-        s->lookup.wanted = take_component(s, s->components.count, longest_name) && is_name(s);
+        s->lookup.wanted = take_component(s, s->components.count, longest_name) && matches_name(s);
         if (s->lookup.wanted)
             return true;
         barrier();
@@ -139,15 +141,15 @@ TURN bool match_on(__u32 program)
     return false;
 }
 
-static __always_inline bool is_executable(struct task_struct *task, struct scratch *s)
+static __always_inline bool executable_matches(struct task_struct *task, struct scratch *s)
 {
     walk_file(task, s, task->mm->exe_file);
     s->walk.unlinked = false;
     walk(s->program);
     s->components.taken = s->length;
     s->lookup.wanted = false;
-    for (int i = 0; i < COMPONENT_TURNS; i++)
-        if (match_on(s->program))
+    for (int i = 0; i < COMPONENT_BATCHES; i++)
+        if (match_components(s->program))
             break;
     return s->lookup.wanted;
 }

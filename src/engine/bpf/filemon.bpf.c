@@ -110,7 +110,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
     if (!was_entered(state) && call != CALL_EXEC && !was_refused(task, call, result))
         return 0;
     if (call == CALL_RING_ENTER) {
-        take_last_ring_open(task, ON_LEAVE);
+        report_last_ring_open(task, ON_LEAVE);
     } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result);
     } else if (call >= CALL_CLOSE_RANGE) {
@@ -221,12 +221,12 @@ int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
 
     if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
         return 0;
-    take_last_ring_open(task, ON_RING_SUBMIT);
+    report_last_ring_open(task, ON_RING_SUBMIT);
     if (is_ring_open(request)) {
-        clear_ring_taken(request); /* of one that had the same address */
+        clear_ring_reported(request); /* of an earlier request at the same address */
         submit_ring_open(task, request);
     } else if (is_ring_close(request)) {
-        clear_ring_taken(request);
+        clear_ring_reported(request);
         submit_ring_close(task, request);
     }
     return 0;
@@ -255,10 +255,10 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
         return 0;
     forget_last_ring_open(task, request);
     if (is_ring_open(request)) {
-        if (!clear_ring_taken(request))
-            take_ring_open(task, ON_RING_COMPLETE, request);
+        if (!clear_ring_reported(request))
+            report_ring_open(task, ON_RING_COMPLETE, request);
     } else if (is_ring_close(request)) {
-        if (!clear_ring_taken(request))
+        if (!clear_ring_reported(request))
             complete_ring_close(task, request);
     }
     return 0;
@@ -298,7 +298,8 @@ static __always_inline int exec_program(const char *filename)
     struct task_struct *task = current_task();
     struct scratch *s = get_scratch(ON_EXEC);
 
-    if (s && naming && !stopping && (is_comm(s) || is_file(s, filename) || is_executable(task, s)))
+    if (s && naming && !stopping &&
+        (comm_matches(s) || file_matches(s, filename) || executable_matches(task, s)))
         watch_process(task->tgid, generations);
     return 0;
 }

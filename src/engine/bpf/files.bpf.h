@@ -115,7 +115,7 @@ static __always_inline bool name_copy(struct task_struct *task, struct scratch *
             count_lost();
         return false;
     }
-    wanted = name_file(task, s, file) || same || filter(s);
+    wanted = write_path(task, s, file) || same || filter(s);
     if (!same)
         s->record.marks |= MARK_GONE;
     return wanted;
@@ -132,7 +132,7 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
 static __always_inline bool is_held_as_path(struct task_struct *task, struct scratch *s,
                                             struct file *file)
 {
-    return name_file(task, s, file) ? s->payload[0] == '/' : filter(s);
+    return write_path(task, s, file) ? s->payload[0] == '/' : filter(s);
 }
 
 /*

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The records of opens, of those that failed, too: their paths, and the filter. */
+/* The records of opens and of failed opens: their paths, and the path filter. */
 #ifndef FILEMON_BPF_OPENS_H
 #define FILEMON_BPF_OPENS_H
 
@@ -8,7 +8,7 @@
 #include "state.bpf.h"
 #include "walk.bpf.h"
 
-/* The record in s, with its payload. */
+/* Delivers the record in s and its payload, and marks the descriptor as recorded. */
 static __always_inline void deliver_path(struct scratch *s)
 {
     __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
@@ -21,15 +21,16 @@ static __always_inline void deliver_path(struct scratch *s)
         deliver(&s->record, size);
         return;
     }
-    /* First, for from now on another thread may close it. */
+    /* Before the delivery: another thread may close the descriptor at any time, and an unmarked
+     * descriptor's close would not be delivered. */
     set_recorded(table, fd, RECORDED);
     if (!deliver(&s->record, size))
         clear_recorded(table, fd);
 }
 
 /*
- * One component of the path, from the root on: the longest rule, which decides, comes last.
- * True: no other can match.
+ * Looks up the next component of the path, from the root on.  The longest rule that matches
+ * decides: it is found last.  True: no longer rule can match.
  */
 static __always_inline bool filter_component(struct scratch *s)
 {
@@ -47,7 +48,7 @@ static __always_inline bool filter_component(struct scratch *s)
     return false;
 }
 
-TURN bool filter_on(__u32 program)
+TURN bool filter_components(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -59,33 +60,34 @@ TURN bool filter_on(__u32 program)
     return false;
 }
 
-/* Its directory is not in the dentry cache: the walk has come to nothing (open_by_handle_at). */
+/* Whether the walk has found no path, since the file's directory is not in the dentry cache
+ * (open_by_handle_at). */
 static __always_inline bool is_disconnected(struct scratch *s)
 {
     return s->length == 0 && s->walk.dentry != s->walk.mount_root &&
            s->walk.dentry != s->walk.root_dentry;
 }
 
-/* Is the path that was walked wanted? */
+/* Whether the path filter includes the path in the payload. */
 static __always_inline bool filter(struct scratch *s)
 {
     if (!filtering)
         return true;
     if (s->record.marks & MARK_CUT || is_disconnected(s)) {
-        /* Only its end is known, or nothing: no rule can be asked, and it may be wanted. */
+        /* Without its beginning, a path that the filter may include cannot be looked up. */
         count_lost();
         return false;
     }
     s->lookup.key.parent = 0;
     s->components.taken = s->length;
     s->lookup.wanted = wanted_below_root;
-    for (int i = 0; i < COMPONENT_TURNS; i++)
-        if (filter_on(s->program))
+    for (int i = 0; i < COMPONENT_BATCHES; i++)
+        if (filter_components(s->program))
             break;
     return s->lookup.wanted;
 }
 
-/* The beginning of the record of the request in s. */
+/* Begins the record of the request in s. */
 static __always_inline void begin_open(struct task_struct *task, struct scratch *s,
                                        enum record_kind kind, __s32 fd)
 {
@@ -94,12 +96,13 @@ static __always_inline void begin_open(struct task_struct *task, struct scratch 
     s->record.mode = s->request.mode;
 }
 
-/* Its path, or what stands for one, for the record in s.  False: a rule may exclude it. */
-static __always_inline bool name_file(struct task_struct *task, struct scratch *s,
-                                      struct file *file)
+/* Writes the path of the file, or a name without a path, for the record in s.  False: it is a path,
+ * which filter() has to check. */
+static __always_inline bool write_path(struct task_struct *task, struct scratch *s,
+                                       struct file *file)
 {
     walk_file(task, s, file);
-    if (name_pathless(s))
+    if (write_pathless_name(s))
         return true;
     s->walk.unlinked = is_unlinked(s);
     walk(s->program);
@@ -111,15 +114,15 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 {
     struct file *file = s->file ? s->file : file_of(task, s->record.fd);
 
-    if (!file) /* another thread has closed it already */
+    if (!file) /* another thread has already closed it */
         count_lost();
-    else if ((name_file(task, s, file) || filter(s)) && claim(&s->record, file))
+    else if ((write_path(task, s, file) || filter(s)) && claim(&s->record, file))
         deliver_path(s);
 }
 
 /*
- * The request in the scratch of a program has succeeded or failed.  Functions of their own, as TURN
- * says: inlined in every branch that ends with an open, they take the verifier three times as long.
+ * Delivers the open of the request in the scratch of a program.  A subprogram: inlined into every
+ * branch that ends with an open, it takes the verifier three times as long.
  */
 TURN int deliver_open(__u32 program)
 {
@@ -132,7 +135,8 @@ TURN int deliver_open(__u32 program)
 
 #define AT_FDCWD -100
 
-/* The directory that a name is relative to, or what was given as one; there may be none. */
+/* Writes the path of the directory that a name is relative to.  If dirfd is not open, the record
+ * has MARK_TEXT and no path. */
 static __always_inline void walk_directory(struct task_struct *task, struct scratch *s, int dirfd)
 {
     struct file *directory = dirfd == AT_FDCWD ? NULL : file_of(task, dirfd);
@@ -145,13 +149,13 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
         s->record.marks |= MARK_TEXT;
         return;
     }
-    if (name_pathless(s))
+    if (write_pathless_name(s))
         return;
     s->walk.unlinked = is_unlinked(s);
     walk(s->program);
 }
 
-/* The name in the payload at this place; true: more of it than fits. */
+/* Reads the name of the request to this offset of the payload.  True: it is too long, and cut. */
 static __always_inline bool read_name(struct scratch *s, __u64 at)
 {
     const char *name = s->request.name;
@@ -160,7 +164,7 @@ static __always_inline bool read_name(struct scratch *s, __u64 at)
 
     if (size > 0)
         s->length = at + size - 1;
-    else if (size < 0) /* it runs into what is not mapped; 0: is empty */
+    else if (size < 0) /* it cannot be read; 0: it is empty */
         s->record.marks |= MARK_NONE;
     if (size < PATH_BYTES)
         return false;
@@ -191,13 +195,14 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     at = bounded(s->length, PATH_BYTES);
     s->record.walked = at;
     cut = read_name(s, at);
-    /* Only a part of it is known: the reader cannot filter it. */
+    /* A part of the path is missing: user space cannot filter it. */
     if (filtering && (cut || s->record.marks & MARK_CUT))
         count_lost();
     else
         deliver_path(s);
 }
 
+/* Delivers the failed open of the request in the scratch of a program. */
 TURN int deliver_failed(__u32 program)
 {
     struct scratch *s = get_scratch(program);

@@ -1,22 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * io_uring opens and closes without a system call of its own for each.
+ * Opens and closes of io_uring, which have no system call for each request.
  *
- * The completion is no time to look: it can be posted long after (IORING_SETUP_DEFER_TASKRUN), in
- * batches after all requests of one submission have run, or not at all (IOSQE_CQE_SKIP_SUCCESS, a
- * full completion queue).  By then the descriptor can be another file's.  So:
+ * The completion of a request can come too late to read its result: the kernel posts it long after
+ * the request has run (IORING_SETUP_DEFER_TASKRUN), after all requests of the submission have run,
+ * or never (IOSQE_CQE_SKIP_SUCCESS, a full completion queue).  By then the descriptor can refer to
+ * another file.  So:
  *
- * A close is taken when it is submitted, as close(2) is when it begins.
+ * A close is reported when it is submitted, as close(2) is at its entry.
  *
- * An open that is submitted alone runs before the next request of its thread is submitted, unless
- * io_uring_queue_async_work says that a worker takes it: so its result is looked at then, or when
- * io_uring_enter(2) ends, or at its completion, whatever comes first.
+ * An open without links to other requests runs before the next request of its thread is submitted,
+ * unless io_uring_queue_async_work shows that a worker runs it.  So its result is read when the
+ * next request is submitted, at the exit of io_uring_enter(2), or at its completion, whatever comes
+ * first.
  *
- * Requests that wait for others (linked, drained) are taken when they are complete: they may be
- * cancelled.  Of those whose success is not told nothing can be known: they count as lost.
+ * Requests that wait for others (linked, drained) can be cancelled: they are reported at their
+ * completion.  If their success has no completion, nothing shows whether they ran: they are counted
+ * as lost.
  *
- * Files of the ring's own table (file_slot) are no descriptors, and of an open that failed the name
- * is gone.  Kernels before 6.0 keep the request in another form: there nothing is seen.
+ * Files in the ring's own file table (file_slot) have no descriptor.  Failed opens are not
+ * reported: the kernel has freed their name.  Kernels before 6.0 store requests in another form:
+ * there io_uring is not seen.
  */
 #ifndef FILEMON_BPF_RING_H
 #define FILEMON_BPF_RING_H
@@ -36,15 +40,15 @@
 #define REQ_F_FORCE_ASYNC 16
 #define REQ_F_CQE_SKIP 64
 
-/* Requests that need no look when they are complete, by their address. */
+/* Requests that have been reported before their completion, by their address. */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);
     __uint(max_entries, 16384);
     __type(key, __u64);
     __type(value, __u8);
-} ring_taken SEC(".maps");
+} ring_reported SEC(".maps");
 
-/* The open that a thread has submitted last, if nothing was seen of it since. */
+/* The last open that a thread has submitted, until its result has been read. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 4096);
@@ -74,7 +78,7 @@ static __always_inline bool is_ring_close(struct io_kiocb *request)
            BPF_CORE_READ(close, file_slot) == 0;
 }
 
-/* The lower half: in newer kernels there are 64 of them. */
+/* The lower 32 bits: newer kernels have 64. */
 static __always_inline __u32 ring_flags(struct io_kiocb *request)
 {
     __u32 flags = 0;
@@ -84,7 +88,7 @@ static __always_inline __u32 ring_flags(struct io_kiocb *request)
     return flags;
 }
 
-/* Of the requests before it, or of one after it: those that it is linked with. */
+/* Whether the request is drained, or linked with requests before or after it. */
 static __always_inline bool waits_for_others(struct io_kiocb *request, __u32 flags)
 {
     struct io_ring_ctx *ring = BPF_CORE_READ(request, ctx);
@@ -95,24 +99,24 @@ static __always_inline bool waits_for_others(struct io_kiocb *request, __u32 fla
            BPF_CORE_READ(ring, submit_state.link.head);
 }
 
-static __always_inline void set_ring_taken(struct io_kiocb *request)
+static __always_inline void set_ring_reported(struct io_kiocb *request)
 {
     __u64 key = (__u64)request;
     __u8 yes = 1;
 
-    bpf_map_update_elem(&ring_taken, &key, &yes, BPF_ANY);
+    bpf_map_update_elem(&ring_reported, &key, &yes, BPF_ANY);
 }
 
-static __always_inline bool clear_ring_taken(struct io_kiocb *request)
+static __always_inline bool clear_ring_reported(struct io_kiocb *request)
 {
     __u64 key = (__u64)request;
 
-    return bpf_map_delete_elem(&ring_taken, &key) == 0;
+    return bpf_map_delete_elem(&ring_reported, &key) == 0;
 }
 
-/* The request has run. */
-static __always_inline void take_ring_open(struct task_struct *task, __u32 program,
-                                           struct io_kiocb *request)
+/* Reports an open that has run. */
+static __always_inline void report_ring_open(struct task_struct *task, __u32 program,
+                                             struct io_kiocb *request)
 {
     struct scratch *s = get_scratch(program);
     struct io_open *open = ring_command(request);
@@ -127,8 +131,8 @@ static __always_inline void take_ring_open(struct task_struct *task, __u32 progr
     open_succeeded(task, s);
 }
 
-/* The open that this thread has submitted before has run by now. */
-static __always_inline void take_last_ring_open(struct task_struct *task, __u32 program)
+/* Reports the last open that this thread has submitted, which has run by now. */
+static __always_inline void report_last_ring_open(struct task_struct *task, __u32 program)
 {
     __u32 pid = task->pid;
     __u64 *found = bpf_map_lookup_elem(&ring_opens, &pid);
@@ -140,11 +144,11 @@ static __always_inline void take_last_ring_open(struct task_struct *task, __u32 
     bpf_map_delete_elem(&ring_opens, &pid);
     if (!is_ring_open(request))
         return;
-    set_ring_taken(request);
-    take_ring_open(task, program, request);
+    set_ring_reported(request);
+    report_ring_open(task, program, request);
 }
 
-/* A worker takes it, or it is complete.  True: it was the last of this thread. */
+/* When a worker runs the request, or it is complete.  True: it was the thread's last open. */
 static __always_inline bool forget_last_ring_open(struct task_struct *task,
                                                   struct io_kiocb *request)
 {
@@ -171,14 +175,14 @@ static __always_inline void submit_ring_close(struct task_struct *task, struct i
     __u32 flags = ring_flags(request);
 
     if (!waits_for_others(request, flags)) {
-        set_ring_taken(request);
+        set_ring_reported(request);
         on_close(task, BPF_CORE_READ(close, fd), true);
     } else if (flags & REQ_F_CQE_SKIP) {
         count_lost();
     }
 }
 
-/* One that failed has closed nothing, unless what failed was the flush. */
+/* A close that failed has closed nothing, unless the flush failed: then the descriptor is free. */
 static __always_inline void complete_ring_close(struct task_struct *task, struct io_kiocb *request)
 {
     struct io_close *close = ring_command(request);

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* From a dentry and its mount to a path, as the root of the process sees it. */
+/* Walks from a dentry and its mount up to the root of the process, and writes the path. */
 #ifndef FILEMON_BPF_WALK_H
 #define FILEMON_BPF_WALK_H
 
 #include "state.bpf.h"
 
-/* Together more than any path takes, mounts included. */
-#define WALK_TURNS 320
+/* Batches and steps of a walk: together more than any path has components and mounts. */
+#define WALK_BATCHES 320
 #define WALK_STEPS 8
 
 #define PIPEFS_MAGIC 0x50495045 /* linux/magic.h */
@@ -19,8 +19,9 @@
 #define PIDFD ANON_INODE "[pidfd]"
 
 /*
- * A call of a helper costs more than the bytes that it copies: so a dentry and a mount are read at
- * once, as far as their last member of interest, and the members taken out of these bytes.
+ * A helper call costs more than the bytes that it copies.  So one call reads the beginning of a
+ * dentry or a mount, up to the last member that is used.  These macros access members in these
+ * bytes.
  */
 #define BYTES_UNTIL(type, member)                                                                  \
     (bpf_core_field_offset(type, member) + bpf_core_field_size(type, member))
@@ -35,14 +36,14 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 
     if (fd >= table->max_fds)
         return NULL;
-    if (DIRECT) /* a struct that is a pointer and nothing else, for the type must be a struct */
+    if (DIRECT) /* CAST needs a struct: llist_head has one pointer */
         return (void *)CAST(struct llist_head, table->fd + fd)->first;
     bpf_probe_read_kernel(&file, sizeof(file), table->fd + fd);
     return file;
 }
 
-/* Of a name that lies in its dentry so much is copied, how long it may be. */
-#define SHORT_NAME 32
+/* Inline names, those in the dentry itself, are copied with this size, however short they are. */
+#define INLINE_NAME 32
 
 static __always_inline void read_mount(struct scratch *s)
 {
@@ -79,10 +80,10 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
     return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
-/* False: a kernel whose structures are larger than any that is known; nothing is copied then. */
-static __always_inline bool structures_fit(void)
+/* False: the kernel's structures are larger than those of any known kernel, and cannot be read. */
+static __always_inline bool structs_fit(void)
 {
-    return BYTES_UNTIL(struct dentry, d_sb) <= DENTRY_BYTES / 2 + SHORT_NAME &&
+    return BYTES_UNTIL(struct dentry, d_sb) <= DENTRY_BYTES / 2 + INLINE_NAME &&
            BYTES_UNTIL(struct mount, mnt.mnt_root) <= MOUNT_BYTES;
 }
 
@@ -97,7 +98,7 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
     s->walk.root_mount = mount_of(fs->root.mnt);
     s->length = 0;
     s->components.count = 0;
-    if (!structures_fit()) {
+    if (!structs_fit()) {
         count_lost();
         return;
     }
@@ -122,7 +123,7 @@ static __always_inline void walk_file(struct task_struct *task, struct scratch *
                MEMBER(path, struct vfsmount *, struct path, mnt));
 }
 
-/* From the root of a mount to the place where it is mounted; false: there is none. */
+/* Steps from the root of a mount to its mount point.  False: it is not mounted anywhere. */
 static __always_inline bool walk_over_mount(struct scratch *s)
 {
     struct mount *mount = DIRECT ? CAST(struct mount, s->walk.mount) : NULL;
@@ -137,34 +138,36 @@ static __always_inline bool walk_over_mount(struct scratch *s)
     return true;
 }
 
-static __always_inline void copy_short_name(struct scratch *s, char *to)
+static __always_inline void copy_inline_name(struct scratch *s, char *to)
 {
     __u64 inside = s->walk.name - (const char *)s->walk.dentry;
     struct dentry___shortname *newer;
 
     if (!DIRECT)
-        copy_words(to, s->walk.dentry_bytes, bounded(inside, DENTRY_BYTES / 2), SHORT_NAME);
+        copy_words(to, s->walk.dentry_bytes, bounded(inside, DENTRY_BYTES / 2), INLINE_NAME);
     else if (bpf_core_field_exists(newer->d_shortname))
         copy_words(to, CAST(struct dentry, s->walk.dentry),
-                   bpf_core_field_offset(struct dentry___shortname, d_shortname), SHORT_NAME);
+                   bpf_core_field_offset(struct dentry___shortname, d_shortname), INLINE_NAME);
     else
         copy_words(to, CAST(struct dentry, s->walk.dentry),
-                   bpf_core_field_offset(struct dentry, d_iname), SHORT_NAME);
+                   bpf_core_field_offset(struct dentry, d_iname), INLINE_NAME);
 }
 
-/* The name to this place of the payload.  What is copied beyond its end is written over. */
+/* Copies the name to this offset of the payload.  The next component overwrites what is copied
+ * beyond its end. */
 static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
 {
     __u64 inside = s->walk.name - (const char *)s->walk.dentry;
     char *to = &s->payload[bounded(at, PATH_BYTES)];
 
-    if (length <= SHORT_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - SHORT_NAME)
-        copy_short_name(s, to);
+    if (length <= INLINE_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - INLINE_NAME)
+        copy_inline_name(s, to);
     else
         bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), s->walk.name);
 }
 
-static __always_inline bool was_renamed(struct scratch *s)
+/* Whether the dentry was renamed or moved since read_dentry(). */
+static __always_inline bool has_changed(struct scratch *s)
 {
     struct dentry *dentry = s->walk.dentry;
     __u32 now;
@@ -184,10 +187,10 @@ static __always_inline bool is_unlinked(struct scratch *s)
     return !hashed && s->walk.parent != s->walk.dentry;
 }
 
-/* As the kernel does in /proc: a file that has lost its name has this put after it. */
+/* The kernel appends this to the paths of unlinked files in /proc. */
 #define DELETED " (deleted)"
 
-static __always_inline void put_component(struct scratch *s, __u32 length)
+static __always_inline void append_component(struct scratch *s, __u32 length)
 {
     __u32 end = s->length + length;
 
@@ -200,7 +203,7 @@ static __always_inline void put_component(struct scratch *s, __u32 length)
     s->length = end + 1;
 }
 
-/* One component or one mount; true: the path is whole, or it cannot be. */
+/* Walks over one component or one mount.  True: the path is complete, or too long. */
 static __always_inline bool walk_step(struct scratch *s)
 {
     struct dentry *parent = s->walk.parent;
@@ -217,9 +220,9 @@ static __always_inline bool walk_step(struct scratch *s)
         return true;
     }
     copy_name(s, s->length, length);
-    /* Old name and new parent must not be mixed: take this step again. */
-    if (!was_renamed(s)) {
-        put_component(s, length);
+    /* Renamed meanwhile: name and parent may not belong together, so this step is repeated. */
+    if (!has_changed(s)) {
+        append_component(s, length);
         s->walk.dentry = parent;
     }
     if (s->walk.dentry != s->walk.mount_root)
@@ -227,8 +230,8 @@ static __always_inline bool walk_step(struct scratch *s)
     return false;
 }
 
-/* Some steps; true: there is nothing more to walk. */
-TURN bool walk_on(__u32 program)
+/* Walks some steps.  True: the walk is complete. */
+TURN bool walk_steps(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -240,31 +243,33 @@ TURN bool walk_on(__u32 program)
     return false;
 }
 
-/* All of them; what is still to be walked then has been cut off. */
+/* Walks to the root.  A path that is longer than all batches is marked as cut. */
 TURN int walk(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
-    for (int i = 0; i < WALK_TURNS; i++)
-        if (walk_on(program))
+    for (int i = 0; i < WALK_BATCHES; i++)
+        if (walk_steps(program))
             return 0;
     if (s)
         s->record.marks |= MARK_CUT;
     return 0;
 }
 
-/* Components looked at in one turn, and turns for the most there can be. */
+/* Components that a subprogram looks up in one call, and calls for the longest path. */
 #define COMPONENTS 16
-#define COMPONENT_TURNS (MAX_COMPONENTS / COMPONENTS)
+#define COMPONENT_BATCHES (MAX_COMPONENTS / COMPONENTS)
 
-/* A component, counted from the last, as the name in s->lookup.key; false: it is too long. */
+/* Copies a component, counted from the last, to the key of s->lookup.  False: it is longer than
+ * any name in the map. */
 static __always_inline bool take_component(struct scratch *s, __u32 index, __u32 longest)
 {
     __u32 at = s->components.start[index & (MAX_COMPONENTS - 1)];
     __u32 length = s->components.taken - at - 1;
 
     s->components.taken = at;
-    if (s->walk.unlinked && index == 0) /* the file still matches by the name that it had */
+    if (s->walk.unlinked &&
+        index == 0) /* without the suffix: an unlinked file still matches by its name */
         length -= sizeof(DELETED) - 1;
     if (length > longest)
         return false;
@@ -274,11 +279,11 @@ static __always_inline bool take_component(struct scratch *s, __u32 index, __u32
     return true;
 }
 
-#define PUT(s, text)                                                                               \
+#define SET_PATH(s, text)                                                                          \
     (__builtin_memcpy((s)->payload, text, sizeof(text) - 1), (s)->length = sizeof(text) - 1)
 
-/* What the dentry itself is called, after what is in the payload. */
-static __always_inline void put_own_name(struct scratch *s)
+/* Appends the name of the dentry to the payload. */
+static __always_inline void append_own_name(struct scratch *s)
 {
     __u64 at = bounded(s->length, 64);
     long size = bpf_probe_read_kernel_str(s->payload + at, PATH_BYTES - 64, s->walk.name);
@@ -286,7 +291,7 @@ static __always_inline void put_own_name(struct scratch *s)
     s->length = at + (size > 0 ? size - 1 : 0);
 }
 
-static __always_inline void put_kind_of_namespace(struct scratch *s, struct inode *inode)
+static __always_inline void set_namespace_type(struct scratch *s, struct inode *inode)
 {
     struct ns_common *ns = BPF_CORE_READ(inode, i_private);
     long size = bpf_probe_read_kernel_str(s->payload, 64, BPF_CORE_READ(ns, ops, name));
@@ -295,10 +300,10 @@ static __always_inline void put_kind_of_namespace(struct scratch *s, struct inod
 }
 
 /*
- * Files of the kernel's own, which lie in no directory, named as it names them: pipe:[5],
+ * Writes the name of a file that is in no directory, as the kernel names it: pipe:[5],
  * net:[4026531840], anon_inode:[pidfd], /memfd:name (deleted).  False: the file has a path.
  */
-static __always_inline bool name_pathless(struct scratch *s)
+static __always_inline bool write_pathless_name(struct scratch *s)
 {
     struct dentry *dentry = s->walk.dentry;
     struct inode *inode;
@@ -306,7 +311,8 @@ static __always_inline bool name_pathless(struct scratch *s)
 
     if (s->walk.parent != s->walk.dentry || s->walk.mount_root == s->walk.dentry)
         return false;
-    /* Its directory is not in the dentry cache (open_by_handle_at): the kernel, too, says "/". */
+    /* The directory is not in the dentry cache (open_by_handle_at): the kernel, too, names it "/".
+     */
     if (!BPF_CORE_READ(dentry, d_op, d_dname))
         return false;
     magic = BPF_CORE_READ(dentry, d_sb, s_magic);
@@ -316,19 +322,19 @@ static __always_inline bool name_pathless(struct scratch *s)
     if (magic == PIPEFS_MAGIC || magic == SOCKFS_MAGIC || magic == NSFS_MAGIC)
         s->record.marks |= MARK_INODE;
     if (magic == PIPEFS_MAGIC) {
-        PUT(s, "pipe");
+        SET_PATH(s, "pipe");
     } else if (magic == SOCKFS_MAGIC) {
-        PUT(s, "socket");
+        SET_PATH(s, "socket");
     } else if (magic == NSFS_MAGIC) {
-        put_kind_of_namespace(s, inode);
+        set_namespace_type(s, inode);
     } else if (magic == PID_FS_MAGIC) {
-        PUT(s, PIDFD);
+        SET_PATH(s, PIDFD);
     } else if (magic == ANON_INODE_FS_MAGIC) {
-        PUT(s, ANON_INODE);
-        put_own_name(s);
+        SET_PATH(s, ANON_INODE);
+        append_own_name(s);
     } else {
-        PUT(s, "/");
-        put_own_name(s);
+        SET_PATH(s, "/");
+        append_own_name(s);
         __builtin_memcpy(&s->payload[bounded(s->length, PATH_BYTES)], DELETED, sizeof(DELETED) - 1);
         s->length += sizeof(DELETED) - 1;
     }

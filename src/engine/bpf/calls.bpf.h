@@ -13,12 +13,13 @@
 /* Set by the loader: the kernel takes the calls of x32 processes (x86). */
 const volatile bool x32_calls = false;
 
-/* Above every number that is ours; a power of two. */
+/* A power of two above the number of every call that is followed. */
 #define CALL_NUMBERS 512
 
 /*
- * From number to call, so that all others cost one look: the machine's own numbers in the lower
- * byte, those of 32-bit processes in the upper one.
+ * The table `calls` maps the number of a system call to an enum call, so that calls that are not
+ * followed cost one look-up.  The lower byte is for native processes, the upper byte for 32-bit
+ * ones.
  */
 #define NATIVE(call) (call)
 #define COMPAT(call) ((call) << 8)
@@ -60,7 +61,7 @@ static __always_inline bool call_is_compat(struct task_struct *task)
 #define X32_EXECVEAT 545
 #define EXECVE 59
 
-/* Most numbers of x32 processes are those of 64-bit ones with a bit more; exec's are their own. */
+/* x32 calls have the numbers of 64-bit calls plus one bit; only exec has numbers of its own. */
 static __always_inline __u32 call_number(struct pt_regs *regs)
 {
     __u32 number = regs->orig_ax;

@@ -53,7 +53,7 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     call = compat ? call >> 8 : call & 0xff;
     if (call < CALL_OF_TABLE && !is_watched(current->tgid))
         return CALL_NONE;
-    *task = walkable(current);
+    *task = untrusted(current);
     call_arguments(regs, compat, args);
     return call;
 }
@@ -339,7 +339,7 @@ static __always_inline int end_task(struct task_struct *task)
 SEC("tp_btf/sched_process_exit")
 int BPF_PROG(on_exit, struct task_struct *task)
 {
-    return end_task(walkable(task));
+    return end_task(untrusted(task));
 }
 
 SEC("tracepoint")

@@ -151,7 +151,7 @@ int find_held(struct bpf_iter__task_file *ctx)
 
     if (!trusted || !file || !s)
         return 0;
-    task = walkable(trusted);
+    task = untrusted(trusted);
     if (!is_watched(task->tgid) || !is_still_held(task, fd, file) ||
         is_recorded(table_of(task), fd))
         return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The kernel's structures, as far as they are used here.  Where the members really lie is filled in
- * when the program is loaded, from the running kernel's own type information; order and padding
- * here mean nothing.
+ * The kernel's structs, with the members that the programs use.  When libbpf loads the programs, it
+ * replaces the offsets by those of the running kernel, from its type information (CO-RE): the order
+ * of the members here, and the gaps between them, do not matter.
  */
 #ifndef FILEMON_BPF_KERNEL_H
 #define FILEMON_BPF_KERNEL_H
@@ -18,7 +18,8 @@ typedef __u16 __be16;
 typedef __u32 __be32;
 typedef __u32 __wsum;
 
-/* The part of linux/bpf.h that is used: that header needs those of the C library's architecture. */
+/* From linux/bpf.h, which cannot be included: it needs headers of the C library for one
+ * architecture. */
 enum {
     BPF_MAP_TYPE_HASH = 1,
     BPF_MAP_TYPE_ARRAY = 2,
@@ -99,7 +100,7 @@ struct dentry {
     struct dentry *d_parent;
     struct qstr d_name;
     struct inode *d_inode;
-    unsigned char d_iname[1]; /* before 6.14; longer */
+    unsigned char d_iname[1]; /* before 6.14; its size varies */
     const struct dentry_operations *d_op;
     struct super_block *d_sb;
 };
@@ -245,7 +246,7 @@ struct io_ring_ctx {
 struct io_kiocb {
     struct io_cmd_data cmd;
     __u8 opcode;
-    __u64 flags; /* or 32 bits of them */
+    __u64 flags; /* 32 bits in older kernels */
     struct io_cqe cqe;
     struct io_ring_ctx *ctx;
 };
@@ -282,7 +283,7 @@ struct bpf_iter__task_file {
     struct file *file;
 };
 
-/* What a program of type tracepoint is given. */
+/* The contexts of programs of type tracepoint. */
 struct trace_event_raw_sys_exit {
     long ret;
 };
@@ -292,7 +293,7 @@ struct trace_event_raw_task_rename {
 };
 
 struct trace_event_raw_sched_process_exec {
-    __u32 __data_loc_filename; /* where it begins, in the lower half */
+    __u32 __data_loc_filename; /* the lower half is the name's offset */
 };
 
 struct trace_event_raw_sched_process_fork {
@@ -313,7 +314,7 @@ struct pt_regs {
 
 #pragma clang attribute pop
 
-/* linux/bpf.h: not the kernel's, but this program's. */
+/* From linux/bpf.h: part of the interface of programs, so its layout is fixed. */
 struct bpf_raw_tracepoint_args {
     __u64 args[2];
 };

@@ -1,16 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The other way to see calls: at the kernel's functions, where all of them can be probed at once
- * (kprobe.multi).  Calls that are none of ours come by no probe.
+ * Another way to see calls: probes of functions of the kernel, where it can probe many at once
+ * (kprobe.multi).  Unlike the tracepoints on system calls, the probes cost other calls nothing.
  *
- * A descriptor is seen in fd_install() and do_dup2(), before anyone can use it; a call that was
- * answered by a filter never comes to its function.  What begins with a call is seen at its entry,
- * as at sys_enter.  The ends are needed of few calls only.  Failed opens are not seen.
+ * A new descriptor is seen in fd_install() and do_dup2(), before any thread can use it.  A call
+ * that a seccomp filter answers does not reach these functions.  The entries of calls are seen in
+ * their functions, as in sys_enter; the exits are only needed for few calls.  Failed opens are not
+ * seen.
  */
 #ifndef FILEMON_BPF_PROBES_H
 #define FILEMON_BPF_PROBES_H
 
-/* The loader makes each call once, to see that the probes work: how often they were hit then. */
+/* The self-test: the loader makes each call once, and checks how often each probe was hit. */
 volatile bool testing = false;
 __u32 hits_of_entries[CALLS_COUNT], hits_of_returns[CALLS_COUNT], hits_of_files[CALLS_COUNT];
 
@@ -25,8 +26,8 @@ static __always_inline void count_hit(struct pt_regs *regs, __u32 hits[CALLS_COU
 #define ENOSYS 38 /* asm-generic/errno.h */
 
 /*
- * The call whose number the registers have is under way: io_uring opens files in workers, and
- * before a thread returns from any call, when the result is there.
+ * Whether the call in the registers is being executed.  If not, io_uring opens the file: in a
+ * worker, or before a thread returns from any call, whose result is then already in ax.
  */
 static __always_inline bool is_in_call(struct task_struct *task, struct pt_regs *regs)
 {
@@ -46,7 +47,8 @@ static __always_inline void install_open(struct task_struct *task, enum call cal
     deliver_open(ON_LEAVE);
 }
 
-/* fcntl(2) is seen when it has its file already, and that may have been closed since. */
+/* fcntl(2) is seen in f_dupfd(), when it already has its file, whose descriptor may have been
+ * closed since. */
 static __always_inline void install_copy(struct task_struct *task, __u32 origin, __u32 fd,
                                          __u32 how, struct file *file)
 {
@@ -73,8 +75,8 @@ static __always_inline void install_file(struct task_struct *task, struct pt_reg
 }
 
 /*
- * void fd_install(unsigned int fd, struct file *file), of which all that is no dup2 comes by.  The
- * copy of a descriptor that was closed meanwhile can have its number.
+ * void fd_install(unsigned int fd, struct file *file): all new descriptors but those of dup2.  The
+ * number can be that of a descriptor whose close is in flight.
  */
 static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *file)
 {
@@ -85,7 +87,7 @@ static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *
     return 0;
 }
 
-/* A descriptor that is reserved for an open which is under way cannot be replaced. */
+/* Whether the descriptor is reserved for an open in flight: then dup2 fails with EBUSY. */
 static __always_inline bool is_reserved(struct task_struct *task, __u32 fd)
 {
     struct fdtable *table = task->files->fdt;
@@ -97,8 +99,8 @@ static __always_inline bool is_reserved(struct task_struct *task, __u32 fd)
     return word >> fd % 64 & 1;
 }
 
-/* int do_dup2(struct files_struct *files, struct file *file, unsigned fd, unsigned flags), which
- * has the table's lock */
+/* int do_dup2(struct files_struct *files, struct file *file, unsigned fd, unsigned flags), called
+ * with files->file_lock held. */
 static __always_inline int replace(struct pt_regs *regs, __u32 fd, struct file *file)
 {
     struct task_struct *task = NULL;
@@ -112,10 +114,11 @@ static __always_inline int replace(struct pt_regs *regs, __u32 fd, struct file *
     return 0;
 }
 
-/* Where these functions begin: found out by the test, since the kernel searches for a cookie. */
+/* The addresses of these functions, from the self-test: compared in place of the cookie, which the
+ * kernel searches for. */
 __u64 install_address, replace_address;
 
-/* filemon itself, which is never watched, makes a call of the test. */
+/* filemon, which is never watched, makes the calls of the self-test. */
 static __always_inline void test_function(struct pt_regs *ctx, struct pt_regs *regs)
 {
     __u64 cookie = bpf_get_attach_cookie(ctx);
@@ -127,7 +130,7 @@ static __always_inline void test_function(struct pt_regs *ctx, struct pt_regs *r
     count_hit(regs, cookie == PROBE_CALL ? hits_of_entries : hits_of_files);
 }
 
-/* Nearly all that comes by here is of processes that are not watched. */
+/* Nearly all calls are those of unwatched processes. */
 SEC("kprobe.multi")
 int on_function(struct pt_regs *ctx)
 {
@@ -144,7 +147,7 @@ int on_function(struct pt_regs *ctx)
                                         : enter_call(user_registers());
 }
 
-/* Calls that can give their thread another file descriptor table are followed in all processes. */
+/* Calls that can change the file descriptor table of their thread are followed in all processes. */
 SEC("kprobe.multi")
 int on_table_call(struct pt_regs *ctx)
 {

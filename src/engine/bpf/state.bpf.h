@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The maps and variables, and how a record leaves the kernel. */
+/* The maps and variables that all programs use, and the delivery of records. */
 #ifndef FILEMON_BPF_STATE_H
 #define FILEMON_BPF_STATE_H
 
@@ -14,33 +14,35 @@
 /* Set by the loader before it loads. */
 const volatile bool watch_all = false;
 const volatile bool report_failed = false;
-const volatile bool report_held = false; /* and so everything about claims is dead code otherwise */
-const volatile bool filtering = false;   /* there are rules */
-const volatile bool naming = false;      /* there are names */
+const volatile bool report_held = false; /* if false, the verifier removes the code for claims */
+const volatile bool filtering = false;   /* the path filter has rules */
+const volatile bool naming = false;      /* there are names to match at exec */
 const volatile __u32 generations = EVERY_GENERATION;
-const volatile __u64 wake_at = 0;           /* wake the reader at so many bytes */
+const volatile __u64 wake_at = 0;           /* bytes in the ring buffer that wake the reader */
 const volatile __u32 longest_component = 0; /* of any rule */
 const volatile __u32 longest_name = 0;
 
-/* What matches no rule but "/", which a PATH can turn out to lead to while the run goes on. */
+/* Whether a path is included that matches no rule but that of the root.  Can change during the run,
+ * when a PATH turns out to lead to "/". */
 volatile bool wanted_below_root = false;
 
 /* filemon itself: set by scan_tasks(). */
 __u32 own_tgid, own_level;
 struct pid_namespace *own_namespace;
 
-/* What the monotonic clock of filemon's own time namespace is ahead of the kernel's, ns. */
+/* CLOCK_MONOTONIC in filemon's time namespace minus that of the kernel, ns. */
 __s64 own_clock_offset;
 
 /* Set by the reader when it has read everything, cleared when it is woken. */
 volatile __u32 reader_asleep = 0;
 
-/* Processes in `watched`. */
+/* The number of processes in `watched`. */
 volatile __s64 n_watched = 0;
 
 /*
- * Set when the watch ends.  Every program looks at it first, so that all of them fall silent at one
- * instant: detached one after the other, opens would still be seen when closes no longer are.
+ * The watch has ended.  Every program checks it first, so that all of them stop at the same
+ * instant: the links are detached one after another, and opens would still be seen when closes are
+ * not.
  */
 volatile bool stopping = false;
 
@@ -50,15 +52,15 @@ struct {
 } events SEC(".maps");
 
 /*
- * Records that found no room, and closes that will not be seen for want of it.  No map of its own:
- * while bpf(2) reads a map it holds bpf_prog_active of its processor, and can be preempted there;
- * programs on perf events are skipped on that processor then.
+ * The number of lost events: records without room in the ring buffer, and closes that will not be
+ * seen since a map is full.  Not a map: bpf(2) raises bpf_prog_active of its CPU while it reads a
+ * map, and the kernel skips programs on perf events on that CPU meanwhile.
  */
 volatile __u64 n_lost = 0;
 
 /*
- * Is it watched?  A byte for each pid, so that it costs no more than a look: PIDS_PER_LINE of them
- * in each entry.  Sized by the loader.
+ * Whether a process is watched: a byte for each pid, in entries of PIDS_PER_LINE bytes.  An array
+ * look-up costs other processes' calls the least.  Sized by the loader.
  */
 #define PIDS_PER_LINE 64
 
@@ -69,7 +71,7 @@ struct {
     __type(value, __u8[PIDS_PER_LINE]);
 } is_watched_pid SEC(".maps");
 
-/* Which census is being taken, or was last. */
+/* The number of the last census: see taking_census. */
 volatile __u32 census = 0;
 
 /* Watched processes by tgid. */
@@ -80,7 +82,7 @@ struct {
     __type(value, struct process);
 } watched SEC(".maps");
 
-/* The loader sizes these two, and their keys. */
+/* The path filter.  The loader sizes this map and the next, and their keys. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1);
@@ -88,7 +90,7 @@ struct {
     __uint(value_size, sizeof(struct rule_node));
 } rules SEC(".maps");
 
-/* Names of programs to be watched, filled up with NULs. */
+/* Names of programs to watch, padded with NULs. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 1);
@@ -99,12 +101,12 @@ struct {
 /* More components than a path of PATH_BYTES can have. */
 #define MAX_COMPONENTS (PATH_BYTES / 2)
 
-/* What an open was asked for: the name, and where it starts from. */
+/* The arguments of an open. */
 struct request {
     const char *name;
     int dirfd;
-    int error;                  /* negative: how it ended; 0: it did not fail */
-    __u64 flags, mode, resolve; /* as struct open_how has them */
+    int error;                  /* -errno; 0: the open has not failed */
+    __u64 flags, mode, resolve; /* as in struct open_how */
 };
 
 #define DENTRY_BYTES 512
@@ -163,9 +165,9 @@ struct scratch {
 };
 
 /*
- * Each program has a scratch of its own on each processor.  From Linux 7.0 on a program can be
- * preempted, and other programs then run on that processor; the same one does not: the kernel skips
- * it and counts that (recursion_misses of bpf_prog_info).  A program cannot migrate.
+ * Each program has its own scratch on each CPU.  From Linux 7.0 on, a program can be preempted, and
+ * another program can then run on that CPU.  The same program cannot: the kernel skips that run and
+ * counts it (recursion_misses of bpf_prog_info).  A program does not migrate to another CPU.
  */
 enum program {
     ON_LEAVE,
@@ -188,8 +190,8 @@ struct {
 } scratches SEC(".maps");
 
 /*
- * Masks an index where the verifier sees it: right before its use, and not folded by the compiler
- * into a pointer that it counts up along a loop.
+ * Masks an index right before its use, where the verifier needs to see the bound.  Without the asm,
+ * clang moves the mask out of loops, and the verifier rejects the program.  size: a power of two.
  */
 static __always_inline __u64 bounded(__u64 index, __u64 size)
 {
@@ -199,9 +201,9 @@ static __always_inline __u64 bounded(__u64 index, __u64 size)
 }
 
 /*
- * Part of a long loop, as a function of its own.  Not static, so that the verifier looks at it once
- * and not at every turn of the loop that calls it; so it takes no pointer either, but the program
- * whose scratch it works on.
+ * A subprogram, such as a part of a long loop.  It is global, not static: so the verifier checks it
+ * once, and not in every iteration of the loop that calls it.  A global function cannot take a
+ * pointer to a map value: it takes the program whose scratch it uses.
  */
 #define TURN __attribute__((noinline))
 
@@ -220,20 +222,22 @@ static __always_inline void count_lost(void)
 }
 
 /*
- * Whether a record wakes the reader.  To ask how full the ring is takes the call of a helper: so
- * one in sixteen records asks, chosen by its time, the bits of which are mixed for coarse clocks.
+ * Whether a record wakes the reader.  The fill level of the ring buffer costs a helper call: so one
+ * in sixteen records checks it, chosen by a hash of its time, since the low bits of a coarse clock
+ * are constant.
  */
 static __always_inline __u64 wakeup_flags(const struct record *record)
 {
-    bool asks = record->time * 0x9e3779b97f4a7c15 >> 60 == 0;
+    bool checks = record->time * 0x9e3779b97f4a7c15 >> 60 == 0;
 
-    if (!reader_asleep || !asks || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_at)
+    if (!reader_asleep || !checks || bpf_ringbuf_query(&events, BPF_RB_AVAIL_DATA) < wake_at)
         return BPF_RB_NO_WAKEUP;
     reader_asleep = 0;
     return BPF_RB_FORCE_WAKEUP;
 }
 
-/* The first size bytes of a record and what follows it.  False: no room, and counted. */
+/* Delivers the first size bytes of a record and the payload behind it.  False: there is no room,
+ * and the loss is counted. */
 static __always_inline bool deliver(struct record *record, __u64 size)
 {
     if (bpf_ringbuf_output(&events, record, size, wakeup_flags(record)) == 0)
@@ -242,8 +246,8 @@ static __always_inline bool deliver(struct record *record, __u64 size)
     return false;
 }
 
-/* As filemon's own namespace numbers it; 0: not in there.  pid: as read, for the verifier lets no
- * number be added to a pointer whose type it knows. */
+/* The number of pid in filemon's own pid namespace; 0: it has none there.  pid must be a pointer
+ * that was read: the verifier allows no variable offset to a pointer whose type it knows. */
 static __always_inline __u32 pid_number(struct pid *pid)
 {
     struct upid *numbers = (void *)pid + bpf_core_field_offset(struct pid, numbers);
@@ -268,43 +272,44 @@ static __always_inline __u32 thread_number(struct task_struct *task)
     return own_level == 0 ? (__u32)task->pid : pid_number(BPF_CORE_READ(task, thread_pid));
 }
 
-/* Of any address: what is known not to be aligned, the compiler copies by bytes. */
+/* A word at any address.  For an address that it knows to be unaligned, clang copies bytes. */
 typedef __u64 __attribute__((may_alias)) word;
 
 /*
- * As words: cheaper than the helper for it.  From an address and not from the member, whose size is
- * not the same on every kernel; libbpf takes no load of another size than the member's.
+ * Copies words, which is cheaper than a helper call.  It reads from an address, not from a member:
+ * libbpf rejects a load of another size than the member has on the running kernel.
  */
 static __always_inline void copy_words(void *to, const void *from, __u64 offset, __u32 size)
 {
     const word *words = from + offset;
 
-    barrier_var(words); /* or the first load would be of the member */
+    barrier_var(words); /* or clang would load the first word from the member */
     for (__u32 i = 0; i < size / sizeof(*words); i++)
         ((word *)to)[i] = words[i];
 }
 
 /*
- * Where the kernel has it (6.2), what a pointer leads to can be read without a helper at all: this
- * makes of it one whose type the verifier knows, and whose reads may fail.  A program with a call
- * that the kernel lacks cannot be loaded: so all is built twice, with DIRECT and without.
+ * Since Linux 6.2, bpf_rdonly_cast() gives a pointer a type that the verifier knows: members are
+ * then read without a helper call, and as 0 if the address is bad.  A kernel without that function
+ * does not load a program that calls it: so the programs are compiled twice, with DIRECT and
+ * without.
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 #define CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))
 
 /*
- * The same task.  Where the verifier trusts a pointer, it looks for a name in all of the kernel's
- * type information whenever another one is read through it: half of the time that loading takes.
- * This one it does not trust.
+ * The same task, by a pointer that the verifier does not trust.  For every pointer that is read
+ * through a trusted one, the verifier searches all type information of the kernel for a name: that
+ * takes half of the time of loading.
  */
-static __always_inline struct task_struct *walkable(struct task_struct *task)
+static __always_inline struct task_struct *untrusted(struct task_struct *task)
 {
     return DIRECT ? CAST(struct task_struct, task) : task;
 }
 
 static __always_inline struct task_struct *current_task(void)
 {
-    return walkable(bpf_get_current_task_btf());
+    return untrusted(bpf_get_current_task_btf());
 }
 
 /* linux/sched.h */
@@ -314,10 +319,8 @@ static __always_inline struct task_struct *current_task(void)
 #define PF_KTHREAD 0x200000
 #define PF_NO_SETAFFINITY 0x4000000
 
-/*
- * Of a pointer whose type the verifier knows: it lets no such pointer be a number, but does allow
- * the difference of two.
- */
+/* The address in a pointer whose type the verifier knows: it does not allow the pointer as a
+ * number, but the difference of two pointers. */
 static __always_inline __u64 address_of(const void *pointer)
 {
     __u64 address = (__u64)pointer;
@@ -326,10 +329,11 @@ static __always_inline __u64 address_of(const void *pointer)
     return address + bpf_get_current_task();
 }
 
-/* Names the file descriptor table that a thread has; 0: none (any more). */
+/* The address of the file descriptor table of a thread, which identifies it; 0: the thread has no
+ * table, or has left it. */
 static __always_inline __u64 table_of(struct task_struct *task)
 {
-    /* As a member that is a number and nothing else. */
+    /* Read as tv_sec, a number: CAST cannot read a pointer as one. */
     if (DIRECT)
         return CAST(struct timespec64,
                     (void *)task + bpf_core_field_offset(struct task_struct, files))
@@ -337,11 +341,12 @@ static __always_inline __u64 table_of(struct task_struct *task)
     return address_of(task->files);
 }
 
-#define IO_WORKER_COMM 0x2d756f69 /* "iou-", as its number */
+#define IO_WORKER_COMM 0x2d756f69 /* "iou-" as a little-endian number */
 
 /*
- * A worker of io_uring, or what may be one: it ends without PF_IO_WORKER.  Instead, kernels
- * from 6.4 on have PF_USER_WORKER, those before 6.3 have PF_NO_SETAFFINITY, and all have the name.
+ * Whether the task is a worker of io_uring, or may be one.  PF_IO_WORKER is cleared before the
+ * worker exits.  Then PF_USER_WORKER (kernels since 6.4), PF_NO_SETAFFINITY (before 6.3) or the
+ * name tells.
  */
 static __always_inline bool is_io_worker(struct task_struct *task)
 {
@@ -353,8 +358,9 @@ static __always_inline bool is_io_worker(struct task_struct *task)
 }
 
 /*
- * What every record says of a task.  What a worker of io_uring does, its process does.  trusted:
- * the same task as the kernel gave it, whose own members are read without a check of the address.
+ * Fills in the members that every record has.  The actions of an io_uring worker are reported as
+ * those of its process's leader.  trusted: the same task, by the pointer that the kernel gave,
+ * through which its own members are read without a check of the address.
  */
 static __always_inline void begin_record_of(struct task_struct *task, struct task_struct *trusted,
                                             struct record *record, enum record_kind kind, __s32 fd)
@@ -375,14 +381,14 @@ static __always_inline void begin_record_of(struct task_struct *task, struct tas
     record->walked = record->mode = record->unused = 0;
 }
 
-/* The current task. */
+/* The same for the current task. */
 static __always_inline void begin_record(struct task_struct *task, struct record *record,
                                          enum record_kind kind, __s32 fd)
 {
     begin_record_of(task, bpf_get_current_task_btf(), record, kind, fd);
 }
 
-/* Of the current task.  time: when the descriptor was closed; 0: now. */
+/* Delivers a close by the current task.  time: when the descriptor was closed; 0: now. */
 static __always_inline void deliver_close(struct task_struct *task, __s32 fd, __u64 time)
 {
     struct record *record = bpf_ringbuf_reserve(&events, RECORD_HEAD, 0);

@@ -321,7 +321,7 @@ int find_users(struct bpf_iter__task *ctx)
 
     if (!task)
         return 0;
-    task = walkable(task);
+    task = untrusted(task);
     address = table_of(task);
     table = bpf_map_lookup_elem(&tables, &address);
     if (!table)

@@ -121,7 +121,7 @@ static __always_inline int fork_task(struct task_struct *parent, struct task_str
 SEC("tp_btf/sched_process_fork")
 int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 {
-    return fork_task(walkable(parent), walkable(child));
+    return fork_task(untrusted(parent), untrusted(child));
 }
 
 /* Since Linux 6.2. */
@@ -135,7 +135,7 @@ int on_fork_perf(struct trace_event_raw_sched_process_fork *ctx)
 
     if (!child)
         return 0;
-    fork_task(current_task(), walkable(child));
+    fork_task(current_task(), untrusted(child));
     bpf_task_release(child);
     return 0;
 }
@@ -220,7 +220,7 @@ int scan_tasks(struct bpf_iter__task *ctx)
         find_self();
     if (!task)
         return 0;
-    task = walkable(task);
+    task = untrusted(task);
     if (task->pid != task->tgid)
         return 0;
     tgid = task->tgid;

@@ -4,12 +4,18 @@
  *
  * Lifecycle, driven by the poll loop of run.c:
  *
- *   open()       starts the engine (ENGINE_STARTING).  Must not block for long: dispatch()
- * continues the start. fds(), timeout(), dispatch()   in a loop; dispatch() returns the state. From
- * ENGINE_WATCHING on, names and paths of the config apply. watch()      for each process, after
- * ENGINE_WATCHING; and end_when_idle() if the run ends with its targets. stop()       asks the
- * engine to end; dispatch() delivers the remaining events, up to ENGINE_DONE. close()      frees
- * the engine, in any state; ends what it started as well as possible.
+ *   open() starts the engine (ENGINE_STARTING).  It must not block for long: dispatch() continues
+ *   the start.
+ *
+ *   fds(), timeout() and dispatch() are called in a loop; dispatch() returns the state.  From
+ *   ENGINE_WATCHING on, the names and paths of the config apply.
+ *
+ *   watch() is called for each process, after ENGINE_WATCHING; and end_when_idle(), if the run ends
+ *   with its targets.
+ *
+ *   stop() asks the engine to end; dispatch() delivers the remaining events, up to ENGINE_DONE.
+ *
+ *   close() frees the engine, in any state, and ends what it started as well as possible.
  *
  * Only dispatch() and report_held() deliver events.  Events of one process are in the order in
  * which the kernel did what they report.  An event is valid during the call of the sink.

@@ -9,7 +9,8 @@
 #include "engine/bpf/record.h"
 #include "event/event.h"
 
-/* The last event points into it. */
+/* What decode_record() needs between calls.  The caller sets the first two members.  The last event
+ * points into it. */
 struct decoder {
     int64_t epoch_ns;        /* see clock_epoch_ns() */
     int64_t clock_offset_ns; /* filemon's CLOCK_MONOTONIC minus that of the records */
@@ -17,7 +18,8 @@ struct decoder {
     struct fd_range ranges[FDS_OF_EXEC / 2];
 };
 
-/* 0, or -EBADMSG if the bytes are no record.  *event is valid until the next call. */
+/* Fills in all of *event from a record of size bytes.  *event is valid as long as the record, and
+ * until the next call.  0; -EBADMSG: the bytes are not a record. */
 int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event);
 
 #endif

@@ -18,8 +18,9 @@ enum probes {
 bool probes_are_there(void);
 
 /*
- * Attaches a program of type kprobe.multi or kretprobe.multi to the functions that this kernel has;
- * cookies are of enum probe_cookie.  The caller destroys the link; NULL: see errno.
+ * Attaches a program of type kprobe.multi or kretprobe.multi to those functions of the set that
+ * this kernel has.  The cookie of each is an enum probe_cookie.  The caller destroys the link.
+ * NULL: see errno; ENOENT: the kernel has none of the functions.
  */
 struct bpf_link *probes_attach(const struct bpf_program *program, enum probes which);
 

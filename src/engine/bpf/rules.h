@@ -22,9 +22,12 @@ struct rules_size {
     size_t longest_name; /* longest of the names */
 };
 
-/* Builds the tree.  0; -ENOMEM; -ENAMETOOLONG: a component is longer than NAME_BYTES. */
+/* Builds the tree, and fills in *size.  config->filter is borrowed during the call.  0; -ENOMEM;
+ * -ENAMETOOLONG: a component is longer than NAME_BYTES.  In any case *rules must be freed. */
 int rules_measure(const struct engine_config *config, struct rules_size *size,
                   struct rules **rules);
+
+/* NULL is allowed. */
 void rules_free(struct rules *rules);
 
 /* Fills the map of the rules, which is empty and has that size.  0, -errno. */

@@ -38,6 +38,7 @@ struct module_build {
     unsigned int n_tail;
 };
 
+/* Makes *build empty, so that module_build_end() can be called. */
 void module_build_init(struct module_build *build);
 
 /*

@@ -79,6 +79,8 @@ void module_remember_version(const struct module *module);
 
 /* How many seconds the last build of any module took; -1: unknown. */
 int module_last_seconds(const struct module *module);
+
+/* Stores how many seconds a build took. */
 void module_remember_seconds(const struct module *module, int seconds);
 
 /*
@@ -87,8 +89,13 @@ void module_remember_seconds(const struct module *module, int seconds);
  */
 #define MODULE_FAILURE_SIZE 128
 
+/* Whether a failure is stored; why is then its text, NUL-terminated. */
 bool module_has_failed(const struct module *module, char why[static MODULE_FAILURE_SIZE]);
+
+/* Stores the failure, and the first MODULE_FAILURE_SIZE - 1 bytes of why. */
 void module_remember_failure(const struct module *module, const char *why);
+
+/* Removes the stored failure, if there is one. */
 void module_forget_failure(const struct module *module);
 
 #endif

@@ -29,8 +29,10 @@ struct wire_sink {
 
 struct wire;
 
-/* NULL: no memory.  Free with wire_free(). */
+/* Copies *sink.  NULL: no memory.  Free with wire_free(). */
 struct wire *wire_new(const struct wire_sink *sink);
+
+/* NULL is allowed. */
 void wire_free(struct wire *wire);
 
 /* Takes the next n bytes, and calls the sink for each line that they complete. */

@@ -1,23 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 #   make            build/filemon
-#   make demo       installs what it needs, builds, and shows filemon at work on a real kernel
-#   make check      every test; installs what they need; closes with "N passed, N failed"
-#   make check-unit the unit tests: in seconds, without root, installs nothing
-#   make deps       installs what make check needs
-#   make soak       the random workloads of make check from other seeds: SEEDS=10000, FROM=1
-#   make fuzz       libFuzzer on the parsers, each for FUZZ_SECONDS=60
-#   make coverage   which lines the unit tests and those of the command line run
-#   make bench      what watching costs, beside other tools
-#   make install    DESTDIR= PREFIX=; make uninstall removes it
+#   make demo       installs packages, builds, and shows filemon at work on a real kernel
+#   make check      installs packages and runs every test; the last line is "N passed, N failed"
+#   make check-unit runs the unit tests: in seconds, without root, installs nothing
+#   make deps       installs the packages that make check needs
+#   make soak       runs the random workloads of make check with other seeds: SEEDS=10000, FROM=1
+#   make fuzz       runs libFuzzer on each parser for FUZZ_SECONDS=60
+#   make coverage   reports which lines the tests in unit and cli execute
+#   make bench      measures what watching costs, compared with other tools
+#   make install    DESTDIR= PREFIX=; make uninstall removes the installed files
 #   make dist       build/filemon-VERSION.tar.gz of the last commit
 #   make lint       cppcheck, shellcheck, clang-format, man page
 #   make format
 #
-# V=1 shows commands, SANITIZE=address,undefined builds and tests with these, BPF=0 leaves the eBPF
-# engine out, WERROR=1 (the default where CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
-# LDFLAGS and LDLIBS are yours, and come after the Makefile's own.  For another machine:
-# CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64, ...) is that of CC.
+# V=1 shows commands.  SANITIZE=address,undefined builds and tests with these sanitizers.  BPF=0 leaves
+# the bpf engine out.  WERROR=1 (the default if CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
+# LDFLAGS and LDLIBS are yours, and come after the Makefile's own flags.  To build for another machine
+# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64, ...) follows from the compiler.
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -44,7 +44,7 @@ warnings = -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(filter 1,$(W
 sanitize = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 cflags = -std=c11 $(warnings) $(sanitize)
 
-# The user's flags stand last: of two that contradict each other compilers take the last.
+# The user's flags come last, because compilers obey the last of two contradicting flags.
 compile = $(CC) $(cppflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
 link = $(compile) $(LDFLAGS)
 
@@ -59,7 +59,7 @@ modules := $(filter-out $(BUILD)/src/main.o,$(objects))
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,\
     $(filter-out $(if $(filter 0,$(BPF)),tests/unit/test_bpf_%),$(wildcard tests/unit/test_*.c)))
 
-# Debian's names of what is needed beside make.
+# The Debian packages that each part needs, besides make.
 packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
@@ -85,13 +85,13 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(Q)$(compile) -MMD -MP -c -o $@ $<
 
-# What was built with other flags (BPF=0, another CC) is built again.
+# Objects that were built with other flags (BPF=0, another CC) are built again.
 .PHONY: force
 $(BUILD)/flags: force
 	@mkdir -p $(@D)
 	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
 
-# The script, of its parts, is carried in the program.
+# The script is assembled from its parts, and embedded in the program.
 script := $(BUILD)/monitorFicheros.stp
 $(script): stap/assemble.awk stap/monitorFicheros.stp $(wildcard stap/*.h)
 	@echo "  STP     $@"
@@ -102,16 +102,16 @@ $(BUILD)/src/engine/stap/script.o: $(script)
 
 # ---- the eBPF program ----------------------------------------------------------------------------
 
-# The machine in the compiler's x86_64-linux-gnu; there may be no compiler before make check's deps.
+# The machine in the compiler's target, as in x86_64-linux-gnu.  Before make deps there may be no compiler.
 target := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)) $(shell uname -m))
 BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst powerpc64%,powerpc,$(target))))
 
-# With the calls that kernels have from 6.2 on, and without.  v3: the instructions of 5.1 and later.
+# Two programs: with kernel functions of 6.2 and later (DIRECT), and without.  v3: instructions of 5.1.
 $(BUILD)/filemon.bpf.o: direct := 0
 $(BUILD)/filemon-direct.bpf.o: direct := 1
 $(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
 	@for tool in clang bpftool; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || { \
-	    echo "no $$tool for the eBPF engine: apt-get install $(packages_bpf), or make BPF=0 without it" >&2; \
+	    echo "no $$tool to build the bpf engine: apt-get install $(packages_bpf), or leave it out with make BPF=0" >&2; \
 	    exit 1; }; done
 	@echo "  BPF     $@"
 	@mkdir -p $(@D)
@@ -129,17 +129,17 @@ $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	@mkdir -p $(@D)
 	$(Q)$(link) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(libs) $(LDLIBS)
 
-# The script's C in user space, see tests/unit/kernel/script.h.
+# These tests run the script's C in user space, see tests/unit/kernel/script.h.
 $(filter $(BUILD)/tests/test_script_%,$(unit_tests)): private cppflags += -I.
 
-# Its threads under ThreadSanitizer, where the compiler has that, and the kernel's address space
-# randomization leaves room for it.  It goes with no other sanitizer.
+# This test runs under ThreadSanitizer if the compiler has it and a program with it runs here: address
+# space randomization of some kernels leaves no room for its memory.  It excludes other sanitizers.
 has_tsan = $(shell mkdir -p $(BUILD)/tests && echo 'int main(void) { return 0; }' | \
     $(CC) -fsanitize=thread -x c -o $(BUILD)/tests/tsan - 2>/dev/null && \
     $(BUILD)/tests/tsan 2>/dev/null && echo yes)
 $(BUILD)/tests/test_script_threads: private cflags += $(if $(SANITIZE),,$(if $(has_tsan),-fsanitize=thread))
 
-# filemon with a system of its own, in ./root (see src/engine/stap/system.h), and shorter patience.
+# A filemon that reads the files of a system in ./root (see src/engine/stap/system.h), with a short timeout.
 cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
 
 $(BUILD)/tests/cli/%.o: cppflags += -DSYSTEM_ROOT='"root"' -DSTOP_MS=2000
@@ -170,9 +170,9 @@ cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin $(BU
 .PHONY: unit
 unit: $(unit_tests)
 
-# The workloads of the tests on a real kernel, and what judges filemon's output of them.
+# The workloads of the tests on a real kernel, and the program that judges filemon's output.
 helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/fdchaos $(BUILD)/tests/records
-# 32-bit programs have system calls of their own.
+# 32-bit programs make other system calls.
 ifeq ($(target),x86_64)
 helpers += $(BUILD)/tests/fdchaos32
 $(BUILD)/tests/fdchaos32: cflags += -m32
@@ -201,11 +201,11 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	@mkdir -p $(@D)
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
-# The parts that sanitizers have something to say about, or all.
+# With SANITIZE, only the parts that run code of filemon built with sanitizers.
 parts := unit cli $(if $(SANITIZE),,records docs lint runtime live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
 
-# Packages change what can be built, so the building is another make's.
+# A second make builds, because installed packages change what can be built.
 .PHONY: deps check check-unit bench demo
 deps:
 	@tests/packages $(packages)
@@ -229,7 +229,7 @@ demo:
 	@$(MAKE) all
 	@BUILD=$(BUILD) tests/vm/demo $(packages_vm)
 
-# Each fuzzer is linked with all modules, which have libFuzzer's counters.
+# Each fuzzer is linked with all modules, which are compiled with libFuzzer's coverage counters.
 fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz_*.c))
 $(fuzzers): $(BUILD)/tests/%: tests/fuzz/%.c $(modules)
 	@echo "  LD      $@"

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The part of filemon that runs in the kernel, on tracepoints alone.
+ * The programs that run in the kernel, on tracepoints, iterators and probes of functions.
  *
- * Closes are taken when the call begins, everything else when it ends: so a descriptor's number
- * cannot come back in a record before its close has.  What is not ours is left at the first look
- * at the call's number, what is not of a watched process at the second look.
+ * Closes are reported at the entry of their call, everything else at its exit: so when a descriptor
+ * is reused, the record of its close comes before that of its open.
  *
- * What is too large for the stack lies in a scratch that each program has on each processor.
+ * Data that is too large for the stack is in a scratch, of which each program has one on each CPU.
  */
 #include "kernel.h"
 
@@ -155,8 +154,8 @@ static __always_inline int enter_call(struct pt_regs *regs)
 }
 
 /*
- * Of each two of these one is loaded: _perf where a program on the tracepoint itself could be
- * preempted (perf.h).
+ * Of each pair of programs one is loaded: the one on the tracepoint itself, or, where the kernel
+ * could preempt that (perf.h), the one on a perf event, whose name ends in _perf.
  */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
@@ -188,7 +187,7 @@ int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 
 #define SIG_IGN 1 /* asm-generic/signal-defs.h; 0 is SIG_DFL */
 
-/* Attached when failed opens are reported.  Runs in the thread that takes the signal. */
+/* Attached if failed opens are reported.  Runs in the thread to which the signal is delivered. */
 SEC("tp_btf/signal_deliver")
 int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
 {
@@ -212,7 +211,7 @@ int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
     return 0;
 }
 
-/* io_uring_submit_sqe before 6.4. */
+/* Its name before Linux 6.4 is io_uring_submit_sqe. */
 SEC("raw_tp/io_uring_submit_req")
 int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
 {
@@ -265,9 +264,9 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
 }
 
 /*
- * exec renames its thread, by then the only one, right after it has closed what is close-on-exec:
- * so that is what is not open any more.  The name in the record is still that of the program which
- * had these files open.
+ * exec renames its thread, by then the only one of the process, right after it has closed the
+ * close-on-exec descriptors: these are the recorded descriptors that are not open any more.  comm
+ * in the record is still that of the old program, which had these files open.
  */
 static __always_inline int rename_task(int pid)
 {
@@ -318,7 +317,7 @@ int on_exec_perf(struct trace_event_raw_sched_process_exec *ctx)
 
 static __always_inline int end_task(struct task_struct *task)
 {
-    /* If not, other threads live on, or are just now coming by here themselves. */
+    /* False: other threads live on, or have not run this program yet. */
     bool last = task->signal->live.counter <= 0;
     __u32 tgid = task->tgid;
 
@@ -348,13 +347,13 @@ int on_exit_perf(void *ctx)
     return end_task(current_task());
 }
 
-/* Run by the loader, for a process whose end was missed: on_exit() was skipped. */
-__u32 ended_unseen;
+/* Run by the loader for a process whose exit was not seen, since the kernel skipped on_exit(). */
+__u32 exited_unseen;
 
 SEC("raw_tp")
 int forget_process(struct bpf_raw_tracepoint_args *ctx)
 {
-    unwatch_process(ended_unseen);
+    unwatch_process(exited_unseen);
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Opens, copies and closes: which of them leave the kernel, and as what. */
+/* Opens, copies and closes of descriptors: which are delivered, and as which record. */
 #ifndef FILEMON_BPF_FILES_H
 #define FILEMON_BPF_FILES_H
 
@@ -15,9 +15,8 @@
 
 #define O_CREAT_WRONLY_TRUNC 01101
 
-/*
- * With the widths that the kernel takes: flags are an int but for openat2(2), a mode is an umode_t.
- */
+/* Reads the arguments of an open as the kernel does: flags are an int, but 64 bits for openat2(2);
+ * a mode is an umode_t. */
 static __always_inline void read_request(enum call call, const __u64 args[4],
                                          struct request *request)
 {
@@ -67,7 +66,8 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
         deliver_failed(ON_LEAVE);
 }
 
-/* It is open, and there is a record of the file that it has. */
+/* At the entry of a call: whether it can copy a recorded descriptor, or one whose close is in
+ * flight. */
 static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task);
@@ -80,7 +80,7 @@ static __always_inline struct file *copied_file(struct task_struct *task, const 
     return copy->file ? (void *)copy->file : file_of(task, copy->fd);
 }
 
-/* What dup2 closes, at the beginning of the call, before what it copies. */
+/* Delivers the close by dup2, dated by the entry of the call, before the copy. */
 static __always_inline void deliver_replaced(struct record *record, __u64 entered)
 {
     __u64 now = record->time;
@@ -92,17 +92,19 @@ static __always_inline void deliver_replaced(struct record *record, __u64 entere
 }
 
 /*
- * Another thread can close origin while this one copies it, and that record comes first:
+ * Writes the path of a copy.  Another thread can close origin while this one copies it, and the
+ * record of the close then comes first:
  *
  *     this thread                      another
  *     dup(3) makes 4
  *                                      close(3) begins: CLOSE 3
  *     dup(3) ends: DUP 3, 4
  *
- * The copy can even be 3 again, when it gets its number after the close.
+ * The copy can even be 3 itself, if it gets its number after the close.
  *
- * Then origin does not tell the file any more, or tells another one that was opened since.  So the
- * record has the path of the copy as well.  False: it has none, and origin says what is known.
+ * Then the ledger does not know the file of origin any more, or knows one that was opened as origin
+ * since.  So the record has the path of the copy, too.  False: there is no path, or the filter
+ * excludes it.
  */
 static __always_inline bool name_copy(struct task_struct *task, struct scratch *s,
                                       const struct copy *copy, bool known)
@@ -110,7 +112,7 @@ static __always_inline bool name_copy(struct task_struct *task, struct scratch *
     struct file *file = copied_file(task, copy);
     bool wanted, same = known && file == file_of(task, copy->origin) && copy->origin != copy->fd;
 
-    if (!file) { /* closed already */
+    if (!file) { /* already closed */
         if (!known)
             count_lost();
         return false;
@@ -121,7 +123,8 @@ static __always_inline bool name_copy(struct task_struct *task, struct scratch *
     return wanted;
 }
 
-/* Origin may have been another file's when the call began, or nobody's now. */
+/* Whether origin may have referred to another file at the entry of the call, or been closed since.
+ */
 static __always_inline bool may_be_raced(struct task_struct *task, const struct copy *copy,
                                          bool known)
 {
@@ -136,9 +139,9 @@ static __always_inline bool is_held_as_path(struct task_struct *task, struct scr
 }
 
 /*
- * A copy of what the scan has not reached yet has no record of its own.  The scan reports the copy,
- * but may have passed its number already, and a claim from an earlier use of the number would stop
- * it.
+ * Leaves the record of a copy to the scan, since the scan has not reached origin yet.  The scan may
+ * have passed the number of the copy, so it must be repeated.  The claim of an earlier use of that
+ * number is removed, since it would keep the scan from reporting the copy.
  */
 static __always_inline void leave_to_scan(__u64 table, __u32 fd)
 {
@@ -216,9 +219,9 @@ static __always_inline void take_copy(__u32 origin, __u32 fd, __u32 how, __u64 e
 }
 
 /*
- * begins: before close(2) closes.  The record of a copy is made when the call that copies ends:
- * another thread may have closed it by then, and this call is going to fail.  It stays for whoever
- * comes next.
+ * Delivers a close.  begins: at the entry of close(2).  If the descriptor is then recorded but not
+ * open, another thread has closed it before the call that made it, a copy, was reported; and
+ * this call will fail.  Then the descriptor stays recorded until its number is used again.
  */
 static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
 {
@@ -234,14 +237,14 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
             return;
         begin_closing(task, fd, file);
     }
-    if (!*recorded) /* another thread closes it, too */
+    if (!*recorded) /* another thread closes the same descriptor */
         return;
     *recorded = 0;
     forget_claim(table, fd);
     deliver_close(task, fd, 0);
 }
 
-/* Those of one chunk.  True when a record had been made of any. */
+/* Unmarks the descriptors from first to last of one chunk.  True: some were recorded. */
 TURN bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
 {
     struct chunk *chunk = find_chunk(table, number * CHUNK_FDS);
@@ -258,8 +261,8 @@ TURN bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
     return any;
 }
 
-/* Some chunks of a table, from this place of their list on. */
-TURN __u32 clear_on(__u64 table, __u32 place, __u32 first, __u32 last)
+/* Unmarks descriptors in chunks of a table, from this index of its list on.  Returns SWEEP_*. */
+TURN __u32 clear_chunks(__u64 table, __u32 place, __u32 first, __u32 last)
 {
     __u32 result = 0;
 
@@ -281,14 +284,14 @@ TURN __u32 clear_block(__u64 table, __u32 place, __u32 first, __u32 last)
     __u32 result = 0;
 
     for (__u32 i = 0; i < SWEEP_BLOCK && !(result & SWEEP_OVER); i += SWEEP_CHUNKS)
-        result |= clear_on(table, place + i, first, last);
+        result |= clear_chunks(table, place + i, first, last);
     return result;
 }
 
-/* Chunks looked at one by one; in a wider range, those of the table's list. */
+/* A range of up to so many chunks is visited chunk by chunk; for a larger one, the table's list. */
 #define RANGE_CHUNKS 32
 
-/* True when a record had been made of any. */
+/* Unmarks a range of descriptors.  True: some were recorded. */
 static __always_inline bool clear_range(__u64 table, __u32 first, __u32 last)
 {
     __u32 chunk = first / CHUNK_FDS, result = 0;
@@ -310,10 +313,10 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     __u32 end = task->files->fdt->max_fds - 1;
     struct record record;
 
-    /* With CLOSE_RANGE_CLOEXEC nothing is closed, with unknown flags neither. */
+    /* CLOSE_RANGE_CLOEXEC closes nothing, and unknown flags are an error. */
     if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
         return;
-    /* Closes in a copy of its own, of which there are no records (has_same_table). */
+    /* It closes in a copy of the table, in which no descriptor is recorded (has_same_table). */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
     if (clear_range(table_of(task), first, last < end ? last : end)) {

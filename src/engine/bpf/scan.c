@@ -60,11 +60,11 @@ static void run_program(const struct bpf_program *program)
 
 static void forget_process(struct program *program, __u32 tgid)
 {
-    program->skeleton->bss->ended_unseen = tgid;
+    program->skeleton->bss->exited_unseen = tgid;
     run_program(program->skeleton->progs.forget_process);
 }
 
-static bool has_ended_unseen(const struct program *program, __u32 tgid)
+static bool has_exited_unseen(const struct program *program, __u32 tgid)
 {
     struct process process;
 
@@ -88,7 +88,7 @@ static void take_census(struct program *program)
     data->taking_census = false;
     for (; more && result == 0; tgid = next) {
         more = bpf_map_get_next_key(map, &tgid, &next) == 0; /* before this one is deleted */
-        if (has_ended_unseen(program, tgid))
+        if (has_exited_unseen(program, tgid))
             forget_process(program, tgid);
     }
 }

@@ -38,7 +38,7 @@ bool text_line_add(struct text_line *line, char byte);
 
 #define TEXT_HEX_DIGITS "0123456789abcdef"
 
-/* FNV-1a: the hash of some bytes and n more.  hash: that of the former, TEXT_HASH_START of none. */
+/* FNV-1a of n bytes.  hash: TEXT_HASH_START, or the result for the bytes before these. */
 #define TEXT_HASH_START 0xcbf29ce484222325ULL
 uint64_t text_hash(uint64_t hash, const void *bytes, size_t n);
 

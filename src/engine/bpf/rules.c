@@ -10,6 +10,7 @@
 
 #include "diag.h"
 #include "engine/bpf/record.h"
+#include "text.h"
 
 /* Moves *path past slashes to the next component; returns its length, 0 at the end. */
 static size_t next_component(const char **path)
@@ -42,10 +43,8 @@ struct rules {
 
 static size_t slot_of(const struct rules *rules, __u32 parent, const char *name, size_t len)
 {
-    __u64 hash = parent;
+    __u64 hash = text_hash(parent, name, len);
 
-    for (size_t i = 0; i < len; i++)
-        hash = (hash ^ (unsigned char)name[i]) * UINT64_C(0x100000001b3);
     return (hash ^ hash >> 32) & (2 * rules->room - 1);
 }
 

@@ -45,14 +45,16 @@ static const char *program_of(char *const *args)
     return last_component(args[0][0] == '-' ? args[0] + 1 : args[0]);
 }
 
-/* code_options: options with one of these letters take the program's text from the command line. */
+/* Options that end in a letter of code_options take the program's text from the command line.  If
+ * there is a script_option, the program's text is on the command line unless that option is. */
 static const struct interpreter {
     const char *pattern, *code_options;
+    char script_option;
 } interpreters[] = {
-    {"sh", "c"},     {"bash", "c"},    {"dash", "c"},    {"zsh", "c"},    {"ksh", "c"},
-    {"busybox", ""}, {"env", ""},      {"python*", "c"}, {"perl*", "eE"}, {"ruby*", "e"},
-    {"node", "ep"},  {"nodejs", "ep"}, {"php*", "r"},    {"lua*", "e"},   {"tclsh*", ""},
-    {"wish*", ""},   {"awk", ""},      {"gawk", "e"},    {"mawk", ""},    {"sed", "e"},
+    {"sh", "c"},     {"bash", "c"},    {"dash", "c"},      {"zsh", "c"},      {"ksh", "c"},
+    {"busybox", ""}, {"env", ""},      {"python*", "c"},   {"perl*", "eE"},   {"ruby*", "e"},
+    {"node", "ep"},  {"nodejs", "ep"}, {"php*", "r"},      {"lua*", "e"},     {"tclsh*", ""},
+    {"wish*", ""},   {"awk", "", 'f'}, {"gawk", "e", 'f'}, {"mawk", "", 'f'}, {"sed", "e", 'f'},
     {"guile*", "c"}, {"Rscript", "e"},
 };
 
@@ -64,25 +66,29 @@ static const struct interpreter *find_interpreter(const char *program)
     return NULL;
 }
 
-/* -c and -lc, but not --rc. */
-static bool is_code_option(const struct interpreter *interpreter, const char *option)
+/* The letter that says what the next argument is: 'c' in -c and -lc, but none ('\0') in --rc. */
+static char last_letter(const char *option)
 {
-    size_t len = strlen(option);
-
-    return option[1] != '-' && strchr(interpreter->code_options, option[len - 1]) != NULL;
+    return option[1] != '-' ? option[strlen(option) - 1] : '\0';
 }
 
 /* The script that an interpreter runs; NULL: none. */
 static const char *script_of(char *const *args)
 {
     const struct interpreter *interpreter = find_interpreter(program_of(args));
+    bool has_script;
 
     if (interpreter == NULL)
         return NULL;
-    for (args++; *args != NULL && (*args)[0] == '-'; args++)
-        if (is_code_option(interpreter, *args))
+    has_script = interpreter->script_option == '\0';
+    for (args++; *args != NULL && (*args)[0] == '-'; args++) {
+        char letter = last_letter(*args);
+
+        if (letter != '\0' && strchr(interpreter->code_options, letter) != NULL)
             return NULL;
-    return *args;
+        has_script |= letter != '\0' && letter == interpreter->script_option;
+    }
+    return has_script ? *args : NULL;
 }
 
 static bool is_same(const char *text, const char *name)

@@ -3,13 +3,14 @@
  * Finds the running processes of a program by the program's name.  The rules are tried in order;
  * the first rule that matches any process decides, and its result is every process that it matches:
  *
- *   1  the comm (if the name is longer than 15 bytes, its first 15 bytes, and then the last
- *      component of the executable or of argv[0] must be the whole name)
+ *   1  the comm is the name; a name of more than 15 bytes matches if the comm is its first 15
+ *      bytes and the last component of the executable or of argv[0] is the whole name
  *   2  the last component of the executable
- *   3  the last component of argv[0], without the '-' of a login shell; or of the script that an
- *      interpreter runs, which is the first argument that is no option, if argv[0] is one of the
- *      interpreters of names.c (sh -c, perl -e and the like run no script)
- *   4  the systemd unit of the cgroup, without ".service" and "@instance"
+ *   3  the last component of argv[0], without the '-' of a login shell; or, if argv[0] is one of
+ * the interpreters that names.c knows, that of the script: the first argument that does not begin
+ *      with '-'.  There is no script with sh -c, perl -e and the like, and with sed and awk only
+ *      after -f
+ *   4  the systemd unit, without ".service" and "@instance"
  *   5  any directory component of the executable
  *
  * No rule matches kernel threads, zombies and filemon itself.
@@ -26,18 +27,20 @@ enum name_rule { NAME_NONE, NAME_COMM, NAME_EXE, NAME_ARGV, NAME_UNIT, NAME_DIRE
 
 struct name_match {
     enum name_rule rule; /* NAME_NONE: no such process */
-    pid_t *pids;         /* in rising order */
+    pid_t *pids;         /* in the order of procfs_each(): rising */
     size_t n_pids;
 };
 
 /* A snapshot of the running programs: /proc is read once for any number of names. */
 struct programs;
 
-/* self: this process is left out.  0, -errno; free with programs_free(). */
+/* self: the pid of a process to leave out.  Processes that exit meanwhile, or may not be read, are
+ * left out too.  Returns 0 or -errno; free with programs_free(), which also takes NULL. */
 int programs_read(struct programs **programs, const struct procfs *procfs, pid_t self);
 void programs_free(struct programs *programs);
 
-/* name: not empty, without a slash.  0, -ENOMEM; call name_match_release() in either case. */
+/* name: not empty, without a slash.  Returns 0, also if no process matches; or -ENOMEM.  Call
+ * name_match_release() in either case. */
 int programs_match(const struct programs *programs, const char *name, struct name_match *match);
 void name_match_release(struct name_match *match);
 
@@ -48,7 +51,8 @@ void name_match_release(struct name_match *match);
  */
 const char *programs_nearest(const struct programs *programs, const char *name);
 
-/* For messages: "comm", "executable", "argv[0]", "systemd unit", "directory of the executable". */
+/* For messages: "comm", "executable", "argv[0]" (also for a script), "systemd unit", "directory of
+ * the executable", "nothing" for NAME_NONE.  A constant. */
 const char *name_rule_string(enum name_rule rule);
 
 #endif

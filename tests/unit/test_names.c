@@ -200,6 +200,8 @@ static void test_scripts(void **state)
     assert_script(tree, "/usr/bin/env|-S|perl -w|/opt/tool|", "perl -w");
     assert_script(tree, "/usr/bin/nodejs|tool|", "tool");
     assert_script(tree, "Rscript|--vanilla|tool|", "tool");
+    assert_script(tree, "awk|-f|/x/tool|file|", "tool");
+    assert_script(tree, "sed|-nf|tool|", "tool");
     /* argv[0], the name of the interpreter, still matches. */
     assert_script(tree, "/usr/bin/python3.11|/usr/local/bin/tool|", "python3.11");
 }
@@ -212,6 +214,9 @@ static void test_arguments_that_are_no_script(void **state)
     assert_no_script(tree, "python3|other|tool|");
     assert_no_script(tree, "sh|");
     assert_no_script(tree, "sh|-x|");
+    assert_no_script(tree, "sed|s/old/tool|file|");
+    assert_no_script(tree, "mawk|-v|/tool|");
+    assert_no_script(tree, "awk|--f|/tool|");
     assert_no_script(tree, "bash|-c|tool|");
     assert_no_script(tree, "bash|-lc|exec /usr/bin/tool|");
     assert_no_script(tree, "perl|-ne|tool|");

@@ -40,7 +40,7 @@ struct output {
     bool regular; /* fd is a regular file */
     bool mixes;   /* a pipe, terminal or socket: others may write to it at the same time */
     bool shared;  /* others may share the open file description, so O_NONBLOCK must not be set */
-    bool begun;   /* the header was written */
+    bool begun;   /* no header is to be written any more */
     bool torn;    /* the file's last line, of an earlier run, has no newline */
     bool terminal;
     int error; /* first error of writing */
@@ -77,7 +77,7 @@ static int open_stdout(bool *shared)
     int fd = -1, flags = fcntl(STDOUT_FILENO, F_GETFL);
 
     if (flags >= 0 && (flags & O_ACCMODE) == O_RDONLY) {
-        errno = EBADF; /* it was closed at start: see fill_standard_descriptors() */
+        errno = EBADF; /* it was closed at start, and main.c put /dev/null in its place */
         return -1;
     }
     if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &status) == 0 && S_ISFIFO(status.st_mode)))
@@ -300,7 +300,7 @@ int output_hangup(const struct output *output)
     return -EPIPE; /* not a socket, or its reader read everything before closing */
 }
 
-/* How much to write at once: whole lines, if they fit. */
+/* How much to give to one write(2): whole lines, if they fit. */
 static size_t chunk_size(const struct output *output)
 {
     const char *from = output->buf + output->start, *newline;
@@ -321,7 +321,7 @@ static int wait_ready(const struct output *output, int timeout_ms)
     return ready >= 0 ? ready : -errno;
 }
 
-/* 1 if more can be written at once, 0 if not, -errno. */
+/* 1: call again, for there is more to write; 0: wait for POLLOUT, or nothing is left; -errno. */
 static int write_some(struct output *output)
 {
     int ready = output->shared ? wait_ready(output, 0) : 1;
@@ -355,10 +355,10 @@ static size_t record_start(const struct output *output, size_t place)
 /*
  * Removes a record that was written in part from the end of the file, where the next run would
  * continue the line.  Only if the file still ends with our bytes: another process may have appended
- * since.  A regular file takes all pending bytes at once or fails, so the written part of the
- * record is still in buf.
+ * since.  For a regular file output_write() ends when all is written or a write failed, and nothing
+ * moves in buf before: so the written part of the record is still there.
  */
-static void cut_torn_record(const struct output *output)
+static void cut_partial_record(const struct output *output)
 {
     size_t begin = record_start(output, output->start), size = output->start - begin;
     char *tail = size > 0 ? malloc(size) : NULL;
@@ -379,7 +379,7 @@ int output_write(struct output *output)
         if (more < 0 && more != -EINTR)
             output->error = more;
         if (output->error != 0 && output->regular)
-            cut_torn_record(output);
+            cut_partial_record(output);
     }
     return output->error;
 }

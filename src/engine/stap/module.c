@@ -22,9 +22,9 @@
 /*
  * STP_NO_OVERLOAD: the overload check would end the watch of a busy machine.  KRETACTIVE: how many
  * calls can be in flight in a probed function, such as opens of a FIFO that wait for its other end.
- * MAXSKIPPED: a skipped probe counts as lost and must not end the watch.  INTERRUPTIBLE keeps its
- * default: with 0, stap counts a tick of the script's timers as a skipped probe if it interrupts
- * stap's own timer, although nothing is lost.
+ * MAXSKIPPED: a skipped probe counts as lost and must not end the watch.  INTERRUPTIBLE is left at
+ * its default, 1: with 0, stap counts a tick of the script's timers as a skipped probe if it
+ * interrupts stap's own timer, although nothing is lost.
  */
 const char *const module_flags[] = {
     "-g", "-v",
@@ -37,17 +37,22 @@ const char *const module_flags[] = {
 
 /* ---- Links in the cache -----------------------------------------------------------------------
  *
- * A remembered value is the text of a symbolic link: one call writes or reads it atomically.
+ * A stored fact is the text of a symbolic link: it is replaced and read as a whole.
  */
 
 #define LINK_SIZE 64 /* of a link's name */
 
-/* Creates or replaces the link. */
+/* Creates or replaces the link.  Text: not empty. */
 static void put_link(int directory, const char *link, const char *text)
 {
-    if ((unlinkat(directory, link, 0) < 0 && errno != ENOENT) ||
-        symlinkat(text, directory, link) < 0)
-        diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno));
+    char made[24];
+
+    snprintf(made, sizeof(made), ".new.%d", (int)getpid());
+    unlinkat(directory, made, 0); /* of a run that was killed here and had our pid */
+    if (symlinkat(text, directory, made) == 0 && renameat(directory, made, directory, link) == 0)
+        return;
+    diag(DIAG_VERBOSE, "%s: %s", link, strerror(errno));
+    unlinkat(directory, made, 0);
 }
 
 /* ---- stap's version ------------------------------------------------------------------------- */
@@ -86,7 +91,8 @@ static void run_version(struct module *module)
     read_version(module, text);
 }
 
-/* The name contains stap's size and time, so that another stap's version is not found. */
+/* The link's name contains size and time of the file stap: what was stored for another one is not
+ * used. */
 static int version_link(char link[static LINK_SIZE])
 {
     char path[PATH_MAX];
@@ -212,7 +218,7 @@ int module_releases_ahead(const struct module *module)
     return tested == 0 || kernel < tested ? 0 : kernel - tested;
 }
 
-/* ---- Its name ------------------------------------------------------------------------------- */
+/* ---- The module's name ---------------------------------------------------------------------- */
 
 static uint64_t hash_string(const char *text)
 {
@@ -284,7 +290,7 @@ int module_identify(struct module *module, const struct engine_config *config)
     return result;
 }
 
-/* ---- Finding it ----------------------------------------------------------------------------- */
+/* ---- Finding the module --------------------------------------------------------------------- */
 
 static bool is_version_of(const char *file, const struct module *module)
 {
@@ -310,6 +316,8 @@ static void find_any_version(struct module *module, int directory)
     }
     if (dir)
         closedir(dir);
+    else if (fd >= 0)
+        close(fd);
 }
 
 static int check_found(struct module *module, int fd)
@@ -338,7 +346,7 @@ int module_find(struct module *module)
     return result;
 }
 
-/* ---- What runs remember --------------------------------------------------------------------- */
+/* ---- Facts for later runs ------------------------------------------------------------------- */
 
 #define SECONDS_LINK "seconds"
 

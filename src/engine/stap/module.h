@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The module: its name, the cache that keeps it, and what runs remember there for later runs.
- * build.h builds it.
+ * The module: its name, the directory where it is kept, and the facts that one run of filemon
+ * stores there for the next.  build.h builds the module.
+ *
+ * MODULE_DIR, below, is the argument of --module-dir; else the system's cache directory for root,
+ * and filemon's below $XDG_CACHE_HOME or ~/.cache for others.
  *
  * A module depends on the kernel, stap's version, the script and stap's flags.  It does not depend
  * on the targets, which it gets at run time.  So its path is
@@ -12,9 +15,9 @@
  * a hash of stap's version.  If no stap is installed, any VERSION is accepted: the module comes
  * from another machine.
  *
- * BUILD matters: a kernel that was rebuilt under its old release has other addresses, and stap
- * compiles addresses into the module.  Neither the module's vermagic nor stap's own check detects
- * that (since Linux 6.1 "uname -v" is no longer in the generated/compile.h that stap looks at).
+ * BUILD matters: a kernel that was rebuilt with the same "uname -r" has other addresses, and stap
+ * compiles addresses into the module.  The module's vermagic does not show that, nor does stap's
+ * check, which reads "uname -v" in generated/compile.h, where it no longer is since Linux 6.1.
  */
 #ifndef FILEMON_MODULE_H
 #define FILEMON_MODULE_H
@@ -29,8 +32,10 @@
 
 struct module {
     char release[sizeof(((struct utsname *)0)->release)];
-    char build[sizeof(((struct utsname *)0)->version)]; /* "uname -v"; empty: unknown */
-    char version[64];             /* stap's, as it prints it ("4.8/0.188"); empty: no stap */
+    char build[sizeof(((struct utsname *)0)->version)]; /* "uname -v"; empty: unknown, and
+                                                         * one BUILD for all such kernels */
+    char version[64];             /* stap's, as it prints it ("4.8/0.188"); empty: no stap, or
+                                   * none that says its version */
     char tested[32];              /* the newest kernel that stap was tested with ("6.1.0-rc3");
                                    * empty: unknown */
     char name[64];                /* without ".ko" */
@@ -47,15 +52,17 @@ struct module {
 extern const char *const module_flags[];
 
 /*
- * Fills in all of *module but fault; does not check whether the module exists.  Runs
- * "stap --version" unless the cache has the answer.  0, or -errno after a message.
+ * Fills in *module, where fault has no meaning before module_find(); does not check whether the
+ * module exists.  Runs "stap --version" unless module_remember_version() has stored the answer.  0,
+ * or -errno after a message.
  */
 int module_identify(struct module *module, const struct engine_config *config);
 
 /*
- * Checks that the module is in the cache and can be loaded.  0; -ENOENT; -EPERM: another user could
- * have changed it (see trust.h); -ENOEXEC: it is damaged, or for another kernel.  After the last
- * two module->fault is a sentence.  Without stap, name and path become those of the module found.
+ * Checks that the module is in MODULE_DIR and can be loaded.  0; -ENOENT: there is none; -EPERM:
+ * another user could have changed it (see trust.h); -ENOEXEC: it is damaged, or for another kernel;
+ * another -errno of open(2) or read(2).  With -EPERM and -ENOEXEC module->fault says why, as a
+ * sentence.  Without stap, name and path become those of the module found.
  */
 int module_find(struct module *module);
 
@@ -70,11 +77,12 @@ void module_headers(char path[static PATH_MAX], const char *release);
 bool module_headers_build(char *build, size_t size, const char *release);
 
 /*
- * What runs remember in MODULE_DIR for later runs.  If another user could change MODULE_DIR,
- * nothing is written there and nothing read.
+ * Facts that one run stores for the next, in MODULE_DIR, and failures in MODULE_DIR/RELEASE/BUILD.
+ * Nothing is stored in, or read from, a directory that is missing or that another user could
+ * change.
  */
 
-/* stap's version: "stap --version" takes longer than the rest of a start. */
+/* Stores stap's version: "stap --version" takes longer than the rest of a start. */
 void module_remember_version(const struct module *module);
 
 /* How many seconds the last build of any module took; -1: unknown. */
@@ -83,13 +91,11 @@ int module_last_seconds(const struct module *module);
 /* Stores how many seconds a build took. */
 void module_remember_seconds(const struct module *module, int seconds);
 
-/*
- * That this module (for this kernel, stap and script) could not be built or loaded, and why.  A
- * newer file at the module's path invalidates the failure.
- */
 #define MODULE_FAILURE_SIZE 128
 
-/* Whether a failure is stored; why is then its text, NUL-terminated. */
+/* Whether it is stored that this module (of this kernel, stap and script) could not be built or
+ * loaded: then why has the reason, NUL-terminated; else why has no meaning.  A failure no longer
+ * counts once there is a newer file at the module's path. */
 bool module_has_failed(const struct module *module, char why[static MODULE_FAILURE_SIZE]);
 
 /* Stores the failure, and the first MODULE_FAILURE_SIZE - 1 bytes of why. */

@@ -17,13 +17,15 @@
 #include "diag.h"
 #include "text.h"
 
-/* stap 5 accepts no TMPDIR with capital letters or '+'.  mkdtemp(3) creates names with capital
- * letters, and the cache's paths contain kernel releases, which can have both. */
+/* The directory is stap's TMPDIR, in which stap 5 accepts neither capital letters nor '+'.  So it
+ * is /tmp, and not MODULE_DIR, where kernel releases can have both, nor $TMPDIR; and its name is
+ * made of hexadecimal digits, not by mkdtemp(3), which uses capital letters. */
 #define TOP "/tmp"
 #define PREFIX "filemon."
 #define DIGITS 16 /* random hexadecimal digits after the prefix */
 
 #define MODE 0700
+#define MODE_UNLOCKED 0500 /* before lock_new() */
 
 /* ---- Removing ------------------------------------------------------------------------------- */
 
@@ -76,8 +78,9 @@ static int open_found(int top, const char *name)
     return (int)syscall(SYS_openat2, top, name, &how, sizeof(how));
 }
 
-/* Owned by us with MODE, so that nobody else could write to it; and not locked by a filemon. */
-static bool is_stale(int fd)
+/* Locks the directory if no filemon has: it is stale if it is ours, with MODE, so that nobody else
+ * could write to it. */
+static bool lock_if_stale(int fd)
 {
     struct stat st;
 
@@ -91,7 +94,7 @@ static void remove_if_stale(int top, const char *name)
 
     if (fd < 0)
         return;
-    if (!is_stale(fd)) {
+    if (!lock_if_stale(fd)) {
         close(fd);
         return;
     }
@@ -114,8 +117,9 @@ static void remove_stale(void)
 
 /* ---- Creating ------------------------------------------------------------------------------- */
 
-/* Locks it before it gets MODE: another filemon's is_stale() must not see it unlocked with MODE. */
-static int lock(struct work *work)
+/* Locks it before it gets MODE: another filemon's lock_if_stale() must not see it unlocked with
+ * MODE. */
+static int lock_new(struct work *work)
 {
     work->lock = open(work->path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     if (work->lock < 0 || flock(work->lock, LOCK_EX | LOCK_NB) < 0 || fchmod(work->lock, MODE) < 0)
@@ -134,11 +138,11 @@ int work_make(struct work *work)
     if (getrandom(&random, sizeof(random), 0) != sizeof(random))
         return -errno;
     snprintf(work->path, sizeof(work->path), "%s/%s%0*llx", TOP, PREFIX, DIGITS, random);
-    if (mkdir(work->path, MODE & 0500) < 0) {
+    if (mkdir(work->path, MODE_UNLOCKED) < 0) {
         work->path[0] = '\0';
         return -errno;
     }
-    result = lock(work);
+    result = lock_new(work);
     if (result < 0)
         work_remove(work);
     return result;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The temporary directory that a module is built in.  Its filemon holds a lock on it (flock(2)), so
- * a directory without a lock was left by a killed run. */
+/* The temporary directory that a module is built in.  The filemon that made it holds a lock on it
+ * (flock(2)) until work_remove(): a directory without a lock was left by a filemon that was killed.
+ */
 #ifndef FILEMON_WORK_H
 #define FILEMON_WORK_H
 
@@ -13,7 +14,7 @@ struct work {
  * directory. */
 int work_make(struct work *work);
 
-/* Removes the directory with everything in it, if there is one. */
+/* Removes the directory with everything in it, if work_make() made one. */
 void work_remove(struct work *work);
 
 #endif

@@ -45,17 +45,18 @@ static const char *program_of(char *const *args)
     return last_component(args[0][0] == '-' ? args[0] + 1 : args[0]);
 }
 
-/* Options that end in a letter of code_options take the program's text from the command line.  If
- * there is a script_option, the program's text is on the command line unless that option is. */
+/* Options that end in a letter of code_options take the program's text from the command line.  The
+ * same holds without the option script_option, if that is not 0. */
 static const struct interpreter {
     const char *pattern, *code_options;
     char script_option;
 } interpreters[] = {
-    {"sh", "c"},     {"bash", "c"},    {"dash", "c"},      {"zsh", "c"},      {"ksh", "c"},
-    {"busybox", ""}, {"env", ""},      {"python*", "c"},   {"perl*", "eE"},   {"ruby*", "e"},
-    {"node", "ep"},  {"nodejs", "ep"}, {"php*", "r"},      {"lua*", "e"},     {"tclsh*", ""},
-    {"wish*", ""},   {"awk", "", 'f'}, {"gawk", "e", 'f'}, {"mawk", "", 'f'}, {"sed", "e", 'f'},
-    {"guile*", "c"}, {"Rscript", "e"},
+    {"sh", "c", 0},     {"bash", "c", 0},    {"dash", "c", 0},  {"zsh", "c", 0},
+    {"ksh", "c", 0},    {"busybox", "", 0},  {"env", "", 0},    {"python*", "c", 0},
+    {"perl*", "eE", 0}, {"ruby*", "e", 0},   {"node", "ep", 0}, {"nodejs", "ep", 0},
+    {"php*", "r", 0},   {"lua*", "e", 0},    {"tclsh*", "", 0}, {"wish*", "", 0},
+    {"awk", "", 'f'},   {"gawk", "e", 'f'},  {"mawk", "", 'f'}, {"sed", "e", 'f'},
+    {"guile*", "c", 0}, {"Rscript", "e", 0},
 };
 
 static const struct interpreter *find_interpreter(const char *program)
@@ -80,7 +81,7 @@ static const char *script_of(char *const *args)
 
     if (interpreter == NULL)
         return NULL;
-    has_script = interpreter->script_option == '\0';
+    has_script = interpreter->script_option == 0;
     for (args++; *args != NULL && (*args)[0] == '-'; args++) {
         char letter = last_letter(*args);
 

@@ -42,7 +42,7 @@ static const char engines[] = "ENGINE";
 
 struct parser {
     struct options *options;
-    size_t n_names, n_paths, n_excludes, n_patterns;
+    size_t n_names, n_paths, n_excludes, n_patterns, n_field_lists;
     bool pid_given; /* -p, wherever */
     bool format_given, sort_given;
 };
@@ -301,6 +301,13 @@ static int take_format(struct parser *parser, const struct row *row, char *argum
     return take_choice(parser, row, argument);
 }
 
+static int take_fields(struct parser *parser, const struct row *row, char *list)
+{
+    (void)row;
+    parser->options->field_lists[parser->n_field_lists++] = list;
+    return 0;
+}
+
 static int take_sort(struct parser *parser, const struct row *row, char *argument)
 {
     parser->sort_given = true;
@@ -356,6 +363,9 @@ static const struct row rows[] = {
     {.help = "Output"},
     {'f', "format", "json|text|csv", "text is for people; default: json", .take = take_format,
      MEMBER(format)},
+    {'F', "fields", "LIST",
+     "these keys of records in this order, see below;\n+KEY,... adds to the usual ones",
+     .take = take_fields},
     {'c', "summary", NULL,
      "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far",
      .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
@@ -619,6 +629,8 @@ static int check(const struct parser *parser)
 
     if (options->summary != SUMMARY_NONE && options->format == FORMAT_CSV)
         return refuse("-c and -C give text or json: -f csv does not go with them");
+    if (parser->n_field_lists > 0 && options->summary == SUMMARY_ALONE)
+        return refuse("-F chooses the keys of records, and -c prints none; -C prints both");
     if ((parser->sort_given || options->top != SUMMARY_TOP_DEFAULT) &&
         options->summary == SUMMARY_NONE)
         return refuse("--sort and --top are about totals: they go with -c or -C");
@@ -645,6 +657,7 @@ void options_release(struct options *options)
     free(options->paths);
     free(options->excludes);
     free(options->patterns);
+    free(options->field_lists);
     options_init(options);
 }
 
@@ -655,8 +668,9 @@ static int make_lists(struct options *options, size_t most)
     options->paths = calloc(most + 1, sizeof *options->paths);
     options->excludes = calloc(most + 1, sizeof *options->excludes);
     options->patterns = calloc(most + 1, sizeof *options->patterns);
+    options->field_lists = calloc(most + 1, sizeof *options->field_lists);
     if (options->names == NULL || options->paths == NULL || options->excludes == NULL ||
-        options->patterns == NULL)
+        options->patterns == NULL || options->field_lists == NULL)
         return -ENOMEM;
     return 0;
 }
@@ -676,7 +690,9 @@ int options_parse(struct options *options, int argc, char **argv)
     options->n_pids = options_sort_pids(options->pids, options->n_pids);
     if (options->summary == SUMMARY_ALONE && !parser.format_given)
         options->format = FORMAT_TEXT;
-    return check(&parser);
+    status = check(&parser);
+    return status != 0 ? status
+                       : fields_choose(&options->fields, options->format, options->field_lists);
 }
 
 /* The second column of --help begins here. */

@@ -11,6 +11,7 @@
 
 #include "engine/engine.h"
 #include "engine/stap/stap.h"
+#include "output/fields.h"
 #include "output/output.h"
 #include "output/summary.h"
 
@@ -37,6 +38,8 @@ struct options {
     const struct engine_ops *engine; /* engine_auto by default */
     bool other_way;                  /* of this engine: engine_ops.way */
     enum output_format format;       /* with SUMMARY_ALONE text by default, else json */
+    char **field_lists;              /* -F, as given */
+    struct fields fields;
     enum summary_choice summary;
     enum summary_sort sort;    /* of totals */
     int top;                   /* summary_view.top */

@@ -174,7 +174,7 @@ void pipeline_reopen(struct pipeline *pipeline)
 static int open_output(struct pipeline *pipeline)
 {
     const struct options *options = pipeline->options;
-    int result = output_open(&pipeline->output, options->output, options->format);
+    int result = output_open(&pipeline->output, options->output, options->format, &options->fields);
 
     if (result < 0 && options->output)
         diag(DIAG_ERROR, "%s: %s; -o wants a FILE that can be written, in a directory that exists",

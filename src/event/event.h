@@ -93,23 +93,30 @@ enum field_kind {
     FIELD_CODE,     /* event_code_name() */
     FIELD_COMM,     /* bytes */
     FIELD_INT,      /* an integer */
+    FIELD_FD,       /* an integer; text has none in a FAIL */
+    FIELD_DATE,     /* an integer; in text, the local time of the event */
+    FIELD_DURATION, /* an integer; in text, with a unit */
     FIELD_PATH,     /* bytes */
     FIELD_PATH_HEX, /* bytes in hexadecimal; omitted if they are valid UTF-8 */
     FIELD_FLAGS,    /* event_flags_string() */
     FIELD_MODE,     /* octal, in quotes; omitted if EVENT_NO_MODE */
     FIELD_ERRNO,    /* event_errno_name() */
     FIELD_REASON,   /* event_reason_name() */
+    FIELD_ISO_DATE, /* ISO 8601, in UTC */
 };
 
 struct field {
     const char *key;
     enum field_kind kind;
     unsigned int codes;                   /* bit 1u << code: records of this code have the field */
-    int64_t (*get)(const struct event *); /* FIELD_INT: the value, at most 2^53 - 1 */
+    int64_t (*get)(const struct event *); /* integers: the value, at most 2^53 - 1; else NULL */
     const char *help;                     /* one line, for --help */
+    int columns;     /* in text: to the right in so many columns; negative: to the left; 0: any */
+    bool on_request; /* records have it only with -F */
 };
 
-/* In the order of the record.  field_count entries. */
+/* In the order of the record.  field_count entries, at most FIELDS_MAX. */
+#define FIELDS_MAX 32
 extern const struct field field_table[];
 extern const size_t field_count;
 

@@ -76,29 +76,29 @@ size_t csv_bound(const struct event *event)
     return FIXED_MAX + STRING_BOUND(comm) + STRING_BOUND(path) + 2 * path;
 }
 
-size_t csv_record(char *buf, const struct event *event)
+size_t csv_record(char *buf, const struct event *event, const struct fields *fields)
 {
     char *at = buf;
     struct value value;
 
-    for (size_t i = 0; i < field_count; i++) {
+    for (size_t i = 0; i < fields->n; i++) {
         if (i > 0)
             *at++ = ',';
-        value_get(&value, &field_table[i], event);
+        value_get(&value, fields->list[i], event);
         at = put_value(at, &value);
     }
     at = stpcpy(at, LINE_END);
     return (size_t)(at - buf);
 }
 
-size_t csv_header(char *buf)
+size_t csv_header(char *buf, const struct fields *fields)
 {
     char *at = buf;
 
-    for (size_t i = 0; i < field_count; i++) {
+    for (size_t i = 0; i < fields->n; i++) {
         if (i > 0)
             *at++ = ',';
-        at = stpcpy(at, field_table[i].key);
+        at = stpcpy(at, fields->list[i]->key);
     }
     at = stpcpy(at, LINE_END);
     return (size_t)(at - buf);

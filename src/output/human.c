@@ -8,18 +8,28 @@
 #include <unistd.h>
 
 #include "output/columns.h"
+#include "output/value.h"
+#include "text.h"
 
 /* Everything but the path, which has no fixed limit. */
 #define FIXED_MAX 1024
 
+/* A value of a fixed width, and a NUL. */
+#define VALUE_MAX EVENT_FLAGS_SIZE
+
 enum {
-    COMM_COLUMNS = 15,
     COMM_COLUMNS_NARROW = 10,
-    PID_COLUMNS = 7,
-    CODE_COLUMNS = 5,
-    FD_COLUMNS = 5,
-    DURATION_COLUMNS = 7,
+    TIME_COLUMNS_NARROW = 8,
     PATH_COLUMNS_MIN = 16, /* on a terminal too narrow for this many, lines wrap */
+};
+
+/* A line that is being written. */
+struct line {
+    const struct event *event;
+    const struct fields *fields;
+    const struct screen *screen;
+    char *at;
+    char *filled; /* what follows is padding */
 };
 
 static bool is_narrow(const struct screen *screen)
@@ -36,39 +46,32 @@ struct screen screen_of(int fd)
                            .colour = isatty(fd) && !dumb && (none == NULL || none[0] == '\0')};
 }
 
-static char *put_time(char *at, const struct event *event, const struct screen *screen)
+/* The columns of a field; 0: as many as its value has. */
+static size_t width_of(const struct field *field, const struct screen *screen)
 {
-    time_t seconds = event->date_us / 1000000;
+    if (is_narrow(screen) && field->kind == FIELD_DATE)
+        return TIME_COLUMNS_NARROW;
+    if (is_narrow(screen) && field->kind == FIELD_COMM)
+        return COMM_COLUMNS_NARROW;
+    return (size_t)abs(field->columns);
+}
+
+/* What precedes a field that is not the first. */
+static const char *gap_before(const struct field *field)
+{
+    return field->kind == FIELD_PATH ? "  " : " ";
+}
+
+/* Without milliseconds where the screen is narrow. */
+static char *put_time(char *at, const struct line *line)
+{
+    time_t seconds = line->event->date_us / 1000000;
     struct tm local = {0};
 
     localtime_r(&seconds, &local);
     at += strftime(at, 16, "%H:%M:%S", &local);
-    if (!is_narrow(screen))
-        at += sprintf(at, ".%03d", (int)(event->date_us / 1000 % 1000));
-    *at++ = ' ';
-    return at;
-}
-
-static char *put_comm(char *at, const struct event *event, const struct screen *screen)
-{
-    size_t width = is_narrow(screen) ? COMM_COLUMNS_NARROW : COMM_COLUMNS;
-    const char *comm = event->code == EVENT_LOST ? "" : event->comm;
-    char word[COLUMNS_BOUND(EVENT_COMM_SIZE)];
-
-    *columns_put(word, comm, strnlen(comm, EVENT_COMM_SIZE - 1), width) = '\0';
-    at = columns_put_left(at, word, width);
-    *at++ = ' ';
-    return at;
-}
-
-static char *put_number(char *at, int number, bool present, size_t width)
-{
-    char word[16] = "";
-
-    if (present)
-        snprintf(word, sizeof(word), "%d", number);
-    at = columns_put_right(at, word, width);
-    *at++ = ' ';
+    if (!is_narrow(line->screen))
+        at += sprintf(at, ".%03d", (int)(line->event->date_us / 1000 % 1000));
     return at;
 }
 
@@ -92,24 +95,11 @@ static char *put_coloured(char *at, const char *word, const struct event *event,
     return stpcpy(at, "\x1b[m");
 }
 
-static char *put_code(char *at, const struct event *event, const struct screen *screen)
-{
-    char word[32];
-
-    *columns_put_left(word, event_code_name(event->code), CODE_COLUMNS) = '\0';
-    at = put_coloured(at, word, event, screen);
-    *at++ = ' ';
-    return at;
-}
-
 static char *put_duration(char *at, const struct event *event)
 {
-    char word[COLUMNS_DURATION_SIZE] = "";
+    char word[COLUMNS_DURATION_SIZE];
 
-    if (event->code == EVENT_CLOSE)
-        columns_duration(word, event->duration_ns);
-    at = columns_put_right(at, word, DURATION_COLUMNS);
-    return stpcpy(at, "  ");
+    return event->code == EVENT_CLOSE ? stpcpy(at, columns_duration(word, event->duration_ns)) : at;
 }
 
 /* Writes what follows the path to words. */
@@ -133,49 +123,144 @@ static void describe(const struct event *event, char *words, size_t size)
                  event->lost == 1 ? "" : "s");
 }
 
-/* The columns of the line without the other columns and the blanks between them. */
-static size_t room_for_path(const struct screen *screen)
+/* The columns that are left for each field of no fixed width. */
+static size_t room_for_path(const struct line *line)
 {
-    size_t used = PID_COLUMNS + CODE_COLUMNS + FD_COLUMNS + DURATION_COLUMNS + 7;
+    size_t used = 0, paths = 0;
 
-    if (is_narrow(screen))
-        used += strlen("HH:MM:SS") + COMM_COLUMNS_NARROW;
-    else
-        used += strlen("HH:MM:SS.mmm") + COMM_COLUMNS;
-    return screen->columns > used + PATH_COLUMNS_MIN ? screen->columns - used : PATH_COLUMNS_MIN;
+    for (size_t i = 0; i < line->fields->n; i++) {
+        const struct field *field = line->fields->list[i];
+
+        used += width_of(field, line->screen) + (i > 0 ? strlen(gap_before(field)) : 0);
+        paths += field->columns == 0;
+    }
+    if (line->screen->columns <= used + paths * PATH_COLUMNS_MIN)
+        return PATH_COLUMNS_MIN;
+    return (line->screen->columns - used) / paths;
 }
 
 /* The words after the path are kept whole, and the path is cut, but not below PATH_COLUMNS_MIN. */
-static char *put_path(char *at, const struct event *event, const struct screen *screen)
+static void put_path(struct line *line)
 {
-    size_t size = event->path != NULL ? event->path_len : 0, room = room_for_path(screen);
+    const struct event *event = line->event;
+    size_t size = event->path != NULL ? event->path_len : 0, room = room_for_path(line);
     size_t columns = columns_of(event->path, size);
-    char words[128], shown[COLUMNS_BOUND(sizeof(words))];
+    char words[128] = "", shown[COLUMNS_BOUND(sizeof(words))];
 
-    describe(event, words, sizeof(words));
+    if (line->fields->usual)
+        describe(event, words, sizeof(words));
     if (columns > PATH_COLUMNS_MIN && columns + strlen(words) > room)
         columns = room > strlen(words) + PATH_COLUMNS_MIN ? room - strlen(words) : PATH_COLUMNS_MIN;
-    at = columns_put(at, event->path, size, columns);
+    line->at = columns_put(line->at, event->path, size, columns);
     *columns_put(shown, words, strlen(words), room - columns) = '\0';
-    return put_coloured(at, shown, event, screen);
+    line->at = put_coloured(line->at, shown, event, line->screen);
+    if (size > 0 || shown[0] != '\0')
+        line->filled = line->at;
+}
+
+/* Bytes in hexadecimal, as many as there is room for. */
+static void put_hex(struct line *line, const struct value *value)
+{
+    size_t room = room_for_path(line);
+    bool fits = 2 * value->size <= room;
+
+    line->at = value_put_hex(line->at, value->bytes, fits ? value->size : (room - 1) / 2);
+    if (!fits)
+        line->at = stpcpy(line->at, "…");
+    line->filled = line->at;
+}
+
+/* The value of a field; ends with a NUL. */
+static void put_value(char *at, const struct line *line, const struct field *field,
+                      const struct value *value)
+{
+    if (field->kind == FIELD_DATE)
+        at = put_time(at, line);
+    else if (field->kind == FIELD_DURATION)
+        at = put_duration(at, line->event);
+    else if (field->kind == FIELD_FD && line->event->code == EVENT_FAIL)
+        *at = '\0';
+    else if (value->kind == VALUE_INTEGER)
+        at = value_put_integer(at, value->integer);
+    else if (value->kind == VALUE_WORD)
+        at = mempcpy(at, value->bytes, value->size);
+    else if (value->kind == VALUE_BYTES)
+        at = mempcpy(at, value->bytes, strnlen(value->bytes, EVENT_COMM_SIZE - 1));
+    *at = '\0';
+}
+
+/* A comm that is no text is wider than its column on any screen. */
+static size_t most_columns(const struct line *line, const struct field *field)
+{
+    bool cut = field->kind == FIELD_COMM || line->screen->columns != COLUMNS_UNLIMITED;
+
+    return cut ? width_of(field, line->screen) : COLUMNS_UNLIMITED;
+}
+
+/* A value in columns of a fixed width. */
+static void put_word(struct line *line, const struct field *field, const struct value *value)
+{
+    size_t width = width_of(field, line->screen);
+    char whole[VALUE_MAX], shown[COLUMNS_BOUND(VALUE_MAX)], padded[sizeof(shown)];
+    bool right = field->columns > 0, coloured = field->kind == FIELD_CODE && line->screen->colour;
+
+    put_value(whole, line, field, value);
+    *columns_put(shown, whole, strlen(whole), most_columns(line, field)) = '\0';
+    *(right ? columns_put_right : columns_put_left)(padded, shown, width) = '\0';
+    if (shown[0] != '\0')
+        line->filled = line->at + strlen(right ? padded : shown);
+    if (!coloured) {
+        line->at = stpcpy(line->at, padded);
+        return;
+    }
+    line->at = line->filled = put_coloured(line->at, padded, line->event, line->screen);
+}
+
+static void put_field(struct line *line, const struct field *field)
+{
+    struct value value;
+
+    if (field->kind == FIELD_PATH) {
+        put_path(line);
+        return;
+    }
+    value_get(&value, field, line->event);
+    if (value.kind == VALUE_HEX)
+        put_hex(line, &value);
+    else
+        put_word(line, field, &value);
+}
+
+/* After the keys of a LIST, which need not have any that a loss has. */
+static void put_loss(struct line *line)
+{
+    char words[128];
+
+    describe(line->event, words, sizeof(words));
+    line->at = put_coloured(stpcpy(line->at, " "), words, line->event, line->screen);
+    line->filled = line->at;
 }
 
 size_t human_bound(const struct event *event)
 {
-    return FIXED_MAX + COLUMNS_BOUND(event->path != NULL ? event->path_len : 0);
+    size_t path = event->path != NULL ? event->path_len : 0;
+
+    return FIXED_MAX + COLUMNS_BOUND(path) + 2 * path;
 }
 
-size_t human_record(char *buf, const struct event *event, const struct screen *screen)
+size_t human_record(char *buf, const struct event *event, const struct fields *fields,
+                    const struct screen *screen)
 {
-    bool of_process = event->code != EVENT_LOST;
-    char *at = put_time(buf, event, screen);
+    struct line line = {
+        .event = event, .fields = fields, .screen = screen, .at = buf, .filled = buf};
 
-    at = put_comm(at, event, screen);
-    at = put_number(at, event->pid, of_process, PID_COLUMNS);
-    at = put_code(at, event, screen);
-    at = put_number(at, event->fd, of_process && event->code != EVENT_FAIL, FD_COLUMNS);
-    at = put_duration(at, event);
-    at = put_path(at, event, screen);
-    *at++ = '\n';
-    return (size_t)(at - buf);
+    for (size_t i = 0; i < fields->n; i++) {
+        if (i > 0)
+            line.at = stpcpy(line.at, gap_before(fields->list[i]));
+        put_field(&line, fields->list[i]);
+    }
+    if (event->code == EVENT_LOST && !fields->usual)
+        put_loss(&line);
+    *line.filled++ = '\n';
+    return (size_t)(line.filled - buf);
 }

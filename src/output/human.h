@@ -9,6 +9,9 @@
  * too wide for its column is cut.  The time is local; in a close it is that of the close.  The path
  * is followed by the origin of a dup, by the reason of a close (unless it was close(2)), and by the
  * message of an error.
+ *
+ * With a LIST of fields the line has their values in this order, and no such words; but a loss is
+ * described at its end.  On a terminal, each value is cut to the width of its column.
  */
 #ifndef FILEMON_HUMAN_H
 #define FILEMON_HUMAN_H
@@ -16,7 +19,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#include "event/event.h"
+#include "output/fields.h"
 
 /* A line that does not fit in the columns has its path cut; with less than HUMAN_NARROW columns,
  * time and comm are shorter, too. */
@@ -33,6 +36,7 @@ struct screen screen_of(int fd);
 
 /* Like json_bound() and json_record(). */
 size_t human_bound(const struct event *event);
-size_t human_record(char *buf, const struct event *event, const struct screen *screen);
+size_t human_record(char *buf, const struct event *event, const struct fields *fields,
+                    const struct screen *screen);
 
 #endif

@@ -12,18 +12,11 @@
 
 /* A field, and the text before its value: ",\"pid\":". */
 #define HEAD_BYTES 24
-struct member {
-    const struct field *field;
+static struct member {
+    int64_t (*get)(const struct event *); /* as in field_table */
     size_t size;
     char head[HEAD_BYTES];
-};
-
-/* The fields that records of one code have, in order. */
-#define MEMBERS_MAX 32
-static struct layout {
-    size_t count;
-    struct member members[MEMBERS_MAX];
-} layouts[EVENT_RECORDS];
+} members[FIELDS_MAX]; /* in the order of field_table */
 
 static char *put(char *at, const char *bytes, size_t size)
 {
@@ -117,42 +110,39 @@ size_t json_bound(const struct event *event)
     return FIXED_MAX + JSON_STRING_BOUND(comm) + JSON_STRING_BOUND(path) + 2 * path;
 }
 
-static void lay_out(struct layout *layout, enum event_code code)
+static void make_members(void)
 {
     for (size_t i = 0; i < field_count; i++) {
-        struct member *member = &layout->members[layout->count];
-
-        if ((field_table[i].codes & 1u << code) == 0)
-            continue;
-        member->field = &field_table[i];
-        member->size = (size_t)snprintf(member->head, sizeof(member->head),
-                                        "%c\"%s\":", layout->count > 0 ? ',' : '{',
-                                        field_table[i].key);
-        layout->count++;
+        members[i].get = field_table[i].get;
+        members[i].size = (size_t)snprintf(members[i].head, HEAD_BYTES,
+                                           ",\"%s\":", field_table[i].key);
     }
 }
 
-/* Copies HEAD_BYTES for every head: a memcpy(3) of constant size is faster. */
-size_t json_record(char *buf, const struct event *event)
+/* The comma of the first head becomes the brace.  Copies HEAD_BYTES for every head: a memcpy(3) of
+ * constant size is faster. */
+size_t json_record(char *buf, const struct event *event, const struct fields *fields)
 {
-    struct layout *layout = &layouts[event->code];
+    const struct field_places *of = &fields->of[event->code];
     char *at = buf;
     struct value value;
 
-    if (layout->count == 0)
-        lay_out(layout, event->code);
-    for (size_t i = 0; i < layout->count; i++) {
-        const struct member *member = &layout->members[i];
+    if (members[0].size == 0)
+        make_members();
+    for (size_t i = 0; i < of->n; i++) {
+        const struct member *member = &members[of->place[i]];
 
         memcpy(at, member->head, HEAD_BYTES);
-        if (member->field->kind == FIELD_INT) { /* the most frequent kind */
-            at = value_put_integer(at + member->size, member->field->get(event));
+        if (member->get != NULL) { /* the most frequent kind */
+            at = value_put_integer(at + member->size, member->get(event));
             continue;
         }
-        value_get(&value, member->field, event);
+        value_get(&value, &field_table[of->place[i]], event);
         if (value.kind != VALUE_NONE)
             at = put_value(at + member->size, &value);
     }
+    at += at == buf;
+    *buf = '{';
     at = put(at, "}\n", 2);
     return (size_t)(at - buf);
 }

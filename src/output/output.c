@@ -26,15 +26,19 @@
 /* The functions of a format.  record() writes at most bound() bytes. */
 struct writer {
     size_t (*bound)(const struct event *event);
-    size_t (*record)(char *buf, const struct event *event, const struct screen *screen);
-    size_t (*header)(char *buf); /* first line, at most HEADER_BOUND bytes; NULL: none */
-    bool quotes;                 /* a newline between quotes does not end a record */
+    size_t (*record)(char *buf, const struct event *event, const struct fields *fields,
+                     const struct screen *screen);
+    size_t (*header)(
+        char *buf,
+        const struct fields *fields); /* first line, at most HEADER_BOUND bytes; NULL: none */
+    bool quotes;                      /* a newline between quotes does not end a record */
 };
 
 #define HEADER_BOUND CSV_HEADER_BOUND
 
 struct output {
     const struct writer *writer;
+    const struct fields *fields;
     char *file; /* NULL: standard output */
     int fd;
     bool regular; /* fd is a regular file */
@@ -48,16 +52,18 @@ struct output {
     size_t start, end, capacity;
 };
 
-static size_t record_json(char *buf, const struct event *event, const struct screen *screen)
+static size_t record_json(char *buf, const struct event *event, const struct fields *fields,
+                          const struct screen *screen)
 {
     (void)screen;
-    return json_record(buf, event);
+    return json_record(buf, event, fields);
 }
 
-static size_t record_csv(char *buf, const struct event *event, const struct screen *screen)
+static size_t record_csv(char *buf, const struct event *event, const struct fields *fields,
+                         const struct screen *screen)
 {
     (void)screen;
-    return csv_record(buf, event);
+    return csv_record(buf, event, fields);
 }
 
 static const struct writer writers[] = {
@@ -165,7 +171,8 @@ static int init(struct output *output, const char *file)
     return fd >= 0 ? use_fd(output, fd) : fd;
 }
 
-int output_open(struct output **output, const char *file, enum output_format format)
+int output_open(struct output **output, const char *file, enum output_format format,
+                const struct fields *fields)
 {
     struct output *made = calloc(1, sizeof(*made));
     int error;
@@ -173,6 +180,7 @@ int output_open(struct output **output, const char *file, enum output_format for
     if (made == NULL)
         return -ENOMEM;
     made->writer = &writers[format];
+    made->fields = fields;
     error = init(made, file);
     if (error != 0) {
         release(made);
@@ -232,7 +240,7 @@ static int begin(struct output *output)
     if (error == 0)
         error = reserve(output, HEADER_BOUND);
     if (error == 0) {
-        output->end += output->writer->header(output->buf + output->end);
+        output->end += output->writer->header(output->buf + output->end, output->fields);
         output->begun = true;
     }
     return error;
@@ -248,7 +256,8 @@ int output_event(struct output *output, const struct event *event)
     if (error == 0)
         error = reserve(output, output->writer->bound(event));
     if (error == 0)
-        output->end += output->writer->record(output->buf + output->end, event, &screen);
+        output->end += output->writer->record(output->buf + output->end, event, output->fields,
+                                              &screen);
     return error;
 }
 

@@ -24,13 +24,16 @@
 enum output_format { FORMAT_JSON, FORMAT_TEXT, FORMAT_CSV };
 
 struct output;
+struct fields; /* output/fields.h */
 
 /*
+ * fields: what records are written with; borrowed until output_close().
  * file: a path, opened for appending (mode 0666 less the umask, close-on-exec); NULL: a copy of
  * standard output.  A FIFO without a reader is refused, -ENXIO, since waiting for one would hang
  * the start.  0, or -errno without a message.  Free with output_close().
  */
-int output_open(struct output **output, const char *file, enum output_format format);
+int output_open(struct output **output, const char *file, enum output_format format,
+                const struct fields *fields);
 
 /* Adds a record to the buffer.  0, -ENOMEM.  With FORMAT_CSV the first record comes after a header,
  * which output_close() writes if there is no record; a file given by its path that has content when

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 
 #include "text.h"
 
@@ -26,6 +27,18 @@ static void set_mode(struct value *value, int mode)
     set_word(value, value->room);
 }
 
+static void set_iso_date(struct value *value, int64_t date_us)
+{
+    time_t seconds = date_us / 1000000;
+    struct tm utc = {0};
+    size_t len;
+
+    gmtime_r(&seconds, &utc);
+    len = strftime(value->room, sizeof(value->room), "%Y-%m-%dT%H:%M:%S", &utc);
+    snprintf(value->room + len, sizeof(value->room) - len, ".%06dZ", (int)(date_us % 1000000));
+    set_word(value, value->room);
+}
+
 void value_get(struct value *value, const struct field *field, const struct event *event)
 {
     size_t path_len = event->path != NULL ? event->path_len : 0;
@@ -41,6 +54,9 @@ void value_get(struct value *value, const struct field *field, const struct even
         set_bytes(value, VALUE_BYTES, event->comm, strlen(event->comm));
         break;
     case FIELD_INT:
+    case FIELD_FD:
+    case FIELD_DATE:
+    case FIELD_DURATION:
         value->kind = VALUE_INTEGER;
         value->integer = field->get(event);
         break;
@@ -62,6 +78,9 @@ void value_get(struct value *value, const struct field *field, const struct even
         break;
     case FIELD_REASON:
         set_word(value, event_reason_name(event->reason));
+        break;
+    case FIELD_ISO_DATE:
+        set_iso_date(value, event->date_us);
         break;
     }
 }

@@ -56,6 +56,14 @@ test_bash_offers_arguments_of_options() {
     offers_are logfile logs
     bash_offers -d ''
     [ ! -s offers ]
+    bash_offers -F fich
+    offers_are fichero fichero_hex
+    bash_offers --fields +fec
+    offers_are +fecha
+    bash_offers -F pid,fichero_
+    offers_are pid,fichero_hex
+    bash_offers -F ''
+    "$FILEMON" --help | sed -n '/^Records:$/,/^$/s/^  \([^ ]*\) .*/\1/p' | diff -u - offers
     bash_offers -x ''
     grep -qx logs offers
 }
@@ -146,6 +154,7 @@ test_zsh_knows_every_option() {
     grep -qx -e '(-x --failed)--failed\[..*\]' found
     grep -qx -e '\*-f+\[..*\\: json\]:word:(json text csv)' found
     grep -qx -e '\*--engine=\[..*\]:word:(auto stap bpf bpf\\:tracepoint)' found
+    grep -qx -e '\*-F+\[..*\]:key:_filemon_keys' found
     grep -qx -e '\*-d+\[..*\]:SECONDS:' found
     grep -qx -e '(- \*)--help\[..*\]' found
     grep -qx -e '\*-o+\[..*\]:file:_files' found
@@ -156,6 +165,8 @@ test_zsh_completes() {
     [ "$(zsh_completes 'filemon -f te')" = 'filemon -f text ' ]
     [ "$(zsh_completes 'filemon --engine=s')" = 'filemon --engine=stap ' ]
     [ "$(zsh_completes 'filemon --engine=bpf:')" = 'filemon --engine=bpf:tracepoint ' ]
+    [ "$(zsh_completes 'filemon -F +fech')" = 'filemon -F +fecha ' ]
+    [ "$(zsh_completes 'filemon -F pid,fichero_')" = 'filemon -F pid,fichero_hex ' ]
     sleepers 'fm-one' 'fq$(touch x)'
     [ "$(zsh_completes 'filemon -n fm-o')" = 'filemon -n fm-one ' ]
     [ "$(zsh_completes 'filemon -n fq')" = 'filemon -n fq\$\(touch\ x\) ' ]

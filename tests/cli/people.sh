@@ -43,6 +43,72 @@ open,7,/etc/passwd,4,,
 END
 }
 
+test_fields_in_the_order_of_the_list() {
+    some_lines
+    watched_until_interrupted -F descriptor,codigo,duracion_ns
+    diff -u - out <<'END'
+{"descriptor":3,"codigo":"open"}
+{"descriptor":3,"codigo":"close","duracion_ns":27000000}
+{"descriptor":4,"codigo":"open"}
+END
+    rm standin/sent
+    watched_until_interrupted -f csv -F fecha,fichero
+    tr -d '\r' < out | diff -u /dev/fd/3 - 3<<'END'
+fecha,fichero,fichero_hex,perdidos
+2011-07-17T16:42:55.000000Z,/etc/hosts,,
+2011-07-17T16:42:55.027000Z,/etc/hosts,,
+2011-07-17T16:42:55.000000Z,/etc/passwd,,
+END
+    rm standin/sent
+    watched_until_interrupted -f text -F codigo,tid,fichero
+    diff -u - out <<'END'
+open        7  /etc/hosts
+close       7  /etc/hosts
+open        7  /etc/passwd
+END
+}
+
+test_fields_that_are_added() {
+    some_lines
+    watched_until_interrupted -F +fecha
+    records 'map(.fecha) == ["2011-07-17T16:42:55.000000Z", "2011-07-17T16:42:55.027000Z",
+                             "2011-07-17T16:42:55.000000Z"]
+             and (.[1] | keys_unsorted) == ["codigo", "proceso", "pid", "ppid", "tid", "fichero", "descriptor",
+                                            "date", "date_us", "duracion_ns", "motivo", "fecha"]'
+    rm standin/sent
+    TZ=UTC watched_until_interrupted -f text -F +fecha
+    diff -u - out <<'END'
+16:42:55.000 smtpd                 7 open      3         2011-07-17T16:42:55.000000Z  /etc/hosts
+16:42:55.027 smtpd                 7 close     3  27.0ms 2011-07-17T16:42:55.027000Z  /etc/hosts
+16:42:55.000 smtpd                 7 open      4         2011-07-17T16:42:55.000000Z  /etc/passwd
+END
+}
+
+# Every event has its line, and a loss its number, whatever the keys are.
+test_records_without_any_of_the_fields() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+send lines
+skip 7
+mark sent
+wait
+END
+    for format in json csv text; do
+        start -n nothing-of-that-name -f $format -F errno
+        await [ -e standin/sent ]
+        kill -INT "$pid"
+        finish
+        rm standin/sent
+        tr -d '\r' < out > lines
+        case $format in
+        json) printf '%s\n' '{}' '{"perdidos":7}' ;;
+        csv) printf '%s\n' errno,perdidos , ,7 ;;
+        text) printf '%s\n' '' '             7 events lost' ;;
+        esac | diff -u - lines
+    done
+}
+
 test_summary_instead_of_records() {
     some_lines
     watched_until_interrupted -c

@@ -43,6 +43,13 @@ test_usage_errors() {
 --nonsense|unknown option --nonsense
 -Z|unknown option -Z
 --all=x|no argument
+-n x -F ''|LIST
+-n x -F fichro|did you mean fichero?
+-n x -F +fecha,|KEY is empty
+-n x -F pid,+fecha|begins with +
+-n x -F pid,pid|pid is there already
+-n x -F pid -c|-c prints none
+-F nothing -- ls|there is no key 'nothing'
 -c -n x --sort size|--sort wants one of opens|time|failed|name, not 'size'
 -n x --sort name|--sort and --top
 -n x --top 5|--sort and --top

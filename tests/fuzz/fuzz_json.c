@@ -29,11 +29,13 @@ static void check(const char *line, size_t len, const struct event *event)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     char *path = strndup((const char *)data, size), comm[EVENT_COMM_SIZE] = "", *line;
+    struct fields fields;
     struct event event = {.code = EVENT_OPEN, .comm = comm, .path = path, .path_len = strlen(path)};
 
     strncpy(comm, path, sizeof(comm) - 1);
+    fields_choose(&fields, FORMAT_JSON, (char *const[]){NULL});
     line = malloc(json_bound(&event));
-    check(line, json_record(line, &event), &event);
+    check(line, json_record(line, &event, &fields), &event);
     free(line);
     free(path);
     return 0;

@@ -12,17 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "listed.h"
 #include "output/csv.h"
 #include "random.h"
 
 /* Writes into a block of exactly the promised size, so that a sanitizer detects overruns. */
-static char *record_of(const struct event *event, size_t *len)
+static char *record_with(const struct event *event, const char *list, size_t *len)
 {
     char *buf = malloc(csv_bound(event));
 
-    *len = csv_record(buf, event);
+    *len = csv_record(buf, event, listed(FORMAT_CSV, list));
     assert_true(*len <= csv_bound(event));
     return buf;
+}
+
+static char *record_of(const struct event *event, size_t *len)
+{
+    return record_with(event, NULL, len);
 }
 
 static struct event event_of(enum event_code code, const char *path, size_t path_len)
@@ -46,10 +52,25 @@ static struct event event_of(enum event_code code, const char *path, size_t path
     };
 }
 
-static void assert_record(const struct event *event, const char *expected)
+static void assert_listed(const struct event *event, const char *list, const char *expected)
 {
     size_t len;
-    char *buf = record_of(event, &len);
+    char *buf = record_with(event, list, &len);
+
+    assert_int_equal(len, strlen(expected));
+    assert_memory_equal(buf, expected, len);
+    free(buf);
+}
+
+static void assert_record(const struct event *event, const char *expected)
+{
+    assert_listed(event, NULL, expected);
+}
+
+static void assert_header(const char *list, const char *expected)
+{
+    char *buf = malloc(CSV_HEADER_BOUND);
+    size_t len = csv_header(buf, listed(FORMAT_CSV, list));
 
     assert_int_equal(len, strlen(expected));
     assert_memory_equal(buf, expected, len);
@@ -58,15 +79,22 @@ static void assert_record(const struct event *event, const char *expected)
 
 static void header_has_every_field(void **state)
 {
-    char *buf = malloc(CSV_HEADER_BOUND);
-    size_t len = csv_header(buf);
+    (void)state;
+    assert_header(NULL,
+                  "codigo,proceso,pid,ppid,tid,fichero,descriptor,date,date_us,flags,modo,"
+                  "errno,duracion_ns,motivo,origen,fichero_hex,perdidos\r\n");
+}
+
+static void columns_of_a_list_in_its_order(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, "/\xff", 2);
 
     (void)state;
-    buf[len] = '\0';
-    assert_string_equal(buf,
-                        "codigo,proceso,pid,ppid,tid,fichero,descriptor,date,date_us,flags,modo,"
-                        "errno,duracion_ns,motivo,origen,fichero_hex,perdidos\r\n");
-    free(buf);
+    assert_header("errno,fichero,fecha", "errno,fichero,fecha,fichero_hex,perdidos\r\n");
+    assert_listed(&event, "errno,fichero,fecha",
+                  ",/\xef\xbf\xbd,2011-07-17T16:42:55.123456Z,2fff,\r\n");
+    event.code = EVENT_LOST;
+    assert_listed(&event, "errno,fichero", ",,,3\r\n");
 }
 
 static void records_fill_their_columns(void **state)
@@ -175,7 +203,7 @@ static void random_paths_can_be_read_back(void **state)
                 assert_string_equal(field, path);
         }
         assert_true(valid);
-        assert_int_equal(column, field_count);
+        assert_int_equal(column, listed(FORMAT_CSV, NULL)->n);
         free(buf);
     }
 }
@@ -185,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(header_has_every_field),
         cmocka_unit_test(records_fill_their_columns),
+        cmocka_unit_test(columns_of_a_list_in_its_order),
         cmocka_unit_test(quoting),
         cmocka_unit_test(random_paths_can_be_read_back),
     };

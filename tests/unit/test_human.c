@@ -7,12 +7,14 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pty.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "listed.h"
 #include "output/columns.h"
 #include "output/human.h"
 
@@ -44,10 +46,10 @@ static struct event event_of(enum event_code code, const char *path)
 }
 
 /* The caller frees the result. */
-static char *line_of(const struct event *event, const struct screen *screen)
+static char *line_with(const struct event *event, const char *list, const struct screen *screen)
 {
     char *buf = malloc(human_bound(event)), *line;
-    size_t len = human_record(buf, event, screen);
+    size_t len = human_record(buf, event, listed(FORMAT_TEXT, list), screen);
 
     assert_true(len <= human_bound(event));
     assert_int_equal(buf[len - 1], '\n');
@@ -56,13 +58,24 @@ static char *line_of(const struct event *event, const struct screen *screen)
     return line;
 }
 
-static void assert_line(const struct event *event, const struct screen *screen,
-                        const char *expected)
+static char *line_of(const struct event *event, const struct screen *screen)
 {
-    char *line = line_of(event, screen);
+    return line_with(event, NULL, screen);
+}
+
+static void assert_listed(const struct event *event, const char *list, const struct screen *screen,
+                          const char *expected)
+{
+    char *line = line_with(event, list, screen);
 
     assert_string_equal(line, expected);
     free(line);
+}
+
+static void assert_line(const struct event *event, const struct screen *screen,
+                        const char *expected)
+{
+    assert_listed(event, NULL, screen, expected);
 }
 
 static void a_line_for_each_kind(void **state)
@@ -96,6 +109,48 @@ static void a_line_for_each_kind(void **state)
     event.lost = 1;
     assert_line(&event, &unlimited,
                 "16:42:55.123                         lost                 1 event lost");
+}
+
+static void columns_of_a_list_in_its_order(void **state)
+{
+    struct event event = event_of(EVENT_CLOSE, "/etc/hosts ");
+
+    (void)state;
+    event.reason = REASON_DUP2;
+    assert_listed(&event, "pid,fichero", &unlimited, "   5817  /etc/hosts ");
+    assert_listed(&event, "fichero,errno,pid", &unlimited, "/etc/hosts                  5817");
+    assert_listed(&event, "proceso,motivo,duracion_ns,date", &unlimited,
+                  "smtpd           dup2         2.50ms 16:42:55.123");
+    assert_listed(&event, "date_us,fecha,proceso,modo", &unlimited,
+                  "1310920975123456 2011-07-17T16:42:55.123456Z smtpd");
+    assert_listed(&event, "+fecha", &unlimited,
+                  "16:42:55.123 smtpd              5817 close    12  2.50ms "
+                  "2011-07-17T16:42:55.123456Z  /etc/hosts  (dup2)");
+    assert_listed(&event, "errno,modo", &unlimited, "");
+    event.path = "/\xff";
+    event.path_len = 2;
+    assert_listed(&event, "fichero_hex,pid", &unlimited, "2fff    5817");
+}
+
+static void what_failed_has_no_descriptor(void **state)
+{
+    struct event event = event_of(EVENT_FAIL, "/x");
+
+    (void)state;
+    event.fd = -ENOENT;
+    event.flags = 0;
+    event.mode = 0644;
+    assert_listed(&event, "codigo,descriptor,errno,flags,modo,fichero", &unlimited,
+                  "fail        ENOENT       O_RDONLY           0644    /x");
+}
+
+static void losses_are_described_whatever_the_list(void **state)
+{
+    struct event event = event_of(EVENT_LOST, NULL);
+
+    (void)state;
+    assert_listed(&event, "fichero", &unlimited, " 3 events lost");
+    assert_listed(&event, "codigo,pid,fichero", &unlimited, "lost            3 events lost");
 }
 
 static void failures_have_a_message(void **state)
@@ -155,6 +210,29 @@ static void lines_fit_the_screen(void **state)
             free(line);
             free(whole);
         }
+    }
+}
+
+/* The values of fixed width are cut to it, and the path takes what is left. */
+static void columns_of_a_list_fit_the_screen(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, LONG "\xff");
+    struct screen wide = {.columns = 120};
+
+    (void)state;
+    event.flags = O_RDWR | O_CREAT | O_CLOEXEC;
+    assert_listed(&event, "flags,fichero,proceso", &unlimited,
+                  "O_RDWR|O_CREAT|O_CLOEXEC  " LONG "\\xff smtpd");
+    assert_listed(&event, "flags,fichero,proceso", &wide,
+                  "O_RDWR…T|O_CLOEXEC  " LONG "\\xff smtpd");
+    for (size_t columns = 53; columns < 250; columns++) {
+        struct screen screen = {.columns = columns};
+        char *line = line_with(&event, "flags,fichero_hex,fichero", &screen);
+
+        *strchr(line, '\\') = '/'; /* which columns_of() would escape once more */
+        assert_true(columns_of(line, strlen(line)) <= columns);
+        assert_non_null(strstr(line, "js/xff"));
+        free(line);
     }
 }
 
@@ -227,6 +305,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_for_each_kind),
+        cmocka_unit_test(columns_of_a_list_in_its_order),
+        cmocka_unit_test(what_failed_has_no_descriptor),
+        cmocka_unit_test(losses_are_described_whatever_the_list),
+        cmocka_unit_test(columns_of_a_list_fit_the_screen),
         cmocka_unit_test(failures_have_a_message),
         cmocka_unit_test(control_characters_are_escaped_in_lines),
         cmocka_unit_test(lines_fit_the_screen),

@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "listed.h"
 #include "output/json.h"
 #include "output/value.h"
 #include "random.h"
@@ -25,14 +26,19 @@
 #define REPLACEMENT "\xef\xbf\xbd"
 
 /* Writes into a block of exactly the promised size, so that a sanitizer detects overruns. */
-static char *record_of(const struct event *event, size_t *len)
+static char *record_with(const struct event *event, const char *list, size_t *len)
 {
     size_t bound = json_bound(event);
     char *buf = malloc(bound);
 
-    *len = json_record(buf, event);
+    *len = json_record(buf, event, listed(FORMAT_JSON, list));
     assert_true(*len <= bound);
     return buf;
+}
+
+static char *record_of(const struct event *event, size_t *len)
+{
+    return record_with(event, NULL, len);
 }
 
 static struct event event_of(enum event_code code, const char *path)
@@ -57,16 +63,21 @@ static struct event event_of(enum event_code code, const char *path)
     };
 }
 
-static void assert_record(const struct event *event, const char *expected)
+static void assert_listed(const struct event *event, const char *list, const char *expected)
 {
     size_t len;
-    char *buf = record_of(event, &len);
+    char *buf = record_with(event, list, &len);
 
     assert_int_equal(len, strlen(expected));
     buf[len - 1] = '\0';
     assert_memory_equal(buf, expected, len - 1);
     assert_int_equal(expected[len - 1], '\n');
     free(buf);
+}
+
+static void assert_record(const struct event *event, const char *expected)
+{
+    assert_listed(event, NULL, expected);
 }
 
 #define PROCESS "\"proceso\":\"smtpd\",\"pid\":5817,\"ppid\":1082,\"tid\":5818,"
@@ -119,6 +130,36 @@ static void lost_records_have_no_process(void **state)
     assert_record(&event,
                   "{\"codigo\":\"lost\",\"date\":1310920975123,"
                   "\"date_us\":1310920975123456,\"perdidos\":3}\n");
+}
+
+static void fields_of_a_list_in_its_order(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, "/a");
+
+    (void)state;
+    assert_listed(&event, "fichero,pid,codigo",
+                  "{\"fichero\":\"/a\",\"pid\":5817,\"codigo\":\"open\"}\n");
+    assert_listed(&event, "errno,modo,pid", "{\"pid\":5817}\n");
+    event.code = EVENT_CLOSE;
+    assert_listed(&event, "fecha,duracion_ns",
+                  "{\"fecha\":\"2011-07-17T16:42:55.123456Z\",\"duracion_ns\":2500000}\n");
+    event.date_us = 1000000;
+    assert_listed(&event, "fecha", "{\"fecha\":\"1970-01-01T00:00:01.000000Z\"}\n");
+    assert_listed(&event, "errno,modo", "{}\n");
+}
+
+/* As for a path with every key, and for a loss whatever the keys are. */
+static void what_a_list_cannot_hide(void **state)
+{
+    struct event event = event_of(EVENT_OPEN, "/\xff");
+
+    (void)state;
+    assert_listed(&event, "fichero,pid",
+                  "{\"fichero\":\"/" REPLACEMENT "\",\"pid\":5817,\"fichero_hex\":\"2fff\"}\n");
+    assert_listed(&event, "pid", "{\"pid\":5817}\n");
+    event.code = EVENT_LOST;
+    assert_listed(&event, "fichero,pid", "{\"perdidos\":3}\n");
+    assert_listed(&event, "perdidos,codigo", "{\"perdidos\":3,\"codigo\":\"lost\"}\n");
 }
 
 static void modes_are_octal(void **state)
@@ -415,7 +456,7 @@ static void longest_record_fits(void **state)
     event.date_us = INT64_MIN;
     event.flags = UINT32_MAX;
     event.mode = -2;
-    free(record_of(&event, &len));
+    free(record_with(&event, "+fecha", &len));
     assert_in_range(len, 4094 * 6 + 2 * 4095, json_bound(&event));
 }
 
@@ -513,6 +554,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_record_of_each_kind),
         cmocka_unit_test(lost_records_have_no_process),
+        cmocka_unit_test(fields_of_a_list_in_its_order),
+        cmocka_unit_test(what_a_list_cannot_hide),
         cmocka_unit_test(modes_are_octal),
         cmocka_unit_test(control_characters_are_escaped),
         cmocka_unit_test(ill_formed_parts_are_replaced),

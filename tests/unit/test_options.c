@@ -206,6 +206,32 @@ static void test_summaries(void **state)
     REFUSED("-c|-C|text or json|-f csv", "-f", "csv", "-C", "-n", "x");
 }
 
+static void assert_fields(void **state, const char *first, size_t n, char *const *words)
+{
+    struct options options = accepted(state, words);
+
+    assert_string_equal(options.fields.list[0]->key, first);
+    assert_int_equal(options.fields.n, n);
+    options_release(&options);
+}
+
+/* The format decides which fields are the usual ones, wherever it is given. */
+static void test_fields(void **state)
+{
+    assert_fields(state, "codigo", 17, WORDS("-n", "x"));
+    assert_fields(state, "codigo", 18, WORDS("-n", "x", "-F", "+fecha"));
+    assert_fields(state, "date", 7, WORDS("-n", "x", "-f", "text"));
+    assert_fields(state, "date", 8, WORDS("-n", "x", "-F+fecha", "-f", "text"));
+    assert_fields(state, "pid", 2, WORDS("-n", "x", "--fields=pid", "-f", "text", "-F", "+tid"));
+    assert_fields(state, "tid", 2, WORDS("-n", "x", "-F", "pid", "-F", "tid"));
+    assert_fields(state, "pid", 2, WORDS("-n", "x", "-C", "-F", "pid"));
+    REFUSED("-F|LIST is empty", "-n", "x", "-F", "");
+    REFUSED("-F|LIST", "-n", "x", "-F");
+    REFUSED("-F pidd|did you mean pid?|filemon --help", "-n", "x", "-F", "pidd");
+    REFUSED("-F +pid|already", "-n", "x", "-F", "+pid", "-f", "text");
+    REFUSED("-F|-c prints none|-C", "-n", "x", "-F", "pid", "-c");
+}
+
 static void assert_view(void **state, int sort, int top, char *const *words)
 {
     struct options options = accepted(state, words);
@@ -629,6 +655,7 @@ static void test_help(void **state)
         "  -f, --format json|text|csv  ",
         "  -c, --summary  ",
         "  -C  ",
+        "  -F, --fields LIST  ",
         "      --sort opens|time|failed|name  ",
         "      --top N  ",
         "  -o, --output FILE",
@@ -678,6 +705,7 @@ int main(void)
         TEST(test_engines),
         TEST(test_formats),
         TEST(test_summaries),
+        TEST(test_fields),
         TEST(test_views_of_totals),
         TEST(test_last_option_wins),
         TEST(test_abbreviated_long_options),

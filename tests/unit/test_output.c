@@ -24,6 +24,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "listed.h"
 #include "output/json.h"
 #include "output/output.h"
 
@@ -75,7 +76,7 @@ static size_t record(int number, char buf[static 2048])
     struct event event = event_of(number);
 
     assert_true(json_bound(&event) <= 2048);
-    return json_record(buf, &event);
+    return json_record(buf, &event, listed(FORMAT_JSON, NULL));
 }
 
 /* The lines of the records from, ..., to - 1; the caller frees them. */
@@ -111,7 +112,7 @@ static struct output *open_output(const char *file)
 {
     struct output *output;
 
-    assert_int_equal(output_open(&output, file, FORMAT_JSON), 0);
+    assert_int_equal(output_open(&output, file, FORMAT_JSON, listed(FORMAT_JSON, NULL)), 0);
     assert_true(fcntl(output_fd(output), F_GETFD) & FD_CLOEXEC);
     return output;
 }
@@ -173,9 +174,10 @@ static void errors_of_opening_are_returned(void **state)
 
     (void)state;
     assert_int_equal(mkfifo("fifo", 0600), 0);
-    assert_int_equal(output_open(&output, "fifo", FORMAT_JSON), -ENXIO);
-    assert_int_equal(output_open(&output, "missing/log", FORMAT_JSON), -ENOENT);
-    assert_int_equal(output_open(&output, ".", FORMAT_JSON), -EISDIR);
+    assert_int_equal(output_open(&output, "fifo", FORMAT_JSON, listed(FORMAT_JSON, NULL)), -ENXIO);
+    assert_int_equal(output_open(&output, "missing/log", FORMAT_JSON, listed(FORMAT_JSON, NULL)),
+                     -ENOENT);
+    assert_int_equal(output_open(&output, ".", FORMAT_JSON, listed(FORMAT_JSON, NULL)), -EISDIR);
 }
 
 /* The content of the file, NUL-terminated. */
@@ -204,7 +206,7 @@ static void add_csv(int from, int to)
 {
     struct output *output;
 
-    assert_int_equal(output_open(&output, "log", FORMAT_CSV), 0);
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV, listed(FORMAT_CSV, NULL)), 0);
     add(output, from, to);
     assert_int_equal(output_close(output, 0), 0);
 }
@@ -231,7 +233,7 @@ static void a_reopened_file_has_a_header_if_it_is_new(void **state)
     struct output *output;
 
     (void)state;
-    assert_int_equal(output_open(&output, "log", FORMAT_CSV), 0);
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV, listed(FORMAT_CSV, NULL)), 0);
     add(output, 0, 1);
     assert_int_equal(output_reopen(output), 0);
     add(output, 1, 2);
@@ -252,7 +254,7 @@ static void text_in_a_file_has_no_colour(void **state)
     (void)state;
     setenv("TERM", "xterm", 1);
     unsetenv("NO_COLOR");
-    assert_int_equal(output_open(&output, "log", FORMAT_TEXT), 0);
+    assert_int_equal(output_open(&output, "log", FORMAT_TEXT, listed(FORMAT_TEXT, NULL)), 0);
     add(output, 7, 9);
     assert_int_equal(output_bytes(output, "one\ntwo\n", 8), 0);
     assert_int_equal(output_close(output, 0), 0);
@@ -275,7 +277,8 @@ static void text_on_a_terminal_has_colour(void **state)
     setenv("TERM", "xterm", 1);
     unsetenv("NO_COLOR");
     assert_int_equal(openpty(&master, &terminal, NULL, NULL, &size), 0);
-    assert_int_equal(output_open(&output, ttyname(terminal), FORMAT_TEXT), 0);
+    assert_int_equal(
+        output_open(&output, ttyname(terminal), FORMAT_TEXT, listed(FORMAT_TEXT, NULL)), 0);
     add(output, 1, 2);
     size.ws_col = 70;
     assert_int_equal(ioctl(terminal, TIOCSWINSZ, &size), 0);
@@ -298,7 +301,7 @@ static void closed_standard_output_is_an_error(void **state)
 
     (void)state;
     close(STDOUT_FILENO);
-    result = output_open(&output, NULL, FORMAT_JSON);
+    result = output_open(&output, NULL, FORMAT_JSON, listed(FORMAT_JSON, NULL));
     dup2(saved, STDOUT_FILENO);
     close(saved);
     assert_int_equal(result, -EBADF);
@@ -416,7 +419,7 @@ static void a_partial_record_of_several_lines_is_removed(void **state)
     event.path = "/a\nb\"\nc";
     event.path_len = strlen(event.path);
     add_csv(0, 1);
-    assert_int_equal(output_open(&output, "log", FORMAT_CSV), 0);
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV, listed(FORMAT_CSV, NULL)), 0);
     assert_int_equal(output_event(output, &event), 0);
     assert_int_equal(output_event(output, &event), 0);
     limit_files(strlen(contents("log")) + 3 * output_pending(output) / 4);
@@ -645,7 +648,7 @@ static void a_line_longer_than_pipe_buf_is_complete(void **state)
     event.path = path;
     event.path_len = 4095;
     expected = malloc(json_bound(&event));
-    size = json_record(expected, &event);
+    size = json_record(expected, &event, listed(FORMAT_JSON, NULL));
     actual = malloc(size + 1);
     assert_int_equal(pipe(ends), 0);
     output = open_stdout_on(ends[1]);

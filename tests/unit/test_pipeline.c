@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 
 #include "caught.h"
+#include "listed.h"
 #include "output/output.h"
 
 /* The output is a FIFO, which the test reads. */
@@ -35,6 +36,7 @@ static int set_up(void **state)
         return -1;
     fixture->reader = open(fixture->fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     fixture->options.output = fixture->fifo;
+    fixture->options.fields = *listed(FORMAT_JSON, NULL);
     fixture->filter = pathfilter_new();
     return pathfilter_add(fixture->filter, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED);
 }

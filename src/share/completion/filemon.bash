@@ -56,6 +56,10 @@ _filemon_options() { # PROGRAM
     "$1" --help 2>/dev/null | grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*'
 }
 
+_filemon_keys() { # PROGRAM
+    "$1" --help 2>/dev/null | sed -n '/^Records:$/,/^$/s/^  \([a-z_]*\) .*/\1/p'
+}
+
 _filemon() {
     local program=$1 current=$2 before=$3 i list argument colon=''
     COMPREPLY=()
@@ -76,6 +80,10 @@ _filemon() {
     -p:* | --pid:*)
         list=${current%"${current##*,}"}
         _filemon_offer "${current##*,}" "$list" < <(_filemon_processes pid)
+        ;;
+    *:LIST)
+        list=${current%"${current##*[,+]}"}
+        _filemon_offer "${current##*[,+]}" "$list" < <(_filemon_keys "$program")
         ;;
     -n:* | --name:*) _filemon_offer "$current" '' < <(_filemon_processes comm) ;;
     *:)

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Which keys records are written with, and in which order: the usual ones, or those of -F. */
+#ifndef FILEMON_FIELDS_H
+#define FILEMON_FIELDS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "event/event.h"
+#include "output/output.h"
+
+/* Places in field_table. */
+struct field_places {
+    size_t n;
+    unsigned char place[FIELDS_MAX];
+};
+
+struct fields {
+    size_t n;
+    const struct field *list[FIELDS_MAX];
+    struct field_places of[EVENT_RECORDS]; /* those of the list that records of a code have */
+    bool usual; /* no LIST has replaced the usual keys: others may have been added */
+};
+
+/*
+ * The usual keys of the format, changed by each LIST in turn: KEY[,KEY...] replaces all keys, and
+ * +KEY[,KEY...] adds to those so far.  Keys are added at the end, but in text the path of the usual
+ * keys stays the last: it has no fixed width.
+ *
+ * In JSON and CSV, what a LIST leaves out is added at the end where a record would be wrong without
+ * it: fichero_hex beside fichero, and perdidos, so that no loss is hidden.
+ *
+ * lists: ends with NULL.  0; -EINVAL after a message.
+ */
+int fields_choose(struct fields *fields, enum output_format format, char *const *lists);
+
+#endif

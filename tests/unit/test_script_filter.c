@@ -149,7 +149,7 @@ static void random_path(char *path, unsigned int components)
 /* The launcher filters what the script passes, so that they must agree. */
 static void decides_as_the_launcher_does(void **state)
 {
-    char path[64];
+    char path[96]; /* up to 5 names of 12 bytes, and " (deleted)" */
     int i, round;
 
     (void)state;

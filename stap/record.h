@@ -166,13 +166,12 @@ struct fm_who {
     pid_t pid; /* exec gives its thread another one */
     u32 table;
 };
-static DEFINE_PER_CPU(
-    struct {
-        struct fm_who who;
-        u32 len;
-        char text[FM_WHO];
-    },
-    fm_last_who);
+struct fm_kept_who {
+    struct fm_who who;
+    u32 len;
+    char text[FM_WHO];
+};
+static DEFINE_PER_CPU(struct fm_kept_who, fm_last_who);
 
 static bool fm_is_who(const struct fm_who *who, const struct fm_who *kept)
 {
@@ -210,7 +209,7 @@ static void fm_who(struct fm_line *line)
         .pid = task->pid,
         .table = line->table,
     };
-    typeof(fm_last_who) *last = this_cpu_ptr(&fm_last_who);
+    struct fm_kept_who *last = this_cpu_ptr(&fm_last_who);
     char *start = line->at;
 
     memcpy(who.comm, task->comm, sizeof(who.comm));

@@ -44,7 +44,7 @@ static void fm_record_free(struct fm_record *record)
     record->path = NULL;
 }
 
-static void fm_tell_old(struct fm_line *line, unsigned int fd, s64 date)
+static void fm_finish_2011(struct fm_line *line, unsigned int fd, s64 date)
 {
     fm_path(line);
     fm_descriptor(line, fd);
@@ -53,15 +53,15 @@ static void fm_tell_old(struct fm_line *line, unsigned int fd, s64 date)
     fm_finish(line);
 }
 
-static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 table,
-                         unsigned int fd, struct fm_time time)
+static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32 table,
+                           unsigned int fd, struct fm_time time)
 {
     fm_start(line, "open");
-    fm_tell_old(line, fd, time.us / 1000);
+    fm_finish_2011(line, fd, time.us / 1000);
 }
 
 /* A line of what a record holds, which ends; what it could not hold is no path. */
-static void fm_begin_old(struct fm_line *line, struct fm_record *record)
+static void fm_begin_2011(struct fm_line *line, struct fm_record *record)
 {
     fm_event(line);
     if (record->path) {
@@ -72,24 +72,24 @@ static void fm_begin_old(struct fm_line *line, struct fm_record *record)
     fm_record_free(record);
 }
 
-static void fm_tell_missed(unsigned int fd, struct fm_record *record, struct fm_time time)
+static void fm_report_missed_close(unsigned int fd, struct fm_record *record, struct fm_time time)
 {
     struct fm_line line;
 
-    fm_begin_old(&line, record);
+    fm_begin_2011(&line, record);
     fm_start(&line, "error");
-    fm_tell_old(&line, fd, time.us / 1000);
+    fm_finish_2011(&line, fd, time.us / 1000);
 }
 
-static void fm_tell_close(u32 table, unsigned int fd, struct fm_record *record, struct fm_time time,
-                          const char *reason)
+static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record,
+                            struct fm_time time, const char *reason)
 {
     s64 open_ms = (time.ns - record->ns) / NSEC_PER_MSEC;
     struct fm_line line;
 
-    fm_begin_old(&line, record);
+    fm_begin_2011(&line, record);
     fm_start(&line, "close");
-    fm_tell_old(&line, fd, open_ms);
+    fm_finish_2011(&line, fd, open_ms);
 }
 
 /* Descriptors that go together. */
@@ -101,7 +101,7 @@ struct fm_list {
 
 static void fm_list_add(struct fm_list *list, unsigned int fd, struct fm_record *record)
 {
-    fm_tell_close(list->table, fd, record, list->time, list->reason);
+    fm_report_close(list->table, fd, record, list->time, list->reason);
 }
 
 static void fm_list_end(struct fm_list *list)
@@ -121,19 +121,19 @@ static bool fm_begin_copy(struct fm_line *line, unsigned int to)
     return true;
 }
 
-static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
+static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
 {
     fm_start(line, "dup");
-    fm_tell_old(line, to, time.us / 1000);
+    fm_finish_2011(line, to, time.us / 1000);
 }
 
-static void fm_tell_end(u32 table)
+static void fm_report_table_end(u32 table)
 {
 }
 
-static void fm_tell_left(unsigned int fd, struct fm_record *record, struct fm_time time)
+static void fm_report_left_open(unsigned int fd, struct fm_record *record, struct fm_time time)
 {
-    fm_tell_close(0, fd, record, time, NULL);
+    fm_report_close(0, fd, record, time, NULL);
 }
 
 #endif

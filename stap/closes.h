@@ -14,7 +14,7 @@ static void fm_closing(unsigned int fd)
     u32 table = fm_is_open(fd) ? fm_forget(fd, &record) : 0;
 
     if (table)
-        fm_tell_close(table, fd, &record, time, NULL);
+        fm_report_close(table, fd, &record, time, NULL);
 }
 
 /* One of them closes, if it was recorded. */

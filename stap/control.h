@@ -76,17 +76,17 @@ static void fm_control(const char *command)
         fm_ns = task_active_pid_ns(current);
         fm_clock_ahead = fm_own_clock_ahead();
         smp_store_release(&fm_on, true);
-        fm_says("mirando", 7);
+        fm_send_status("mirando", 7);
         break;
     case 'P':
         if (kstrtol(fm_argument, 10, &number) == 0 && fm_watch(number))
             fm_mark_descendants();
         break;
     case 'H':
-        fm_hold_next();
+        fm_scan_next();
         break;
     case 'M':
-        fm_says("marca", 5);
+        fm_send_status("marca", 5);
         break;
     case 'F':
         WRITE_ONCE(fm_end, true);
@@ -96,7 +96,7 @@ static void fm_control(const char *command)
     case 'S':
         WRITE_ONCE(fm_on, false);
         WRITE_ONCE(fm_stop, true);
-        fm_tell_lost();
+        fm_report_lost();
         fm_idle();
         break;
     }

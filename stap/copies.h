@@ -8,14 +8,14 @@
 
 static void fm_recorded_copied(int from, int to, struct fm_time time)
 {
-    struct fm_table *table = fm_number_my_table();
+    struct fm_table *table = fm_add_my_table();
     struct fm_record record;
     struct fm_line line;
 
     if (!table || !fm_begin_copy(&line, to))
         return;
     record = fm_record_of(&line, time);
-    fm_tell_copy(&line, fm_number(table), from, to, time);
+    fm_report_copy(&line, fm_number(table), from, to, time);
     fm_remember(table, to, &record);
 }
 
@@ -35,13 +35,13 @@ static void fm_copied(int from, int to, bool replaces)
         return;
     closed = fm_forget(to, &old);
     if (closed && replaces)
-        fm_tell_close(closed, to, &old, call.time, "dup2");
+        fm_report_close(closed, to, &old, call.time, "dup2");
     else if (closed)
-        fm_tell_missed(to, &old, time);
+        fm_report_missed_close(to, &old, time);
     if (known)
         fm_recorded_copied(from, to, time);
     else if (initial)
-        fm_hold_copy(to);
+        fm_scan_copy(to);
 }
 
 /* When a dup2 or dup3 begins; nothing is kept where there is nothing to be closed. */
@@ -64,7 +64,7 @@ static void fm_not_replaced(unsigned int fd)
     struct fm_flight call;
 
     if (fm_end_flight(&call) && call.blocked)
-        fm_hold_copy(fd);
+        fm_scan_copy(fd);
 }
 
 #endif

@@ -16,7 +16,7 @@ static void fm_forget_all(struct fm_table *table)
         u64 key = READ_ONCE(slot[i].key);
 
         if (key >> 32 == fm_number(table) && fm_clear_slot(&slot[i], key, &record))
-            fm_tell_left((u32)key, &record, fm_now());
+            fm_report_left_open((u32)key, &record, fm_now());
     }
 }
 
@@ -30,7 +30,7 @@ static void fm_forget_table(struct fm_table *table)
     for (fd = 0; fd <= min_t(u32, table->highest, FM_ROWS) && atomic_read(&table->records); fd++) {
         fm_unblock(table, fd);
         if (fm_take_record(table, fd, &record))
-            fm_tell_left(fd, &record, time);
+            fm_report_left_open(fd, &record, time);
     }
     if (atomic_read(&table->records))
         fm_forget_all(table);
@@ -43,7 +43,7 @@ static void fm_forget_table(struct fm_table *table)
 static void fm_end_table(struct fm_table *table)
 {
     if (atomic_read(&table->records))
-        fm_tell_end(fm_number(table));
+        fm_report_table_end(fm_number(table));
     fm_forget_table(table);
     WRITE_ONCE(table->files, NULL);
 }
@@ -66,7 +66,7 @@ static void fm_leave_table(struct files_struct *files, bool held)
 }
 
 /* A new one: the kernel has used the address before, and its end was missed. */
-static void fm_meet_table(struct files_struct *files)
+static void fm_table_is_new(struct files_struct *files)
 {
     struct fm_table *table = fm_find_table(files);
 

@@ -55,8 +55,8 @@ static void fm_record_free(struct fm_record *record)
 {
 }
 
-static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 table,
-                         unsigned int fd, struct fm_time time)
+static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32 table,
+                           unsigned int fd, struct fm_time time)
 {
     line->table = table;
     fm_start(line, "open");
@@ -68,12 +68,12 @@ static void fm_tell_open(struct fm_line *line, const struct fm_call *call, u32 t
 }
 
 /* filemon finds out by itself that the close of an earlier file was missed. */
-static void fm_tell_missed(unsigned int fd, struct fm_record *record, struct fm_time time)
+static void fm_report_missed_close(unsigned int fd, struct fm_record *record, struct fm_time time)
 {
 }
 
-static void fm_tell_close(u32 table, unsigned int fd, struct fm_record *record, struct fm_time time,
-                          const char *reason)
+static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record,
+                            struct fm_time time, const char *reason)
 {
     struct fm_line line;
 
@@ -155,7 +155,7 @@ static bool fm_begin_copy(struct fm_line *line, unsigned int to)
     return true;
 }
 
-static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
+static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
 {
     line->table = table;
     fm_start(line, "dup");
@@ -167,7 +167,7 @@ static void fm_tell_copy(struct fm_line *line, u32 table, int from, int to, stru
 }
 
 /* Of the descriptors that are left. */
-static void fm_tell_end(u32 table)
+static void fm_report_table_end(u32 table)
 {
     struct fm_line line;
 
@@ -178,7 +178,7 @@ static void fm_tell_end(u32 table)
     fm_finish(&line);
 }
 
-static void fm_tell_left(unsigned int fd, struct fm_record *record, struct fm_time time)
+static void fm_report_left_open(unsigned int fd, struct fm_record *record, struct fm_time time)
 {
 }
 

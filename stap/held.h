@@ -13,10 +13,10 @@
  * the command, and not in one go, which would keep its CPU and the ring from the others for too
  * long.
  */
-#define FM_HOLD_STEP 2048 /* descriptors and threads */
-static int fm_hold_nr;    /* the thread that is next, by its number in the initial namespace */
-static unsigned int fm_hold_fd;
-static u64 fm_hold_began; /* what a process that began later has inherited gets no record */
+#define FM_SCAN_STEP 2048 /* descriptors and threads */
+static int fm_scan_nr;    /* the thread that is next, by its number in the initial namespace */
+static unsigned int fm_scan_fd;
+static u64 fm_scan_began; /* what a process that began later has inherited gets no record */
 
 /* Sockets and the like have no path. */
 static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
@@ -31,7 +31,7 @@ static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct
     return line->path[0] == '/' && fm_wanted(line->path, line->path_len);
 }
 
-static void fm_tell_held(struct fm_line *line, u32 table, unsigned int fd, u32 flags)
+static void fm_report_held(struct fm_line *line, u32 table, unsigned int fd, u32 flags)
 {
     struct fm_time time = fm_now();
 
@@ -55,15 +55,15 @@ static bool fm_is_unknown(const struct fm_table *table, unsigned int fd)
  * With fm_tables_lock: whoever closes it reports that after this, or has blocked it.  The barrier
  * is for exit_files(): either it sees the table, or we see that the thread exits.
  */
-static bool fm_may_hold(struct fm_table *table, struct task_struct *task, unsigned int fd,
-                        const struct file *file)
+static bool fm_may_report_held(struct fm_table *table, struct task_struct *task, unsigned int fd,
+                               const struct file *file)
 {
     smp_mb();
     return fm_may_use(task, table->files) && fm_is_still(table->files, fd, file) &&
            fm_is_unknown(table, fd);
 }
 
-static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file *file)
+static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file *file)
 {
     struct files_struct *files = task->files;
     bool on_exec = test_bit(fd, rcu_dereference_raw(files->fdt)->close_on_exec);
@@ -74,9 +74,9 @@ static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file 
         return;
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(files);
-    if (table && fm_may_hold(table, task, fd, file)) {
-        fm_tell_held(&line, fm_number(table), fd,
-                     (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
+    if (table && fm_may_report_held(table, task, fd, file)) {
+        fm_report_held(&line, fm_number(table), fd,
+                       (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
         fm_put(table, fm_key(table, fd), &fm_no_record);
     } else if (table && !fm_may_use(task, files) && !fm_is_used_anywhere(files)) {
         fm_end_table(table); /* exit_files() may have looked for it before it was added */
@@ -85,13 +85,13 @@ static void fm_hold_file(struct task_struct *task, unsigned int fd, struct file 
 }
 
 /* Its table is the thread's own, or kept by task_lock(). */
-static void fm_hold(struct task_struct *task, unsigned int fd)
+static void fm_scan_descriptor(struct task_struct *task, unsigned int fd)
 {
     struct file *file = fm_get_file_of(task->files, fd);
 
     if (!file)
         return;
-    fm_hold_file(task, fd, file);
+    fm_scan_file(task, fd, file);
     fput(file);
 }
 
@@ -107,10 +107,10 @@ static void fm_unblock_mine(unsigned int fd)
 }
 
 /* A copy of what is not recorded yet: it is as if it had been there at the beginning. */
-static void fm_hold_copy(unsigned int fd)
+static void fm_scan_copy(unsigned int fd)
 {
     fm_unblock_mine(fd);
-    fm_hold(current, fd);
+    fm_scan_descriptor(current, fd);
 }
 
 /* A descriptor that comes by no open, or that is being replaced.  True: it was neither blocked nor
@@ -130,12 +130,12 @@ static bool fm_block_mine(unsigned int fd)
 }
 
 /* Threads that share the table of their process's first one are left out. */
-static bool fm_is_holder(struct task_struct *task)
+static bool fm_is_scanned(struct task_struct *task)
 {
     struct task_struct *leader = task->group_leader;
 
     if (READ_ONCE(task->flags) & PF_KTHREAD || fm_is_self(task->tgid) ||
-        leader->start_time > fm_hold_began)
+        leader->start_time > fm_scan_began)
         return false;
     return (fm_all || fm_mark_of(task)) &&
            (task == leader || READ_ONCE(task->files) != READ_ONCE(leader->files));
@@ -148,65 +148,65 @@ static bool fm_is_filemons(struct task_struct *task, const struct fdtable *fdt, 
            test_bit(fd, fdt->close_on_exec);
 }
 
-static bool fm_has_room_to_hold(void)
+static bool fm_has_room_to_scan(void)
 {
     return READ_ONCE(fm_ring_in) - READ_ONCE(fm_ring_out) < FM_RING / 2;
 }
 
 /* With task_lock().  False: there are more. */
-static bool fm_hold_all_of(struct task_struct *task, int *left)
+static bool fm_scan_table(struct task_struct *task, int *left)
 {
     struct fdtable *fdt = rcu_dereference_raw(task->files->fdt);
-    unsigned int fd = fm_hold_fd;
+    unsigned int fd = fm_scan_fd;
 
     for (; (fd = find_next_bit(fdt->open_fds, fdt->max_fds, fd)) < fdt->max_fds; fd++) {
-        fm_hold_fd = fd;
-        if (--*left < 0 || !fm_has_room_to_hold())
+        fm_scan_fd = fd;
+        if (--*left < 0 || !fm_has_room_to_scan())
             return false;
         if (!fm_is_recorded(fm_find_table(task->files), fd) && !fm_is_filemons(task, fdt, fd))
-            fm_hold(task, fd);
+            fm_scan_descriptor(task, fd);
     }
     return true;
 }
 
-static bool fm_hold_thread(struct task_struct *task, int *left)
+static bool fm_scan_thread(struct task_struct *task, int *left)
 {
     bool done = true;
 
     task_lock(task);
     if (task->files)
-        done = fm_hold_all_of(task, left);
+        done = fm_scan_table(task, left);
     task_unlock(task);
     return done;
 }
 
 /* False: there are more. */
-static bool fm_hold_some(void)
+static bool fm_scan_some(void)
 {
-    int left = FM_HOLD_STEP;
+    int left = FM_SCAN_STEP;
     struct task_struct *task;
     struct pid *pid;
 
-    while ((pid = idr_get_next(&init_pid_ns.idr, &fm_hold_nr))) {
+    while ((pid = idr_get_next(&init_pid_ns.idr, &fm_scan_nr))) {
         task = pid_task(pid, PIDTYPE_PID);
-        if (--left < 0 || (task && fm_is_holder(task) && !fm_hold_thread(task, &left)))
+        if (--left < 0 || (task && fm_is_scanned(task) && !fm_scan_thread(task, &left)))
             return false;
-        fm_hold_nr++;
-        fm_hold_fd = 0;
+        fm_scan_nr++;
+        fm_scan_fd = 0;
     }
     return true;
 }
 
-static void fm_hold_next(void)
+static void fm_scan_next(void)
 {
-    if (!fm_hold_nr) {
-        fm_hold_nr = 1;
-        fm_hold_began = ktime_get_ns();
+    if (!fm_scan_nr) {
+        fm_scan_nr = 1;
+        fm_scan_began = ktime_get_ns();
     }
-    if (fm_hold_some())
+    if (fm_scan_some())
         smp_store_release(&fm_initial, false);
     else
-        fm_says("sigue", 5);
+        fm_send_status("sigue", 5);
 }
 
 #endif

@@ -27,12 +27,12 @@ static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *
     struct fm_line line;
 
     if (unlikely(fm_forget(fd, &record)))
-        fm_tell_missed(fd, &record, time);
-    table = fm_begin_file(&line, file) ? fm_number_my_table() : NULL;
+        fm_report_missed_close(fd, &record, time);
+    table = fm_begin_file(&line, file) ? fm_add_my_table() : NULL;
     if (!table)
         return;
     record = fm_record_of(&line, time);
-    fm_tell_open(&line, call, fm_number(table), fd, time);
+    fm_report_open(&line, call, fm_number(table), fd, time);
     fm_remember(table, fd, &record);
 }
 

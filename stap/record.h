@@ -27,8 +27,9 @@ struct fm_line {
 };
 
 #define FM_FICHERO ", fichero: \""
-#define FM_ROOM 512 /* more than stands in a line beside a path and its escapes */
-#define FM_WHO 128  /* of the text that names a thread: more with a name of escapes alone */
+#define FM_ROOM 512        /* more than stands in a line beside a path and its escapes */
+#define FM_THREAD_TEXT 128 /* of the text that names a thread: more with a name of escapes alone   \
+                            */
 
 static void fm_buffers_free(void)
 {
@@ -94,17 +95,18 @@ static void fm_num(struct fm_line *line, s64 value)
     line->at += MOST - n;
 }
 
-#define FM_EACH(byte) (~0ULL / 255 * (byte)) /* a word of this byte */
+#define FM_REPEAT(byte) (~0ULL / 255 * (byte)) /* a word of this byte */
 
 /* Is none of eight bytes to be escaped?  The highest bit of each says so; false for any above 0x7f
  * behind a byte that is to be, too. */
-static inline bool fm_are_plain(u64 word)
+static inline bool fm_needs_no_escape(u64 word)
 {
-    u64 quote = word ^ FM_EACH('"'), slash = word ^ FM_EACH('\\'), delete = word ^ FM_EACH(0x7f);
+    u64 quote = word ^ FM_REPEAT('"'), slash = word ^ FM_REPEAT('\\'),
+        delete = word ^ FM_REPEAT(0x7f);
 
-    return !((((word - FM_EACH(' ')) & ~word) | ((quote - FM_EACH(1)) & ~quote) |
-              ((slash - FM_EACH(1)) & ~slash) | ((delete - FM_EACH(1)) & ~delete)) &
-             FM_EACH(0x80));
+    return !((((word - FM_REPEAT(' ')) & ~word) | ((quote - FM_REPEAT(1)) & ~quote) |
+              ((slash - FM_REPEAT(1)) & ~slash) | ((delete - FM_REPEAT(1)) & ~delete)) &
+             FM_REPEAT(0x80));
 }
 
 static inline char *fm_escape(char *at, u8 byte)
@@ -131,7 +133,7 @@ static void fm_bytes(struct fm_line *line, const char *text)
         line->at = fm_escape(line->at, *text++);
 }
 
-/* How a line begins, up to the value of codigo, and how it ends: see tell.h. */
+/* How a line begins, up to the value of codigo, and how it ends: see report.h. */
 static inline void fm_head(struct fm_line *line);
 static inline void fm_tail(struct fm_line *line);
 
@@ -159,21 +161,21 @@ static void fm_finish(struct fm_line *line)
  * text is half of a line.  A CPU keeps that of the thread which it saw last.  Times of birth tell
  * threads apart that had the same address, one after the other.
  */
-struct fm_who {
+struct fm_thread {
     struct task_struct *task, *parent;
     u64 born, parent_born;
     u64 comm[TASK_COMM_LEN / sizeof(u64)];
     pid_t pid; /* exec gives its thread another one */
     u32 table;
 };
-struct fm_kept_who {
-    struct fm_who who;
+struct fm_thread_text {
+    struct fm_thread who;
     u32 len;
-    char text[FM_WHO];
+    char text[FM_THREAD_TEXT];
 };
-static DEFINE_PER_CPU(struct fm_kept_who, fm_last_who);
+static DEFINE_PER_CPU(struct fm_thread_text, fm_last_thread_text);
 
-static bool fm_is_who(const struct fm_who *who, const struct fm_who *kept)
+static bool fm_is_same_thread(const struct fm_thread *who, const struct fm_thread *kept)
 {
     return who->task == kept->task && who->born == kept->born && who->pid == kept->pid &&
            who->table == kept->table && who->parent == kept->parent &&
@@ -181,7 +183,7 @@ static bool fm_is_who(const struct fm_who *who, const struct fm_who *kept)
            who->comm[1] == kept->comm[1];
 }
 
-static void fm_format_who(struct fm_line *line, const struct fm_who *who)
+static void fm_format_thread(struct fm_line *line, const struct fm_thread *who)
 {
     fm_lit(line, "\", proceso: \"");
     fm_bytes(line, (const char *)who->comm);
@@ -198,10 +200,10 @@ static void fm_format_who(struct fm_line *line, const struct fm_who *who)
 }
 
 /* Copied with a size that is known: it is the most, and there is room for more. */
-static void fm_who(struct fm_line *line)
+static void fm_add_thread(struct fm_line *line)
 {
     struct task_struct *task = line->task, *parent = rcu_dereference(task->real_parent);
-    struct fm_who who = {
+    struct fm_thread who = {
         .task = task,
         .parent = parent,
         .born = task->start_time,
@@ -209,20 +211,20 @@ static void fm_who(struct fm_line *line)
         .pid = task->pid,
         .table = line->table,
     };
-    struct fm_kept_who *last = this_cpu_ptr(&fm_last_who);
+    struct fm_thread_text *last = this_cpu_ptr(&fm_last_thread_text);
     char *start = line->at;
 
     memcpy(who.comm, task->comm, sizeof(who.comm));
-    if (likely(fm_is_who(&who, &last->who))) {
-        memcpy(line->at, last->text, FM_WHO);
+    if (likely(fm_is_same_thread(&who, &last->who))) {
+        memcpy(line->at, last->text, FM_THREAD_TEXT);
         line->at += last->len;
         return;
     }
-    fm_format_who(line, &who);
+    fm_format_thread(line, &who);
     last->who = who;
     last->len = line->at - start;
-    memcpy(last->text, start, FM_WHO);
-    if (last->len > FM_WHO)
+    memcpy(last->text, start, FM_THREAD_TEXT);
+    if (last->len > FM_THREAD_TEXT)
         last->who.task = NULL;
 }
 
@@ -239,7 +241,7 @@ static void fm_path(struct fm_line *line)
     while (line->path_len) {
         if (likely(line->path_len >= sizeof(word))) {
             memcpy(&word, line->path, sizeof(word));
-            if (likely(fm_are_plain(word))) {
+            if (likely(fm_needs_no_escape(word))) {
                 fm_str(line, line->path, sizeof(word));
                 line->path += sizeof(word);
                 line->path_len -= sizeof(word);
@@ -286,7 +288,7 @@ static void fm_times(struct fm_line *line, struct fm_time time)
     fm_num(line, time.ns + fm_clock_ahead);
 }
 
-static void fm_tell_lost(void)
+static void fm_report_lost(void)
 {
     int lost = atomic_xchg(&fm_lost, 0);
     struct fm_line line;
@@ -304,7 +306,7 @@ static void fm_tell_lost(void)
 static void fm_event(struct fm_line *line)
 {
     if (unlikely(atomic_read(&fm_lost)))
-        fm_tell_lost();
+        fm_report_lost();
     fm_begin(line);
 }
 
@@ -360,11 +362,11 @@ static __always_inline void fm_start_with(struct fm_line *line, const char *code
         fm_parts(line);
     fm_head(line);
     fm_str(line, code, len);
-    fm_who(line);
+    fm_add_thread(line);
 }
 #define fm_start(line, code) fm_start_with(line, code, sizeof(code) - 1)
 
-static void fm_says(const char *what, u32 len)
+static void fm_send_status(const char *what, u32 len)
 {
     struct fm_line line;
 
@@ -382,7 +384,7 @@ static void fm_says(const char *what, u32 len)
 static void fm_idle(void)
 {
     if (READ_ONCE(fm_stop) || (READ_ONCE(fm_end) && atomic_read(&fm_live) == 0))
-        fm_says("fin", 3);
+        fm_send_status("fin", 3);
 }
 
 #endif

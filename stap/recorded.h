@@ -3,7 +3,7 @@
 #ifndef FILEMON_STAP_RECORDED_H
 #define FILEMON_STAP_RECORDED_H
 
-#include "tell.h"
+#include "report.h"
 
 /*
  * A set of (number of the table, descriptor): rows of eight, by a hash.  A row that is full forgets

@@ -18,7 +18,7 @@ static u64 fm_ring_in, fm_ring_out; /* bytes that ever went in, and out */
 static DEFINE_RAW_SPINLOCK(fm_ring_lock);
 static DEFINE_RAW_SPINLOCK(fm_pump_lock);
 
-/* A line is given its number when it goes in, in the ring's order: see tell.h. */
+/* A line is given its number when it goes in, in the ring's order: see report.h. */
 static inline void fm_number_line(char *line, u32 len, bool ends);
 
 /* False: there is no room.  ends: an event ends with it. */

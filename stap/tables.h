@@ -60,7 +60,7 @@ static struct fm_table *fm_find_or_add_table(struct files_struct *files)
     return table;
 }
 
-static struct fm_table *fm_number_my_table(void)
+static struct fm_table *fm_add_my_table(void)
 {
     struct fm_table *table = fm_my_table();
 

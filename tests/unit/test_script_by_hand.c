@@ -152,7 +152,7 @@ static void a_record_without_room_is_freed(void **state)
 /* The one that a full row forgets. */
 static void a_record_that_is_forgotten_is_freed(void **state)
 {
-    struct fm_table *table = fm_number_my_table();
+    struct fm_table *table = fm_add_my_table();
     const struct fm_slot *row = fm_row(fm_key(table, 0));
     unsigned int fd, n = 0;
     int before;

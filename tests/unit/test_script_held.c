@@ -30,7 +30,7 @@ static int hold_all(void)
     int more = 0;
 
     for (; fm_initial; more++)
-        fm_hold_next();
+        fm_scan_next();
     return more - 1;
 }
 
@@ -103,7 +103,7 @@ static void what_is_not_wanted_or_has_no_path_is_not_held(void **state)
     memset(deep, 'x', sizeof(deep) - 1);
     world_install(task->files, 6, world_file(deep, 0));
     fm_initial = true;
-    fm_hold_nr = 0;
+    fm_scan_nr = 0;
     hold_all();
     assert_int_equal(atomic_read(&fm_lost), 1);
     no_lines();
@@ -155,17 +155,17 @@ static void a_file_is_held_only_where_it_still_is(void **state)
 
     (void)state;
     world_install(task->files, 5, file);
-    assert_true(fm_may_hold(table, task, 5, file));
-    assert_false(fm_may_hold(table, task, 5, other));
-    assert_false(fm_may_hold(table, task, WORLD_DESCRIPTORS, file));
+    assert_true(fm_may_report_held(table, task, 5, file));
+    assert_false(fm_may_report_held(table, task, 5, other));
+    assert_false(fm_may_report_held(table, task, WORLD_DESCRIPTORS, file));
     task->flags |= PF_EXITING;
-    assert_false(fm_may_hold(table, task, 5, file));
-    fm_hold_file(task, 5, file);
+    assert_false(fm_may_report_held(table, task, 5, file));
+    fm_scan_file(task, 5, file);
     no_lines();
     assert_false(fm_is_recorded(table, 5));
     task->flags &= ~PF_EXITING;
     task->files = world_files();
-    assert_false(fm_may_hold(table, task, 5, file));
+    assert_false(fm_may_report_held(table, task, 5, file));
 }
 
 static void a_descriptor_without_a_file_is_not_held(void **state)
@@ -174,7 +174,7 @@ static void a_descriptor_without_a_file_is_not_held(void **state)
 
     (void)state;
     world_set_bit(task->files->open_fds, 5, true); /* reserved for an open */
-    fm_hold(task, WORLD_DESCRIPTORS + 1);
+    fm_scan_descriptor(task, WORLD_DESCRIPTORS + 1);
     hold_all();
     no_lines();
 }
@@ -191,13 +191,13 @@ static void a_path_is_below_the_holders_root(void **state)
     held_is(task, "/etc/x", 5, 0);
     world_install(task->files, 6, world_file("/srv/boxes/x", 0));
     fm_initial = true;
-    fm_hold_nr = 0;
+    fm_scan_nr = 0;
     hold_all();
     held_is(task, "/srv/boxes/x", 6, 0);
     task->fs = NULL;
     world_install(task->files, 7, world_file("/srv/box/y", 0));
     fm_initial = true;
-    fm_hold_nr = 0;
+    fm_scan_nr = 0;
     hold_all();
     held_is(task, "/srv/box/y", 7, 0);
 }
@@ -242,11 +242,11 @@ static void a_ring_that_is_half_full_is_waited_for(void **state)
     (void)state;
     world_install(task->files, 5, world_file("/x", 0));
     fm_ring_in = FM_RING / 2;
-    fm_hold_next();
+    fm_scan_next();
     assert_true(fm_initial);
     fm_ring_out = FM_RING / 2;
     lines_are(SAYS("sigue"));
-    fm_hold_next();
+    fm_scan_next();
     assert_false(fm_initial);
     held_is(task, "/x", 5, 0);
 }
@@ -357,7 +357,7 @@ static void a_thread_that_exits_is_left_no_table(void **state)
     assert_non_null(fm_find_table(task->files)); /* the other thread's exit will see it */
     thread->flags |= PF_EXITING;
     fm_initial = true;
-    fm_hold_nr = 0;
+    fm_scan_nr = 0;
     hold_all();
     no_lines();
     assert_null(fm_find_table(task->files));

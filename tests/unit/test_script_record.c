@@ -88,7 +88,7 @@ static void eight_plain_bytes_are_known(void **state)
             memset(bytes, 'a', sizeof(bytes));
             bytes[place] = (u8)byte;
             memcpy(&word, bytes, sizeof(word));
-            assert_int_equal(fm_are_plain(word), plain);
+            assert_int_equal(fm_needs_no_escape(word), plain);
         }
     random_start("eight_plain_bytes_are_known");
     for (int i = 0; i < 100000; i++) {
@@ -99,7 +99,7 @@ static void eight_plain_bytes_are_known(void **state)
             plain &= fm_escape((char *)text, bytes[place]) == (char *)text + 1;
         }
         memcpy(&word, bytes, sizeof(word));
-        if (fm_are_plain(word))
+        if (fm_needs_no_escape(word))
             assert_true(plain);
     }
 }
@@ -204,7 +204,7 @@ static void times_are_those_of_filemons_clock(void **state)
 static void a_notice_names_the_module_and_the_version(void **state)
 {
     (void)state;
-    fm_says("listo", 5);
+    fm_send_status("listo", 5);
     lines_are(SAYS("listo"));
 }
 
@@ -235,7 +235,7 @@ static void what_was_lost_is_told_before_the_next_line(void **state)
         "{codigo: \"open\", proceso: \"cat\", pid: 100, ppid: 100, tid: 100, fichero: \"/x\", "
         "descriptor: 3}\n");
     assert_int_equal(atomic_read(&fm_lost), 0);
-    fm_tell_lost();
+    fm_report_lost();
     no_lines();
 }
 

@@ -79,7 +79,7 @@ static unsigned int of_row(const struct fm_slot *row, unsigned int fd)
 
 static void a_full_row_forgets_one_and_counts_it(void **state)
 {
-    struct fm_table *table = fm_number_my_table();
+    struct fm_table *table = fm_add_my_table();
     const struct fm_slot *row = fm_row(fm_key(table, 0));
     unsigned int fds[FM_ROW + 1], fd = 0, known = 0, i;
 
@@ -99,7 +99,7 @@ static void a_full_row_forgets_one_and_counts_it(void **state)
 /* A record that is being read, and one that another thread clears first, are passed over. */
 static void a_slot_in_use_is_not_the_victim(void **state)
 {
-    struct fm_table *table = fm_number_my_table();
+    struct fm_table *table = fm_add_my_table();
     struct fm_slot *row = fm_row(fm_key(table, 0));
     int i;
 

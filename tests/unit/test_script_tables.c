@@ -10,14 +10,14 @@ static void a_table_gets_its_number_with_its_first_record(void **state)
 
     (void)state;
     assert_null(fm_my_table());
-    table = fm_number_my_table();
+    table = fm_add_my_table();
     assert_non_null(table);
-    assert_ptr_equal(fm_number_my_table(), table);
+    assert_ptr_equal(fm_add_my_table(), table);
     assert_ptr_equal(fm_my_table(), table);
     assert_ptr_equal(&fm_tables[fm_number(table) - 1], table);
     current = world_process(200, "other", NULL);
     assert_null(fm_my_table());
-    assert_ptr_not_equal(fm_number_my_table(), table);
+    assert_ptr_not_equal(fm_add_my_table(), table);
 }
 
 static void a_thread_without_a_table_has_no_number(void **state)
@@ -25,7 +25,7 @@ static void a_thread_without_a_table_has_no_number(void **state)
     (void)state;
     world_share(current, NULL);
     assert_null(fm_my_table());
-    assert_null(fm_number_my_table());
+    assert_null(fm_add_my_table());
     assert_int_equal(atomic_read(&fm_lost), 0);
 }
 
@@ -61,14 +61,14 @@ static void a_row_that_is_full_is_a_loss(void **state)
 
 static void a_number_that_is_used_again_begins_anew(void **state)
 {
-    struct fm_table *table = fm_number_my_table();
+    struct fm_table *table = fm_add_my_table();
     struct files_struct *files = table->files;
 
     (void)state;
     atomic_set(&table->records, 5);
     table->highest = 7;
     table->files = NULL;
-    assert_ptr_equal(fm_number_my_table(), table);
+    assert_ptr_equal(fm_add_my_table(), table);
     assert_ptr_equal(table->files, files);
     assert_int_equal(atomic_read(&table->records), 0);
     assert_int_equal(table->highest, 0);
@@ -208,7 +208,7 @@ static void an_end_that_finds_no_table_is_none(void **state)
     fm_exited();
     no_lines();
     fm_leave_table((struct files_struct *)4096, true);
-    fm_meet_table((struct files_struct *)4096);
+    fm_table_is_new((struct files_struct *)4096);
     no_lines();
 }
 
@@ -218,7 +218,7 @@ static void a_new_table_at_a_known_address_ends_the_old_one(void **state)
     u32 table = record(5);
 
     (void)state;
-    fm_meet_table(current->files);
+    fm_table_is_new(current->files);
     lines_are(
         "{codigo: \"exit\", proceso: \"cat\", pid: 100, ppid: 100, tid: 100, tabla: %u, "
         "us: 1300000005000000, ns: 5000000000}\n",

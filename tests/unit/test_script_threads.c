@@ -138,7 +138,7 @@ static void is_born(struct group *group)
     atomic_set(&group->tasks[0]->own_signal.live, MEMBERS);
     pthread_rwlock_unlock(&rcu);
     fm_mark(group->tasks[0], FM_EVERY);
-    fm_meet_table(group->files);
+    fm_table_is_new(group->files);
 }
 
 static void begin(struct task_struct *task, int cpu)
@@ -189,7 +189,7 @@ static void *scans(void *arg)
     begin(arg, SCANNER);
     while (READ_ONCE(fm_initial)) {
         pthread_rwlock_rdlock(&rcu);
-        fm_hold_next();
+        fm_scan_next();
         pthread_rwlock_unlock(&rcu);
     }
     fm_buffers_free();
@@ -458,7 +458,7 @@ static void each_record_of_a_crowded_row_is_kept_or_counted(void **state)
 
     (void)state;
     memset(crowds, 0, sizeof(crowds));
-    crowded_table = fm_number_my_table();
+    crowded_table = fm_add_my_table();
     choose_descriptors();
     for (int i = 0; i < CROWD; i++)
         start(&threads[i], records, &crowds[i]);

@@ -31,7 +31,7 @@ static inline void script_forget_all(void)
     memset(fm_tables, 0, sizeof(fm_tables));
     memset(fm_slots, 0, sizeof(fm_slots));
     memset(fm_flights, 0, sizeof(fm_flights));
-    memset(&fm_last_who, 0, sizeof(fm_last_who));
+    memset(&fm_last_thread_text, 0, sizeof(fm_last_thread_text));
     atomic_set(&fm_live, 0);
     atomic_set(&fm_n_flights, 0);
     atomic_set(&fm_lost, 0);
@@ -44,8 +44,8 @@ static inline void script_forget_all(void)
     fm_ns = &init_pid_ns;
     fm_clock_ahead = 0;
     fm_channel = NULL;
-    fm_hold_nr = 0;
-    fm_hold_fd = 0;
+    fm_scan_nr = 0;
+    fm_scan_fd = 0;
     fm_argument_len = 0;
     script_next_number = -1;
 }
@@ -127,7 +127,7 @@ static inline const char *lines(void)
 /* A record that nothing was told of; the number of its table, 0 where there is none. */
 static inline u32 script_record(unsigned int fd)
 {
-    struct fm_table *table = fm_number_my_table();
+    struct fm_table *table = fm_add_my_table();
     struct fm_record record = fm_no_record;
 
     if (table == NULL)

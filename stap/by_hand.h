@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How events are told by hand, in the lines of 2011: a line for each descriptor, with its path.
- * Nobody else knows what a descriptor was opened as, so each has a record of that until its close.
+ * How events are reported by hand: in the lines of 2011, one for each descriptor, with its path.  A
+ * record keeps the path and time of each open until its close.
  */
 #ifndef FILEMON_STAP_BY_HAND_H
 #define FILEMON_STAP_BY_HAND_H
@@ -60,7 +60,7 @@ static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32
     fm_finish_2011(line, fd, time.us / 1000);
 }
 
-/* A line of what a record holds, which ends; what it could not hold is no path. */
+/* Begins a line with the record's path, empty if there was no memory for it; frees the record. */
 static void fm_begin_2011(struct fm_line *line, struct fm_record *record)
 {
     fm_event(line);
@@ -92,7 +92,7 @@ static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record
     fm_finish_2011(&line, fd, open_ms);
 }
 
-/* Descriptors that go together. */
+/* Descriptors that one call closes. */
 struct fm_list {
     struct fm_time time;
     const char *reason;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Calls that open: which of them it is, and its arguments.  The user's memory. */
+/* The system calls that open files: their numbers and arguments.  Reading user memory. */
 #ifndef FILEMON_STAP_CALLS_H
 #define FILEMON_STAP_CALLS_H
 
@@ -12,8 +12,8 @@ struct fm_call {
 };
 
 /*
- * The user's memory as far as it is in place: a probe cannot wait for a page.  The string's length,
- * size where no NUL is among so many bytes, or negative.
+ * Copies a string from user memory.  A probe must not sleep, so a page that is not in memory is an
+ * error.  Returns the length of the string; size, if the first size bytes have no NUL; or -EFAULT.
  */
 static long fm_user_string(char *to, const char __user *from, long size)
 {
@@ -57,7 +57,7 @@ static int fm_which_ia32_open(long nr)
 }
 #endif
 
-/* Which of them this thread is in; -1: none. */
+/* The opening call that current is in; -1: another call. */
 static int fm_which_open(void)
 {
     long nr = syscall_get_nr(current, task_pt_regs(current));

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Closes, one at a time and many together. */
+/* Calls that close one descriptor or many. */
 #ifndef FILEMON_STAP_CLOSES_H
 #define FILEMON_STAP_CLOSES_H
 
 #include "recorded.h"
 #include "walk.h"
 
-/* At the entry of close(2), before another thread can be given the number again. */
+/* At the entry of close(2), before another thread can get the same descriptor. */
 static void fm_closing(unsigned int fd)
 {
     struct fm_time time = fm_now();
@@ -17,7 +17,7 @@ static void fm_closing(unsigned int fd)
         fm_report_close(table, fd, &record, time, NULL);
 }
 
-/* One of them closes, if it was recorded. */
+/* Adds the descriptor to the list, if it is recorded. */
 static void fm_list_close(struct fm_list *list, unsigned int fd)
 {
     struct fm_record record;
@@ -27,7 +27,7 @@ static void fm_list_close(struct fm_list *list, unsigned int fd)
         fm_list_add(list, fd, &record);
 }
 
-/* Every recorded descriptor from first to last that is open (and, for exec, to be closed by it). */
+/* Every recorded open descriptor from first to last; with on_exec, only the close-on-exec ones. */
 static void fm_close_many(unsigned int first, unsigned int last, bool on_exec, const char *reason)
 {
     struct files_struct *files = current->files;
@@ -50,7 +50,7 @@ static void fm_close_many(unsigned int first, unsigned int last, bool on_exec, c
     fm_list_end(&list);
 }
 
-/* They were closed by a call that has ended. */
+/* At the exit of a call that has closed them. */
 static void fm_closed_many(unsigned int first, unsigned int last, const char *reason)
 {
     struct fm_list list = {.time = fm_now(), .reason = reason};

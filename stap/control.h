@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What filemon tells the script. */
+/* filemon's commands to the script. */
 #ifndef FILEMON_STAP_CONTROL_H
 #define FILEMON_STAP_CONTROL_H
 
@@ -8,21 +8,20 @@
 #include "held.h"
 
 /*
- * One write, one command: a letter, and after it bytes that are never read as anything but what the
- * letter says they are.
+ * Each write is one command: a letter, and bytes whose meaning depends on the letter alone.
  *
  *   +BYTES   more of the argument of the next command (a write carries at most MAXSTRINGLEN - 1)
- *   I  E     the argument is a PATH; a path to exclude; also after G
+ *   I  E     the argument is a PATH (I) or an exclusion (E); also allowed after G
  *   N        the argument is a name, matched at exec
  *   D        the argument is how many generations to follow
- *   A  X     every process; opens that failed, too
- *   T        descriptors that are open at the beginning are to be reported, too
- *   G        go: names, paths and switches are complete
+ *   A  X     watch every process (A); report failed opens, too (X)
+ *   T        report initially open descriptors, too
+ *   G        go: names, paths and switches are complete; answers "mirando"
  *   P        the argument is a process to watch, as the writer's namespace numbers it
- *   H        report some of those; say "sigue" if there are more
- *   M        say "marca", after all that has happened
- *   F        say "fin" when no watched process is left
- *   S        stop: say "fin", and nothing more
+ *   H        report some of the initially open descriptors; answers "sigue" if there are more
+ *   M        answers "marca", after the lines of all earlier events
+ *   F        answers "fin" when no watched process is left
+ *   S        stop: answers "fin", the last line
  */
 static char fm_argument[FM_PATH];
 static u32 fm_argument_len;
@@ -90,7 +89,7 @@ static void fm_control(const char *command)
         break;
     case 'F':
         WRITE_ONCE(fm_end, true);
-        smp_mb(); /* with fm_unmark(): either sees the other */
+        smp_mb(); /* pairs with fm_unmark(): fm_end or fm_live == 0 is seen */
         fm_idle();
         break;
     case 'S':

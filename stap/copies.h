@@ -19,10 +19,12 @@ static void fm_recorded_copied(int from, int to, struct fm_time time)
     fm_remember(table, to, &record);
 }
 
-/* dup2 and dup3 close what they replace: when they begin, as far as that was seen. */
+/* At the exit of a copying call.  dup2 and dup3 close the old file; its close gets the time of
+ * their entry, if the entry was seen. */
 static void fm_copied(int from, int to, bool replaces)
 {
-    bool initial = smp_load_acquire(&fm_initial); /* before: where it has ended, all are known */
+    bool initial = smp_load_acquire(
+        &fm_initial); /* read first: after the scan every descriptor is recorded */
     bool known = fm_is_recorded(fm_my_table(), from);
     struct fm_time time = fm_now();
     struct fm_flight call = {.time = time};
@@ -44,7 +46,7 @@ static void fm_copied(int from, int to, bool replaces)
         fm_scan_copy(to);
 }
 
-/* When a dup2 or dup3 begins; nothing is kept where there is nothing to be closed. */
+/* At the entry of dup2 or dup3.  Only a call that closes something, or may, is kept in flight. */
 static void fm_replacing(unsigned int fd)
 {
     bool blocked = unlikely(READ_ONCE(fm_initial)) && fm_block_mine(fd);
@@ -58,7 +60,7 @@ static void fm_replacing(unsigned int fd)
         atomic_inc(&fm_lost);
 }
 
-/* The scan may have passed over what was blocked meanwhile. */
+/* dup2 or dup3 failed.  The scan may have skipped the descriptor while it was blocked. */
 static void fm_not_replaced(unsigned int fd)
 {
     struct fm_flight call;

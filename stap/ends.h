@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Tables that end. */
+/* The end of a file descriptor table. */
 #ifndef FILEMON_STAP_ENDS_H
 #define FILEMON_STAP_ENDS_H
 
@@ -20,7 +20,8 @@ static void fm_forget_all(struct fm_table *table)
     }
 }
 
-/* By rising number, unless the numbers are so high that the whole set is gone through sooner. */
+/* In ascending order; if the highest descriptor exceeds the rows, the rest is found by a pass over
+ * all slots, which is shorter. */
 static void fm_forget_table(struct fm_table *table)
 {
     struct fm_time time = fm_now();
@@ -37,8 +38,8 @@ static void fm_forget_table(struct fm_table *table)
 }
 
 /*
- * With fm_tables_lock.  The line precedes the removal: a thread that finds no table any more may go
- * on to report that no watched process is left.
+ * Call with fm_tables_lock held.  The line is sent before the table is removed: a thread that finds
+ * no table may then report that no watched process is left, and no line must follow that.
  */
 static void fm_end_table(struct fm_table *table)
 {
@@ -49,9 +50,9 @@ static void fm_end_table(struct fm_table *table)
 }
 
 /*
- * This thread leaves it, or (held false) has left it, and then it may be freed.  The first to see
- * that nobody can use it any more ends it.  filp_close() of each file that is left would show that
- * too, but before Linux 6.8 each close(2) of the machine goes through there.
+ * current is leaving the table, or, if held is false, has left it: it may be freed then.  The first
+ * thread that sees no other user ends the table.  A probe of filp_close() would show the end as
+ * well, but before Linux 6.8 every close(2) of the machine calls filp_close().
  */
 static void fm_leave_table(struct files_struct *files, bool held)
 {
@@ -65,7 +66,7 @@ static void fm_leave_table(struct files_struct *files, bool held)
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* A new one: the kernel has used the address before, and its end was missed. */
+/* A new table.  If its address has a number, the end of an older table there was missed. */
 static void fm_table_is_new(struct files_struct *files)
 {
     struct fm_table *table = fm_find_table(files);
@@ -78,7 +79,7 @@ static void fm_table_is_new(struct files_struct *files)
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* Two threads can see live == 0; one finds the mark. */
+/* Two threads can see live == 0; fm_unmark() succeeds for one of them. */
 static void fm_exited(void)
 {
     fm_drop_flight();
@@ -88,8 +89,8 @@ static void fm_exited(void)
         fm_idle();
 }
 
-/* With CLOSE_RANGE_UNSHARE.  Whether it does follows only when the others who have it are looked
- * at. */
+/* At the entry of close_range with CLOSE_RANGE_UNSHARE: it gives the thread a new table only if
+ * others share the old one, which the exit shows. */
 static void fm_may_leave_table(void)
 {
     struct fm_flight *flight = fm_my_table() ? fm_begin_flight() : NULL;

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Programs that start, and whether they are of the names. */
+/* exec: whether the new program has one of the names. */
 #ifndef FILEMON_STAP_EXEC_H
 #define FILEMON_STAP_EXEC_H
 
 #include "names.h"
 #include "walk.h"
 
-/* The name that was executed (AT_EXECFN of getauxval(3)), which for a script is the script's. */
+/* The name given to exec (AT_EXECFN of getauxval(3)): for a script, the script's name. */
 static bool fm_execfn_is_name(struct fm_line *line)
 {
     struct mm_struct *mm = current->mm;
@@ -51,7 +51,8 @@ static void fm_executed(void)
         fm_mark(current, fm_depth);
 }
 
-/* By hand there is no launcher that reads /proc: those that run already are looked for here. */
+/* By hand no launcher reads /proc, so this finds the running processes that have one of the names.
+ */
 static void fm_mark_running(void)
 {
     struct task_struct *task;

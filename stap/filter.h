@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which paths are reported. */
+/* The path filter of the script: the rules of src/event/pathfilter.h, for paths that the kernel
+ * resolved. */
 #ifndef FILEMON_STAP_FILTER_H
 #define FILEMON_STAP_FILTER_H
 
 #include "kernel.h"
 
 /*
- * PATHs and exclusions, by a hash of their bytes (FNV-1a, which can be carried from one component's
- * boundary to the next): one pass over a path looks up each of its prefixes, and the longest that
- * is there decides.  "/" is the prefix of no bytes.
+ * PATHs and exclusions in a hash table.  The hash (FNV-1a) of a prefix one byte longer is one step
+ * away, so one pass over a path looks up each of its prefixes; the longest one found decides.  "/"
+ * is the prefix of 0 bytes.
+ *
+ * src/event/pathfilter.c has the same rules and shares no code with this.  Here, prefixes are added
+ * while other CPUs look prefixes up without a lock, so entries are linked and never move; the
+ * launcher's table grows, and also compares names of failed opens (typed prefixes, aliases, a
+ * suffix within the path).  What both could share is the loop over component boundaries, and only
+ * with a callback for each look-up.  tests/unit/test_script_filter.c compares the two on random
+ * paths instead.
  */
 #define FM_PREFIX_HEADS 16384
 static struct fm_prefix {
@@ -33,7 +41,7 @@ static struct fm_prefix *fm_prefix_find(u64 hash, const char *path, u32 len)
     return prefix;
 }
 
-/* What d_path() puts after the name of a file that has lost it, which still matches. */
+/* d_path() appends this to the path of a deleted file, which also matches without it. */
 #define FM_DELETED " (deleted)"
 
 static u32 fm_name_end(const char *path, u32 len)
@@ -67,8 +75,8 @@ static bool fm_wanted(const char *path, u32 len)
 }
 
 /*
- * Of the same path as both, the exclusion stays.  Where memory ends the filter is taken off for
- * good: filemon filters too.  Prefixes are also added while probes on other CPUs look them up.
+ * A path that is both a PATH and an exclusion excludes.  If there is no memory, every path passes
+ * from then on: filemon filters, too.  Probes on other CPUs may be looking prefixes up meanwhile.
  */
 static void fm_prefix_add(const char *path, u32 len, bool want)
 {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * How events are told to filemon: it knows what was opened, and when, so a close or a copy names
- * the descriptor alone; many that are closed at once are one line, and so is the end of a table.
+ * How events are reported to filemon.  filemon keeps the path and time of each open, so a close or
+ * a copy names only the descriptor.  One line reports all descriptors that one call closes, and one
+ * the end of a table.
  */
 #ifndef FILEMON_STAP_FOR_FILEMON_H
 #define FILEMON_STAP_FOR_FILEMON_H
@@ -10,9 +11,10 @@
 #include "record.h"
 
 /*
- * Each line has its number, modulo 10^8, at both ends: so what is missing between two of them was
- * lost on its way, and one whose ends differ is of two that were torn.  Parts of a path have the
- * number of the line that ends it.  With the ring's lock, and counted as it is written.
+ * Each line has its number, modulo 10^8, at both ends: a gap between two lines is the count of lost
+ * ones, and a line with two different numbers is made of two torn ones.  The parts of a path have
+ * the number of the line that they belong to.  The ring's lock protects the counter, which is kept
+ * as the digits that are written.
  */
 #define FM_NUMBER "00000000"
 #define FM_HEAD "{n: "
@@ -67,7 +69,7 @@ static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32
     fm_finish(line);
 }
 
-/* filemon finds out by itself that the close of an earlier file was missed. */
+/* filemon itself finds that the close of an older file was missed. */
 static void fm_report_missed_close(unsigned int fd, struct fm_record *record, struct fm_time time)
 {
 }
@@ -87,7 +89,7 @@ static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record
     fm_finish(&line);
 }
 
-/* A list of descriptors that go together: ", cierra: "3,5-9"", in as many lines as it needs. */
+/* The descriptors that one call closes: cierra: "3,5-9", in as many lines as necessary. */
 struct fm_list {
     struct fm_line line;
     struct fm_time time;
@@ -148,7 +150,7 @@ static void fm_list_add(struct fm_list *list, unsigned int fd, struct fm_record 
     list->any = true;
 }
 
-/* Both have the same path. */
+/* The copy has the path of the original, which filemon knows. */
 static bool fm_begin_copy(struct fm_line *line, unsigned int to)
 {
     fm_event(line);
@@ -166,7 +168,7 @@ static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, st
     fm_finish(line);
 }
 
-/* Of the descriptors that are left. */
+/* filemon reports a close for each descriptor that is still open there. */
 static void fm_report_table_end(u32 table)
 {
     struct fm_line line;

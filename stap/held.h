@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Descriptors that are open when the watch begins. */
+/* The scan for initially open descriptors. */
 #ifndef FILEMON_STAP_HELD_H
 #define FILEMON_STAP_HELD_H
 
@@ -9,14 +9,14 @@
 #include "walk.h"
 
 /*
- * They are reported a step at a time, while the watched processes go on: by the thread that writes
- * the command, and not in one go, which would keep its CPU and the ring from the others for too
+ * The thread that writes the command H scans a limited number of threads and descriptors, while the
+ * watched processes run on.  One scan of everything would keep the CPU and fill the ring for too
  * long.
  */
 #define FM_SCAN_STEP 2048 /* descriptors and threads */
-static int fm_scan_nr;    /* the thread that is next, by its number in the initial namespace */
+static int fm_scan_nr;    /* the next thread, by its id in the initial namespace */
 static unsigned int fm_scan_fd;
-static u64 fm_scan_began; /* what a process that began later has inherited gets no record */
+static u64 fm_scan_began; /* processes that started later only inherited theirs */
 
 /* Sockets and the like have no path. */
 static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
@@ -45,15 +45,16 @@ static void fm_report_held(struct fm_line *line, u32 table, unsigned int fd, u32
     fm_finish(line);
 }
 
-/* Neither told of nor, meanwhile, closed or replaced. */
+/* Neither recorded nor blocked. */
 static bool fm_is_unknown(const struct fm_table *table, unsigned int fd)
 {
     return !fm_find_slot(fm_key(table, fd)) && !fm_find_slot(fm_key(table, fd) | FM_BLOCKED);
 }
 
 /*
- * With fm_tables_lock: whoever closes it reports that after this, or has blocked it.  The barrier
- * is for exit_files(): either it sees the table, or we see that the thread exits.
+ * Call with fm_tables_lock held: a call that closes the descriptor reports its close later, or has
+ * blocked the descriptor.  The barrier pairs with exit_files(): either its probe sees the table, or
+ * this function sees that the thread exits.
  */
 static bool fm_may_report_held(struct fm_table *table, struct task_struct *task, unsigned int fd,
                                const struct file *file)
@@ -79,12 +80,12 @@ static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file 
                        (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
         fm_put(table, fm_key(table, fd), &fm_no_record);
     } else if (table && !fm_may_use(task, files) && !fm_is_used_anywhere(files)) {
-        fm_end_table(table); /* exit_files() may have looked for it before it was added */
+        fm_end_table(table); /* the probe of exit_files() may have run before the table was added */
     }
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* Its table is the thread's own, or kept by task_lock(). */
+/* task is current, or task_lock() keeps its table. */
 static void fm_scan_descriptor(struct task_struct *task, unsigned int fd)
 {
     struct file *file = fm_get_file_of(task->files, fd);
@@ -106,15 +107,15 @@ static void fm_unblock_mine(unsigned int fd)
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* A copy of what is not recorded yet: it is as if it had been there at the beginning. */
+/* A copy of a descriptor that is not recorded yet counts as initially open. */
 static void fm_scan_copy(unsigned int fd)
 {
     fm_unblock_mine(fd);
     fm_scan_descriptor(current, fd);
 }
 
-/* A descriptor that comes by no open, or that is being replaced.  True: it was neither blocked nor
- * recorded before. */
+/* A descriptor that is installed by another call than an open, or is being replaced.  True: this
+ * call blocked it. */
 static bool fm_block_mine(unsigned int fd)
 {
     struct fm_table *table;
@@ -129,7 +130,7 @@ static bool fm_block_mine(unsigned int fd)
     return unknown;
 }
 
-/* Threads that share the table of their process's first one are left out. */
+/* Threads that share the table of the thread group leader are not scanned themselves. */
 static bool fm_is_scanned(struct task_struct *task)
 {
     struct task_struct *leader = task->group_leader;
@@ -141,7 +142,7 @@ static bool fm_is_scanned(struct task_struct *task)
            (task == leader || READ_ONCE(task->files) != READ_ONCE(leader->files));
 }
 
-/* filemon's command, before it is executed: what it will not have is filemon's own. */
+/* In the child that will execute filemon's command: close-on-exec descriptors are filemon's. */
 static bool fm_is_filemons(struct task_struct *task, const struct fdtable *fdt, unsigned int fd)
 {
     return rcu_dereference(task->real_parent)->tgid == fm_self[0] &&
@@ -153,7 +154,7 @@ static bool fm_has_room_to_scan(void)
     return READ_ONCE(fm_ring_in) - READ_ONCE(fm_ring_out) < FM_RING / 2;
 }
 
-/* With task_lock().  False: there are more. */
+/* Call with task_lock() held.  False: there are more. */
 static bool fm_scan_table(struct task_struct *task, int *left)
 {
     struct fdtable *fdt = rcu_dereference_raw(task->files->fdt);

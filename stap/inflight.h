@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Calls in flight: what is to be known at their end about their beginning. */
+/* System calls in flight: what their entry leaves for their exit. */
 #ifndef FILEMON_STAP_INFLIGHT_H
 #define FILEMON_STAP_INFLIGHT_H
 
@@ -7,10 +7,10 @@
 #include "state.h"
 
 /*
- * What is to be known at the end of a call about its beginning, one for each thread: when a dup2 or
- * dup3 began, which closes then; the table that a close_range may leave; and an open that a signal
- * interrupted, of which it is not known yet whether the kernel begins it again.  Where no slot is
- * free, the dup2 is given the time of its end, the others count as lost.
+ * What the entry of a call leaves for its exit, at most one for each thread: the time at which a
+ * dup2 or dup3 was entered (it closes the old descriptor then); the table that a close_range may
+ * leave; and an open that a signal interrupted, until it is known whether the kernel restarts it.
+ * If no slot is free, dup2 and dup3 get the time of their exit, and the other two count as lost.
  */
 #define FM_FLIGHTS 1024
 #define FM_FLIGHT_TRIES 16
@@ -18,11 +18,11 @@ struct fm_flight {
     struct fm_time time;
     struct fm_call call;
     struct files_struct *files;
-    int result;   /* of an open: -ERESTARTSYS and the like; 0: no open */
-    bool blocked; /* what a dup2 may replace is not reported as held meanwhile */
+    int result;   /* of an interrupted open: -ERESTARTSYS and the like; 0: another call */
+    bool blocked; /* this dup2 or dup3 has blocked its new descriptor, see recorded.h */
 };
 static struct fm_flight_slot {
-    struct task_struct *task; /* NULL: free.  The rest is its thread's alone. */
+    struct task_struct *task; /* NULL: free; only this thread uses .flight */
     struct fm_flight flight;
 } fm_flights[FM_FLIGHTS];
 static atomic_t fm_n_flights = ATOMIC_INIT(0);
@@ -44,7 +44,7 @@ static struct fm_flight_slot *fm_my_flight(void)
     return NULL;
 }
 
-/* False: there was none. */
+/* False: the thread has no call in flight. */
 static bool fm_end_flight(struct fm_flight *ended)
 {
     struct fm_flight_slot *slot = fm_my_flight();
@@ -64,7 +64,7 @@ static void fm_drop_flight(void)
     fm_end_flight(&dropped);
 }
 
-/* NULL: no slot is free.  One is there already where the end of the last call was missed. */
+/* NULL: no slot is free.  If the exit of the previous call was missed, its slot is freed first. */
 static struct fm_flight *fm_begin_flight(void)
 {
     u32 try;

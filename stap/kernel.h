@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The kernel's headers, and what its versions have in different forms. */
+/* The kernel's headers, and functions that hide differences between kernel versions. */
 #ifndef FILEMON_STAP_KERNEL_H
 #define FILEMON_STAP_KERNEL_H
 
@@ -64,7 +64,7 @@ static int fm_seqlock_retry(const void *seq, unsigned int begun)
     return read_seqretry((const seqlock_t *)seq, begun);
 }
 
-/* fs_struct.seq is a seqcount beside its lock, and in newer kernels both in one. */
+/* fs_struct.seq is a seqcount_spinlock_t, in newer kernels a seqlock_t. */
 #define fm_seq_begin(seq)                                                                          \
     _Generic(*(seq), seqlock_t : fm_seqlock_begin, default : fm_seqcount_begin)(seq)
 #define fm_seq_retry(seq, begun)                                                                   \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* By which names a program is watched. */
+/* The names of programs to watch. */
 #ifndef FILEMON_STAP_NAMES_H
 #define FILEMON_STAP_NAMES_H
 
@@ -22,7 +22,8 @@ static void fm_name_add(const char *name, u32 len)
     entry->len = len;
     memcpy(entry->name, name, len);
     entry->next = fm_names;
-    smp_store_release(&fm_names, entry); /* an exec on another CPU may be reading already */
+    smp_store_release(&fm_names,
+                      entry); /* the probe of an exec on another CPU may be reading the list */
 }
 
 static bool fm_is_name(const char *word, u32 len)

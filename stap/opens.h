@@ -9,7 +9,7 @@
 #include "recorded.h"
 #include "walk.h"
 
-/* The kernel's own name for the file of a new descriptor; false: it is not one to be reported. */
+/* Begins a line with the path of the file.  False: the file is not to be reported. */
 static bool fm_begin_file(struct fm_line *line, struct file *file)
 {
     fm_event(line);
@@ -37,8 +37,8 @@ static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *
 }
 
 /*
- * The name that was given is filemon's to compare, with each PATH as it was typed, too: whether it
- * is whole (cortado) matters.
+ * filemon compares the name with each PATH as typed, too.  cortado: the name is incomplete, so that
+ * filemon must not compare it.
  */
 static void fm_open_failed(const struct fm_call *call, int result)
 {
@@ -71,7 +71,8 @@ static bool fm_is_restart(int result)
     }
 }
 
-/* A signal interrupted it: fm_signalled(), the next open of this thread or its end decides. */
+/* A signal interrupted the open.  fm_signalled(), this thread's next open or its exit shows whether
+ * it was restarted. */
 static void fm_interrupted(const struct fm_call *call, int result)
 {
     struct fm_flight *flight = fm_begin_flight();
@@ -85,9 +86,9 @@ static void fm_interrupted(const struct fm_call *call, int result)
 }
 
 /*
- * A handler is about to run: the one moment at which an interrupted call may end with EINTR
+ * A signal handler is about to run: only then can an interrupted call fail with EINTR
  * (handle_signal() in the kernel's arch/x86/kernel/signal.c and its like).  Where no handler runs,
- * as after SIGSTOP and SIGCONT, the call begins again.
+ * as after SIGSTOP and SIGCONT, the kernel restarts the call.
  */
 static void fm_signalled(const struct ksignal *signal)
 {
@@ -100,7 +101,7 @@ static void fm_signalled(const struct ksignal *signal)
     fm_open_failed(&open.call, -EINTR);
 }
 
-/* A descriptor gets its file: nobody sees it there yet. */
+/* At the entry of fd_install(): no other thread can use the descriptor yet. */
 static void fm_installing(unsigned int fd, struct file *file)
 {
     int which = fm_which_open();

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The lines: what is told of an event. */
+/* Formatting of lines. */
 #ifndef FILEMON_STAP_RECORD_H
 #define FILEMON_STAP_RECORD_H
 
@@ -9,9 +9,9 @@
 #include "watch.h"
 
 /*
- * A line is made in a buffer of this processor: text grows from its start, and the path that is
- * about to be written waits at its end, where d_path() puts it.  Without preemption nobody else
- * uses the buffer meanwhile: a probe that interrupts another one is skipped.
+ * A line is formatted in a per-CPU buffer: text grows from the start of the buffer, and d_path()
+ * writes the path to its end.  Probes run with preemption disabled, and stap skips a probe that
+ * interrupts another: so no other code uses the buffer meanwhile.
  */
 #define FM_LINE FM_MESSAGE
 static DEFINE_PER_CPU(char *, fm_buffer);
@@ -20,16 +20,15 @@ struct fm_line {
     char *start, *at;
     char *path; /* at the end of the buffer */
     u32 path_len;
-    u32 parts; /* how many pieces of the path went ahead */
-    u32 table; /* the descriptor's, by number; 0: none is told */
+    u32 parts; /* pieces of the path that were sent before this line */
+    u32 table; /* number of the descriptor's table; 0: not in this line */
     struct task_struct *task;
-    bool broken; /* one of them found no room */
+    bool broken; /* a piece found no room in the ring */
 };
 
 #define FM_FICHERO ", fichero: \""
-#define FM_ROOM 512        /* more than stands in a line beside a path and its escapes */
-#define FM_THREAD_TEXT 128 /* of the text that names a thread: more with a name of escapes alone   \
-                            */
+#define FM_ROOM 512        /* more than the text of a line without its path */
+#define FM_THREAD_TEXT 128 /* bytes of it; a comm of control bytes alone takes more */
 
 static void fm_buffers_free(void)
 {
@@ -39,7 +38,7 @@ static void fm_buffers_free(void)
         kfree(per_cpu(fm_buffer, cpu));
 }
 
-/* False: there is no memory. */
+/* False: no memory. */
 static bool fm_buffers_make(void)
 {
     int cpu;
@@ -67,7 +66,7 @@ static inline void fm_str(struct fm_line *line, const char *text, u32 len)
 }
 #define fm_lit(line, text) fm_str(line, text, sizeof(text) - 1)
 
-/* Two digits to a division, and a copy of a size that is known: half the text is numbers. */
+/* Two digits per division, and a copy of constant size: numbers are half of the text. */
 static void fm_num(struct fm_line *line, s64 value)
 {
     static const char pairs[] =
@@ -75,8 +74,7 @@ static void fm_num(struct fm_line *line, s64 value)
         "40414243444546474849505152535455565758596061626364656667686970717273747576777879"
         "8081828384858687888990919293949596979899";
     enum { MOST = 20 };
-    char
-        digits[2 * MOST]; /* what is behind the number is overwritten by what follows in the line */
+    char digits[2 * MOST]; /* the bytes after the number are overwritten by the next text */
     int n = MOST;
     u64 rest = value < 0 ? -(u64)value : (u64)value;
 
@@ -95,10 +93,15 @@ static void fm_num(struct fm_line *line, s64 value)
     line->at += MOST - n;
 }
 
-#define FM_REPEAT(byte) (~0ULL / 255 * (byte)) /* a word of this byte */
+#define FM_REPEAT(byte) (~0ULL / 255 * (byte)) /* eight copies of the byte */
 
-/* Is none of eight bytes to be escaped?  The highest bit of each says so; false for any above 0x7f
- * behind a byte that is to be, too. */
+/*
+ * Whether none of the eight bytes of the word needs an escape.  (x - n) & ~x has the highest bit of
+ * a byte set if that byte is less than n: n is ' ' for control bytes, and 1 for a word XORed with
+ * eight copies of another byte that needs an escape. The borrow of a subtraction can set the
+ * highest bit of the next byte as well: the word has a byte that needs an escape then anyway, so
+ * the answer stays right.
+ */
 static inline bool fm_needs_no_escape(u64 word)
 {
     u64 quote = word ^ FM_REPEAT('"'), slash = word ^ FM_REPEAT('\\'),
@@ -133,11 +136,11 @@ static void fm_bytes(struct fm_line *line, const char *text)
         line->at = fm_escape(line->at, *text++);
 }
 
-/* How a line begins, up to the value of codigo, and how it ends: see report.h. */
+/* The text of a line up to the value of codigo, and its end: see report.h. */
 static inline void fm_head(struct fm_line *line);
 static inline void fm_tail(struct fm_line *line);
 
-/* The line as far as it goes is sent, or counted as lost. */
+/* Puts the line into the ring, or counts it as lost. */
 static void fm_send(struct fm_line *line)
 {
     u32 len = line->at - line->start;
@@ -157,15 +160,15 @@ static void fm_finish(struct fm_line *line)
 }
 
 /*
- * What each line of a thread says, ready to be copied: events come in runs of one thread, and this
- * text is half of a line.  A CPU keeps that of the thread which it saw last.  Times of birth tell
- * threads apart that had the same address, one after the other.
+ * The part of a line that identifies the thread, half of its text.  Consecutive events are mostly
+ * of one thread, so each CPU keeps the text of the last thread.  The start times distinguish two
+ * threads whose task_struct had the same address, one after the other.
  */
 struct fm_thread {
     struct task_struct *task, *parent;
     u64 born, parent_born;
     u64 comm[TASK_COMM_LEN / sizeof(u64)];
-    pid_t pid; /* exec gives its thread another one */
+    pid_t pid; /* exec can change it: the thread takes the id of the leader */
     u32 table;
 };
 struct fm_thread_text {
@@ -199,7 +202,7 @@ static void fm_format_thread(struct fm_line *line, const struct fm_thread *who)
     }
 }
 
-/* Copied with a size that is known: it is the most, and there is room for more. */
+/* Copies a constant size, the maximum, which is faster; the buffer has room for it. */
 static void fm_add_thread(struct fm_line *line)
 {
     struct task_struct *task = line->task, *parent = rcu_dereference(task->real_parent);
@@ -229,9 +232,9 @@ static void fm_add_thread(struct fm_line *line)
 }
 
 /*
- * Control bytes take six times their place: a path that would be run over by the text goes out in
- * pieces, each a line of its own (codigo "parte", counted from 1), before the line that ends it,
- * which says how many there were.
+ * Writes the path from the end of the buffer into the text.  A control byte takes six bytes there.
+ * If the text would overwrite the rest of the path, fm_parts() has sent the beginning of the path
+ * in lines of their own (codigo "parte", numbered from 1), and this line says how many.
  */
 static void fm_path(struct fm_line *line)
 {
@@ -258,7 +261,7 @@ static void fm_path(struct fm_line *line)
     }
 }
 
-/* Bytes that the whole path takes when it is written. */
+/* Bytes of the path with its escapes. */
 static u32 fm_path_cost(const struct fm_line *line)
 {
     u32 cost = 0, i;
@@ -271,7 +274,7 @@ static u32 fm_path_cost(const struct fm_line *line)
     return cost;
 }
 
-/* Is the path where writing it in one go would never overtake reading it? */
+/* Whether writing the path at once never overwrites bytes of it that were not read yet. */
 static bool fm_path_fits(const struct fm_line *line)
 {
     u32 before = line->path - line->start;
@@ -310,7 +313,7 @@ static void fm_event(struct fm_line *line)
     fm_begin(line);
 }
 
-/* As much of a path as does not fit goes ahead of its line. */
+/* Sends the beginning of a path that does not fit, in lines before its own. */
 static void fm_parts(struct fm_line *line)
 {
     u32 i, n;

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Of which descriptors there is a record. */
+/* The set of descriptors that have a record. */
 #ifndef FILEMON_STAP_RECORDED_H
 #define FILEMON_STAP_RECORDED_H
 
 #include "report.h"
 
 /*
- * A set of (number of the table, descriptor): rows of eight, by a hash.  A row that is full forgets
- * one, which counts as lost: bounded, never fatal.  One descriptor is opened and closed by one
- * thread at a time, so compare-and-exchange of the key is all the locking there is to do.
+ * A hash table of (number of the table, descriptor), in rows of eight.  A full row drops one
+ * record, which counts as lost: memory is bounded.  Only one thread at a time opens or closes a
+ * descriptor, so compare-and-exchange of the key is the only locking.
  *
- * While descriptors are reported as held, those that are being closed or replaced, and those that
- * came since, are blocked: what is found there was not there at the beginning.  Then fm_tables_lock
- * keeps who looks at a descriptor and who changes it apart.  Blocked ones stay until their table
- * ends.
+ * During the scan for initially open descriptors, a descriptor that is being closed or replaced, or
+ * was installed by other calls than opens, is blocked: a file that the scan finds there was not
+ * initially open.  fm_tables_lock then serializes the scan with the probes.  A descriptor stays
+ * blocked until it is recorded again or its table ends.
  */
 #define FM_ROWS 32768
 #define FM_ROW 8
@@ -24,7 +24,7 @@ static struct fm_slot {
     struct fm_record record;
 } fm_slots[FM_ROWS][FM_ROW];
 
-static const struct fm_record fm_no_record; /* of what was not opened, or before */
+static const struct fm_record fm_no_record; /* of a descriptor whose open was not seen */
 
 static inline u64 fm_key(const struct fm_table *table, unsigned int fd)
 {
@@ -52,7 +52,7 @@ static inline bool fm_is_recorded(const struct fm_table *table, unsigned int fd)
     return table && fm_find_slot(fm_key(table, fd));
 }
 
-/* False: another thread was faster.  *record gets what was there. */
+/* Moves the record of the slot to *record.  False: another thread has removed it. */
 static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *record)
 {
     struct fm_table *table = &fm_tables[(key >> 32) - 1];
@@ -65,7 +65,7 @@ static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *recor
     return true;
 }
 
-/* A slot for this key, whose own key is FM_TAKEN. */
+/* Reserves a slot of the key's row: its key becomes FM_TAKEN. */
 static struct fm_slot *fm_take_slot(u64 key)
 {
     struct fm_slot *row = fm_row(key);
@@ -105,7 +105,8 @@ static void fm_put(struct fm_table *table, u64 key, const struct fm_record *reco
     smp_store_release(&slot->key, key);
 }
 
-/* With fm_tables_lock.  Until the descriptor is recorded again, nothing held is reported there. */
+/* Call with fm_tables_lock held.  The scan does not report the descriptor until it is recorded
+ * again. */
 static void fm_block(struct fm_table *table, unsigned int fd)
 {
     u64 key = fm_key(table, fd) | FM_BLOCKED;
@@ -147,7 +148,7 @@ static u32 fm_forget_and_block(unsigned int fd, struct fm_record *record)
     return was ? fm_number(table) : 0;
 }
 
-/* The number of its table, 0 if there was no record. */
+/* Removes the record of current's descriptor.  Returns the number of the table; 0: no record. */
 static u32 fm_forget(unsigned int fd, struct fm_record *record)
 {
     struct fm_table *table;

@@ -1,27 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where lines wait for the reader, and how they get there. */
+/* The buffer of lines on their way to the reader. */
 #ifndef FILEMON_STAP_RING_H
 #define FILEMON_STAP_RING_H
 
 #include "transport.h"
 
 /*
- * From line to reader: one ring for all processors, which keeps the lines in the order in which
- * they were made and whole or not at all, emptied into stap's transport by a timer, and by whoever
- * finds it half full.  (A message a line costs stapio two system calls each, on the processor that
- * is being watched.)
+ * One ring for all CPUs: it keeps lines in the order of their creation, and has each line whole or
+ * not at all.  A timer empties it into stap's transport, and so does a probe that finds it half
+ * full. (With one message per line, stapio would make two system calls for each line.)
  */
 #define FM_RING (4 << 20)
-#define FM_PUMP (64 << 10) /* half full, it is emptied each time that so much came in */
+#define FM_PUMP (64 << 10) /* above half, emptied after each so many bytes */
 static char fm_ring[FM_RING];
-static u64 fm_ring_in, fm_ring_out; /* bytes that ever went in, and out */
+static u64 fm_ring_in, fm_ring_out; /* total bytes written and read */
 static DEFINE_RAW_SPINLOCK(fm_ring_lock);
 static DEFINE_RAW_SPINLOCK(fm_pump_lock);
 
-/* A line is given its number when it goes in, in the ring's order: see report.h. */
+/* Numbers a line as it enters the ring: see report.h. */
 static inline void fm_number_line(char *line, u32 len, bool ends);
 
-/* False: there is no room.  ends: an event ends with it. */
+/* False: there is no room.  ends: this is the last line of an event. */
 static bool fm_ring_put(char *bytes, u32 n, bool ends)
 {
     unsigned long irq;
@@ -43,7 +42,7 @@ static bool fm_ring_put(char *bytes, u32 n, bool ends)
     return room;
 }
 
-/* As many whole lines from `out` on as a message holds: stapio may be late, not tear one. */
+/* Bytes of the whole lines from out on that fit into one message: no line is split between two. */
 static u32 fm_message(u64 out)
 {
     u64 in = smp_load_acquire(&fm_ring_in);
@@ -58,8 +57,9 @@ static void fm_pump_there(void *unused);
 static call_single_data_t fm_pump_call = CSD_INIT(fm_pump_there, NULL);
 
 /*
- * All goes through one CPU's part: stapio reads each in a thread of its own, and gives up their
- * order where one of them is late.  What a CPU is given that came online later nobody would read.
+ * All lines go through the transport buffer of one CPU.  stapio reads the buffer of each CPU in a
+ * separate thread, and loses the order between them when one thread is late.  It does not read the
+ * buffer of a CPU that came online after stapio started.
  */
 static bool fm_pump_elsewhere(void)
 {
@@ -99,7 +99,7 @@ static void fm_pump_there(void *unused)
     fm_pump();
 }
 
-/* At the end, when there is no next tick. */
+/* At the end, when the timer does not run again. */
 static void fm_pump_out(void)
 {
     int tries;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* When something happened, what was asked for, and what could not be told. */
+/* The time of an event, the options of filemon, and the count of lost events. */
 #ifndef FILEMON_STAP_STATE_H
 #define FILEMON_STAP_STATE_H
 
@@ -7,12 +7,12 @@
 
 #define FM_VERSION 3 /* of the lines that filemon reads */
 
-/* The most bytes of a path, its NUL included: what d_path() and getname() go up to. */
+/* The longest path in bytes, including its NUL: the limit of d_path() and getname(). */
 #define FM_PATH 4096
 
 /*
- * When an event happened, by both clocks from one reading: a CPU that is stolen between two
- * readings (a virtual machine's) would give a date and a duration that contradict each other.
+ * The time of an event by two clocks, both computed from one reading: if a hypervisor stopped the
+ * CPU between two readings, the date and the duration would contradict each other.
  */
 struct fm_time {
     s64 us; /* CLOCK_REALTIME */
@@ -26,14 +26,14 @@ static struct fm_time fm_now(void)
     return (struct fm_time){.us = ktime_to_us(ktime_mono_to_real(now)), .ns = ktime_to_ns(now)};
 }
 
-static bool fm_failed;              /* opens that failed, too */
-static bool fm_initial;             /* those that were open at the beginning are being reported */
-static bool fm_on;                  /* names and paths are complete: begin */
-static bool fm_end;                 /* say "fin" when no mark is left */
-static bool fm_stop;                /* say it now: nothing comes after it */
-static struct pid *fm_owner;        /* filemon: when it is gone, so are we */
-static struct pid_namespace *fm_ns; /* the numbers that are printed are of this one */
-static s64 fm_clock_ahead; /* ns: filemon's monotonic clock, in a time namespace of its own */
+static bool fm_failed;              /* report failed opens, too */
+static bool fm_initial;             /* the scan for initially open descriptors is going on */
+static bool fm_on;                  /* names and paths are complete: events are reported */
+static bool fm_end;                 /* send "fin" when no process is watched any more */
+static bool fm_stop;                /* send "fin" now: no event is reported after it */
+static struct pid *fm_owner;        /* filemon: the script exits when filemon has exited */
+static struct pid_namespace *fm_ns; /* lines have process ids of this namespace */
+static s64 fm_clock_ahead;          /* ns: offset of CLOCK_MONOTONIC in filemon's time namespace */
 
 static atomic_t fm_lost = ATOMIC_INIT(0); /* events that could not be reported */
 

@@ -1,30 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Which file descriptor table it is, and who uses it. */
+/* File descriptor tables: their numbers, and which threads use them. */
 #ifndef FILEMON_STAP_TABLES_H
 #define FILEMON_STAP_TABLES_H
 
 #include "state.h"
 
 /*
- * A file descriptor table is its files_struct, whichever threads share it.  One gets a number with
- * its first record, and loses it when it ends: keys and lines hold the number in place of the
- * address. Rows of eight, by a hash of the address.
+ * A file descriptor table is a files_struct, shared by any number of threads.  It gets a number
+ * with its first record, and keeps the number until its last user exits.  Keys and lines hold the
+ * number, not the address.  A hash of the address chooses a row of eight.
  */
 #define FM_TABLE_ROWS 8192
 #define FM_TABLE_ROW 8
 static struct fm_table {
     struct files_struct *files; /* NULL: free */
     atomic_t records;
-    u32 highest; /* the highest descriptor that it ever had a record of */
+    u32 highest; /* the highest descriptor that ever had a record */
 } fm_tables[FM_TABLE_ROWS * FM_TABLE_ROW];
-static DEFINE_RAW_SPINLOCK(fm_tables_lock); /* for those that write .files */
+static DEFINE_RAW_SPINLOCK(fm_tables_lock); /* held to write .files */
 
 static inline struct fm_table *fm_table_row(const struct files_struct *files)
 {
     return fm_tables + ((uintptr_t)files * 0x9e3779b97f4a7c15ULL >> 51) * FM_TABLE_ROW;
 }
 
-/* NULL: it has no records. */
+/* NULL: the table has no number. */
 static struct fm_table *fm_find_table(const struct files_struct *files)
 {
     struct fm_table *row = fm_table_row(files);
@@ -41,7 +41,7 @@ static inline struct fm_table *fm_my_table(void)
     return current->files ? fm_find_table(current->files) : NULL;
 }
 
-/* With fm_tables_lock.  NULL: no room, which counts as a loss. */
+/* Call with fm_tables_lock held.  NULL: the row is full, which counts as a lost event. */
 static struct fm_table *fm_find_or_add_table(struct files_struct *files)
 {
     struct fm_table *table = fm_find_table(files), *row = fm_table_row(files);
@@ -78,8 +78,9 @@ static inline u32 fm_number(const struct fm_table *table)
 }
 
 /*
- * A thread that exits makes no more system calls, though it keeps its table until exit_files(). The
- * flag is read before the list goes on, to where the thread may have added another one.
+ * Whether the thread can still make system calls with this table.  An exiting thread cannot, though
+ * it keeps the table until exit_files().  PF_EXITING is read with acquire before the caller reads
+ * the next thread of the list: a thread that this one created before it exited is then on the list.
  */
 static bool fm_may_use(struct task_struct *thread, const struct files_struct *files)
 {
@@ -97,9 +98,9 @@ static bool fm_is_used_anywhere(const struct files_struct *files)
 }
 
 /*
- * Can a system call still change this table, which the thread holds but is leaving?  The count does
- * not show that: two threads that leave at once both find it above 1.  Where threads of this
- * process account for all of it, no other process has to be looked at.
+ * Whether a system call of another thread can still change this table, which current is leaving.
+ * files->count does not tell: two threads that leave at the same time both find it above 1.  Other
+ * processes are searched only if threads of this process do not account for the whole count.
  */
 static bool fm_is_used(struct files_struct *files)
 {

@@ -1,44 +1,45 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All that the script takes from SystemTap's private runtime, read in 4.8 and 5.1: the test
- * tests/runtime fails where another version has something else.  What the runtime declares after
- * this is in macros, for the script's own functions, which come last.
+ * All uses of SystemTap's private runtime, as read in 4.8 and 5.1: tests/runtime fails where
+ * another version differs.  The runtime declares some of it only after this code; that is used in
+ * macros, which only the script's own functions expand, and those come last.
  *
- * From line to reader it is the ring's part to keep lines whole and in order.  Here one message
- * goes to stapio: printed by print.c, through its buffer of this processor, into relayfs.
+ * The ring keeps lines whole and in order.  This header sends one message to stapio: print.c copies
+ * it through its per-CPU buffer into relayfs.
  */
 #ifndef FILEMON_STAP_TRANSPORT_H
 #define FILEMON_STAP_TRANSPORT_H
 
 #include "kernel.h"
 
-/* The most bytes of a message.  The print buffer has room for it. */
+/* The maximum size of a message, in bytes; it fits into the print buffer. */
 #define FM_MESSAGE 8192
 static_assert(FM_MESSAGE <= STP_BUFFER_SIZE);
 
 /*
- * _stp_relay_data: the channel, for how full it is.
+ * _stp_relay_data: the channel, to see how full it is.
  *
- * stap's own code (_stp_data_write_reserve) writes as much as there is room for: what is torn at a
- * full buffer, and in stap 4.8 also a header that meets the last 8 bytes of a sub-buffer, leaves
- * stapio out of step for good, with everything after it lost in silence.
+ * stap's own code (_stp_data_write_reserve) writes only as many bytes as there is room for.  After
+ * a message that is cut off at a full buffer, or in stap 4.8 a header that meets the last 8 bytes
+ * of a sub-buffer, stapio takes data for headers, and everything that follows is lost in silence.
  */
 static struct rchan *fm_channel;
 #define fm_find_channel() (fm_channel = _stp_relay_data.rchan)
 
-/* The probed function's argument: the tapset's pointer_arg() may fail, and a probe with it. */
+/* The n-th argument of the probed function.  The tapset's pointer_arg() can fail the whole probe.
+ */
 #define fm_argument(n) regs_get_kernel_argument(CONTEXT->kregs, n)
 
-/* What stdout has no line for. */
+/* A warning, on standard error. */
 #define fm_warn(...) _stp_warn(__VA_ARGS__)
 
-/* The CPUs whose part of the transport stapio reads: those that were online when it began. */
+/* The CPUs whose transport buffers stapio reads: those that were online when it started. */
 static cpumask_t fm_read_cpus;
 
-/* Begins the next sub-buffer, where a header would be torn. */
+/* Begins the next sub-buffer, where a header would be cut off otherwise. */
 static size_t __stp_relay_switch_subbuf(struct rchan_buf *buf, size_t length);
 
-/* Can the transport take n bytes whole? */
+/* Whether the transport has room for the whole message of n bytes. */
 static bool fm_has_room(u32 n)
 {
     struct rchan_buf *buf = fm_channel ? *per_cpu_ptr(fm_channel->buf, smp_processor_id()) : NULL;
@@ -60,9 +61,9 @@ static bool fm_has_room(u32 n)
 }
 
 /*
- * Where a message of n bytes is to be written, until it is sent; NULL: not now.  This is what
- * stap's printf() does: a string of stap's, which could be given to that, has no room for a path.
- * Meanwhile the interrupts are off.
+ * Returns the place for a message of n bytes, which fm_send_message() then sends; NULL: no room
+ * now. stap's printf() does the same, but its strings are too short for a path.  Interrupts are
+ * disabled until fm_send_message().
  */
 static char *fm_begin_message(u32 n, unsigned long *irq)
 {
@@ -83,8 +84,8 @@ static void fm_send_message(unsigned long *irq)
 }
 
 /*
- * stap gives a context to the CPUs that are online when it begins, and skips what happens on others
- * without counting it.  Here these get theirs, which stap frees.  It may sleep.
+ * stap allocates a context for each CPU that is online when the module starts, and silently skips
+ * probes on other CPUs.  This allocates the missing contexts; stap frees them.  It may sleep.
  */
 #define fm_equip_cpu(cpu)                                                                          \
     do {                                                                                           \

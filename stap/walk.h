@@ -6,7 +6,7 @@
 #include "calls.h"
 #include "record.h"
 
-/* Whether a file is there; without a reference nothing in it may be read. */
+/* Whether the descriptor is open.  Takes no reference, so the file must not be read. */
 static bool fm_is_open(unsigned int fd)
 {
     struct files_struct *files = current->files;
@@ -19,20 +19,21 @@ static bool fm_is_open(unsigned int fd)
 }
 
 /*
- * With a reference, for fput().  RCU does not do: another thread may close fd meanwhile, a pipe's
- * or a socket's dentry is freed without a grace period (DCACHE_NORCU, fs/dcache.c), and struct file
- * itself can become another file at any time (SLAB_TYPESAFE_BY_RCU since 6.7, fs/file_table.c).
- * fget_raw() is the kernel's own answer to that in every version: it takes a count that is not 0,
- * and looks again whether it is still the file of fd; O_PATH descriptors included.  Neither it nor
- * fput() sleeps: where this is the last reference, fput() leaves the rest to task work, or to a
- * work queue in an interrupt, which a probe on a breakpoint counts as (fs/file_table.c).
+ * Takes a reference, which the caller drops with fput().  RCU would not be enough: another thread
+ * may close fd meanwhile, a pipe's or a socket's dentry is freed without a grace period
+ * (DCACHE_NORCU, fs/dcache.c), and struct file itself can become another file at any time
+ * (SLAB_TYPESAFE_BY_RCU since 6.7, fs/file_table.c). fget_raw() is the kernel's own answer to that
+ * in every version: it takes a count that is not 0, and looks again whether it is still the file of
+ * fd; O_PATH descriptors included.  Neither it nor fput() sleeps: where this is the last reference,
+ * fput() leaves the rest to task work, or to a work queue in an interrupt, which a probe on a
+ * breakpoint counts as (fs/file_table.c).
  */
 static struct file *fm_get_file(unsigned int fd)
 {
     return current->files ? fget_raw(fd) : NULL;
 }
 
-/* With a reference, see fm_get_file(). */
+/* Takes a reference, see fm_get_file(). */
 static struct file *fm_get_file_of(struct files_struct *files, unsigned int fd)
 {
     struct fdtable *fdt = rcu_dereference_raw(files->fdt);
@@ -56,9 +57,9 @@ static bool fm_is_still(struct files_struct *files, unsigned int fd, const struc
 }
 
 /*
- * The working or the root directory, which another thread (CLONE_FS) may change meanwhile: both
- * halves of one moment.  RCU protects them, as in getcwd(2) (fs/d_path.c): a directory's dentry and
- * a mount are freed after a grace period.
+ * The working or root directory.  Another thread (CLONE_FS) may change it meanwhile, so its dentry
+ * and mount are read under the sequence count.  RCU protects them, as in getcwd(2) (fs/d_path.c): a
+ * directory's dentry and a mount are freed after a grace period.
  */
 static struct path fm_directory(struct fs_struct *fs, const struct path *which)
 {
@@ -72,7 +73,7 @@ static struct path fm_directory(struct fs_struct *fs, const struct path *which)
     return path;
 }
 
-/* The kernel's own name for it, at the end of the line's buffer: deeper than PATH_MAX, too. */
+/* d_path() at the end of the line's buffer; paths longer than PATH_MAX have room, too. */
 static bool fm_path_of(struct fm_line *line, const struct path *path)
 {
     char *end = line->start + FM_LINE;
@@ -85,7 +86,7 @@ static bool fm_path_of(struct fm_line *line, const struct path *path)
     return true;
 }
 
-/* Its end is at line->path: the directory's name in front of it. */
+/* Puts the directory's path in front of the path at line->path. */
 static bool fm_prepend(struct fm_line *line, const struct path *dir)
 {
     u32 room = min_t(u32, FM_PATH, line->path - line->start - 2 * FM_ROOM);
@@ -121,15 +122,15 @@ static bool fm_prepend_directory(struct fm_line *line, int dirfd)
     }
     dir = fm_get_file(dirfd);
     if (!dir)
-        return true; /* EBADF: it is of no directory */
+        return true; /* EBADF: there is no directory to put in front */
     done = fm_prepend(line, &dir->f_path);
     fput(dir);
     return done;
 }
 
 /*
- * The name as it was given, after the working directory or dirfd's where it is relative.  False: it
- * is not the whole name; one that passes the buffer stands alone then, visibly relative.
+ * The name that the call was given; a relative name is put after the working directory or dirfd's
+ * path.  False: the name is incomplete, or stands alone because both do not fit.
  */
 static bool fm_path_given(struct fm_line *line, const struct fm_call *call)
 {
@@ -150,7 +151,7 @@ static bool fm_path_given(struct fm_line *line, const struct fm_call *call)
     return fm_prepend_directory(line, call->dirfd) && len < FM_PATH;
 }
 
-/* d_path() names it as it is seen from this thread's root: below that the other's may be. */
+/* d_path() starts at current's root.  If task has another root below that, removes its path. */
 static void fm_strip_root(struct fm_line *line, struct task_struct *task)
 {
     u32 room = line->path - line->start - 2 * FM_ROOM, len;

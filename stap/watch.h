@@ -6,13 +6,13 @@
 #include "state.h"
 
 /*
- * One byte a process, by its id in the initial namespace: 0: not watched; FM_EVERY: watched, and
- * every generation below it; n: watched, and n-1 generations below.  No lock and no hash, so that a
- * process that nobody watches pays one load.
+ * The mark of each process, indexed by its id in the initial namespace.  0: not watched.  FM_EVERY:
+ * watched, with all descendants.  n: watched, with n-1 generations of descendants.  An array needs
+ * no lock and no hash: a process that is not watched costs one load.
  */
 #define FM_EVERY 255
 static u8 fm_marks[PID_MAX_LIMIT];
-static atomic_t fm_live = ATOMIC_INIT(0); /* how many marks are not 0 */
+static atomic_t fm_live = ATOMIC_INIT(0); /* number of marks other than 0 */
 
 static u8 fm_depth = FM_EVERY; /* the mark of a target */
 static bool fm_all;            /* every process but fm_self */
@@ -29,8 +29,9 @@ static inline bool fm_is_self(pid_t tgid)
 }
 
 /*
- * Kernel threads never are: they make no system calls, and what they begin or end would only take
- * room in the tables below.  Who sees fm_on sees all that was set before it.
+ * Whether current is watched.  Kernel threads are not: they make no system calls, and would only
+ * take room in the tables of calls in flight.  A reader that sees fm_on also sees the names, paths
+ * and switches that were set before fm_on.
  */
 static inline bool fm_watched(void)
 {
@@ -39,7 +40,7 @@ static inline bool fm_watched(void)
     return smp_load_acquire(&fm_on) && !(current->flags & PF_KTHREAD) && !fm_is_self(current->tgid);
 }
 
-/* True if it was the process's only mark, and is gone now. */
+/* Removes the mark.  True: this call removed it; false: the process had none. */
 static bool fm_unmark(pid_t tgid)
 {
     if (xchg(&fm_marks[tgid], 0) == 0)
@@ -49,8 +50,9 @@ static bool fm_unmark(pid_t tgid)
     return true;
 }
 
-/* A process that ends meanwhile: either exit_files sees the mark, or we see live == 0.  The shell
- * that started filemon may be watched: then filemon and stapio are its descendants. */
+/* If the process exits at the same time, either the probe of exit_files() sees the mark, or this
+ * function sees live == 0.  filemon and stapio are never marked, though they can be descendants of
+ * a watched shell. */
 static void fm_mark(struct task_struct *task, u8 mark)
 {
     u8 old = READ_ONCE(fm_marks[task->tgid]);
@@ -70,9 +72,10 @@ static inline u8 fm_child_mark(u8 mark)
 }
 
 /*
- * Marks what descends from marked processes already.  New children append themselves to the list
- * that is walked, and are marked at birth once their parent is, so one walk after the parent's mark
- * finds all; it is repeated for those that stand before their parents.
+ * Marks the descendants of marked processes.  The kernel appends a new child to the list of
+ * processes, and the fork probe marks the child if its parent is marked: so one pass after marking
+ * a parent finds all its children.  A child that was re-parented to a younger process precedes its
+ * parent in the list: so the passes go on until one marks nothing.
  */
 static void fm_mark_descendants(void)
 {

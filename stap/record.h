@@ -376,9 +376,7 @@ static void fm_send_status(const char *what, u32 len)
     fm_begin(&line);
     fm_head(&line);
     fm_str(&line, what, len);
-    fm_lit(&line, "\", version: ");
-    fm_num(&line, FM_VERSION);
-    fm_lit(&line, ", modulo: \"");
+    fm_lit(&line, "\", modulo: \"");
     fm_bytes(&line, THIS_MODULE->name);
     *line.at++ = '"';
     fm_finish(&line);

@@ -5,8 +5,6 @@
 
 #include "kernel.h"
 
-#define FM_VERSION 3 /* of the lines that filemon reads */
-
 /* The longest path in bytes, including its NUL: the limit of d_path() and getname(). */
 #define FM_PATH 4096
 

@@ -8,7 +8,7 @@ watches_command() {
     watches <<'END'
 until F
 await ended
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
 }
@@ -51,7 +51,7 @@ test_filemon_waits_for_the_status() {
     prepared
     watches <<'END'
 until F
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 send lines
 wait
 END
@@ -64,14 +64,14 @@ END
 test_the_command_waits_for_the_watch() {
     prepared
     scenario staprun <<'END'
-ready filemon_test_1 3
+ready filemon_test_1
 until G
 mark has_targets
 await go
 watching
 until F
 await ran
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
     start -- touch standin/ran
@@ -197,7 +197,7 @@ test_standard_descriptors_are_inherited() {
 until F
 await ended
 send lines
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
     printf 'in\0put\n' > in

@@ -279,7 +279,7 @@ test_the_end_of_all_targets_ends_the_run() {
     watches <<'END'
 until F
 await ended
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
     sleep 1000 & one=$!
@@ -297,7 +297,7 @@ test_processes_that_do_not_exist() {
     prepared
     watches <<'END'
 until F
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
     sh -c 'exit 0' & gone=$!
@@ -357,7 +357,7 @@ test_sigchld_ignored_at_start() {
     watches <<'END'
 until F
 await ended
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
     ignored=CHLD

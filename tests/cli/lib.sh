@@ -36,7 +36,7 @@ scenario() { # NAME < COMMANDS
 # COMMANDS.
 watches() { # < COMMANDS
     {
-        printf '%s\n' 'ready filemon_test_1 3' 'until G' watching
+        printf '%s\n' 'ready filemon_test_1' 'until G' watching
         cat
     } | scenario staprun
 }

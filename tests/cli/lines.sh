@@ -187,32 +187,19 @@ test_interleaved_parts_of_paths() {
     unsaid lost
 }
 
-test_another_version_of_the_lines_is_refused() {
-    prepared
-    scenario staprun <<'END'
-ready filemon_test_1 1
-wait
-END
-    run -n nothing-of-that-name
-    [ "$status" -eq 1 ]
-    said 'speaks version 1, not 3'
-    said "remove $modules"
-    [ ! -s root/proc/systemtap/filemon_test_1/control ]
-}
-
 test_a_module_name_cannot_escape_the_directory() {
     prepared
     mkdir -p root/proc/x
     for name in ../x filemon_/../../x filemon_a/b x; do
         touch root/proc/x/control
         scenario staprun <<END
-say {codigo: "listo", version: 3, modulo: "$name"}
+say {codigo: "listo", modulo: "$name"}
 wait
 END
         rm -f standin/log
         run -n nothing-of-that-name
         [ "$status" -eq 1 ]
-        said 'the module'
+        said 'is not the name of a module of filemon'
         [ ! -s root/proc/x/control ]
         logged 0 'staprun -d'
     done
@@ -223,7 +210,7 @@ test_a_second_module_is_ignored() {
     mkdir root/proc/systemtap/filemon_other
     touch root/proc/systemtap/filemon_other/control
     watches <<'END'
-say {codigo: "listo", version: 3, modulo: "filemon_other"}
+say {codigo: "listo", modulo: "filemon_other"}
 wait
 END
     start -n nothing-of-that-name

@@ -124,7 +124,7 @@ test_every_failed_allocation() {
     prepared
     watches <<'END'
 until S
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 END
     set +x
     n=0

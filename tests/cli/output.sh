@@ -354,7 +354,7 @@ test_a_second_signal_discards_pending_lines() {
 until F
 send lines
 await ended
-say {codigo: "fin", version: 3, modulo: "filemon_test_1"}
+say {codigo: "fin", modulo: "filemon_test_1"}
 wait
 END
     mkfifo records

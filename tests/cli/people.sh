@@ -161,7 +161,7 @@ test_summary_after_records() {
 # The totals include the events that the script had not delivered yet when the signal came.
 test_summary_on_signal() {
     some_lines
-    { open_line 7 9 /etc/group; echo '{codigo: "marca", version: 3, modulo: "filemon_test_1"}'; } > standin/late
+    { open_line 7 9 /etc/group; echo '{codigo: "marca", modulo: "filemon_test_1"}'; } > standin/late
     prepared
     watches <<'END'
 send lines

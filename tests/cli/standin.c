@@ -9,7 +9,7 @@
  *   bytes FILE         the same, one byte for each write(2)
  *   flood N FILE       the same as send, N times
  *   skip N             skips N line numbers, as if these lines were lost
- *   ready NAME VERSION module NAME is loaded: creates its control file, and prints "listo"
+ *   ready NAME         module NAME is loaded: creates its control file, and prints "listo"
  *   until TEXT         waits until the text written to the control file ends in TEXT
  *   watching           prints "mirando"
  *   mark FILE          creates FILE
@@ -255,15 +255,14 @@ static void make_file(const char *path)
 static void ready(const char *text)
 {
     char name[64], dir[PATH_MAX - 16], line[PATH_MAX];
-    int version;
 
-    if (sscanf(text, "%63s %d", name, &version) != 2)
+    if (sscanf(text, "%63s", name) != 1)
         fail(text);
     snprintf(dir, sizeof(dir), "root/proc/systemtap/%s", name);
     mkdir(dir, 0755);
     snprintf(control, sizeof(control), "%s/control", dir);
     make_file(control);
-    snprintf(line, sizeof(line), "{codigo: \"listo\", version: %d, modulo: \"%s\"}", version, name);
+    snprintf(line, sizeof(line), "{codigo: \"listo\", modulo: \"%s\"}", name);
     say(line);
 }
 
@@ -286,7 +285,7 @@ static void until(const char *text)
 static void watching(const char *unused)
 {
     (void)unused;
-    say("{codigo: \"mirando\", version: 3, modulo: \"filemon_test\"}");
+    say("{codigo: \"mirando\", modulo: \"filemon_test\"}");
 }
 
 static void mark(const char *name)
@@ -319,7 +318,7 @@ static void wait_stopped(const char *unused)
     while (!signalled && !(control[0] && ends_in(control, "S")))
         pause_briefly();
     if (!signalled)
-        say("{codigo: \"fin\", version: 3, modulo: \"filemon_test_1\"}");
+        say("{codigo: \"fin\", modulo: \"filemon_test_1\"}");
     caught(NULL);
 }
 

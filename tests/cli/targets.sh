@@ -130,7 +130,7 @@ test_names_of_running_programs() {
 # Its pid could be reused before the engine watches, so filemon does not send it.
 test_process_that_exits_before_the_watch() {
     prepared
-    printf '%s\n' 'await begin' 'ready filemon_test_1 3' 'until G' watching wait | scenario staprun
+    printf '%s\n' 'await begin' 'ready filemon_test_1' 'until G' watching wait | scenario staprun
     sleep 1000 & one=$!
     sleep 1000 & two=$!
     start -p $one,$two

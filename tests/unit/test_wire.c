@@ -76,9 +76,9 @@ static void on_event(void *ctx, const struct event *event)
     log_call(calls, "\n");
 }
 
-static void on_loaded(void *ctx, const char *module, int version)
+static void on_loaded(void *ctx, const char *module)
 {
-    log_call(ctx, "LOADED %s %d\n", module, version);
+    log_call(ctx, "LOADED %s\n", module);
 }
 
 static void on_watching(void *ctx)
@@ -179,7 +179,7 @@ static void give(struct calls *calls, const char *lines)
     give_raw(calls, numbered(calls, lines));
 }
 
-#define FIN "{codigo: \"fin\", version: 1, modulo: \"m\"}\n"
+#define FIN "{codigo: \"fin\", modulo: \"m\"}\n"
 
 /* Checks that the lines give these calls, and that none is missing. */
 static void assert_calls(void **state, const char *lines, const char *expected)
@@ -274,11 +274,10 @@ static void every_kind(void **state)
                  "CLOSE " AT " fd 4 dup2\n");
     assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
     assert_calls(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
-    assert_calls(state, "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n",
-                 "LOADED filemon_a 1\n");
-    assert_calls(state, "{codigo: \"mirando\", version: 1, modulo: \"m\"}\n", "WATCHING\n");
-    assert_calls(state, "{codigo: \"sigue\", version: 1, modulo: \"m\"}\n", "MORE\n");
-    assert_calls(state, "{codigo: \"fin\", version: 1, modulo: \"m\"}\n", "IDLE\n");
+    assert_calls(state, "{codigo: \"listo\", modulo: \"filemon_a\"}\n", "LOADED filemon_a\n");
+    assert_calls(state, "{codigo: \"mirando\", modulo: \"m\"}\n", "WATCHING\n");
+    assert_calls(state, "{codigo: \"sigue\", modulo: \"m\"}\n", "MORE\n");
+    assert_calls(state, "{codigo: \"fin\", modulo: \"m\"}\n", "IDLE\n");
     assert_calls(state, "\n\n", ""); /* an empty line is no line */
 }
 
@@ -310,7 +309,7 @@ static void tables(void **state)
     assert_garbage(state, "{codigo: \"fail\", " WHO
                           ", tabla: 8, fichero: \"/a\", descriptor: -2, " TIMES ", flags: 0}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 8, us: 5, ns: 6}");
-    assert_garbage(state, "{codigo: \"mirando\", version: 1, modulo: \"m\", tabla: 7}");
+    assert_garbage(state, "{codigo: \"mirando\", modulo: \"m\", tabla: 7}");
 }
 
 /* A close of one descriptor is by close(2) if the line has no reason; the only other reason is
@@ -500,20 +499,20 @@ static void garbage(void **state)
         "{}",
         "{codigo: \"mirando\"",
         "{codigo: \"mirando\"}",
-        "{codigo: \"mirando\", version: 1, modulo: \"m\"",
-        "{codigo: \"mirando\", version: 1, modulo: \"m\"} ",
-        "{codigo: \"mirando\", version: 1, modulo: \"m\"}}",
-        " {codigo: \"mirando\", version: 1, modulo: \"m\"}",
-        "{codigo: \"mirando\",version: 1, modulo: \"m\"}",
-        "{codigo:\"mirando\", version: 1, modulo: \"m\"}",
-        "{codigo: mirando, version: 1, modulo: \"m\"}",
-        "{codigo: \"MIRANDO\", version: 1, modulo: \"m\"}",
-        "{codigo: \"mirandos\", version: 1, modulo: \"m\"}",
-        "{codigo: \"mirando\", version: 1, modulo: \"m\", modulo: \"m\"}",
-        "{codigo: \"mirando\", codigo: \"fin\", version: 1, modulo: \"m\"}",
-        "{codigo: \"mirando\", version: 1, modulo: \"m\", nuevo: 1}",
-        "{codigo: \"mirando\", version: 1, modulo: \"m\", pid: 1}",
-        "{version: 1, modulo: \"m\"}",
+        "{codigo: \"mirando\", modulo: \"m\"",
+        "{codigo: \"mirando\", modulo: \"m\"} ",
+        "{codigo: \"mirando\", modulo: \"m\"}}",
+        " {codigo: \"mirando\", modulo: \"m\"}",
+        "{codigo: \"mirando\",modulo: \"m\"}",
+        "{codigo:\"mirando\", modulo: \"m\"}",
+        "{codigo: mirando, modulo: \"m\"}",
+        "{codigo: \"MIRANDO\", modulo: \"m\"}",
+        "{codigo: \"mirandos\", modulo: \"m\"}",
+        "{codigo: \"mirando\", modulo: \"m\", modulo: \"m\"}",
+        "{codigo: \"mirando\", codigo: \"fin\", modulo: \"m\"}",
+        "{codigo: \"mirando\", modulo: \"m\", nuevo: 1}",
+        "{codigo: \"mirando\", modulo: \"m\", pid: 1}",
+        "{modulo: \"m\"}",
         "{codigo: \"exit\", " WHERE ", us: 1}",
         "{codigo: \"exit\", " WHERE ", " TIMES ", descriptor: 1}",
         "{codigo: \"exit\", proceso: \"1234567890123456\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
@@ -558,8 +557,8 @@ static void give_fin(struct calls *calls, uint32_t first, uint32_t last)
 {
     char line[128];
 
-    snprintf(line, sizeof(line),
-             "{n: %08u, codigo: \"fin\", version: 1, modulo: \"m\", nn: %08u}\n", first, last);
+    snprintf(line, sizeof(line), "{n: %08u, codigo: \"fin\", modulo: \"m\", nn: %08u}\n", first,
+             last);
     give_raw(calls, line);
 }
 
@@ -664,8 +663,8 @@ static void long_lines(void **state)
 /* ---- Any pieces, any bytes ------------------------------------------------------------------ */
 
 static const char transcript[] =
-    "{codigo: \"listo\", version: 1, modulo: \"filemon_a\"}\n"
-    "{codigo: \"mirando\", version: 1, modulo: \"filemon_a\"}\n"
+    "{codigo: \"listo\", modulo: \"filemon_a\"}\n"
+    "{codigo: \"mirando\", modulo: \"filemon_a\"}\n"
     "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/\\u0001\"}\n"
     "{codigo: \"open\", " WHERE ", fichero: \"\\\"b\", parte: 1, descriptor: 3, " TIMES
     ", flags: 1, modo: 420}\n"
@@ -679,10 +678,10 @@ static const char transcript[] =
     "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n"
     "{codigo: \"exit\", " WHERE ", " TIMES
     "}\n"
-    "{codigo: \"fin\", version: 1, modulo: \"filemon_a\"}\n";
+    "{codigo: \"fin\", modulo: \"filemon_a\"}\n";
 
 static const char transcript_tells[] =
-    "LOADED filemon_a 1\n"
+    "LOADED filemon_a\n"
     "WATCHING\n"
     "OPEN " AT
     " fd 3 path /\x01\"b flags 1 mode 644\n"

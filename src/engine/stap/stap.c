@@ -206,16 +206,16 @@ static bool is_module_name(const char *name)
            strlen(name) < sizeof(((struct engine *)0)->loaded);
 }
 
-static void on_loaded(void *ctx, const char *module, int version)
+static void on_loaded(void *ctx, const char *module)
 {
     struct engine *engine = ctx;
     char path[128];
 
     if (engine->loaded[0])
         return;
-    if (version != WIRE_VERSION || !is_module_name(module)) {
-        engine_failed(engine->config, "the module %s speaks version %d, not %d: remove %s", module,
-                      version, WIRE_VERSION, engine->path);
+    if (!is_module_name(module)) {
+        engine_failed(engine->config, "'%s' is not the name of a module of filemon: remove %s",
+                      module, engine->path);
         engine->error = -EPROTO;
         return;
     }

@@ -43,8 +43,8 @@ struct fields {
     unsigned int seen; /* bit 1u << the index in keys[] */
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
-    int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos,
-        version, parte, cortado;
+    int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
+        cortado;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -69,7 +69,6 @@ struct fields {
     TEXT(cierra)                                                                                   \
     INT(origen)                                                                                    \
     BIG(perdidos)                                                                                  \
-    INT(version)                                                                                   \
     TEXT(modulo)                                                                                   \
     INT(nn)
 
@@ -378,7 +377,7 @@ static int take_lost(struct wire *wire, const struct fields *fields, struct even
 static int take_loaded(struct wire *wire, const struct fields *fields, struct event *event)
 {
     (void)event;
-    wire->sink.loaded(wire->sink.ctx, fields->modulo, (int)fields->version);
+    wire->sink.loaded(wire->sink.ctx, fields->modulo);
     return 0;
 }
 
@@ -408,7 +407,7 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 
 #define HAS(name) (1u << KEY_##name)
 #define HAS_NUMBER (HAS(n) | HAS(nn))
-#define HAS_NOTICE (HAS_NUMBER | HAS(version) | HAS(modulo))
+#define HAS_NOTICE (HAS_NUMBER | HAS(modulo))
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
 #define HAS_FD (HAS_TABLE | HAS(descriptor))

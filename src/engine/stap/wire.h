@@ -13,17 +13,14 @@
 
 #include "event/event.h"
 
-/* The version of the script's lines that this side reads (FM_VERSION in the script). */
-#define WIRE_VERSION 3
-
 struct wire_sink {
     void (*event)(void *event_ctx, const struct event *event);
     void *event_ctx;
-    void (*loaded)(void *ctx, const char *module, int version); /* "listo" */
-    void (*watching)(void *ctx);                                /* "mirando" */
-    void (*more)(void *ctx);                                    /* "sigue" */
-    void (*idle)(void *ctx);                                    /* "fin" */
-    void (*lost)(void *ctx, uint64_t lines); /* so many are missing before the next line */
+    void (*loaded)(void *ctx, const char *module); /* "listo" */
+    void (*watching)(void *ctx);                   /* "mirando" */
+    void (*more)(void *ctx);                       /* "sigue" */
+    void (*idle)(void *ctx);                       /* "fin" */
+    void (*lost)(void *ctx, uint64_t lines);       /* so many are missing before the next line */
     void *ctx;
 };
 

@@ -97,6 +97,8 @@ END
     for format in json csv text; do
         start -n nothing-of-that-name -f $format -F errno
         await [ -e standin/sent ]
+        wait_said 'watching with'
+        await [ -s out ]
         kill -INT "$pid"
         finish
         rm standin/sent

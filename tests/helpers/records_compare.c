@@ -1,18 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* A journal beside the output, and the outputs of two runs beside one another. */
+/* Compares an output with a journal, and the outputs of two runs with each other. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "records.h"
 
-enum { SAID_AT_MOST = 10 };
+enum { FAULTS_SHOWN = 10 };
 
-/* Lines of a file, sorted into those of each process. */
+/* A line of a file; lines are sorted by process. */
 struct item {
     json_t *record;
-    char *key; /* what it is sorted by */
-    size_t at; /* its line, for equal keys */
+    char *key; /* the sort key */
+    size_t at; /* the line's number, which orders equal keys */
 };
 
 struct items {
@@ -28,7 +28,7 @@ static int by_key(const void *one, const void *other)
     return order != 0 ? order : (a->at > b->at) - (a->at < b->at);
 }
 
-/* The process alone, or all that tells records of one process apart when their order cannot. */
+/* The process id; without an order, also the values that distinguish the records of one process. */
 static char *sort_key(const json_t *record, bool unordered)
 {
     char *key = NULL, *path = unordered ? record_path(record) : NULL;
@@ -128,9 +128,9 @@ static bool paths_equal(const json_t *expected, const json_t *record)
     return equal;
 }
 
-/* The first key of the journal's line that the record does not agree with; NULL: it agrees. */
-static const char *disagreement(json_t *expected, const json_t *record,
-                                const struct compare_options *options)
+/* The first key of the journal's line that the record differs in; NULL: the record matches. */
+static const char *first_difference(json_t *expected, const json_t *record,
+                                    const struct compare_options *options)
 {
     const char *key, *of;
     json_t *value;
@@ -150,7 +150,7 @@ static const char *disagreement(json_t *expected, const json_t *record,
     return NULL;
 }
 
-/* Where both lists name the same process, or the same record when order does not matter. */
+/* Compares the keys: 0 if both are of the same process, or, without an order, the same record. */
 static int which_first(const struct items *expected, size_t i, const struct items *got, size_t j)
 {
     if (i == expected->n || j == got->n)
@@ -160,16 +160,16 @@ static int which_first(const struct items *expected, size_t i, const struct item
 
 struct comparison {
     struct items expected, got;
-    size_t i, j; /* how far each was read */
+    size_t i, j; /* the next items to compare */
     size_t faults;
     const struct compare_options *options;
 };
 
-/* Something stands in one list alone. */
+/* Only one of the lists has this record. */
 static void report(struct comparison *comparison, const char *mark, const char *what,
                    const json_t *record)
 {
-    if (comparison->faults++ < SAID_AT_MOST) {
+    if (comparison->faults++ < FAULTS_SHOWN) {
         printf("  %s:\n", what);
         show(mark, record);
     }
@@ -182,22 +182,22 @@ static size_t skip_process(const struct items *items, size_t i, json_int_t pid)
     return i;
 }
 
-/* Two records that stand at the same place. */
+/* Compares the next record of both lists. */
 static void match(struct comparison *comparison)
 {
     json_t *expected = comparison->expected.item[comparison->i++].record;
     const json_t *got = comparison->got.item[comparison->j++].record;
-    const char *key = disagreement(expected, got, comparison->options);
+    const char *key = first_difference(expected, got, comparison->options);
     json_int_t pid = record_integer(expected, "pid");
 
     if (key == NULL)
         return;
-    if (comparison->faults++ < SAID_AT_MOST) {
+    if (comparison->faults++ < FAULTS_SHOWN) {
         printf("  %s differs:\n", key);
         show("-", expected);
         show("+", got);
     }
-    /* After that the order of its process is lost: what follows there says nothing more. */
+    /* One missing record shifts all later ones of the process: comparing them says nothing. */
     if (!comparison->options->unordered) {
         comparison->i = skip_process(&comparison->expected, comparison->i, pid);
         comparison->j = skip_process(&comparison->got, comparison->j, pid);
@@ -226,25 +226,24 @@ bool records_compare(const struct records *journal, const struct records *output
     struct compare_options plain = *options;
     struct comparison comparison = {.options = options};
 
-    /* A journal is whole as it is: its workload worked nowhere else. */
+    /* Every line of the journal counts. */
     plain.below[0] = NULL;
     comparison.expected = sorted(journal, pids, &plain);
     comparison.got = sorted(output, pids, options);
     walk(&comparison);
     bool good = comparison.faults == 0 && comparison.expected.n > 0;
     if (!good)
-        printf("  %zu expected, %zu there, of %s\n", comparison.expected.n, comparison.got.n,
-               output->file);
+        printf("  %s has %zu records, expected are %zu\n", output->file, comparison.got.n,
+               comparison.expected.n);
     release(&comparison.expected);
     release(&comparison.got);
     json_decref(pids);
     return good;
 }
 
-/* --- parity: every process as one text, without what differs from run to run --- */
+/* --- parity: each process becomes one text, without the values that differ from run to run --- */
 
-/* Names that are an inode's number: "/#123 (deleted)" of a file that never had one, "pipe:[123]".
- */
+/* Removes inode numbers from paths: "/#123 (deleted)" of an O_TMPFILE, "pipe:[123]". */
 static void blur_numbers(char *path, const char *mark)
 {
     for (char *at = path; (at = strstr(at, mark)) != NULL;) {
@@ -283,7 +282,7 @@ struct texts {
     size_t n;
 };
 
-/* The text of the process that stands at items->item[i]; gives the index of the next process. */
+/* Writes the text of the process of items->item[i]; returns the index of the next process. */
 static size_t text_of(const struct items *items, size_t i, char **text)
 {
     size_t size, end = skip_process(items, i, record_integer(items->item[i].record, "pid"));
@@ -323,8 +322,8 @@ bool records_parity(const struct records *one, const struct records *other,
 
     while (i < a.n || j < b.n) {
         int first = i == a.n ? 1 : j == b.n ? -1 : strcmp(a.text[i], b.text[j]);
-        if (first != 0 && faults++ < SAID_AT_MOST)
-            printf("  a process of %s alone:\n%s", first < 0 ? one->file : other->file,
+        if (first != 0 && faults++ < FAULTS_SHOWN)
+            printf("  only %s has this process:\n%s", first < 0 ? one->file : other->file,
                    first < 0 ? a.text[i] : b.text[j]);
         i += first <= 0;
         j += first >= 0;

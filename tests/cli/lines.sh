@@ -9,20 +9,23 @@ opened_and_closed='[
     {codigo: "close", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/hosts",
      descriptor: 3, date: 27, date_us: 1310920975027000, duracion_ns: 27000000, motivo: "close"}]'
 
-# filemon reads standin/lines, and gets SIGINT.
-lines_are_read() { # COMMAND (send or bytes) [ARG...]
+# filemon reads what these commands of the stand-in send, and gets SIGINT.
+commands_are_read() { # [ARG...] < COMMANDS
     prepared
-    watches <<END
-$1 lines
-mark sent
-wait
-END
-    shift
+    { cat; printf '%s\n' 'mark sent' wait; } | watches
     start -n nothing-of-that-name "$@"
     await [ -e standin/sent ]
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]
+}
+
+# The same, of the lines in standin/lines.
+lines_are_read() { # COMMAND (send or bytes) [ARG...]
+    command=$1; shift
+    commands_are_read "$@" <<END
+$command lines
+END
 }
 
 test_lines_become_records() {
@@ -61,19 +64,11 @@ test_what_is_no_line_is_left_out() {
 test_a_gap_is_counted_exactly_and_the_rest_goes_on() {
     { open_line 7 3 /etc/hosts; torn_line 3; echo; } > standin/lines
     close_line 7 3 > standin/more
-    prepared
-    watches <<'END'
+    commands_are_read <<'END'
 send lines
 skip 1000
 send more
-mark sent
-wait
 END
-    start -n nothing-of-that-name
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
     records "map(select(.codigo != \"lost\")) == $opened_and_closed"
     records 'map([.codigo, .perdidos]) == [["open", null], ["lost", 1000], ["close", null]]'
     [ "$(tail -n 1 err)" = 'filemon: 1000 events were lost' ]
@@ -82,18 +77,10 @@ END
 # The line after them may be the script's last one.
 test_a_gap_at_the_end_is_counted() {
     open_line 7 3 /etc/hosts > standin/lines
-    prepared
-    watches <<'END'
+    commands_are_read <<'END'
 send lines
 skip 7
-mark sent
-wait
 END
-    start -n nothing-of-that-name
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
     records 'map([.codigo, .perdidos]) == [["open", null], ["lost", 7]]'
 }
 
@@ -147,18 +134,10 @@ test_torn_lines_are_no_events() {
         done
     done > standin/lines
     numbered $n "$(open_line 7 5 /last)" >> standin/lines
-    prepared
-    watches <<END
+    commands_are_read <<END
 send lines
 skip $((n - 1))
-mark sent
-wait
 END
-    start -n nothing-of-that-name
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
     records "map([.codigo, .fichero, .perdidos]) == [[\"lost\", null, $((n - 2))], [\"open\", \"/last\", null]]"
 }
 

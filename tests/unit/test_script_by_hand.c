@@ -139,16 +139,6 @@ static void a_record_without_memory_has_no_path(void **state)
     lines_are(OPEN("/etc/hosts", "5") CLOSE("", "5", "0"));
 }
 
-static void a_record_without_room_is_freed(void **state)
-{
-    (void)state;
-    for (int i = 0; i < FM_TABLE_ROW; i++)
-        fm_table_row(current->files)[i].files = (struct files_struct *)-1;
-    opens(5, "/x");
-    no_lines();
-    assert_int_equal(atomic_read(&fm_lost), 1);
-}
-
 /* The one that a full row forgets. */
 static void a_record_that_is_forgotten_is_freed(void **state)
 {
@@ -202,7 +192,6 @@ int main(void)
         by_hand_test(a_copy_that_is_gone_is_none),
         by_hand_test(a_copy_onto_a_descriptor_that_is_still_open_is_an_error),
         by_hand_test(a_record_without_memory_has_no_path),
-        by_hand_test(a_record_without_room_is_freed),
         by_hand_test(a_record_that_is_forgotten_is_freed),
         by_hand_test(a_record_that_comes_too_late_is_freed),
     };

@@ -1834,6 +1834,35 @@ static void play_ending(void)
     end_slow();
 }
 
+/* --- lingering: a thread that has ended still has a table of its own, until there is a file "end"
+ * --- */
+
+static void *linger(void *page)
+{
+    expect(unshare(CLONE_FILES), "unshare");
+    return end_slowly(page);
+}
+
+static void play_lingering(void)
+{
+    void *page = map_slow_page();
+    int fd = open_path("file");
+    pthread_t thread;
+
+    start_thread(&thread, linger, page);
+    while (!slow->reads)
+        breathe();
+    make_file("ready", 0644);
+    while (access(below("end"), F_OK) != 0)
+        breathe();
+    slow->may_read = true;
+    shut(fd);
+    while (syscall(SYS_tgkill, getpid(), ending_tid, 0) == 0)
+        breathe();
+    expect(munmap(page, FUSE_PAGE), "munmap");
+    end_slow();
+}
+
 /* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
 
 enum { MANY = 20000, AT_ONCE = 500 };
@@ -2943,6 +2972,7 @@ static const struct scene {
     {"no-unshare", NULL, play_no_unshare, true},
     {"flush", set_slow, play_flush, true},
     {"ending", set_slow, play_ending, true},
+    {"lingering", set_slow, play_lingering, true},
     {"restarted", set_fifo, play_restarted, true},
     {"interrupted", set_interrupted, play_interrupted, true},
     {"path-race", NULL, play_path_race, true},

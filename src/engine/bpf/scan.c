@@ -177,7 +177,11 @@ static int scan_held(struct program *program, struct reader *reader)
     return n < 0 && result == 0 ? (int)n : result;
 }
 
-/* Scans are repeated while exiting threads have not yet left their file descriptor tables. */
+/*
+ * Scans are repeated while exiting threads have not yet left their file descriptor tables, and
+ * while descriptors without a record are copied.  That may have no end: what the last scan has
+ * missed counts as lost.
+ */
 #define HELD_SCANS 20
 
 int scan_initially_open(struct program *program, struct reader *reader)
@@ -192,5 +196,7 @@ int scan_initially_open(struct program *program, struct reader *reader)
         data->scan_again = false;
         result = scan_held(program, reader);
     } while (result == 0 && data->scan_again && ++scans < HELD_SCANS);
+    if (result == 0 && data->scan_again)
+        __atomic_fetch_add(&data->n_lost, 1, __ATOMIC_RELAXED);
     return result;
 }

@@ -52,16 +52,22 @@ static bool fm_is_unknown(const struct fm_table *table, unsigned int fd)
 }
 
 /*
- * Call with fm_tables_lock held: a call that closes the descriptor reports its close later, or has
- * blocked the descriptor.  The barrier pairs with exit_files(): either its probe sees the table, or
- * this function sees that the thread exits.
+ * Call with fm_tables_lock held: this thread, or another one if it exits, reports the end of the
+ * table later.  The barrier pairs with exit_files(): either its probe sees the table, or this
+ * function sees that the thread exits.
  */
-static bool fm_may_report_held(struct fm_table *table, struct task_struct *task, unsigned int fd,
-                               const struct file *file)
+static bool fm_has_user(const struct fm_table *table, struct task_struct *task)
 {
     smp_mb();
-    return fm_may_use(task, table->files) && fm_is_still(table->files, fd, file) &&
-           fm_is_unknown(table, fd);
+    return fm_may_use(task, table->files) || fm_is_used_anywhere(table->files);
+}
+
+/* Call with fm_tables_lock held: a call that closes the descriptor reports its close later, or has
+ * blocked the descriptor. */
+static bool fm_may_report_held(const struct fm_table *table, unsigned int fd,
+                               const struct file *file)
+{
+    return fm_is_still(table->files, fd, file) && fm_is_unknown(table, fd);
 }
 
 static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file *file)
@@ -75,12 +81,12 @@ static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file 
         return;
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(files);
-    if (table && fm_may_report_held(table, task, fd, file)) {
+    if (table && !fm_has_user(table, task)) {
+        fm_end_table(table); /* the probe of exit_files() may have run before the table was added */
+    } else if (table && fm_may_report_held(table, fd, file)) {
         fm_report_held(&line, fm_number(table), fd,
                        (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
         fm_put(table, fm_key(table, fd), &fm_no_record);
-    } else if (table && !fm_may_use(task, files) && !fm_is_used_anywhere(files)) {
-        fm_end_table(table); /* the probe of exit_files() may have run before the table was added */
     }
     raw_spin_unlock(&fm_tables_lock);
 }
@@ -130,7 +136,12 @@ static bool fm_block_mine(unsigned int fd)
     return unknown;
 }
 
-/* Threads that share the table of the thread group leader are not scanned themselves. */
+static bool fm_has_leaders_table(const struct task_struct *task, const struct task_struct *leader)
+{
+    return task->pid > leader->pid && READ_ONCE(task->files) == READ_ONCE(leader->files);
+}
+
+/* Threads that share the table of the thread group leader are not scanned after it. */
 static bool fm_is_scanned(struct task_struct *task)
 {
     struct task_struct *leader = task->group_leader;
@@ -138,8 +149,7 @@ static bool fm_is_scanned(struct task_struct *task)
     if (READ_ONCE(task->flags) & PF_KTHREAD || fm_is_self(task->tgid) ||
         leader->start_time > fm_scan_began)
         return false;
-    return (fm_all || fm_mark_of(task)) &&
-           (task == leader || READ_ONCE(task->files) != READ_ONCE(leader->files));
+    return (fm_all || fm_mark_of(task)) && !fm_has_leaders_table(task, leader);
 }
 
 /* In the child that will execute filemon's command: close-on-exec descriptors are filemon's. */

@@ -155,17 +155,15 @@ static void a_file_is_held_only_where_it_still_is(void **state)
 
     (void)state;
     world_install(task->files, 5, file);
-    assert_true(fm_may_report_held(table, task, 5, file));
-    assert_false(fm_may_report_held(table, task, 5, other));
-    assert_false(fm_may_report_held(table, task, WORLD_DESCRIPTORS, file));
+    assert_true(fm_may_report_held(table, 5, file));
+    assert_false(fm_may_report_held(table, 5, other));
+    assert_false(fm_may_report_held(table, WORLD_DESCRIPTORS, file));
+    assert_true(fm_has_user(table, task));
     task->flags |= PF_EXITING;
-    assert_false(fm_may_report_held(table, task, 5, file));
-    fm_scan_file(task, 5, file);
-    no_lines();
-    assert_false(fm_is_recorded(table, 5));
+    assert_false(fm_has_user(table, task));
     task->flags &= ~PF_EXITING;
     task->files = world_files();
-    assert_false(fm_may_report_held(table, task, 5, file));
+    assert_false(fm_has_user(table, task));
 }
 
 static void a_descriptor_without_a_file_is_not_held(void **state)
@@ -347,20 +345,40 @@ static void what_may_be_replaced_without_a_slot_is_lost(void **state)
 /* exit_files() found no table to end, and then the scan comes. */
 static void a_thread_that_exits_is_left_no_table(void **state)
 {
-    struct task_struct *task = target(200), *thread = world_thread(201, task);
+    struct task_struct *task = target(200);
 
     (void)state;
     world_install(task->files, 5, world_file("/x", 0));
     task->flags |= PF_EXITING;
     hold_all();
     no_lines();
-    assert_non_null(fm_find_table(task->files)); /* the other thread's exit will see it */
-    thread->flags |= PF_EXITING;
-    fm_initial = true;
-    fm_scan_nr = 0;
-    hold_all();
-    no_lines();
     assert_null(fm_find_table(task->files));
+}
+
+/* The other threads are passed over as long as the first one has the same table. */
+static void what_a_process_holds_does_not_end_with_its_first_thread(void **state)
+{
+    struct task_struct *task = target(200);
+
+    (void)state;
+    world_thread(201, task);
+    world_install(task->files, 5, world_file("/x", 0));
+    task->flags |= PF_EXITING;
+    hold_all();
+    held_is(task, "/x", 5, 0);
+}
+
+/* Numbers of threads begin anew after the highest. */
+static void a_thread_with_a_lower_number_than_its_first_one_is_not_passed_over(void **state)
+{
+    struct task_struct *task = target(200), *thread = world_thread(199, task);
+
+    (void)state;
+    world_install(task->files, 5, world_file("/x", 0));
+    fm_scan_began = ktime_get_ns();
+    assert_true(fm_is_scanned(thread)); /* the first one may have left before it is its turn */
+    hold_all();
+    held_is(task, "/x", 5, 0);
 }
 
 static void a_copy_onto_what_is_recorded_needs_no_block(void **state)
@@ -396,6 +414,8 @@ int main(void)
         script_test(what_was_received_and_not_replaced_is_not_held),
         script_test(what_may_be_replaced_without_a_slot_is_lost),
         script_test(a_thread_that_exits_is_left_no_table),
+        script_test(what_a_process_holds_does_not_end_with_its_first_thread),
+        script_test(a_thread_with_a_lower_number_than_its_first_one_is_not_passed_over),
         script_test(a_copy_onto_what_is_recorded_needs_no_block),
     };
 

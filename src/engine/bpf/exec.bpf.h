@@ -87,7 +87,7 @@ static __always_inline bool is_executing(struct task_struct *task)
     if (bpf_core_field_exists(task->in_execve))
         return BPF_CORE_READ_BITFIELD_PROBED(task, in_execve);
     number = call_number((void *)bpf_task_pt_regs(bpf_get_current_task_btf()));
-    return number < CALL_NUMBERS && (calls[number] & 0xff) == CALL_EXEC;
+    return number < CALL_NUMBERS && (calls[bounded(number, CALL_NUMBERS)] & 0xff) == CALL_EXEC;
 }
 
 static __always_inline bool matches_name(struct scratch *s)

@@ -18,16 +18,35 @@
 #define ANON_INODE "anon_inode:"
 #define PIDFD ANON_INODE "[pidfd]"
 
-/*
- * A helper call costs more than the bytes that it copies.  So one call reads the beginning of a
- * dentry or a mount, up to the last member that is used.  These macros access members in these
- * bytes.
- */
 #define BYTES_UNTIL(type, member)                                                                  \
     (bpf_core_field_offset(type, member) + bpf_core_field_size(type, member))
 #define MEMBER(bytes, as, type, member) (*(as *)((bytes) + bpf_core_field_offset(type, member)))
-#define DENTRY(s, as, member) MEMBER((s)->walk.dentry_bytes, as, struct dentry, member)
-#define MOUNT(s, as, member) MEMBER((s)->walk.mount_bytes, as, struct mount, member)
+
+/* Inline names, those in the dentry itself, are copied with this size, however short they are. */
+#define INLINE_NAME 32
+
+/* False: the kernel's structures are larger than those of any known kernel. */
+static __always_inline bool structs_fit(void)
+{
+    return BYTES_UNTIL(struct dentry, d_sb) <= DENTRY_BYTES / 2 + INLINE_NAME &&
+           BYTES_UNTIL(struct mount, mnt.mnt_root) <= MOUNT_BYTES;
+}
+
+/*
+ * A helper call costs more than the bytes that it copies.  So one call reads the beginning of a
+ * dentry or a mount, up to the last member that is used.  These macros access members in these
+ * bytes, or in the structure itself where it does not fit.
+ */
+#define DENTRY(s, as, member)                                                                      \
+    (structs_fit() ? MEMBER((s)->walk.dentry_bytes, as, struct dentry, member) : ({                \
+        struct dentry *dentry_ = (s)->walk.dentry;                                                 \
+        BPF_CORE_READ(dentry_, member);                                                            \
+    }))
+#define MOUNT(s, as, member)                                                                       \
+    (structs_fit() ? MEMBER((s)->walk.mount_bytes, as, struct mount, member) : ({                  \
+        struct mount *mount_ = (s)->walk.mount;                                                    \
+        BPF_CORE_READ(mount_, member);                                                             \
+    }))
 
 static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
 {
@@ -42,16 +61,14 @@ static __always_inline struct file *file_of(struct task_struct *task, __u32 fd)
     return file;
 }
 
-/* Inline names, those in the dentry itself, are copied with this size, however short they are. */
-#define INLINE_NAME 32
-
 static __always_inline void read_mount(struct scratch *s)
 {
     if (DIRECT) {
         s->walk.mount_root = CAST(struct mount, s->walk.mount)->mnt.mnt_root;
     } else {
-        bpf_probe_read_kernel(s->walk.mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root),
-                              s->walk.mount);
+        if (structs_fit())
+            bpf_probe_read_kernel(s->walk.mount_bytes, BYTES_UNTIL(struct mount, mnt.mnt_root),
+                                  s->walk.mount);
         s->walk.mount_root = MOUNT(s, struct dentry *, mnt.mnt_root);
     }
 }
@@ -66,25 +83,19 @@ static __always_inline void read_dentry(struct scratch *s)
         s->walk.name_length = dentry->d_name.len;
         s->walk.name = (void *)dentry->d_name.name;
     } else {
-        bpf_probe_read_kernel(s->walk.dentry_bytes, BYTES_UNTIL(struct dentry, d_sb),
-                              s->walk.dentry);
+        if (structs_fit())
+            bpf_probe_read_kernel(s->walk.dentry_bytes, BYTES_UNTIL(struct dentry, d_sb),
+                                  s->walk.dentry);
         s->walk.sequence = DENTRY(s, __u32, d_seq.seqcount.sequence);
         s->walk.parent = DENTRY(s, struct dentry *, d_parent);
         s->walk.name_length = DENTRY(s, __u32, d_name.len);
-        s->walk.name = DENTRY(s, const char *, d_name.name);
+        s->walk.name = (void *)DENTRY(s, const unsigned char *, d_name.name);
     }
 }
 
 static __always_inline struct mount *mount_of(struct vfsmount *mnt)
 {
     return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
-}
-
-/* False: the kernel's structures are larger than those of any known kernel, and cannot be read. */
-static __always_inline bool structs_fit(void)
-{
-    return BYTES_UNTIL(struct dentry, d_sb) <= DENTRY_BYTES / 2 + INLINE_NAME &&
-           BYTES_UNTIL(struct mount, mnt.mnt_root) <= MOUNT_BYTES;
 }
 
 static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
@@ -98,10 +109,6 @@ static __always_inline void walk_begin(struct task_struct *task, struct scratch 
     s->walk.root_mount = mount_of(fs->root.mnt);
     s->length = 0;
     s->components.count = 0;
-    if (!structs_fit()) {
-        count_lost();
-        return;
-    }
     read_mount(s);
     read_dentry(s);
 }
@@ -160,7 +167,8 @@ static __always_inline void copy_name(struct scratch *s, __u32 at, __u32 length)
     __u64 inside = s->walk.name - (const char *)s->walk.dentry;
     char *to = &s->payload[bounded(at, PATH_BYTES)];
 
-    if (length <= INLINE_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - INLINE_NAME)
+    if (length <= INLINE_NAME && inside <= BYTES_UNTIL(struct dentry, d_sb) - INLINE_NAME &&
+        (DIRECT || structs_fit()))
         copy_inline_name(s, to);
     else
         bpf_probe_read_kernel(to, bounded(length, PATH_BYTES), s->walk.name);

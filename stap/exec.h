@@ -42,7 +42,7 @@ static void fm_executed(void)
     u32 len = strlen(current->comm);
     bool match;
 
-    if (!READ_ONCE(fm_names) || !current->mm || fm_mark_of(current) >= fm_depth)
+    if (!smp_load_acquire(&fm_names) || !current->mm || fm_mark_of(current) >= fm_depth)
         return;
     fm_begin(&line);
     match = fm_is_name(current->comm, len) || fm_exe_is_name(&line, current->mm) ||

@@ -365,6 +365,94 @@ static void what_is_told_is_what_was_done(void **state)
     }
 }
 
+/* ---- The beginning ------------------------------------------------------------------------------
+ */
+
+#define BEGINNINGS 20
+
+static pthread_barrier_t ready;
+
+/* A watched program that executes and opens, and looks at all that was set as soon as it is on. */
+static void *is_waiting(void *arg)
+{
+    struct task_struct *task = arg;
+    bool watched;
+
+    begin(task, task->pid % 10 + 1);
+    pthread_barrier_wait(&ready);
+    do {
+        fm_executed();
+        watched = fm_watched();
+        sched_yield();
+    } while (!watched);
+    must(READ_ONCE(fm_filter) && !READ_ONCE(fm_default));
+    must(fm_owner != NULL && fm_self[0] == 900 &&
+         fm_clock_ahead == kernel_timens.tv_sec * 1000000000);
+    while (!fm_wanted("/x", 2))
+        sched_yield();
+    open_or_close(&groups[0], (unsigned int)task->pid % 10);
+    fm_buffers_free();
+    return NULL;
+}
+
+static void command(const char *letter, const char *argument)
+{
+    char text[32];
+
+    snprintf(text, sizeof(text), "+%s", argument);
+    fm_control(text);
+    fm_control(letter);
+}
+
+/* filemon's thread, as it begins the watch of one process, or of all. */
+static void *begins(void *arg)
+{
+    begin(arg, CONTROLLER);
+    pthread_barrier_wait(&ready);
+    command("D", "3");
+    command("N", "another");
+    command("I", "/other");
+    fm_control("T");
+    if (groups[0].tasks[0]->pid % 2 == 0)
+        fm_control("A");
+    fm_control("G");
+    command("I", "/x"); /* what a PATH turned out to lead to */
+    fm_buffers_free();
+    return NULL;
+}
+
+/* What is set before the watch begins is seen by those who find that it has begun. */
+static void who_sees_the_beginning_sees_all_before_it(void **state)
+{
+    enum { WAITING = 3 };
+    pthread_t threads[WAITING + 1];
+
+    for (int i = 0; i < BEGINNINGS; i++) {
+        script_set_up(state);
+        fm_on = false;
+        kernel_timens.tv_sec = 60;
+        file = world_file("/x", 0);
+        memset(groups, 0, sizeof(groups));
+        groups[0].files = world_files();
+        pthread_barrier_init(&ready, NULL, WAITING + 1);
+        for (int j = 0; j < WAITING; j++) {
+            struct task_struct *task = world_process(200 + i % 2 + 2 * j, "work", NULL);
+
+            groups[0].tasks[j % MEMBERS] = task;
+            world_share(task, groups[0].files);
+            if (i % 2 == 1)
+                fm_mark(task, 1);
+            start(&threads[j], is_waiting, task);
+        }
+        start(&threads[WAITING], begins, world_process(900, "filemon", NULL));
+        for (int j = 0; j <= WAITING; j++)
+            pthread_join(threads[j], NULL);
+        assert_int_equal(atomic_read(&fm_lost), 0);
+        pthread_barrier_destroy(&ready);
+        script_tear_down(state);
+    }
+}
+
 /* ---- Crowded rows
  * -------------------------------------------------------------------------------
  */
@@ -480,6 +568,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_told_is_what_was_done),
+        cmocka_unit_test(who_sees_the_beginning_sees_all_before_it),
         script_test(calls_in_neighbouring_slots_are_kept_apart),
         script_test(each_record_of_a_crowded_row_is_kept_or_counted),
     };

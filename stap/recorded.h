@@ -159,24 +159,29 @@ static u32 fm_forget(unsigned int fd, struct fm_record *record)
     return table && fm_take_record(table, fd, record) ? fm_number(table) : 0;
 }
 
-/*
- * After it was told, so that what is recorded was told: where another thread closes the descriptor
- * in between, which can be of a copy, that is told with what comes next of it.
- */
-static void fm_remember(struct fm_table *table, unsigned int fd, struct fm_record *record)
+static void fm_put_or_free(struct fm_table *table, unsigned int fd, struct fm_record *record)
 {
-    bool initial = READ_ONCE(fm_initial);
-
-    if (unlikely(initial)) {
-        raw_spin_lock(&fm_tables_lock);
-        fm_unblock(table, fd);
-    }
     if (fm_is_recorded(table, fd))
         fm_record_free(record);
     else
         fm_put(table, fm_key(table, fd), record);
-    if (unlikely(initial))
-        raw_spin_unlock(&fm_tables_lock);
+}
+
+/*
+ * After the open or copy was reported, so that each recorded descriptor was reported: another
+ * thread can close a copy in between; its close is then reported with the next event of that
+ * descriptor.
+ */
+static void fm_remember(struct fm_table *table, unsigned int fd, struct fm_record *record)
+{
+    if (likely(!READ_ONCE(fm_initial))) {
+        fm_put_or_free(table, fd, record);
+        return;
+    }
+    raw_spin_lock(&fm_tables_lock);
+    fm_unblock(table, fd);
+    fm_put_or_free(table, fd, record);
+    raw_spin_unlock(&fm_tables_lock);
 }
 
 /* At the end. */

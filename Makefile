@@ -68,7 +68,7 @@ packages_live := strace systemd rsyslog iproute2 procps
 packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
 packages_coverage := gcovr
-packages_lint := cppcheck shellcheck clang-format mandoc man-db
+packages_lint := cppcheck shellcheck clang-format mandoc man-db sparse
 
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
@@ -202,7 +202,7 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # With SANITIZE, only the parts that run code of filemon built with sanitizers.
-parts := unit cli $(if $(SANITIZE),,records docs lint runtime live chaos oracle vm)
+parts := unit cli $(if $(SANITIZE),,records docs lint runtime sparse live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.

@@ -15,6 +15,7 @@ commands_are_read() { # [ARG...] < COMMANDS
     { cat; printf '%s\n' 'mark sent' wait; } | watches
     start -n nothing-of-that-name "$@"
     await [ -e standin/sent ]
+    wait_said 'watching with' # a signal before that ends filemon without the script's last line
     kill -INT "$pid"
     finish
     [ "$status" -eq 0 ]

@@ -11,6 +11,17 @@
 #ifndef FILEMON_BPF_PROBES_H
 #define FILEMON_BPF_PROBES_H
 
+#include "calls.bpf.h"
+#include "closings.bpf.h"
+#include "files.bpf.h"
+#include "inflight.bpf.h"
+#include "opens.bpf.h"
+#include "record.h"
+#include "state.bpf.h"
+#include "syscalls.bpf.h"
+#include "track.bpf.h"
+#include "walk.bpf.h"
+
 /* The self-test: the loader makes each call once, and checks how often each probe was hit. */
 volatile bool testing = false;
 __u32 hits_of_entries[CALLS_COUNT], hits_of_returns[CALLS_COUNT], hits_of_files[CALLS_COUNT];

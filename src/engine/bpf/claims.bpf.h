@@ -66,7 +66,7 @@ static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
  * Delivers the close of a descriptor that was reported as held and closed by a call whose entry was
  * not seen.  A subprogram, so that its stack is not part of the callers'.
  */
-TURN int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
+SUBPROGRAM int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 {
     if (clear_recorded(table, fd))
         deliver_close(current_task(), fd, time);

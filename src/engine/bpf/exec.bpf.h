@@ -15,7 +15,7 @@
 
 /* Unmarks the recorded descriptors of a chunk that are not open any more: their bit in `open` is
  * not set.  True: there were some. */
-TURN bool clear_closed(__u64 table, __u32 chunk, __u64 open)
+SUBPROGRAM bool clear_closed(__u64 table, __u32 chunk, __u64 open)
 {
     struct chunk *found = find_chunk(table, chunk * CHUNK_FDS);
     bool any = false;
@@ -45,7 +45,7 @@ static __always_inline void report_chunk(struct task_struct *task, struct scratc
 }
 
 /* Reports chunks of the table, from this index of its list on.  True: there are no more. */
-TURN bool report_chunks(__u32 program, __u32 place)
+SUBPROGRAM bool report_chunks(__u32 program, __u32 place)
 {
     struct task_struct *task = current_task();
     struct scratch *s = get_scratch(program);
@@ -62,7 +62,7 @@ TURN bool report_chunks(__u32 program, __u32 place)
     return false;
 }
 
-TURN bool report_block(__u32 program, __u32 place)
+SUBPROGRAM bool report_block(__u32 program, __u32 place)
 {
     for (__u32 i = 0; i < SWEEP_BLOCK; i += SWEEP_CHUNKS)
         if (report_chunks(program, place + i))
@@ -125,7 +125,7 @@ static __always_inline bool file_matches(struct scratch *s, const char *path)
 }
 
 /* Looks up components of the executable's path.  True: one is a name, or there are no more. */
-TURN bool match_components(__u32 program)
+SUBPROGRAM bool match_components(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 

@@ -131,7 +131,8 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
     return known ? has_shared_table(task) : copy->was_recorded;
 }
 
-/* Pipes and sockets have no opens, so they are not held, either.  The path is in s. */
+/* Whether the file is reported as held: pipes and sockets are not, as they have no opens.  Writes
+ * the path to s. */
 static __always_inline bool is_held_as_path(struct task_struct *task, struct scratch *s,
                                             struct file *file)
 {
@@ -199,7 +200,7 @@ static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
 #define COPY_RECORDED 2 /* was_recorded */
 
 /* s->copy. */
-TURN int deliver_copy(__u32 program)
+SUBPROGRAM int deliver_copy(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -245,7 +246,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
 }
 
 /* Unmarks the descriptors from first to last of one chunk.  True: some were recorded. */
-TURN bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
+SUBPROGRAM bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
 {
     struct chunk *chunk = find_chunk(table, number * CHUNK_FDS);
     bool any = false;
@@ -262,7 +263,7 @@ TURN bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
 }
 
 /* Unmarks descriptors in chunks of a table, from this index of its list on.  Returns SWEEP_*. */
-TURN __u32 clear_chunks(__u64 table, __u32 place, __u32 first, __u32 last)
+SUBPROGRAM __u32 clear_chunks(__u64 table, __u32 place, __u32 first, __u32 last)
 {
     __u32 result = 0;
 
@@ -279,7 +280,7 @@ TURN __u32 clear_chunks(__u64 table, __u32 place, __u32 first, __u32 last)
     return result;
 }
 
-TURN __u32 clear_block(__u64 table, __u32 place, __u32 first, __u32 last)
+SUBPROGRAM __u32 clear_block(__u64 table, __u32 place, __u32 first, __u32 last)
 {
     __u32 result = 0;
 

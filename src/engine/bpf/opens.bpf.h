@@ -48,7 +48,7 @@ static __always_inline bool filter_component(struct scratch *s)
     return false;
 }
 
-TURN bool filter_components(__u32 program)
+SUBPROGRAM bool filter_components(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -124,7 +124,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
  * Delivers the open of the request in the scratch of a program.  A subprogram: inlined into every
  * branch that ends with an open, it takes the verifier three times as long.
  */
-TURN int deliver_open(__u32 program)
+SUBPROGRAM int deliver_open(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -203,7 +203,7 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
 }
 
 /* Delivers the failed open of the request in the scratch of a program. */
-TURN int deliver_failed(__u32 program)
+SUBPROGRAM int deliver_failed(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the program in the kernel and its loader share: the record that crosses the ring buffer, the
- * bounds, and the hash by which prefixes and names are looked up.
+ * Shared by the programs in the kernel and by user space: the record in the ring buffer, the
+ * limits, and the keys and values of maps.
  */
 #ifndef FILEMON_BPF_RECORD_H
 #define FILEMON_BPF_RECORD_H
@@ -12,15 +12,15 @@
 #include <linux/types.h>
 #endif
 
-/* The longest path that is given whole, its NUL included (PATH_MAX). */
+/* The size of the longest path that is not cut, its NUL included (PATH_MAX). */
 #define PATH_BYTES 4096
 
-/* The payload's most: a path, to which a failed open's name is joined. */
+/* The largest payload: the path of a directory, and the name of a failed open. */
 #define PAYLOAD_BYTES (2 * PATH_BYTES)
 
 #define COMM_BYTES 16
 
-/* The system calls that matter. */
+/* The system calls that are followed. */
 enum call {
     CALL_NONE,
     CALL_OPEN,
@@ -33,7 +33,8 @@ enum call {
     CALL_FCNTL,
     CALL_CLOSE,
     CALL_RING_ENTER, /* io_uring_enter */
-    /* Those that can give their thread another file descriptor table, whoever makes them. */
+    /* From here on: calls that can change the file descriptor table of their thread.  They are
+     * followed in all processes. */
     CALL_OF_TABLE,
     CALL_CLOSE_RANGE = CALL_OF_TABLE,
     CALL_UNSHARE,
@@ -42,11 +43,11 @@ enum call {
 
 #define CALLS_COUNT 16 /* a power of two */
 
-/* What a probed function is. */
+/* The kinds of probed functions. */
 enum probe_cookie {
-    PROBE_CALL, /* a system call, or a part of one */
-    PROBE_INSTALL,
-    PROBE_REPLACE,
+    PROBE_CALL,    /* the function of a system call, or one that it calls */
+    PROBE_INSTALL, /* fd_install() */
+    PROBE_REPLACE, /* do_dup2() */
 };
 
 enum record_kind {
@@ -55,36 +56,36 @@ enum record_kind {
     RECORD_CLOSE,
     RECORD_CLOSE_RANGE,
     RECORD_DUP,
-    RECORD_DUP2,     /* dup2 and dup3: what was open under the new descriptor was closed */
-    RECORD_REPLACED, /* comes before it where that had a record: it closed when the call began */
+    RECORD_DUP2,     /* dup2 and dup3, which close the new descriptor first if it is open */
+    RECORD_REPLACED, /* that close, if the descriptor was recorded; comes before the DUP2 */
     RECORD_EXEC,
     RECORD_EXIT,
-    /* The same with the path of the copy, as OPEN has it, for the case that origin was closed. */
+    /* DUP and DUP2 with the path of the copy, as in OPEN: origin may have been closed meanwhile. */
     RECORD_DUP_PATH,
     RECORD_DUP2_PATH,
     RECORD_HELD, /* the payload is longer than the path */
 };
 
-/* What the text of a path is not by itself. */
+/* Properties of a record's path. */
 enum record_mark {
-    MARK_CUT = 1,   /* it is longer than PATH_BYTES: only its end is there */
-    MARK_TEXT = 2,  /* what was walked is no path, but a text as it is: of something without one */
-    MARK_INODE = 4, /* and :[inode] belongs after it */
-    MARK_GONE = 16, /* DUP: the file that was copied is not origin's any more */
-    MARK_NONE = 8,  /* the name that was given could not be read: the path is empty */
+    MARK_CUT = 1,   /* longer than PATH_BYTES: only its end is in the record */
+    MARK_TEXT = 2,  /* no path, but a name such as "pipe", in normal order */
+    MARK_INODE = 4, /* to which ":[inode]" must be appended */
+    MARK_GONE = 16, /* DUP: origin does not refer to the copied file any more */
+    MARK_NONE = 8,  /* the name of a failed open could not be read: the path is empty */
 };
 
 struct record {
     __u64 time;  /* CLOCK_MONOTONIC, ns */
-    __u64 table; /* of descriptors: event.table */
+    __u64 table; /* the file descriptor table: event.table */
     __u32 pid, ppid, tid;
     __s32 fd; /* FAIL: the negative errno */
     char comm[COMM_BYTES];
     __u8 kind, marks;
     /*
-     * OPEN, FAIL, HELD, and copies with a path.  The payload's first `walked` bytes are a path from
-     * its end to its beginning, as the kernel holds it: "hosts/etc/" for /etc/hosts.  What follows
-     * is the name that was given, which belongs after it.
+     * OPEN, FAIL, HELD, and copies with a path.  The payload's first `walked` bytes are a path in
+     * reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest is the name of a
+     * failed open, which must be appended.
      */
     __u16 walked, mode;
     __u16 unused;
@@ -95,7 +96,7 @@ struct record {
         };
         struct {
             __u32 first, last; /* CLOSE_RANGE */
-            __u64 open; /* EXEC: of FDS_OF_EXEC from the first, a bit for each that is open */
+            __u64 open;        /* EXEC: of FDS_OF_EXEC descriptors from `first`, a bit if open */
         };
         __s32 origin; /* DUP, DUP2, with or without a path */
     };
@@ -105,28 +106,28 @@ struct record {
 #define RECORD_UNTIL(member)                                                                       \
     (__builtin_offsetof(struct record, member) + sizeof(((struct record *)0)->member))
 
-/* Of one that has no more than all have. */
+/* The size of a record that has only the members of all records. */
 #define RECORD_HEAD __builtin_offsetof(struct record, flags)
 
 #define FDS_OF_EXEC 64
 
-/* Generations of descendants still to be followed. */
+/* A value of process.depth: no limit. */
 #define EVERY_GENERATION 0xffffffffu
 
-/* What there is to know of a watched process. */
+/* The value of the map of watched processes. */
 struct process {
-    __u32 depth;  /* generations of descendants still to be followed */
-    __u32 census; /* the last one that found it alive */
+    __u32 depth;  /* how many levels of descendants to follow */
+    __u32 census; /* the number of the last census that found the process alive */
 };
 
 /* The longest component of a path (NAME_MAX). */
 #define NAME_BYTES 255
 
 /*
- * The path filter as a tree of components in a hash map: the root is node 0, and a node is found by
- * its parent and its name, so that a path costs one look-up for each component that it shares with
- * some rule, and one more.  The map's key ends after the longest component of any rule; shorter
- * ones are filled up with NULs.
+ * The path filter is a tree of path components in a hash map.  The root is node 0, and the key of a
+ * node is its parent and its name: so a path costs one look-up for each component that it has in
+ * common with a rule, and one more.  The loader sizes the key for the longest component of any
+ * rule; shorter ones are padded with NULs.
  */
 struct rule_key {
     __u32 parent;
@@ -134,7 +135,7 @@ struct rule_key {
 };
 
 enum rule_verdict {
-    RULE_NONE, /* only on the way to another */
+    RULE_NONE, /* no rule ends here */
     RULE_INCLUDE,
     RULE_EXCLUDE,
 };

@@ -237,7 +237,7 @@ static __always_inline bool owns_slot(__u64 id)
     return id && owner && *owner == id;
 }
 
-TURN int add_chunk(__u64 table, __u32 number)
+SUBPROGRAM int add_chunk(__u64 table, __u32 number)
 {
     struct chunk_key key = {table, number};
     __u64 id = chunk_id(table, number);
@@ -257,7 +257,7 @@ TURN int add_chunk(__u64 table, __u32 number)
 }
 
 /* Removes a chunk of a table that no thread uses any more. */
-TURN int forget_chunk(__u64 table, __u32 number)
+SUBPROGRAM int forget_chunk(__u64 table, __u32 number)
 {
     static const struct chunk empty;
     struct chunk_key key = {table, number};

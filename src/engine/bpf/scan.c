@@ -159,12 +159,12 @@ void scan_last_doubts(struct program *program)
 
 /* The buffer of one read(2) of the iterator: the ring has room for the records of so many entries.
  */
-#define HELD_TURN 512
+#define HELD_READ_BYTES 512
 
 static int scan_held(struct program *program, struct reader *reader)
 {
     int fd = bpf_iter_create(bpf_link__fd(program->links[LINK_HELD]));
-    char found[HELD_TURN];
+    char found[HELD_READ_BYTES];
     ssize_t n = fd < 0 ? -errno : 1;
     int result = 0;
 

@@ -205,7 +205,7 @@ static __always_inline __u64 bounded(__u64 index, __u64 size)
  * once, and not in every iteration of the loop that calls it.  A global function cannot take a
  * pointer to a map value: it takes the program whose scratch it uses.
  */
-#define TURN __attribute__((noinline))
+#define SUBPROGRAM __attribute__((noinline))
 
 static __always_inline struct scratch *get_scratch(__u32 program)
 {

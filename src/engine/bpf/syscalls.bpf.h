@@ -23,9 +23,10 @@
 #include "track.bpf.h"
 
 /*
- * What the call of a watched process is, its arguments with it; or one from CALL_OF_TABLE on, of
- * any process.  The task is asked for only when the number is one of ours: nearly all calls go no
- * further than that.
+ * Finds out which call this is, with its task and its arguments.  CALL_NONE: the call is not
+ * followed, or the process is not watched; calls from CALL_OF_TABLE on are followed in all
+ * processes.  Nearly all calls are left at the first check, that of their number: so the task is
+ * read only after it.
  */
 static __always_inline enum call take_call(struct pt_regs *regs, struct task_struct **task,
                                            __u64 args[4])
@@ -60,15 +61,15 @@ static __always_inline struct pt_regs *user_registers(void)
 
 static __always_inline bool is_copy(enum call call, const __u64 args[4])
 {
-    __u32 command = args[1]; /* the upper half of the register may hold anything */
+    __u32 command = args[1]; /* the upper half of the register is undefined */
 
     return call == CALL_DUP || call == CALL_DUP2 ||
            (call == CALL_FCNTL && (command == F_DUPFD || command == F_DUPFD_CLOEXEC));
 }
 
 /*
- * A seccomp filter refused it with an error, as the program sees.  A tracer's answer is none of the
- * kernel's, and may not even be given yet.
+ * Whether a seccomp filter has answered the open with an error: the program sees a failed open. The
+ * answer of a tracer is not reported: the tracer can still change it.
  */
 static __always_inline bool was_refused(struct task_struct *task, enum call call, long result)
 {
@@ -96,7 +97,7 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
     }
     if (call == CALL_DUP2)
         entered = take_entry_time(task);
-    /* exec gives its thread the pid of the process: that pid's state is not of this call. */
+    /* exec gives its thread the pid of the process, whose state is that of another call. */
     state = leave_inflight(task);
     if (!was_entered(state) && call != CALL_EXEC && !was_refused(task, call, result))
         return 0;
@@ -105,7 +106,8 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
     } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result);
     } else if (call >= CALL_CLOSE_RANGE) {
-        /* The others who had the table when it began are gone: it has not closed in a copy. */
+        /* The table's other users have left it since the entry: so it closed in this table, not in
+         * a copy. */
         if (same && result == 0 && call == CALL_CLOSE_RANGE && args[2] & CLOSE_RANGE_UNSHARE)
             on_close_range(task, args[0], args[1], args[2]);
     } else if (result >= 0) {

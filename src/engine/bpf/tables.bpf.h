@@ -53,7 +53,7 @@ volatile __u64 settling = 0;
 #define SWEEP_BLOCK (64 * SWEEP_CHUNKS)
 
 /* Removes chunks of a table, from this index of its list on.  True: there are no more. */
-TURN bool sweep_on(__u64 table, __u32 place)
+SUBPROGRAM bool sweep_on(__u64 table, __u32 place)
 {
     for (int i = 0; i < SWEEP_CHUNKS; i++) {
         struct chunk_key key = {table, place++};
@@ -68,7 +68,7 @@ TURN bool sweep_on(__u64 table, __u32 place)
     return false;
 }
 
-TURN bool sweep_block(__u64 table, __u32 place)
+SUBPROGRAM bool sweep_block(__u64 table, __u32 place)
 {
     for (__u32 i = 0; i < SWEEP_BLOCK; i += SWEEP_CHUNKS)
         if (sweep_on(table, place + i))
@@ -106,7 +106,7 @@ static __always_inline void fill_end(__u64 table, enum end how, struct record *r
 
 /* Several threads can find that a table has ended: the one that deletes its entry delivers the
  * record. */
-TURN int end_table(__u64 table, enum end how)
+SUBPROGRAM int end_table(__u64 table, enum end how)
 {
     struct record record = {.fd = -1};
 
@@ -123,7 +123,7 @@ TURN int end_table(__u64 table, enum end how)
  * thread lives on, and can deliver records before the doubt is settled: so the end is dated by when
  * it is settled, not by now.
  */
-TURN int doubt_end(__u64 table, bool goes_on)
+SUBPROGRAM int doubt_end(__u64 table, bool goes_on)
 {
     struct record record = {};
 
@@ -139,7 +139,7 @@ TURN int doubt_end(__u64 table, bool goes_on)
 /* Three nested loops of so many iterations wait some milliseconds. */
 #define WAIT_ITERATIONS 64
 
-TURN bool wait_on(__u64 table)
+SUBPROGRAM bool wait_on(__u64 table)
 {
     for (int i = 0; i < WAIT_ITERATIONS; i++)
         if (settling != table || !bpf_ktime_get_ns())
@@ -147,7 +147,7 @@ TURN bool wait_on(__u64 table)
     return false;
 }
 
-TURN bool wait_longer(__u64 table)
+SUBPROGRAM bool wait_longer(__u64 table)
 {
     for (int i = 0; i < WAIT_ITERATIONS; i++)
         if (wait_on(table))
@@ -157,7 +157,7 @@ TURN bool wait_longer(__u64 table)
 
 /* Waits until settle_doubt(), which has found the end of the table first, has delivered it on
  * another CPU.  It cannot be preempted there. */
-TURN int wait_for_end(__u64 table)
+SUBPROGRAM int wait_for_end(__u64 table)
 {
     for (int i = 0; i < WAIT_ITERATIONS; i++)
         if (wait_longer(table))

@@ -239,7 +239,7 @@ static __always_inline bool walk_step(struct scratch *s)
 }
 
 /* Walks some steps.  True: the walk is complete. */
-TURN bool walk_steps(__u32 program)
+SUBPROGRAM bool walk_steps(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
@@ -252,7 +252,7 @@ TURN bool walk_steps(__u32 program)
 }
 
 /* Walks to the root.  A path that is longer than all batches is marked as cut. */
-TURN int walk(__u32 program)
+SUBPROGRAM int walk(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 

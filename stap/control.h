@@ -14,7 +14,7 @@
  *   I  E     the argument is a PATH (I) or an exclusion (E); also allowed after G
  *   N        the argument is a name, matched at exec
  *   D        the argument is how many generations to follow
- *   A  X     watch every process (A); report failed opens, too (X)
+ *   A        watch every process
  *   T        report initially open descriptors, too
  *   G        go: names, paths and switches are complete; answers "mirando"
  *   P        the argument is a process to watch, as the writer's namespace numbers it
@@ -62,9 +62,6 @@ static void fm_control(const char *command)
         break;
     case 'A':
         WRITE_ONCE(fm_all, true);
-        break;
-    case 'X':
-        fm_failed = true;
         break;
     case 'T':
         fm_initial = true;

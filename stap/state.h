@@ -24,7 +24,6 @@ static struct fm_time fm_now(void)
     return (struct fm_time){.us = ktime_to_us(ktime_mono_to_real(now)), .ns = ktime_to_ns(now)};
 }
 
-static bool fm_failed;              /* report failed opens, too */
 static bool fm_initial;             /* the scan for initially open descriptors is going on */
 static bool fm_on;                  /* names and paths are complete: events are reported */
 static bool fm_end;                 /* send "fin" when no process is watched any more */

@@ -35,10 +35,12 @@ END
 test_every_command_to_the_script() {
     prepared
     watch_and_stop -n nothing-of-that-name -n other -D 3 -x /usr/x/../y -X /usr/y/z /etc
-    { commands D 3 -- N nothing-of-that-name other -- I /usr/y /etc -- E /usr/y/z; printf XG; } |
+    { commands D 3 -- N nothing-of-that-name other -- I /usr/y /etc -- E /usr/y/z; printf G; } |
         received_is
+    logged 1 '^staprun .*\.ko returns=1$'
     watch_and_stop -a /etc -D 0
     { commands D 0 -- I /etc; printf AG; } | received_is
+    logged 1 '^staprun .*\.ko$'
     sleep 1000 & one=$!
     sleep 1000 & two=$!
     watch_and_stop -p $two,$one

@@ -190,8 +190,6 @@ static int send_config(struct engine *engine)
         result = pathfilter_each(config->filter, send_prefix, engine);
     if (result == 0 && config->all)
         result = send_command(engine, 'A', NULL);
-    if (result == 0 && config->failed)
-        result = send_command(engine, 'X', NULL);
     if (result == 0 && config->initial)
         result = send_command(engine, 'T', NULL);
     return result < 0 ? result : send_command(engine, 'G', NULL);

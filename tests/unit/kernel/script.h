@@ -37,7 +37,7 @@ static inline void script_forget_all(void)
     atomic_set(&fm_lost, 0);
     fm_ring_in = fm_ring_out = 0;
     fm_depth = FM_EVERY;
-    fm_all = fm_failed = fm_initial = fm_on = fm_end = fm_stop = fm_filter = false;
+    fm_all = fm_initial = fm_on = fm_end = fm_stop = fm_filter = false;
     fm_default = true;
     fm_self[0] = fm_self[1] = 0;
     fm_owner = NULL;

@@ -29,7 +29,7 @@ static void check_btf(struct finding *finding)
                     "have /sys mounted");
 }
 
-/* Programs may read the kernel's memory on every level but the last. */
+/* On every level but confidentiality, BPF programs may read the kernel's memory. */
 static void check_lockdown(struct finding *finding)
 {
     char level[LOCKDOWN_LEVEL_SIZE];
@@ -115,7 +115,8 @@ int bpf_check(const struct engine_config *config, FILE *out, struct finding *pro
     check_rights(&findings[RIGHTS]);
     if (findings[RIGHTS].fix[0] == '\0')
         check_ring(&findings[RING]);
-    /* Only for the list: it takes time, and kernels that have the rest have tracepoints. */
+    /* Only for --check, since this takes time: a kernel that meets the other requirements has
+     * tracepoints. */
     if (out && findings[BTF].fix[0] == '\0')
         check_tracepoints(&findings[TRACEPOINTS]);
     return findings_report(findings, FINDINGS, out, problem);

@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define WILL_CREATE (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) /* as include/linux/fs.h has it */
+#define WILL_CREATE (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) /* include/linux/fs.h */
 
 static const struct {
     enum event_code code;
@@ -58,8 +58,8 @@ static void append_inode(struct decoder *decoder, struct event *event, __u64 ino
     append(decoder, event, text, strlen(text));
 }
 
-/* A name that the program could not read may be below a PATH.  After EFAULT it is not: the kernel
- * could not read the name either. */
+/* Whether the BPF program could not read a name that the kernel could read: then the file may be
+ * below a PATH.  After EFAULT it is not: the kernel could not read the name either. */
 static bool is_unread(const struct record *record)
 {
     return record->marks & MARK_NONE && record->fd != -EFAULT;
@@ -69,7 +69,7 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
                        size_t len, struct event *event)
 {
     const char *name = payload + record->walked;
-    bool nowhere = record->marks & MARK_TEXT && record->walked == 0;
+    bool no_directory = record->marks & MARK_TEXT && record->walked == 0;
 
     if (len > PAYLOAD_BYTES || record->walked > len)
         return -EBADMSG;
@@ -87,8 +87,8 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
         append_walked(decoder, event, payload, record->walked);
     if (record->marks & MARK_INODE)
         append_inode(decoder, event, record->inode);
-    /* The root has no component. */
-    if (!nowhere && (len > 0 ? name[0] != '/' : event->path_len == 0))
+    /* Before the name, or for the root, which has no component. */
+    if (!no_directory && (len > 0 ? name[0] != '/' : event->path_len == 0))
         append(decoder, event, "/", 1);
     append(decoder, event, name, len);
     return 0;
@@ -165,7 +165,7 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         return -EBADMSG;
     mono_ns = (int64_t)record->time + decoder->clock_offset_ns;
     *event = (struct event){
-        /* every member, or the whole is cleared first, which takes longer */
+        /* All members: if some are missing, the compiler clears all first, which takes longer. */
         .code = kinds[record->kind].code,
         .reason = kinds[record->kind].reason,
         .pid = (pid_t)record->pid,

@@ -9,8 +9,8 @@
 #include "engine/bpf/record.h"
 #include "event/event.h"
 
-/* What decode_record() needs between calls.  The caller sets the first two members.  The last event
- * points into it. */
+/* The clocks of decode_record(), which the caller sets, and the memory that the event of its last
+ * call points to. */
 struct decoder {
     int64_t epoch_ns;        /* see clock_epoch_ns() */
     int64_t clock_offset_ns; /* filemon's CLOCK_MONOTONIC minus that of the records */

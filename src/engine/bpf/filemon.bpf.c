@@ -32,8 +32,8 @@
 #include "unread.bpf.h"
 
 /*
- * Of each pair of programs one is loaded: the one on the tracepoint itself, or, where the kernel
- * could preempt that (perf.h), the one on a perf event, whose name ends in _perf.
+ * One program of each pair is loaded: the one on the tracepoint itself or, if the kernel could
+ * preempt that one (perf.h), the one on a perf event, whose name ends in _perf.
  */
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
@@ -89,7 +89,7 @@ int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
     return 0;
 }
 
-/* Its name before Linux 6.4 is io_uring_submit_sqe. */
+/* Before Linux 6.4 the name of this tracepoint is io_uring_submit_sqe. */
 SEC("raw_tp/io_uring_submit_req")
 int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
 {

@@ -66,8 +66,8 @@ static __always_inline void on_open(struct task_struct *task, enum call call, co
         deliver_failed(ON_LEAVE);
 }
 
-/* At the entry of a call: whether it can copy a recorded descriptor, or one whose close is in
- * flight. */
+/* At the entry of a call that copies fd: whether fd is recorded, or was until its close, which is
+ * still in flight. */
 static __always_inline bool can_be_copied(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task);
@@ -80,7 +80,7 @@ static __always_inline struct file *copied_file(struct task_struct *task, const 
     return copy->file ? (void *)copy->file : file_of(task, copy->fd);
 }
 
-/* Delivers the close by dup2, dated by the entry of the call, before the copy. */
+/* Delivers the close that dup2 makes, before the copy, with the time of the entry of the call. */
 static __always_inline void deliver_replaced(struct record *record, __u64 entered)
 {
     __u64 now = record->time;
@@ -100,11 +100,11 @@ static __always_inline void deliver_replaced(struct record *record, __u64 entere
  *                                      close(3) begins: CLOSE 3
  *     dup(3) ends: DUP 3, 4
  *
- * The copy can even be 3 itself, if it gets its number after the close.
+ * The copy can even be 3 itself, if its number is allocated after the close.
  *
- * Then the ledger does not know the file of origin any more, or knows one that was opened as origin
- * since.  So the record has the path of the copy, too.  False: there is no path, or the filter
- * excludes it.
+ * Then the ledger has removed the file of origin, or knows another file that was opened under that
+ * number since.  So the record has the path of the copy, too.  False: there is no path, or the
+ * filter excludes it.
  */
 static __always_inline bool name_copy(struct task_struct *task, struct scratch *s,
                                       const struct copy *copy, bool known)
@@ -199,7 +199,7 @@ static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
 #define COPY_REPLACES 1
 #define COPY_RECORDED 2 /* was_recorded */
 
-/* s->copy. */
+/* Delivers s->copy. */
 SUBPROGRAM int deliver_copy(__u32 program)
 {
     struct scratch *s = get_scratch(program);
@@ -220,9 +220,9 @@ static __always_inline void take_copy(__u32 origin, __u32 fd, __u32 how, __u64 e
 }
 
 /*
- * Delivers a close.  begins: at the entry of close(2).  If the descriptor is then recorded but not
- * open, another thread has closed it before the call that made it, a copy, was reported; and
- * this call will fail.  Then the descriptor stays recorded until its number is used again.
+ * Delivers a close.  begins: this is the entry of close(2).  A recorded descriptor that is not open
+ * then is a copy that another thread closed before the record of the copy was delivered.  This
+ * close(2) will fail, and the descriptor stays recorded until its number is reused.
  */
 static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
 {
@@ -262,7 +262,8 @@ SUBPROGRAM bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
     return any;
 }
 
-/* Unmarks descriptors in chunks of a table, from this index of its list on.  Returns SWEEP_*. */
+/* Unmarks descriptors in chunks of a table, from this index of its list of chunks on.  Returns
+ * SWEEP_*. */
 SUBPROGRAM __u32 clear_chunks(__u64 table, __u32 place, __u32 first, __u32 last)
 {
     __u32 result = 0;
@@ -289,7 +290,7 @@ SUBPROGRAM __u32 clear_block(__u64 table, __u32 place, __u32 first, __u32 last)
     return result;
 }
 
-/* A range of up to so many chunks is visited chunk by chunk; for a larger one, the table's list. */
+/* For a range of more chunks than this, the list of the table's chunks is scanned instead. */
 #define RANGE_CHUNKS 32
 
 /* Unmarks a range of descriptors.  True: some were recorded. */
@@ -317,7 +318,7 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     /* CLOSE_RANGE_CLOEXEC closes nothing, and unknown flags are an error. */
     if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
         return;
-    /* It closes in a copy of the table, in which no descriptor is recorded (has_same_table). */
+    /* The call copies the table, and closes descriptors of the copy: none of these is recorded. */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
     if (clear_range(table_of(task), first, last < end ? last : end)) {

@@ -30,7 +30,7 @@ static __always_inline void deliver_path(struct scratch *s)
 
 /*
  * Looks up the next component of the path, from the root on.  The longest rule that matches
- * decides: it is found last.  True: no longer rule can match.
+ * decides: it is found last.  True: the decision is final.
  */
 static __always_inline bool filter_component(struct scratch *s)
 {
@@ -74,7 +74,7 @@ static __always_inline bool filter(struct scratch *s)
     if (!filtering)
         return true;
     if (s->record.marks & MARK_CUT || is_disconnected(s)) {
-        /* Without its beginning, a path that the filter may include cannot be looked up. */
+        /* The look-up needs the beginning of the path.  The filter may include this path. */
         count_lost();
         return false;
     }
@@ -96,8 +96,8 @@ static __always_inline void begin_open(struct task_struct *task, struct scratch 
     s->record.mode = s->request.mode;
 }
 
-/* Writes the path of the file, or a name without a path, for the record in s.  False: it is a path,
- * which filter() has to check. */
+/* Writes the path of the file, or the name of a file that has no path, for the record in s.  False:
+ * a path, which filter() has to check. */
 static __always_inline bool write_path(struct task_struct *task, struct scratch *s,
                                        struct file *file)
 {
@@ -121,8 +121,8 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 }
 
 /*
- * Delivers the open of the request in the scratch of a program.  A subprogram: inlined into every
- * branch that ends with an open, it takes the verifier three times as long.
+ * Delivers the open of the request in the scratch of a program.  A subprogram: if it were inlined
+ * into every branch that ends with an open, the verifier would need three times as long.
  */
 SUBPROGRAM int deliver_open(__u32 program)
 {
@@ -155,7 +155,8 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     walk(s->program);
 }
 
-/* Reads the name of the request to this offset of the payload.  True: it is too long, and cut. */
+/* Reads the name of the request to this offset of the payload.  True: the name is too long, and
+ * cut. */
 static __always_inline bool read_name(struct scratch *s, __u64 at)
 {
     const char *name = s->request.name;
@@ -164,7 +165,7 @@ static __always_inline bool read_name(struct scratch *s, __u64 at)
 
     if (size > 0)
         s->length = at + size - 1;
-    else if (size < 0) /* it cannot be read; 0: it is empty */
+    else if (size < 0) /* the name cannot be read */
         s->record.marks |= MARK_NONE;
     if (size < PATH_BYTES)
         return false;
@@ -174,6 +175,8 @@ static __always_inline bool read_name(struct scratch *s, __u64 at)
 
 #define RESOLVE_IN_ROOT 0x10 /* linux/openat2.h */
 
+/* Whether the kernel looks up the name from dirfd on: a relative name, or any with
+ * RESOLVE_IN_ROOT. */
 static __always_inline bool is_from_directory(const struct request *request)
 {
     char first = '\0';
@@ -182,7 +185,7 @@ static __always_inline bool is_from_directory(const struct request *request)
     return first != '/' || request->resolve & RESOLVE_IN_ROOT;
 }
 
-/* Delivers the request in s as one that failed. */
+/* Delivers the request in s as a failed open. */
 static __always_inline void open_failed(struct task_struct *task, struct scratch *s)
 {
     bool cut;

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Another way to see calls: probes of functions of the kernel, where it can probe many at once
+ * Another way to see calls: probes of kernel functions, if the kernel can probe many at once
  * (kprobe.multi).  Unlike the tracepoints on system calls, the probes cost other calls nothing.
  *
- * A new descriptor is seen in fd_install() and do_dup2(), before any thread can use it.  A call
- * that a seccomp filter answers does not reach these functions.  The entries of calls are seen in
- * their functions, as in sys_enter; the exits are only needed for few calls.  Failed opens are not
+ * A new descriptor is seen in fd_install() or do_dup2(), before any thread can use it.  A call that
+ * a seccomp filter answers does not reach these functions.  The entry of a call is seen in its
+ * function, and treated as in sys_enter; exits are needed for few calls only.  Failed opens are not
  * seen.
  */
 #ifndef FILEMON_BPF_PROBES_H
@@ -58,8 +58,8 @@ static __always_inline void install_open(struct task_struct *task, enum call cal
     deliver_open(ON_LEAVE);
 }
 
-/* fcntl(2) is seen in f_dupfd(), when it already has its file, whose descriptor may have been
- * closed since. */
+/* The entry of fcntl(2) is seen in f_dupfd(), after the call has looked up the file of origin:
+ * another thread may have closed origin in between. */
 static __always_inline void install_copy(struct task_struct *task, __u32 origin, __u32 fd,
                                          __u32 how, struct file *file)
 {
@@ -86,8 +86,8 @@ static __always_inline void install_file(struct task_struct *task, struct pt_reg
 }
 
 /*
- * void fd_install(unsigned int fd, struct file *file): all new descriptors but those of dup2.  The
- * number can be that of a descriptor whose close is in flight.
+ * void fd_install(unsigned int fd, struct file *file): all new descriptors except those of dup2.
+ * The number can be that of a descriptor whose close is in flight.
  */
 static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *file)
 {
@@ -125,8 +125,8 @@ static __always_inline int replace(struct pt_regs *regs, __u32 fd, struct file *
     return 0;
 }
 
-/* The addresses of these functions, from the self-test: compared in place of the cookie, which the
- * kernel searches for. */
+/* The addresses of fd_install() and do_dup2(), from the self-test.  on_function() compares
+ * addresses, and not cookies, because the kernel has to search for a cookie. */
 __u64 install_address, replace_address;
 
 /* filemon, which is never watched, makes the calls of the self-test. */
@@ -141,7 +141,7 @@ static __always_inline void test_function(struct pt_regs *ctx, struct pt_regs *r
     count_hit(regs, cookie == PROBE_CALL ? hits_of_entries : hits_of_files);
 }
 
-/* Nearly all calls are those of unwatched processes. */
+/* Nearly all runs end at the first check: they are in unwatched processes. */
 SEC("kprobe.multi")
 int on_function(struct pt_regs *ctx)
 {

@@ -21,7 +21,7 @@
         "__ia32_sys_" name, which, 0                                                               \
     }
 
-/* The kernel has some of these. */
+/* Each kernel has only some of these: it depends on its version and configuration. */
 static const struct {
     const char *name;
     unsigned int which;
@@ -60,7 +60,7 @@ static void note_function(const char *line, bool there[static N_FUNCTIONS])
     if (!name || (name[1] | 0x20) != 't' || name[2] != ' ')
         return;
     name += 3;
-    if (name[0] != '_' && name[0] != 'f' && name[0] != 'd')
+    if (name[0] != '_' && name[0] != 'f' && name[0] != 'd') /* none of functions[] */
         return;
     len = strcspn(name, "\t\n");
     for (size_t i = 0; i < N_FUNCTIONS; i++)

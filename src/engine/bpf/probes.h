@@ -10,8 +10,8 @@ enum probes {
     PROBES_ENTRIES,
     PROBES_TABLE_CALLS, /* entries of calls that can change a file descriptor table */
     PROBES_RETURNS,
-    PROBES_RETURNS_HELD, /* further returns, which find_held() needs */
-    PROBES_RING,         /* a return, for which many threads wait at once */
+    PROBES_RETURNS_HELD, /* PROBES_RETURNS and those that the scan needs (find_held()) */
+    PROBES_RING,         /* the return of io_uring_enter(2), in which many threads can wait */
 };
 
 /* Whether this kernel has kprobes. */

@@ -32,9 +32,9 @@ const struct engine_ops engine_bpf = {.name = "bpf", .way = "tracepoint", .check
 #define LIST_MAX 8
 
 struct engine {
-    const struct engine_ops *ops; /* of the engine delegated to; NULL: none is open */
+    const struct engine_ops *ops; /* of the open engine, which does the work; NULL: none is open */
     struct engine *chosen;        /* that engine */
-    const struct engine_ops *left[LIST_MAX + 1]; /* to be tried after it; ends with NULL */
+    const struct engine_ops *left[LIST_MAX + 1]; /* still to be tried; ends with NULL */
     struct engine_config config;
     struct engine_sink sink;
     bool watching, stopping;
@@ -75,7 +75,7 @@ static const struct engine_ops *choose_named(const struct engine_ops *wanted,
     return NULL;
 }
 
-/* Fills in candidates: engines that can run, then engines in doubt.  Returns their number. */
+/* Fills in candidates: engines that can run, then those that perhaps can.  Returns their number. */
 static size_t rank(const struct engine_ops *const *list, const int *results)
 {
     static const int order[] = {0, -EAGAIN};

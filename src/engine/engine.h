@@ -15,10 +15,10 @@
  *
  *   stop() asks the engine to end; dispatch() delivers the remaining events, up to ENGINE_DONE.
  *
- *   close() frees the engine, in any state, and ends what it started as well as possible.
+ *   close() ends what the engine has started, as far as possible, and frees it; in any state.
  *
- * Only dispatch() and report_held() deliver events.  Events of one process are in the order in
- * which the kernel did what they report.  An event is valid during the call of the sink.
+ * Only dispatch() and report_held() deliver events.  The events of one process come in the order in
+ * which they happened in the kernel.  An event is valid during the call of the sink.
  */
 #ifndef FILEMON_ENGINE_H
 #define FILEMON_ENGINE_H
@@ -72,7 +72,7 @@ struct engine;
 
 struct engine_ops {
     const char *name; /* as in --engine */
-    const char *way;  /* --engine NAME:WAY has it work in this other way; NULL: there is but one */
+    const char *way;  /* of --engine NAME:WAY: its other way to work; NULL: it has only one way */
 
     /* Whether the engine can run here: findings_report() of its requirements. */
     int (*check)(const struct engine_config *config, FILE *out, struct finding *problem);
@@ -88,9 +88,9 @@ struct engine_ops {
     int (*timeout)(struct engine *engine);
 
     /*
-     * Does what can be done without waiting.  Returns an enum engine_state; or -errno after a
-     * message (before ENGINE_WATCHING by engine_failed()), when everything that was read has been
-     * delivered.
+     * Does what can be done without waiting.  Returns an enum engine_state; or, after everything
+     * that was read has been delivered, -errno after a message (before ENGINE_WATCHING by
+     * engine_failed()).
      */
     int (*dispatch)(struct engine *engine);
 

@@ -4,7 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* Certainly or perhaps. */
+/* Whether the requirement is certainly or perhaps not met. */
 static bool is_unmet(const struct finding *finding)
 {
     return finding->what[0] && finding->fix[0];

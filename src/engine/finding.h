@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Findings: what an engine needs here, whether that is met, and how to fix what is not.  An
- * engine's check() fills an array of them, which --check prints and which decides whether the
- * engine can run.
+ * Findings: the requirements of an engine, whether each is met here, and what fixes one that is
+ * not.  An engine's check() fills an array of findings: --check prints them, and they decide
+ * whether the engine can run.
  */
 #ifndef FILEMON_FINDING_H
 #define FILEMON_FINDING_H
@@ -16,7 +16,7 @@
 struct finding {
     char what[256]; /* the requirement; empty: the finding does not apply here */
     char fix[512];  /* a command or a sentence; empty: the requirement is met */
-    bool doubt;     /* with a fix: perhaps the requirement is met; else it certainly is not */
+    bool doubt;     /* with a fix: the requirement is perhaps not met; false: it certainly is not */
 };
 
 /*

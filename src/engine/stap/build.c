@@ -205,8 +205,8 @@ static int start_stap(struct module_build *build)
 
 /* ---- stap's output -------------------------------------------------------------------------- */
 
-/* In the words of stap, gcc(1) and the linker.  "Killed signal terminated program cc1" is a
- * compiler that the kernel killed for lack of memory. */
+/* The words are those of stap, gcc(1) and the linker.  "Killed signal terminated program cc1": the
+ * kernel has killed the compiler, because memory ran out. */
 static const char *find_shortage(const char *line)
 {
     static const struct {
@@ -268,7 +268,7 @@ static int copy(int from, int to)
     return n < 0 || fsync(to) < 0 ? -errno : 0;
 }
 
-/* Copies from to the cache atomically: under a temporary name, which is then renamed.  Opens no
+/* Copies a file to the cache atomically: under a temporary name, which is then renamed.  Opens no
  * existing file. */
 static int install(const struct module_build *build, int from, const char *name)
 {
@@ -369,7 +369,8 @@ static int check_built(const struct module_build *build, int fd)
     return result;
 }
 
-/* The first write to the cache, which can be the first sign that it is read-only or full. */
+/* This is the first write to the cache, so it can be the first to fail if that is read-only or
+ * full. */
 static int keep_module(struct module_build *build, int from)
 {
     const struct module *module = build->module;

@@ -33,7 +33,7 @@ struct module_build {
     int log_fd;
     struct text_line line; /* of the output */
     int pass;              /* stap's current one, 1 to 4 */
-    const char *shortage;  /* "memory" or the like, which the build ran out of; NULL: nothing */
+    const char *shortage;  /* what the build ran out of, such as "memory"; NULL: nothing */
     char tail[8][256];     /* stap's last lines, for the message of a failure */
     unsigned int n_tail;
 };

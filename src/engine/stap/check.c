@@ -121,7 +121,8 @@ static void check_staprun(struct finding *finding)
         snprintf(finding->fix, sizeof(finding->fix), "apt-get install systemtap-runtime");
 }
 
-/* The first symbol can really be at 0, where per-CPU variables begin. */
+/* Whether the addresses can be read: kptr_restrict replaces all of them by 0.  A single 0 can be
+ * right: per-CPU variables begin there. */
 static bool shows_addresses(FILE *symbols)
 {
     char line[256];
@@ -191,7 +192,7 @@ static void check_build(struct finding findings[FINDINGS], const struct module *
     check_symbols(&findings[SYMBOLS]);
 }
 
-/* Only a doubt: -e stap tries again in every run, and --prepare each time. */
+/* Only a doubt: each run with -e stap tries again, and so does --prepare. */
 static void check_failure(struct finding *finding, const struct module *module)
 {
     char why[MODULE_FAILURE_SIZE];

@@ -11,14 +11,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SIZE_MAX_BYTES (64 << 20) /* a module of ours has a quarter of a megabyte */
+#define SIZE_MAX_BYTES (64 << 20) /* our module has a quarter of a megabyte */
 
 struct elf {
     const unsigned char *bytes;
     size_t size;
     bool is_64;
-    uint64_t table; /* of sections */
-    size_t entry, n_sections, names;
+    uint64_t table; /* offset of the section table */
+    size_t entry;   /* size of one of its entries */
+    size_t n_sections;
+    size_t names; /* index of the section with the names of sections */
 };
 
 struct section {
@@ -115,9 +117,8 @@ static bool find_section(const struct elf *elf, const char *name, struct section
     return false;
 }
 
-/* ".modinfo" has NUL-terminated "key=value" strings.  Returns the length of the value; 0: not
- * found.
- */
+/* Section .modinfo contains NUL-terminated strings "key=value".  Returns the length of the value;
+ * 0: not found. */
 static size_t find_value(const struct elf *elf, const char *key, const char **value)
 {
     struct section section;

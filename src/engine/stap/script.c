@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "engine/stap/script.h"
 
-/* The assembler reads the file as it is, from where headers are looked for; both compilers' have
- * .incbin. */
+/* The assembler searches the include path for the file, and copies it unchanged.  The assemblers of
+ * gcc and clang both have .incbin. */
 __asm__(
     ".pushsection .rodata\n"
     ".global script_text\n"

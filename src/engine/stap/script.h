@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* monitorFicheros.stp in one piece, carried in the program: it can be neither missing nor another.
- * A NUL ends it. */
+/* The assembled monitorFicheros.stp, NUL-terminated.  It is part of the program, so that it cannot
+ * be missing or be that of another version. */
 #ifndef FILEMON_SCRIPT_H
 #define FILEMON_SCRIPT_H
 

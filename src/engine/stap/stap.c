@@ -226,7 +226,7 @@ static void on_loaded(void *ctx, const char *module)
         engine->error = send_config(engine);
     if (engine->error < 0)
         engine_failed(engine->config, "%s: %s", path, strerror(-engine->error));
-    module_build_end(&engine->build); /* the module is loaded: its temporary file can go */
+    module_build_end(&engine->build); /* the module is loaded: its temporary file can be removed */
 }
 
 static void on_watching(void *ctx)
@@ -238,7 +238,7 @@ static void on_watching(void *ctx)
 }
 
 /* The script stopped its report of open files because its ring was full.  Everything in the ring
- * was read before this line: it can continue. */
+ * was read before this line: the script can continue. */
 static void on_more(void *ctx)
 {
     struct engine *engine = ctx;
@@ -268,8 +268,8 @@ static void on_lost(void *ctx, uint64_t lines)
     report_lost(ctx, lines);
 }
 
-/* The number in stapio's last line about skipped probes; 0: another line.  Its "There were 3
- * transport failures" is of lines, which are missed by their numbers. */
+/* The number in stapio's last line about skipped probes; 0: another line.  "There were 3 transport
+ * failures" counts lost lines, which are reported already: their numbers are missing. */
 static uint64_t parse_lost(const char *line)
 {
     const char *skipped = strstr(line, "skipped probes: ");
@@ -291,7 +291,7 @@ static bool is_misfit_line(const char *line)
     return false;
 }
 
-/* Keeps errors of staprun for load_failed(): it decides whether they are reported. */
+/* Keeps the first error of staprun, and whether any is about the module, for load_failed(). */
 static void note_complaint(struct engine *engine)
 {
     if (!strstr(engine->line.text, "ERROR"))
@@ -352,7 +352,7 @@ static int start_run(struct engine *engine)
     struct spawn spawn = {
         .argv = argv, .env = env, .in = null, .out = out[1], .err = err[1], .group = true};
 
-    fcntl(out[0], F_SETPIPE_SZ, 1 << 20); /* the limit for users: stapio blocks less often */
+    fcntl(out[0], F_SETPIPE_SZ, 1 << 20); /* the most for users: stapio blocks less often */
     if (result == 0)
         result = spawn_start(&spawn, &staprun);
     if (result == 0)
@@ -426,7 +426,7 @@ static void close_run(struct engine *engine)
     }
 }
 
-/* The module of the cache may be damaged, or for a kernel that was built in another way. */
+/* The module in the cache may be damaged, or for a kernel of another configuration. */
 static int rebuild(struct engine *engine)
 {
     diag(DIAG_WARNING, "%s does not load (%s): building it again", engine->module.path,
@@ -508,18 +508,18 @@ static bool read_from(struct engine *engine, int *fd,
 static void take_lines(struct engine *engine, const char *bytes, size_t n)
 {
     wire_take(engine->wire, bytes, n);
-    if (engine->deadline != NO_DEADLINE) /* stap is not silent: only our own reader is slow */
+    if (engine->deadline != NO_DEADLINE) /* stap still responds: filemon is slow */
         engine->deadline = clock_ms() + STOP_MS;
 }
 
-/* EOF on both pipes: only its exit is still to come. */
+/* EOF on both pipes: staprun is about to exit. */
 static bool has_closed_output(const struct engine *engine)
 {
     return engine->out < 0 && engine->err < 0;
 }
 
-/* First the exit, then the pipes: everything that staprun wrote can be read once it has exited, and
- * EOF may never come if another process has the pipe open. */
+/* Checks for the exit before it reads the pipes: once staprun has exited, everything that it wrote
+ * can be read.  EOF may never come, if another process has the pipe open. */
 static int dispatch_run(struct engine *engine)
 {
     bool exited = has_exited(engine);
@@ -603,7 +603,7 @@ static int dispatch_build(struct engine *engine)
     return engine->phase == OVER ? ENGINE_DONE : ENGINE_STARTING;
 }
 
-/* Another filemon builds this module: waits, to use the result. */
+/* Another process builds this module: waits for it, to use its module. */
 static int wait_for_builder(struct engine *engine)
 {
     if (engine->phase != WAITING)

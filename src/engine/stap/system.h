@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The files of the system that this engine reads.  The tests of the command line are built with
- * another root, relative to the directory that they run in.  It is no environment variable, which a
- * user could set for a filemon that runs through sudo.
+ * The files of the system that this engine reads.  For the tests of the command line, filemon is
+ * built with another root, relative to its working directory.  The root is not an environment
+ * variable, because a user could set that for a filemon that runs through sudo.
  */
 #ifndef FILEMON_SYSTEM_H
 #define FILEMON_SYSTEM_H
@@ -19,7 +19,7 @@
 #define SYSTEM_CACHE SYSTEM_ROOT "/var/cache/filemon"
 #define SYSTEM_STAP_RUNTIME SYSTEM_ROOT "/usr/share/systemtap/runtime"
 
-/* Below a kernel's build tree: the headers with "uname -v", since Linux 6.1 and before it. */
+/* In a kernel's build tree: the header that contains "uname -v", since Linux 6.1 and before. */
 #define HEADERS_UTSVERSION "include/generated/utsversion.h"
 #define HEADERS_COMPILE "include/generated/compile.h"
 

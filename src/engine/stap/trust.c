@@ -64,7 +64,7 @@ static int refuse(int fd, const struct stat *st, char *fault)
     return -EPERM;
 }
 
-/* A directory on the way: see the header about the sticky bit. */
+/* A directory on the way: others may write to it if it has the sticky bit, see trust.h. */
 static int check_ancestor(int fd, const struct stat *st, char *fault)
 {
     bool is_safe = is_ours(st) && (!is_writable_by_others(st) || st->st_mode & S_ISVTX);

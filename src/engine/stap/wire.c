@@ -120,8 +120,8 @@ static int escaped_byte(const char *text)
     return hex_digit(text[4]) * 16 + hex_digit(text[5]);
 }
 
-/* Unescapes a string in place, NUL-terminated.  *text is behind its first quote, and then behind
- * its last one. */
+/* Unescapes a string in place, NUL-terminated.  *text: the byte after the opening quote; on return,
+ * the byte after the closing one. */
 static char *read_string(char **text, size_t *len)
 {
     char *start = *text, *to = start, *from = start;
@@ -167,7 +167,7 @@ static int read_value(struct fields *fields, size_t key, char **text)
     return *(char **)(void *)place ? 0 : -EBADMSG;
 }
 
-/* Looked for from where it stands in a line that is in order. */
+/* from: the key that the script writes next, which is compared first. */
 static size_t find_key(const char *text, size_t len, size_t from)
 {
     for (size_t i = 0; i < KEY_COUNT; i++) {
@@ -179,7 +179,7 @@ static size_t find_key(const char *text, size_t len, size_t from)
     return KEY_COUNT;
 }
 
-/* *key: the place of the last one, and then of this one. */
+/* *key: the index of the previous key; on return, of this one. */
 static int read_pair(struct fields *fields, size_t *key, char **text)
 {
     size_t len = strcspn(*text, ":");
@@ -294,7 +294,7 @@ static int whole_path(struct wire *wire, const struct fields *fields, struct eve
     return result;
 }
 
-/* text: "3,5-9", in rising order. */
+/* text: "3,5-9", in ascending order. */
 static int read_ranges(struct wire *wire, const char *text, struct event *event)
 {
     int64_t least = 0;
@@ -349,7 +349,7 @@ static int take_dup(struct wire *wire, const struct fields *fields, struct event
 {
     (void)wire;
     event->origin = (int)fields->origen;
-    event->reason = REASON_COUNT; /* the descriptor that dup2 closed has a line of its own */
+    event->reason = REASON_COUNT; /* the close that dup2 makes has its own line */
     return 1;
 }
 

@@ -20,7 +20,7 @@ struct wire_sink {
     void (*watching)(void *ctx);                   /* "mirando" */
     void (*more)(void *ctx);                       /* "sigue" */
     void (*idle)(void *ctx);                       /* "fin" */
-    void (*lost)(void *ctx, uint64_t lines);       /* so many are missing before the next line */
+    void (*lost)(void *ctx, uint64_t lines);       /* number missing before the next line */
     void *ctx;
 };
 

@@ -2,17 +2,17 @@
 /*
  * fdchaos FIRST LAST DIRECTORY JOURNAL [< KEEP]
  *
- * For each seed from FIRST to LAST a tree of processes and threads that do things to descriptors,
- * and a journal of them (chaos.h).  DIRECTORY is new and empty.
+ * For each seed from FIRST to LAST, runs a tree of processes and threads that make calls on
+ * descriptors, and writes a journal of these calls (chaos.h).  DIRECTORY must be empty.
  *
- * A seed is a program: each process or thread is a list of operations, and what one does depends on
- * its place in the list and on what is open then.  So any operation can be left out, with all that
- * it would have started: KEEP has the numbers, which journals tell, of those that are done, one a
- * line; nothing: all are.
+ * A seed is a program: each process or thread has a list of operations.  What an operation does
+ * depends on its place in the list and on the open descriptors.  So each operation can be left out,
+ * with every process that it would have started.  KEEP lists the numbers of the operations to do,
+ * one on each line, as `records operations` prints them; if KEEP is empty, all are done.
  *
- * All is done by raw system calls, since the C library may do others than it is asked for, and
- * processes that share memory share its errno.  The program is linked statically: what a dynamic
- * linker opens is no part of the journal.
+ * All calls are raw system calls: a function of the C library may make another call than its name
+ * says, and processes that share memory share errno.  The program is linked statically, because the
+ * journal would not have the opens of a dynamic linker.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -43,26 +43,26 @@
 #include "chaos.h"
 #include "clock.h"
 
-/* The workload's own, out of its way. */
+/* High descriptors, which no operation uses. */
 enum { JOURNAL_FD = 1000, PROC_FD, PROGRAM_FD };
 
 enum limit {
-    NO_PARENT = 1,      /* getppid() numbers it otherwise */
-    NEW_NAMESPACE = 16, /* of pids, for its children */
-    NO_PROC = 2,        /* PROC_FD and its like were closed, so no exec either */
+    NO_PARENT = 1,      /* getppid() returns the pid of another namespace */
+    NEW_NAMESPACE = 16, /* its children are in a new pid namespace */
+    NO_PROC = 2,        /* PROC_FD and PROGRAM_FD were closed: it cannot exec */
     IN_CHROOT = 4,
-    IN_VFORK = 8,    /* the memory is the parent's */
-    NO_THREADS = 32, /* the C library's locks may be held by who is not there */
+    IN_VFORK = 8,    /* it uses the memory of its parent */
+    NO_THREADS = 32, /* a thread that does not exist here may hold locks of the C library */
 };
 
 enum {
     OPERATIONS = 24, /* of each process and thread */
     GENERATIONS = 3,
-    SPAWNED = 24, /* processes of one seed, about */
+    SPAWNED = 24, /* at most so many processes are started for a seed */
     OPEN_AT_MOST = 50,
     THREADS = 3,
     CHILDREN = 8,
-    PART = 100, /* so many numbers has each user of a table to itself; so many have all together */
+    PART = 100, /* descriptors of a part: one part for all users of a table, and one for each */
     PARTS = CHAOS_FDS / PART - 1,
     STACK = 256 << 10,
     NEVER_OPEN = CHAOS_FDS + 7,
@@ -76,12 +76,12 @@ struct child {
 struct actor {
     struct chaos_process *process;
     struct chaos_table *table;
-    int part;           /* of the table's numbers */
-    uint32_t seed, key; /* key: which list */
-    uint32_t place;     /* in the list */
-    uint32_t op, dice;
-    pid_t pid, tid; /* as the first process numbers them */
-    int number;     /* of the thread in its process */
+    int part;            /* its own part of the table's descriptors */
+    uint32_t seed, key;  /* key: identifies the list of operations */
+    uint32_t index;      /* the index in the list */
+    uint32_t op, random; /* the operation's number, and the state of its random numbers */
+    pid_t pid, tid;      /* in the pid namespace of the first process */
+    int number;          /* the index of the thread in its process */
     int generation;
     struct child child[CHILDREN];
     int children;
@@ -92,7 +92,7 @@ struct actor {
 
 static struct chaos_journal *journal;
 
-/* The result or -errno. */
+/* Makes a system call; returns its result or -errno. */
 static long enter(long number, long a, long b, long c, long d, long e)
 {
     long result;
@@ -119,7 +119,7 @@ static long enter(long number, long a, long b, long c, long d, long e)
 
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
     result = x0;
-#else /* with the errno that some of them share */
+#else /* errno may be that of another process that shares the memory */
     result = syscall(number, a, b, c, d, e);
     result = result < 0 ? -errno : result;
 #endif
@@ -136,7 +136,7 @@ static void fault(const char *what)
     CALL(SYS_exit_group, 1);
 }
 
-/* --- chance --- */
+/* --- random numbers --- */
 
 static uint32_t mix(uint32_t a, uint32_t b)
 {
@@ -147,11 +147,11 @@ static uint32_t mix(uint32_t a, uint32_t b)
     return x ^ x >> 16;
 }
 
-/* 0 to n - 1 */
+/* A number from 0 to n - 1. */
 static uint32_t roll(struct actor *actor, uint32_t n)
 {
-    actor->dice = mix(actor->dice, 1);
-    return actor->dice % n;
+    actor->random = mix(actor->random, 1);
+    return actor->random % n;
 }
 
 static bool is_kept(uint32_t op)
@@ -205,7 +205,7 @@ static struct chaos_entry *begin(struct actor *actor, enum chaos_kind kind, cons
     return entry;
 }
 
-/* To be followed by commit() with what this returns. */
+/* Returns the number with which the caller must call commit(). */
 static uint64_t end(const struct actor *actor, struct chaos_entry *entry, long result)
 {
     entry->result = (int32_t)result;
@@ -235,7 +235,7 @@ static bool has_table_alone(const struct actor *actor)
     return atomic_load(&actor->table->parts) == 1u << actor->part;
 }
 
-/* And its process. */
+/* Whether it is the only thread of its process, and the only user of its table. */
 static bool alone(const struct actor *actor)
 {
     return atomic_load(&actor->process->threads) == 0 && has_table_alone(actor);
@@ -256,25 +256,25 @@ static bool is_own(const struct actor *actor, int fd)
     return fd >= own_first(actor) && fd <= own_last(actor);
 }
 
-static bool take(struct actor *actor, int fd)
+static bool claim(struct actor *actor, int fd)
 {
     uint8_t expected = FD_OPEN;
 
     return atomic_compare_exchange_strong(&actor->table->fd[fd], &expected, FD_TAKEN);
 }
 
-static void put(struct actor *actor, int fd)
+static void release(struct actor *actor, int fd)
 {
     atomic_store(&actor->table->fd[fd], FD_OPEN);
 }
 
-static void strike(struct actor *actor, int fd)
+static void remove_fd(struct actor *actor, int fd)
 {
     atomic_store(&actor->table->fd[fd], FD_FREE);
 }
 
-/* One that this thread may use; -1: there is none. */
-static int take_any(struct actor *actor)
+/* Claims a random descriptor that this thread may use; -1: there is none. */
+static int claim_any(struct actor *actor)
 {
     int from = (int)roll(actor, 40);
 
@@ -282,7 +282,7 @@ static int take_any(struct actor *actor)
         from = own_first(actor);
     for (int i = 0; i < CHAOS_FDS; i++) {
         int fd = (from + i) % CHAOS_FDS;
-        if ((has_table_alone(actor) || fd < PART || is_own(actor, fd)) && take(actor, fd))
+        if ((has_table_alone(actor) || fd < PART || is_own(actor, fd)) && claim(actor, fd))
             return fd;
     }
     return -1;
@@ -329,8 +329,8 @@ static void read_fd(const struct actor *actor, int fd, char *path, size_t size)
     read_proc(actor, link, path, size);
 }
 
-/* As filemon has to tell the name of a failed open. */
-static void made_absolute(const struct actor *actor, int dirfd, const char *name, char *path)
+/* Makes the name of a failed open absolute, as filemon must report it. */
+static void make_absolute(const struct actor *actor, int dirfd, const char *name, char *path)
 {
     char base[CHAOS_PATH / 2] = "";
 
@@ -342,7 +342,7 @@ static void made_absolute(const struct actor *actor, int dirfd, const char *name
         return;
     }
     read_fd(actor, dirfd, base, sizeof(base));
-    if (name[0] == '\0' || base[0] == '\0') /* the directory itself, or none */
+    if (name[0] == '\0' || base[0] == '\0') /* an empty name, or an invalid dirfd */
         snprintf(path, CHAOS_PATH, "%s%s", base, name);
     else
         snprintf(path, CHAOS_PATH, "%s/%s", strcmp(base, "/") == 0 ? "" : base, name);
@@ -364,7 +364,7 @@ struct request {
     int dirfd;
     uint64_t flags;
     uint32_t mode;
-    int again; /* the descriptor whose file this is, by /proc; 0: none */
+    int again; /* the descriptor whose file is opened by its link in /proc; 0: none */
 };
 
 static long call_openat2(const struct request *request)
@@ -409,7 +409,8 @@ static long call_open(const struct request *request)
     return CALL(SYS_openat, request->dirfd, request->name, (int)request->flags, request->mode);
 }
 
-/* When the last process of a mount namespace ends, what is open there has other names at once. */
+/* Whether the path of a descriptor has changed: when the last process of a mount namespace exits,
+ * the paths of files that are open there change at once. */
 static bool has_moved(const struct actor *actor, int fd, const char *before)
 {
     char now[CHAOS_PATH];
@@ -427,19 +428,19 @@ static int do_open(struct actor *actor, const struct request *request)
     long result;
 
     entry->flags = request->flags;
-    entry->mode = request->call[0] == 'b' ? 0 : request->mode; /* by handle it is no argument */
+    entry->mode = request->call[0] == 'b' ? 0 : request->mode; /* open_by_handle_at takes no mode */
     read_fd(actor, at, before, sizeof(before));
     result = call_open(request);
     number = end(actor, entry, result);
     if (result >= 0)
         read_fd(actor, (int)result, entry->path, CHAOS_PATH);
-    else if (request->call[0] != 'b') /* has no name */
-        made_absolute(actor, request->dirfd, request->name, entry->path);
+    else if (request->call[0] != 'b') /* open_by_handle_at takes no name */
+        make_absolute(actor, request->dirfd, request->name, entry->path);
     if (has_moved(actor, at, before))
         entry->path[0] = '\0';
     commit(entry, number);
     if (result >= 0)
-        put(actor, (int)result);
+        release(actor, (int)result);
     return (int)result;
 }
 
@@ -500,7 +501,7 @@ static uint64_t some_flags(struct actor *actor)
 
     for (uint32_t i = roll(actor, 3); i > 0; i--)
         flags |= (unsigned int)extra[roll(actor, COUNT(extra))];
-    return flags | O_NONBLOCK; /* no FIFO shall block */
+    return flags | O_NONBLOCK; /* an open of a FIFO must not block */
 }
 
 static const char *some_name(struct actor *actor, bool relative, char *room, size_t size)
@@ -535,12 +536,12 @@ static void op_open(struct actor *actor)
     do_open(actor, &request);
 }
 
-/* From a directory, or what is none, or is not even open. */
+/* Opens a name relative to a descriptor, which may be no directory, or closed. */
 static void op_open_at(struct actor *actor)
 {
     char room[CHAOS_PATH / 2];
     struct request request = {.call = roll(actor, 2) ? "openat" : "2 openat2"};
-    int at = is_crowded(actor) ? -1 : take_any(actor);
+    int at = is_crowded(actor) ? -1 : claim_any(actor);
 
     if (at < 0)
         return;
@@ -549,7 +550,7 @@ static void op_open_at(struct actor *actor)
     request.flags = some_flags(actor);
     request.mode = roll(actor, 01000);
     do_open(actor, &request);
-    put(actor, at);
+    release(actor, at);
 }
 
 static void op_open_directory(struct actor *actor)
@@ -562,19 +563,19 @@ static void op_open_directory(struct actor *actor)
         do_open(actor, &request);
 }
 
-/* Whatever is behind another descriptor, by /proc. */
+/* Opens the file of another descriptor by its link in /proc. */
 static void op_open_anew(struct actor *actor)
 {
     char name[64];
     struct request request = {"openat", name, PROC_FD, O_RDONLY | O_NONBLOCK, 0, 0};
-    int fd = is_crowded(actor) || actor->process->limits & NO_PROC ? -1 : take_any(actor);
+    int fd = is_crowded(actor) || actor->process->limits & NO_PROC ? -1 : claim_any(actor);
 
     if (fd < 0)
         return;
     snprintf(name, sizeof(name), "thread-self/fd/%d", fd);
     request.again = fd;
     do_open(actor, &request);
-    put(actor, fd);
+    release(actor, fd);
 }
 
 static void open_new(struct actor *actor, const char *name)
@@ -585,8 +586,8 @@ static void open_new(struct actor *actor, const char *name)
     do_open(actor, &request);
 }
 
-/* A file of this list's own, which loses its name while it is open, and no other thread uses it. */
-static void op_lose_name(struct actor *actor)
+/* Creates a file, which no other thread opens, and renames or unlinks it while it is open. */
+static void op_unlink_open_file(struct actor *actor)
 {
     char name[32], other[32];
 
@@ -608,13 +609,13 @@ static void do_close(struct actor *actor, int fd)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_CLOSE, "close", fd, -1);
 
-    strike(actor, fd);
+    remove_fd(actor, fd);
     commit(entry, end(actor, entry, CALL(SYS_close, fd)));
 }
 
 static void op_close(struct actor *actor)
 {
-    int fd = take_any(actor);
+    int fd = claim_any(actor);
 
     if (fd >= 0)
         do_close(actor, fd);
@@ -627,15 +628,15 @@ static void op_close_nothing(struct actor *actor)
     commit(entry, end(actor, entry, CALL(SYS_close, NEVER_OPEN)));
 }
 
-static void strike_range(struct actor *actor, unsigned int first, unsigned int last)
+static void remove_range(struct actor *actor, unsigned int first, unsigned int last)
 {
     for (unsigned int fd = first; fd <= last && fd < CHAOS_FDS; fd++)
-        strike(actor, (int)fd);
+        remove_fd(actor, (int)fd);
 }
 
-static void look_at_table(struct actor *actor);
+static void check_table(struct actor *actor);
 
-/* With CLOSE_RANGE_UNSHARE this one is its only user when it closes. */
+/* With CLOSE_RANGE_UNSHARE the thread is the only user of the table in which the call closes. */
 static void do_range(struct actor *actor, unsigned int first, unsigned int last, unsigned int flags)
 {
     bool closes = !(flags & CLOSE_RANGE_CLOEXEC), shared = !(flags & CLOSE_RANGE_UNSHARE);
@@ -646,12 +647,12 @@ static void do_range(struct actor *actor, unsigned int first, unsigned int last,
     uint64_t number;
 
     if (closes && shared)
-        strike_range(actor, first, last);
+        remove_range(actor, first, last);
     number = end(actor, entry, CALL(SYS_close_range, first, last, flags));
     if (!shared)
-        look_at_table(actor);
+        check_table(actor);
     if (closes && actor->table == table)
-        strike_range(actor, first, last);
+        remove_range(actor, first, last);
     entry->now = number_of(actor->table);
     commit(entry, number);
 }
@@ -678,7 +679,7 @@ static void op_range_own(struct actor *actor)
                  CLOSE_RANGE_UNSHARE | (roll(actor, 2) ? CLOSE_RANGE_CLOEXEC : 0));
 }
 
-/* As daemons and those who start other programs do. */
+/* Closes all descriptors, as daemons do. */
 static void op_range_all(struct actor *actor)
 {
     if (!alone(actor) || actor->process->limits & (IN_CHROOT | NO_PROC) || roll(actor, 3))
@@ -698,9 +699,9 @@ static void do_copy(struct actor *actor, const char *call, int fd, long number, 
     entry->flags = command == F_DUPFD_CLOEXEC ? O_CLOEXEC : 0;
     result = number == SYS_dup ? CALL(SYS_dup, fd) : CALL(number, fd, command, least);
     commit(entry, end(actor, entry, result));
-    put(actor, fd);
+    release(actor, fd);
     if (result >= 0)
-        put(actor, (int)result);
+        release(actor, (int)result);
 }
 
 #ifdef SYS_fcntl64
@@ -711,7 +712,7 @@ static void do_copy(struct actor *actor, const char *call, int fd, long number, 
 
 static void op_dup(struct actor *actor)
 {
-    int fd = is_crowded(actor) ? -1 : take_any(actor);
+    int fd = is_crowded(actor) ? -1 : claim_any(actor);
     int least = own_first(actor) + (int)roll(actor, 40);
 
     if (fd < 0)
@@ -740,15 +741,15 @@ static void do_dup2(struct actor *actor, int fd, int onto, int flags)
     result = CALL(SYS_dup3, fd, onto, flags < 0 ? 0 : flags);
 #endif
     commit(entry, end(actor, entry, result));
-    put(actor, fd);
-    put(actor, onto);
+    release(actor, fd);
+    release(actor, onto);
 }
 
-/* Onto another that is open, a number that is free, or itself. */
+/* Copies onto itself, onto a free descriptor, or onto an open one. */
 static void op_dup2(struct actor *actor)
 {
     static const int flags[] = {-1, -1, 0, O_CLOEXEC};
-    int fd = is_crowded(actor) ? -1 : take_any(actor), onto = fd;
+    int fd = is_crowded(actor) ? -1 : claim_any(actor), onto = fd;
     int how = flags[roll(actor, COUNT(flags))];
 
     if (fd < 0)
@@ -758,11 +759,11 @@ static void op_dup2(struct actor *actor)
         break;
     case 1:
         onto = own_first(actor) + (int)roll(actor, PART);
-        if (onto != fd && !take(actor, onto) && atomic_load(&actor->table->fd[onto]) != FD_FREE)
+        if (onto != fd && !claim(actor, onto) && atomic_load(&actor->table->fd[onto]) != FD_FREE)
             onto = fd;
         break;
     default:
-        onto = take_any(actor);
+        onto = claim_any(actor);
         onto = onto < 0 ? fd : onto;
     }
     do_dup2(actor, fd, onto, how);
@@ -770,23 +771,23 @@ static void op_dup2(struct actor *actor)
 
 static void op_cloexec(struct actor *actor)
 {
-    int fd = take_any(actor), on = (int)roll(actor, 2);
+    int fd = claim_any(actor), on = (int)roll(actor, 2);
     struct chaos_entry *entry;
 
     if (fd < 0)
         return;
     entry = begin(actor, CHAOS_CLOEXEC, on ? "cloexec" : "no cloexec", fd, on);
     commit(entry, end(actor, entry, CALL(SYS_FCNTL, fd, F_SETFD, on ? FD_CLOEXEC : 0)));
-    put(actor, fd);
+    release(actor, fd);
 }
 
 /* --- descriptors that were not opened --- */
 
-static int got(struct actor *actor, struct chaos_entry *entry, long result)
+static int end_get(struct actor *actor, struct chaos_entry *entry, long result)
 {
     commit(entry, end(actor, entry, result));
     if (result >= 0)
-        put(actor, (int)result);
+        release(actor, (int)result);
     return (int)result;
 }
 
@@ -795,13 +796,13 @@ static struct chaos_entry *begin_get(struct actor *actor, const char *call)
     return begin(actor, CHAOS_GET, call, -1, -1);
 }
 
-static void got_pair(struct actor *actor, const char *call, long result, const int pair[2])
+static void end_get_pair(struct actor *actor, const char *call, long result, const int pair[2])
 {
     for (int i = 0; i < 2; i++)
-        got(actor, begin_get(actor, call), result < 0 ? result : pair[i]);
+        end_get(actor, begin_get(actor, call), result < 0 ? result : pair[i]);
 }
 
-static void op_make(struct actor *actor)
+static void op_create_other(struct actor *actor)
 {
     int pair[2] = {-1, -1};
 
@@ -809,16 +810,16 @@ static void op_make(struct actor *actor)
         return;
     switch (roll(actor, 4)) {
     case 0:
-        got_pair(actor, "pipe2", CALL(SYS_pipe2, pair, roll(actor, 2) ? O_CLOEXEC : 0), pair);
+        end_get_pair(actor, "pipe2", CALL(SYS_pipe2, pair, roll(actor, 2) ? O_CLOEXEC : 0), pair);
         break;
     case 1:
-        got(actor, begin_get(actor, "memfd_create"), CALL(SYS_memfd_create, "chaos", 0));
+        end_get(actor, begin_get(actor, "memfd_create"), CALL(SYS_memfd_create, "chaos", 0));
         break;
     case 2:
-        got(actor, begin_get(actor, "eventfd2"), CALL(SYS_eventfd2, 0, EFD_CLOEXEC));
+        end_get(actor, begin_get(actor, "eventfd2"), CALL(SYS_eventfd2, 0, EFD_CLOEXEC));
         break;
     default:
-        got(actor, begin_get(actor, "socket"), CALL(SYS_socket, AF_UNIX, SOCK_DGRAM, 0));
+        end_get(actor, begin_get(actor, "socket"), CALL(SYS_socket, AF_UNIX, SOCK_DGRAM, 0));
     }
 }
 
@@ -866,38 +867,38 @@ static long receive_descriptor(int socket)
     return fd;
 }
 
-/* Sends one to itself, and so has it twice. */
+/* Sends a descriptor to its own process, and receives a copy. */
 static void op_pass(struct actor *actor)
 {
-    int pair[2] = {-1, -1}, fd = is_crowded(actor) ? -1 : take_any(actor);
+    int pair[2] = {-1, -1}, fd = is_crowded(actor) ? -1 : claim_any(actor);
     long result;
 
     if (fd < 0)
         return;
     result = CALL(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, pair);
     if (result == 0 && send_descriptor(pair[0], fd) > 0)
-        got(actor, begin_get(actor, "recvmsg"), receive_descriptor(pair[1]));
+        end_get(actor, begin_get(actor, "recvmsg"), receive_descriptor(pair[1]));
     for (int i = 0; i < 2 && result == 0; i++) {
         atomic_store(&actor->table->fd[pair[i]], FD_TAKEN);
         do_close(actor, pair[i]);
     }
-    put(actor, fd);
+    release(actor, fd);
 }
 
-static void op_fetch(struct actor *actor)
+static void op_pidfd_getfd(struct actor *actor)
 {
-    int fd = is_crowded(actor) ? -1 : take_any(actor);
+    int fd = is_crowded(actor) ? -1 : claim_any(actor);
     long pidfd;
 
     if (fd < 0)
         return;
     pidfd = CALL(SYS_pidfd_open, CALL(SYS_getpid), 0);
     if (pidfd >= 0) {
-        got(actor, begin_get(actor, "pidfd_getfd"), CALL(SYS_pidfd_getfd, pidfd, fd, 0));
+        end_get(actor, begin_get(actor, "pidfd_getfd"), CALL(SYS_pidfd_getfd, pidfd, fd, 0));
         atomic_store(&actor->table->fd[pidfd], FD_TAKEN);
         do_close(actor, (int)pidfd);
     }
-    put(actor, fd);
+    release(actor, fd);
 }
 
 static void play(struct actor *actor);
@@ -916,8 +917,8 @@ static struct chaos_table *new_table(const struct chaos_table *from)
     return table;
 }
 
-/* -1: there is none left. */
-static int take_part(struct chaos_table *table)
+/* Claims a free part of the table; -1: there is none. */
+static int claim_part(struct chaos_table *table)
 {
     for (int part = 0; part < PARTS; part++) {
         if (atomic_fetch_or(&table->parts, 1u << part) >> part & 1)
@@ -928,14 +929,15 @@ static int take_part(struct chaos_table *table)
     return -1;
 }
 
-/* Nothing is open beyond. */
+/* Only descriptors of parts that ever had a user can be open. */
 static bool may_be_open(const struct chaos_table *table, int fd)
 {
     return fd < PART || table->used >> (fd / PART - 1) & 1;
 }
 
-/* What a copy has: what the other table had, unless its users were at work on it. */
-static void look_around(struct actor *actor)
+/* Finds the open descriptors of a copied table: other users may have changed the table until the
+ * copy was made. */
+static void find_open(struct actor *actor)
 {
     for (int fd = 0; fd < CHAOS_FDS; fd++) {
         bool open = may_be_open(actor->table, fd) && is_open(fd);
@@ -944,8 +946,8 @@ static void look_around(struct actor *actor)
 }
 
 /*
- * Whether two threads have the same table is nothing that the kernel says.  But locks of fcntl(2)
- * belong to the table: each has one of its own, on the byte of its number.
+ * The kernel does not say whether two threads have the same table.  But locks of fcntl(2) belong to
+ * a table: each table locks the byte of its number.
  */
 static long lock_table(const struct chaos_table *table, int command)
 {
@@ -955,14 +957,15 @@ static long lock_table(const struct chaos_table *table, int command)
     return result < 0 ? result : lock.l_type;
 }
 
-static void own_table(struct actor *actor)
+static void begin_table(struct actor *actor)
 {
-    look_around(actor);
+    find_open(actor);
     if (!(actor->process->limits & NO_PROC) && lock_table(actor->table, F_SETLK64) < 0)
         fault("a table cannot be locked");
 }
 
-/* Another table has the lock, or none: that one had no other users any more. */
+/* Whether the thread still has this table: F_GETLK does not report locks of one's own table, but
+ * F_OFD_GETLK does.  Otherwise another table has the lock, or the old one was freed. */
 static bool has_table(const struct chaos_table *table)
 {
     return lock_table(table, F_GETLK64) == F_UNLCK && lock_table(table, F_OFD_GETLK) != F_UNLCK;
@@ -984,7 +987,7 @@ static void leave_with_all(struct chaos_process *process)
     atomic_fetch_and(&table->parts, ~atomic_exchange(&process->parts, 0));
 }
 
-/* If no thread has the table of the process, this is it. */
+/* Makes the thread's table that of the process, if no thread has that of the process any more. */
 static void adopt_table(const struct actor *actor)
 {
     uint32_t none = 0;
@@ -993,21 +996,21 @@ static void adopt_table(const struct actor *actor)
         atomic_store(&actor->process->table, number_of(actor->table));
 }
 
-static void take_copy(struct actor *actor)
+static void use_copy(struct actor *actor)
 {
     actor->table = new_table(actor->table);
     actor->part = 0;
     adopt_table(actor);
-    own_table(actor);
+    begin_table(actor);
 }
 
-/* After a call that may have given it a copy. */
-static void look_at_table(struct actor *actor)
+/* Finds out whether the last call gave the thread a copy of its table. */
+static void check_table(struct actor *actor)
 {
     if (has_table(actor->table))
         return;
     leave_table(actor);
-    take_copy(actor);
+    use_copy(actor);
 }
 
 static void op_unshare(struct actor *actor)
@@ -1019,7 +1022,7 @@ static void op_unshare(struct actor *actor)
         return;
     entry = begin(actor, CHAOS_UNSHARE, "unshare files", -1, -1);
     number = end(actor, entry, CALL(SYS_unshare, CLONE_FILES));
-    look_at_table(actor);
+    check_table(actor);
     entry->now = number_of(actor->table);
     commit(entry, number);
 }
@@ -1056,10 +1059,11 @@ static struct chaos_process *new_process(const struct chaos_process *parent)
     return process;
 }
 
-/* The first thread of a new process, with a table of its own or its parent's. */
-static bool conceive(struct actor *child, const struct actor *parent, bool shares, uint32_t limits)
+/* Prepares the first thread of a new process, which shares its parent's table or has a copy. */
+static bool prepare_child(struct actor *child, const struct actor *parent, bool shares,
+                          uint32_t limits)
 {
-    int part = shares ? take_part(parent->table) : 0;
+    int part = shares ? claim_part(parent->table) : 0;
 
     if (part < 0)
         return false;
@@ -1076,20 +1080,20 @@ static bool conceive(struct actor *child, const struct actor *parent, bool share
     return true;
 }
 
-/* The child's whole life. */
-static void live(struct actor *child, const char *call)
+/* Runs the operations of a child. */
+static void run_child(struct actor *child, const char *call)
 {
     start(child, call);
     play(child);
 }
 
-static void live_with_copy(struct actor *child, const char *call)
+static void run_child_with_copy(struct actor *child, const char *call)
 {
-    own_table(child);
-    live(child, call);
+    begin_table(child);
+    run_child(child, call);
 }
 
-static void bear(struct actor *actor, const struct actor *child, const char *call, long pid)
+static void add_child(struct actor *actor, const struct actor *child, const char *call, long pid)
 {
     note(actor, call, pid);
     if (pid > 0)
@@ -1103,12 +1107,12 @@ static void spawn(struct actor *actor, const char *call)
     struct actor child;
     long pid;
 
-    if (!may_spawn(actor) || !conceive(&child, actor, false, 0))
+    if (!may_spawn(actor) || !prepare_child(&child, actor, false, 0))
         return;
     pid = actor->process->limits & NO_THREADS ? CALL(SYS_clone, SIGCHLD) : fork();
     if (pid == 0)
-        live_with_copy(&child, call);
-    bear(actor, &child, call, pid);
+        run_child_with_copy(&child, call);
+    add_child(actor, &child, call, pid);
 }
 
 static void op_fork(struct actor *actor)
@@ -1116,7 +1120,7 @@ static void op_fork(struct actor *actor)
     spawn(actor, "fork");
 }
 
-/* It lies at the bottom of the stack of a process that runs in its parent's memory. */
+/* Returns a stack for a process that runs in its parent's memory.  The actor is at its bottom. */
 static struct actor *new_stack(void)
 {
     void *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -1131,9 +1135,9 @@ static long clone_in_memory(int (*run)(void *), struct actor *child, int flags)
     return clone(run, (char *)child + STACK, CLONE_VM | flags | SIGCHLD, child);
 }
 
-static int live_in_vfork(void *child)
+static int run_in_vfork(void *child)
 {
-    live_with_copy(child, "vfork");
+    run_child_with_copy(child, "vfork");
     return 0;
 }
 
@@ -1144,27 +1148,28 @@ static void op_vfork(struct actor *actor)
     if (!may_spawn(actor))
         return;
     child = new_stack();
-    if (conceive(child, actor, false, IN_VFORK))
-        bear(actor, child, "vfork", clone_in_memory(live_in_vfork, child, CLONE_VFORK));
+    if (prepare_child(child, actor, false, IN_VFORK))
+        add_child(actor, child, "vfork", clone_in_memory(run_in_vfork, child, CLONE_VFORK));
     munmap(child, STACK);
 }
 
 /* --- processes that share their parent's table --- */
 
-static int live_in_memory(void *child)
+static int run_in_memory(void *child)
 {
-    live(child, "share vm");
+    run_child(child, "share vm");
     return 0;
 }
 
-/* Its stack is left to it. */
+/* The stack is not freed: the child may run longer than its parent. */
 static void share_memory(struct actor *actor, int flags)
 {
     struct actor *child = new_stack();
     uint32_t limits = flags & CLONE_VFORK ? IN_VFORK : NO_THREADS;
 
-    if (conceive(child, actor, true, limits))
-        bear(actor, child, "share vm", clone_in_memory(live_in_memory, child, CLONE_FILES | flags));
+    if (prepare_child(child, actor, true, limits))
+        add_child(actor, child, "share vm",
+                  clone_in_memory(run_in_memory, child, CLONE_FILES | flags));
     else
         munmap(child, STACK);
 }
@@ -1184,12 +1189,12 @@ static void share_files(struct actor *actor, unsigned int flags)
     struct actor child;
     long pid;
 
-    if (!conceive(&child, actor, true, threads > 0 ? NO_THREADS : 0))
+    if (!prepare_child(&child, actor, true, threads > 0 ? NO_THREADS : 0))
         return;
     pid = clone_files(flags, roll(actor, 2));
     if (pid == 0)
-        live(&child, "share");
-    bear(actor, &child, "share", pid);
+        run_child(&child, "share");
+    add_child(actor, &child, "share", pid);
 }
 
 static void op_share(struct actor *actor)
@@ -1212,18 +1217,18 @@ static void op_pid_namespace(struct actor *actor)
     spawn(actor, "fork pidns");
 }
 
-static void *live_in_thread(void *given)
+static void *run_in_thread(void *given)
 {
-    live(given, "thread");
+    run_child(given, "thread");
     return NULL;
 }
 
 static void start_thread(struct actor *actor, int number)
 {
-    static struct actor room[CHAOS_PROCESSES / 64]; /* malloc(3) could wait for a dead thread */
+    static struct actor room[CHAOS_PROCESSES / 64]; /* a killed thread may hold malloc(3)'s lock */
     static _Atomic uint32_t used;
     struct actor *thread = &room[atomic_fetch_add(&used, 1) % COUNT(room)];
-    int part = take_part(actor->table);
+    int part = claim_part(actor->table);
 
     if (part < 0)
         return;
@@ -1237,7 +1242,7 @@ static void start_thread(struct actor *actor, int number)
                              .generation = actor->generation};
     if (number_of(actor->table) == atomic_load(&actor->process->table))
         atomic_fetch_or(&actor->process->parts, 1u << part);
-    if (pthread_create(&actor->thread[actor->threads], NULL, live_in_thread, thread) == 0)
+    if (pthread_create(&actor->thread[actor->threads], NULL, run_in_thread, thread) == 0)
         actor->in_thread[actor->threads++] = thread;
     else
         leave_table(thread);
@@ -1257,7 +1262,7 @@ static void op_threads(struct actor *actor)
     commit(entry, end(actor, entry, actor->threads));
 }
 
-/* For the first thread alone: the others never started any. */
+/* Only the first thread starts others. */
 static void op_join(struct actor *actor)
 {
     if (actor->threads == 0)
@@ -1308,7 +1313,7 @@ static void op_exec_nothing(struct actor *actor)
     commit(entry, end(actor, entry, CALL(SYS_execve, "/dev/null/nothing", argv, argv + 1)));
 }
 
-/* The words that go before what is for people. */
+/* The arguments of the executed program that hold the state of the actor. */
 enum { RESUME_WORDS = 7 };
 
 static void op_exec(struct actor *actor)
@@ -1321,7 +1326,7 @@ static void op_exec(struct actor *actor)
                                            (uint32_t)actor->part,
                                            actor->seed,
                                            actor->key,
-                                           actor->place + 1,
+                                           actor->index + 1,
                                            (uint32_t)actor->generation};
     struct chaos_entry *entry;
     long result;
@@ -1340,8 +1345,9 @@ static void op_exec(struct actor *actor)
     commit(entry, end(actor, entry, result));
 }
 
-/* What the program before left, and what other threads were at work on when they were ended. */
-static void look_again(struct actor *actor)
+/* Finds the descriptors that are open after an exec.  Another thread may have been killed during a
+ * call on one: that one is not used again. */
+static void find_open_after_exec(struct actor *actor)
 {
     for (int fd = 0; fd < CHAOS_FDS; fd++) {
         bool known = atomic_load(&actor->table->fd[fd]) == FD_OPEN;
@@ -1350,7 +1356,8 @@ static void look_again(struct actor *actor)
     }
 }
 
-/* The other threads are gone, and a table that other processes have has been left to them. */
+/* After an exec: the exec has ended the other threads, and copied the table if another process
+ * shared it. */
 static void keep_table_or_leave(struct actor *actor)
 {
     if (has_table(actor->table)) {
@@ -1360,7 +1367,7 @@ static void keep_table_or_leave(struct actor *actor)
     } else {
         leave_table(actor);
         leave_with_all(actor->process);
-        take_copy(actor);
+        use_copy(actor);
     }
 }
 
@@ -1383,19 +1390,19 @@ static void resume(char **argv)
     actor.part = (int)value[2];
     actor.seed = value[3];
     actor.key = value[4];
-    actor.place = value[5];
+    actor.index = value[5];
     actor.generation = (int)value[6];
-    actor.op = mix(actor.key, actor.place - 1);
+    actor.op = mix(actor.key, actor.index - 1);
     find_numbers(&actor);
     keep_table_or_leave(&actor);
     entry = begin(&actor, CHAOS_EXECUTED, "executed", -1, -1);
     if (actor.table == before)
-        look_again(&actor);
+        find_open_after_exec(&actor);
     commit(entry, end(&actor, entry, 0));
     play(&actor);
 }
 
-/* --- where names lead --- */
+/* --- roots, mounts, names of threads --- */
 
 static void op_chroot(struct actor *actor)
 {
@@ -1442,7 +1449,7 @@ static void op_rename(struct actor *actor)
     commit(entry, number);
 }
 
-/* --- ends --- */
+/* --- exits --- */
 
 static void op_exit(struct actor *actor)
 {
@@ -1450,14 +1457,14 @@ static void op_exit(struct actor *actor)
     CALL(SYS_exit_group, 0);
 }
 
-/* This thread alone: the last one to do so ends the process. */
+/* Exits the thread.  The exit of the last thread ends the process. */
 static void op_exit_thread(struct actor *actor)
 {
     note(actor, "exit", 0);
     CALL(SYS_exit, 0);
 }
 
-static void op_die(struct actor *actor)
+static void op_kill_self(struct actor *actor)
 {
     static const int signals[] = {SIGKILL, SIGSEGV, SIGTERM};
 
@@ -1471,17 +1478,39 @@ static const struct {
     void (*run)(struct actor *actor);
     uint32_t weight;
 } operations[] = {
-    {op_open, 22},         {op_open_at, 6},       {op_open_directory, 4},
-    {op_open_anew, 4},     {op_lose_name, 3},     {op_close, 20},
-    {op_close_nothing, 1}, {op_range, 4},         {op_range_own, 2},
-    {op_range_all, 1},     {op_dup, 8},           {op_dup2, 9},
-    {op_cloexec, 3},       {op_make, 3},          {op_pass, 2},
-    {op_fetch, 2},         {op_fork, 5},          {op_vfork, 2},
-    {op_share, 3},         {op_pid_namespace, 1}, {op_threads, 3},
-    {op_join, 2},          {op_kill, 2},          {op_wait, 1},
-    {op_exec, 3},          {op_exec_nothing, 1},  {op_chroot, 1},
-    {op_mount, 2},         {op_unshare, 3},       {op_rename, 2},
-    {op_exit, 1},          {op_exit_thread, 1},   {op_die, 1},
+    {op_open, 22},
+    {op_open_at, 6},
+    {op_open_directory, 4},
+    {op_open_anew, 4},
+    {op_unlink_open_file, 3},
+    {op_close, 20},
+    {op_close_nothing, 1},
+    {op_range, 4},
+    {op_range_own, 2},
+    {op_range_all, 1},
+    {op_dup, 8},
+    {op_dup2, 9},
+    {op_cloexec, 3},
+    {op_create_other, 3},
+    {op_pass, 2},
+    {op_pidfd_getfd, 2},
+    {op_fork, 5},
+    {op_vfork, 2},
+    {op_share, 3},
+    {op_pid_namespace, 1},
+    {op_threads, 3},
+    {op_join, 2},
+    {op_kill, 2},
+    {op_wait, 1},
+    {op_exec, 3},
+    {op_exec_nothing, 1},
+    {op_chroot, 1},
+    {op_mount, 2},
+    {op_unshare, 3},
+    {op_rename, 2},
+    {op_exit, 1},
+    {op_exit_thread, 1},
+    {op_kill_self, 1},
 };
 
 static void operate(struct actor *actor)
@@ -1497,18 +1526,19 @@ static void operate(struct actor *actor)
     operations[i].run(actor);
 }
 
-/* Threads return from here; processes end. */
+/* Runs the list of operations.  Threads then return; processes exit. */
 static void play(struct actor *actor)
 {
-    for (; actor->place < OPERATIONS; actor->place++) {
-        actor->op = mix(actor->key, actor->place);
-        actor->dice = actor->op;
+    for (; actor->index < OPERATIONS; actor->index++) {
+        actor->op = mix(actor->key, actor->index);
+        actor->random = actor->op;
         if (is_kept(actor->op))
             operate(actor);
     }
     if (actor->number > 0)
         return;
-    if (mix(actor->key, 3) % 4 != 0) { /* otherwise it leaves its children, and threads, behind */
+    /* Otherwise its children outlive it, and its exit kills its threads. */
+    if (mix(actor->key, 3) % 4 != 0) {
         op_join(actor);
         op_wait(actor);
     }
@@ -1554,8 +1584,8 @@ static void make_tree(void)
         fault("huge");
 }
 
-/* Out of the way. */
-static void keep(struct actor *actor, int fd, int number)
+/* Moves a descriptor to a high number. */
+static void move_to(struct actor *actor, int fd, int number)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_DUP2, "dup2", fd, number);
 
@@ -1567,10 +1597,11 @@ static void keep_open(struct actor *actor, const char *path, int flags, int numb
 {
     struct request request = {"openat", path, AT_FDCWD, (uint64_t)(unsigned int)flags, 0, 0};
 
-    keep(actor, do_open(actor, &request), number);
+    move_to(actor, do_open(actor, &request), number);
 }
 
-/* The journal is mapped before anything can be written to it. */
+/* The clocks are read before the open, but the entry can only be written after the journal is
+ * mapped. */
 static void open_journal(struct actor *actor, const char *path)
 {
     uint64_t us = clock_ns(CLOCK_REALTIME) / 1000, ns = clock_ns(CLOCK_MONOTONIC);
@@ -1598,7 +1629,7 @@ static void open_journal(struct actor *actor, const char *path)
     number = end(actor, entry, fd);
     read_fd(actor, (int)fd, entry->path, CHAOS_PATH);
     commit(entry, number);
-    keep(actor, (int)fd, JOURNAL_FD);
+    move_to(actor, (int)fd, JOURNAL_FD);
 }
 
 static void read_kept(void)

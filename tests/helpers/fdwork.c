@@ -2,11 +2,12 @@
 /*
  * fdwork [-w] SCENE DIRECTORY JOURNAL [ARG...]
  *
- * Plays one scene of opening and closing in DIRECTORY, which exists and is the scene's own, and
- * states in JOURNAL the records that it must give.  -w: when the scene is set, prints "ready" and
- * waits for a line on standard input.  fdwork without arguments lists the scenes.
+ * Plays one scene, a workload of opens, copies and closes, in the empty DIRECTORY, and writes to
+ * JOURNAL the records that filemon must report.  -w: prints "ready" after the preparation (set_*)
+ * and waits for a line on standard input before the scene (play_*).  Without arguments, fdwork
+ * lists the scenes that need nothing but a directory.
  *
- * The setting of a scene opens nothing: files are made with mknod(2).
+ * The preparation opens no file: it makes files with mknod(2).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -44,7 +45,7 @@
 
 static struct {
     const char *directory, *journal;
-    char **args; /* what follows JOURNAL */
+    char **args; /* the ARGs */
 } given;
 
 static void make_file(const char *path, mode_t mode)
@@ -71,7 +72,7 @@ static void enter(const char *path)
         die(path);
 }
 
-/* Opens and closes. */
+/* Opens and closes a file. */
 static void touch_path(const char *path)
 {
     shut(open_path(path));
@@ -90,7 +91,7 @@ static int start_thread(pthread_t *thread, void *(*run)(void *), void *arg)
     return 0;
 }
 
-/* Runs it in a thread of its own and waits for the thread's end. */
+/* Runs a function in a new thread and waits for it. */
 static void in_thread(void *(*run)(void *), void *arg)
 {
     pthread_t thread;
@@ -99,7 +100,7 @@ static void in_thread(void *(*run)(void *), void *arg)
     pthread_join(thread, NULL);
 }
 
-/* --- plain: the five calls, and the flags they are given --- */
+/* --- plain: the five calls that open, with various flags --- */
 
 static void set_file(void)
 {
@@ -148,7 +149,7 @@ static void play_plain(void)
     open_by_handle();
 }
 
-/* --- duration: open for some time, others opened and closed meanwhile --- */
+/* --- duration: a file stays open while others are opened and closed --- */
 
 static void play_duration(void)
 {
@@ -191,7 +192,7 @@ static void play_paths(void)
     shut(at);
 }
 
-/* --- mount: a bind mount, and one over another, in a namespace of its own --- */
+/* --- mount: a bind mount, and a mount on top of it, in a new mount namespace --- */
 
 static void set_mount(void)
 {
@@ -213,7 +214,7 @@ static void play_mount(void)
     shut(open_as(AT_FDCWD, below("b/c"), "b/c", O_RDONLY | O_DIRECTORY, 0));
 }
 
-/* --- chroot: paths are as the process's root sees them --- */
+/* --- chroot: paths are relative to the root of the process --- */
 
 static void set_chroot(void)
 {
@@ -233,14 +234,14 @@ static void play_chroot(void)
     shut(open_as(AT_FDCWD, "/filemon-chroot/../../filemon-chroot/file", "/filemon-chroot/file",
                  O_RDONLY, 0));
     open_as(AT_FDCWD, "nothing", "/filemon-chroot/nothing", O_RDONLY, 0);
-    /* Not below the root: the kernel then names it as the whole system sees it. */
+    /* A file outside the process's root: the kernel's path begins at the root of the namespace. */
     shut(open_as(outside, "outside", "outside", O_RDONLY, 0));
     expect(chdir("/"), "chdir");
     open_as(AT_FDCWD, "filemon-chroot/nothing", "/filemon-chroot/nothing", O_RDONLY, 0);
     shut(outside);
 }
 
-/* --- threads: descriptors belong to the process --- */
+/* --- threads: one thread closes a descriptor that another one opened --- */
 
 static void *open_in_thread(void *fd)
 {
@@ -254,7 +255,7 @@ static void *shut_in_thread(void *fd)
     return NULL;
 }
 
-/* Ends this thread alone, without what pthread_exit() does. */
+/* Exits the thread by the system call, without pthread_exit(). */
 static void *open_and_end(void *fd)
 {
     *(int *)fd = open_path("file");
@@ -277,8 +278,8 @@ static void play_threads(void)
     shut(second);
 }
 
-/* --- hammer: threads that take each other's descriptor numbers as soon as they are free.  The
- * order of two threads' records is not known to them. --- */
+/* --- hammer: threads open and close at once, and get each other's descriptor numbers.  The order
+ * of the records of two threads is not known. --- */
 
 enum { HAMMER_THREADS = 4, HAMMER_ROUNDS = 400 };
 
@@ -311,7 +312,7 @@ static void play_hammer(void)
         pthread_join(threads[i], NULL);
 }
 
-/* --- fork: generations of children.  What they inherit has no record of its own in them. --- */
+/* --- fork: generations of children.  filemon reports no record of inherited descriptors. --- */
 
 enum { GENERATIONS = 4 };
 
@@ -347,7 +348,7 @@ static void play_fork(void)
     play_generation(0);
 }
 
-/* What /proc/PID/stat says after the name; "": there is no such process. */
+/* The part of /proc/PID/stat after the comm; "": there is no such process. */
 static const char *stat_of(const char *pid, char line[static 512])
 {
     char path[32];
@@ -363,7 +364,7 @@ static const char *stat_of(const char *pid, char line[static 512])
     return got != NULL && end != NULL ? end + 2 : "";
 }
 
-/* The letter that proc(5) gives; 0: there is no such process. */
+/* The state letter of proc(5); 0: there is no such process. */
 static char process_state(pid_t pid)
 {
     char number[16], line[512];
@@ -372,19 +373,19 @@ static char process_state(pid_t pid)
     return *stat_of(number, line);
 }
 
-static bool is_gone(pid_t pid)
+static bool has_exited(pid_t pid)
 {
     char state = process_state(pid);
 
     return state == 0 || state == 'Z';
 }
 
-static void breathe(void)
+static void sleep_briefly(void)
 {
     nanosleep(&(struct timespec){.tv_nsec = 1000 * 1000}, NULL);
 }
 
-/* --- daemon: a double fork; the grandchild opens when its parents are gone --- */
+/* --- daemon: a double fork; the grandchild opens files after its ancestors have exited --- */
 
 static void play_daemon(void)
 {
@@ -397,14 +398,14 @@ static void play_daemon(void)
     expect(setsid(), "setsid");
     if (fork_child() > 0)
         leave();
-    while (getppid() == second || !is_gone(first))
-        breathe();
+    while (getppid() == second || !has_exited(first))
+        sleep_briefly();
     shut(fd);
     touch_path("file");
     open_path("file");
 }
 
-/* --- dup: every way to copy a descriptor, and to lose one by it --- */
+/* --- dup: every call that copies a descriptor, and every way to replace one --- */
 
 static void set_dup(void)
 {
@@ -417,11 +418,11 @@ static void play_dup(void)
     int a = open_path("a"), b = open_path("b");
     int third = copy(a, -1, 0);
 
-    copy(a, 40, 0);        /* onto a free one */
-    copy(b, 40, 0);        /* onto one that is open */
+    copy(a, 40, 0);        /* onto a free descriptor */
+    copy(b, 40, 0);        /* onto an open descriptor */
     copy(b, b, 0);         /* onto itself: nothing happens */
     copy(a, b, O_CLOEXEC); /* dup3 */
-    copy(0, third, 0);     /* of one that filemon does not know: only the close is seen */
+    copy(0, third, 0);     /* filemon does not know descriptor 0: only the close is reported */
     expect(copy(900, a, 0) == -1 && errno == EBADF ? 0 : -1, "dup2 of a closed one");
     expect(copy(a, a, O_CLOEXEC) == -1 && errno == EINVAL ? 0 : -1, "dup3 onto itself");
     expect(fcntl(a, F_DUPFD, -1) == -1 && errno == EINVAL ? 0 : -1, "F_DUPFD above all limits");
@@ -436,7 +437,7 @@ static void play_dup(void)
     shut(again);
 }
 
-/* --- others: numbers taken by what is no file that was opened --- */
+/* --- others: descriptors of pipes and sockets between those of files --- */
 
 static void play_others(void)
 {
@@ -455,8 +456,8 @@ static void play_others(void)
     touch_path("file");
 }
 
-/* Executes this program again, which goes on, in the scene after-exec, with what is still open. */
-static noreturn void go_on(void)
+/* Executes this program again with the scene after-exec, and passes it the open descriptors. */
+static noreturn void exec_self(void)
 {
     static char numbers[MAX_HELD][16];
     char *args[2 * MAX_HELD + 5] = {"fdwork", "after-exec", (char *)(uintptr_t)given.directory,
@@ -511,10 +512,10 @@ static void play_close_range(void)
     open_several(3);
     shut_range(next, ~0U, CLOSE_RANGE_CLOEXEC);
     open_several(1);
-    go_on();
+    exec_self();
 }
 
-/* --- exec: what is marked close-on-exec then, however it came to be --- */
+/* --- exec: close-on-exec descriptors, marked by every call that can do it --- */
 
 static void play_exec(void)
 {
@@ -531,10 +532,10 @@ static void play_exec(void)
     expect(ioctl(ioctled, FIOCLEX), "FIOCLEX");
     journal_flush();
     expect(execl(below("nothing"), "nothing", NULL) == -1 ? 0 : -1, "exec of nothing");
-    go_on();
+    exec_self();
 }
 
-/* --- thread-exec: by a thread that is not the first one, while others run --- */
+/* --- thread-exec: an exec by another thread than the first one, while others run --- */
 
 static void *wait_for_end(void *arg)
 {
@@ -545,7 +546,7 @@ static void *wait_for_end(void *arg)
 static void *exec_in_thread(void *arg)
 {
     (void)arg;
-    go_on();
+    exec_self();
 }
 
 static void play_thread_exec(void)
@@ -558,11 +559,11 @@ static void play_thread_exec(void)
     in_thread(exec_in_thread, NULL);
 }
 
-/* --- shared-table: processes that have one table of descriptors.  Each waits for the other. --- */
+/* --- shared-table: two processes share a file descriptor table, and use it in turn --- */
 
 enum { STACK = 256 << 10 };
 
-/* Runs it in a process that shares memory and descriptors. */
+/* Runs a function in a new process that shares memory and descriptors. */
 static pid_t start_sharer(int (*run)(void *), void *arg)
 {
     char *stack = mmap(NULL, STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -580,13 +581,13 @@ static int use_and_end(void *given_fd)
 
     copy(*fd, 40, 0);
     shut(*fd);
-    *fd = open_path("file"); /* the number that has just become free */
+    *fd = open_path("file"); /* reuses the number just closed */
     copy(*fd, more, O_CLOEXEC);
     open_path("file");
     _exit(0);
 }
 
-/* Its parent is gone, and left it what was open. */
+/* A descriptor that a process leaves open at its exit, and its pid. */
 static struct {
     int fd;
     pid_t by;
@@ -596,7 +597,7 @@ static int outlive(void *arg)
 {
     (void)arg;
     while (getppid() == left.by)
-        breathe();
+        sleep_briefly();
     shut(left.fd);
     open_path("file");
     leave();
@@ -647,17 +648,17 @@ static void play_shared_table(void)
 
 /* --- own-table: threads that leave the table of their process --- */
 
-/* Until the kernel has done with it, too: pthread_join() returns before. */
+/* Waits until the kernel has released the thread: pthread_join() returns earlier. */
 static void join_wholly(pthread_t thread, const pid_t *tid)
 {
     pthread_join(thread, NULL);
     while (syscall(SYS_tgkill, getpid(), *tid, 0) == 0)
-        breathe();
+        sleep_briefly();
 }
 
 static struct {
     pthread_barrier_t turn;
-    int before; /* what was open before the thread began */
+    int before; /* a descriptor opened before the thread began */
     pid_t tid;
 } own;
 
@@ -666,7 +667,7 @@ static void next_turn(void)
     pthread_barrier_wait(&own.turn);
 }
 
-/* The numbers are the same as those that the first thread is given meanwhile. */
+/* Opens the same descriptor numbers as the first thread does, in turn, in the other table. */
 static void *work_in_own_table(void *how)
 {
     own.tid = gettid();
@@ -690,7 +691,7 @@ static void *work_in_own_table(void *how)
     return NULL;
 }
 
-static void work_beside(void *how)
+static void work_in_both_tables(void *how)
 {
     pthread_t thread;
 
@@ -717,7 +718,7 @@ static void *exec_from_own_table(void *arg)
     open_path("file");
     open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
     state_exit_of_process();
-    go_on();
+    exec_self();
 }
 
 static void set_own_table(void)
@@ -729,14 +730,14 @@ static void set_own_table(void)
 static void play_own_table(void)
 {
     pthread_barrier_init(&own.turn, NULL, 2);
-    work_beside(NULL);
-    work_beside("close_range");
+    work_in_both_tables(NULL);
+    work_in_both_tables("close_range");
     open_path("other");
     in_thread(exec_from_own_table, NULL);
 }
 
-/* --- vfork: children that have the memory of their parent, which waits, but a table of their own
- * --- */
+/* --- vfork: children that share the memory of their waiting parent, but not its file descriptor
+ * table --- */
 
 static int exec_nothing(void *arg)
 {
@@ -755,7 +756,7 @@ static int exec_after_opens(void *inherited)
     open_path("file");
     open_as(AT_FDCWD, below("file"), "file", O_RDONLY | O_CLOEXEC, 0);
     copy(open_path("file"), 50, O_CLOEXEC);
-    go_on();
+    exec_self();
 }
 
 static void vfork_and_join(int (*run)(void *), void *arg)
@@ -782,7 +783,7 @@ static void play_vfork(void)
     shut(marked);
 }
 
-/* --- exit: files are open when the process ends, by itself or killed --- */
+/* --- exit: files are open when the process exits or is killed --- */
 
 static void *end_all(void *arg)
 {
@@ -831,7 +832,7 @@ static void play_exit(void)
     open_path("file");
 }
 
-/* --- names: any bytes in a file's name and in the program's --- */
+/* --- names: unusual bytes in names of files and in the comm --- */
 
 static const char *const hostile_names[] = {
     "with space",
@@ -897,11 +898,11 @@ static void play_names(void)
 /* --- deep: paths of 4,000 bytes, of 4,095, and of very many short components --- */
 
 static struct {
-    char path[PATH_MAX]; /* of the directory */
-    char last[2][256];   /* names there */
+    char path[PATH_MAX]; /* the path of the directory */
+    char last[2][256];   /* names of files in it */
 } deep;
 
-/* Makes directories one below the other until the path has at least so many bytes. */
+/* Makes nested directories until the path has at least this many bytes. */
 static void descend(size_t bytes, const char *component)
 {
     snprintf(deep.path, sizeof(deep.path), "%s", below(""));
@@ -969,15 +970,15 @@ static void play_fifo(void)
         leave();
     }
     while (process_state(child) != 'S')
-        breathe();
+        sleep_briefly();
     for (int i = 0; i < 10; i++)
         touch_path("file");
     shut(open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY, 0));
     join_child(child);
 }
 
-/* --- interrupted: signals come while an open blocks.  The kernel begins it again unless a handler
- * without SA_RESTART ran; only that open has failed --- */
+/* --- interrupted: signals interrupt a blocked open.  The kernel restarts it, except after a
+ * handler without SA_RESTART: only then has the open failed --- */
 
 static atomic_int *handled;
 
@@ -997,7 +998,7 @@ static void handle(int number, int flags)
 static void await_state(pid_t pid, char state)
 {
     while (process_state(pid) != state)
-        breathe();
+        sleep_briefly();
 }
 
 static void set_interrupted(void)
@@ -1011,14 +1012,14 @@ static void set_interrupted(void)
     handle(SIGUSR2, 0);
 }
 
-/* Once its handler has run, the process runs until it blocks again. */
+/* Sends a signal, and waits until its handler has run and the process blocks again. */
 static void interrupt(pid_t pid, int number)
 {
     int before = *handled;
 
     expect(kill(pid, number), "kill");
     while (*handled == before)
-        breathe();
+        sleep_briefly();
     await_state(pid, 'S');
 }
 
@@ -1043,7 +1044,7 @@ static void play_interrupted(void)
     join_child(child);
 }
 
-/* --- special: what is opened is no plain file, or has no name any more --- */
+/* --- special: opens of symbolic links, directories, and files without a name --- */
 
 static const char *name_of(long fd)
 {
@@ -1106,7 +1107,7 @@ static void play_special(void)
     shut(fd);
 }
 
-/* --- fail: opens that do not succeed, and how their path is told --- */
+/* --- fail: failed opens, and the path in their records --- */
 
 static void set_fail(void)
 {
@@ -1169,7 +1170,7 @@ static void play_fail(void)
     touch_path("file");
 }
 
-/* --- errors: the other errors that an open can be made to give --- */
+/* --- errors: opens that fail for less usual reasons --- */
 
 static void set_errors(void)
 {
@@ -1208,7 +1209,7 @@ static void fail_by_resolve(void)
     open_how(AT_FDCWD, "../file", below("d/../file"), how, 8); /* EINVAL: too short */
 }
 
-/* A name of which the last byte before an unmapped page is the NUL, and one that has none. */
+/* A name whose NUL is the last byte before an unmapped page, and one without a NUL there. */
 static void fail_at_the_edge(void)
 {
     char *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -1223,21 +1224,21 @@ static void fail_at_the_edge(void)
     munmap(pages, 4096);
 }
 
-/* Of a name longer than PATH_MAX so much is told, after the directory that it is relative to. */
+/* filemon reports the first PATH_MAX - 1 bytes of a longer name, after the directory. */
 static void fail_by_length(const char *start, const char *directory)
 {
-    char name[PATH_MAX + 100], told[2 * PATH_MAX];
+    char name[PATH_MAX + 100], reported[2 * PATH_MAX];
 
     for (size_t i = 0; i < sizeof(name); i++)
         name[i] = i % NAME_MAX == NAME_MAX - 1 ? '/' : 'n';
     memcpy(name, start, strlen(start));
     name[sizeof(name) - 1] = '\0';
-    snprintf(told, sizeof(told), "%s%.*s", directory, PATH_MAX - 1, name);
+    snprintf(reported, sizeof(reported), "%s%.*s", directory, PATH_MAX - 1, name);
     begin();
-    opened(syscall(SYS_openat, AT_FDCWD, name, O_RDONLY, 0), told, O_RDONLY, 0);
+    opened(syscall(SYS_openat, AT_FDCWD, name, O_RDONLY, 0), reported, O_RDONLY, 0);
 }
 
-/* What is given as a directory is none, or not even open. */
+/* The dirfd is no directory, or is not open. */
 static void fail_by_directory(void)
 {
     int pair[2];
@@ -1249,10 +1250,10 @@ static void fail_by_directory(void)
     open_as(900, below("nothing"), "nothing", O_RDONLY, 0);
     expect(pipe(pair), "pipe");
     char *path = strdup(name_of(pair[0]));
-    char told[64];
-    snprintf(told, sizeof(told), "%s/nothing", path);
+    char reported[64];
+    snprintf(reported, sizeof(reported), "%s/nothing", path);
     begin();
-    opened(syscall(SYS_openat, pair[0], "nothing", O_RDONLY, 0), told, O_RDONLY, 0);
+    opened(syscall(SYS_openat, pair[0], "nothing", O_RDONLY, 0), reported, O_RDONLY, 0);
     begin();
     opened(syscall(SYS_openat, pair[0], "", O_RDONLY, 0), path, O_RDONLY, 0);
     free(path);
@@ -1260,7 +1261,7 @@ static void fail_by_directory(void)
     shut(pair[1]);
 }
 
-/* A handle is no name. */
+/* open_by_handle_at() is given no name, so its record has none. */
 static void fail_by_handle(void)
 {
     struct file_handle none = {.handle_bytes = 0};
@@ -1290,7 +1291,7 @@ static void fail_by_lease(void)
     shut(fd);
 }
 
-static void nothing_to_do(int number)
+static void ignore_signal(int number)
 {
     (void)number;
 }
@@ -1298,12 +1299,12 @@ static void nothing_to_do(int number)
 /* A signal ends the wait for the other end of a FIFO. */
 static void fail_by_signal(void)
 {
-    struct sigaction action = {.sa_handler = nothing_to_do};
+    struct sigaction action = {.sa_handler = ignore_signal};
     pid_t self = getpid(), child = fork_child();
 
     if (child == 0) {
         while (process_state(self) != 'S')
-            breathe();
+            sleep_briefly();
         kill(self, SIGUSR1);
         _exit(0);
     }
@@ -1332,9 +1333,9 @@ static void play_errors(void)
     fail_by_signal();
 }
 
-/* --- wide: what the kernel does not take of an argument may be anything --- */
+/* --- wide: garbage in the bits of arguments that the kernel ignores --- */
 
-/* As the upper half of a register. */
+/* The upper half of a register that holds a 32-bit argument. */
 #define GARBAGE 0x5a5a5a5a00000000ul
 
 static void set_wide(void)
@@ -1359,7 +1360,9 @@ static void fail_how(int dirfd, const char *name, const char *path, struct open_
 
 static void play_wide(void)
 {
-    static char name[] = "/none"; /* in a page that is there: some of these are not read */
+    /* The kernel does not read the names of some failing calls.  The engine can read this one,
+     * whose page is in memory since the write below. */
+    static char name[] = "/none";
     unsigned long fd = (unsigned int)open_wide(GARBAGE | (unsigned int)AT_FDCWD, below("file"),
                                                "file", GARBAGE | O_RDONLY, GARBAGE);
     unsigned long at = (unsigned int)open_path("d");
@@ -1386,15 +1389,15 @@ static void play_wide(void)
              (struct open_how){.flags = O_RDONLY | 1ull << 33 | O_CLOEXEC});
 }
 
-/* --- unread: opens that fail before the kernel has read the name, from pages that nobody has
- * touched yet --- */
+/* --- unread: opens that fail before the kernel has read the name, which is in pages that are not
+ * in memory yet --- */
 
 enum { NAME_PAGES = 4 };
 
 static char *map_names(const char *name)
 {
     long page = sysconf(_SC_PAGESIZE);
-    const off_t places[] = {0, 2 * page - 5}; /* in one page, and over two */
+    const off_t places[] = {0, 2 * page - 5}; /* within one page, and across two */
     int fd = open_as(AT_FDCWD, below("names"), "names", O_RDWR | O_CREAT, 0600);
 
     expect(ftruncate(fd, NAME_PAGES * page), "ftruncate");
@@ -1417,7 +1420,7 @@ static void play_unread(void)
     open_as(AT_FDCWD, path, "nothing", O_WRONLY, 0);
 }
 
-/* --- answered: calls that a seccomp filter answers, and that are never made --- */
+/* --- answered: calls that a seccomp filter answers, so that the kernel does not make them --- */
 
 static volatile sig_atomic_t n_trapped;
 
@@ -1438,7 +1441,7 @@ static void apply_filter(struct sock_filter *filter, size_t length)
     expect(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program), "PR_SET_SECCOMP");
 }
 
-/* openat is trapped, what is asked of the others seems to succeed, openat2 is not permitted. */
+/* openat and dup3 are trapped, openat2 fails with EPERM, and the others return 0. */
 static void answer_calls(void)
 {
     struct sock_filter filter[] = {
@@ -1455,7 +1458,7 @@ static void answer_calls(void)
     apply_filter(filter, sizeof(filter) / sizeof(*filter));
 }
 
-/* What a trapped call seems to return is its number: so that this is an open descriptor. */
+/* A trapped call seems to return its own number, so descriptors of these numbers are opened. */
 static void play_answered(void)
 {
     struct sigaction action = {.sa_handler = count_trapped};
@@ -1478,7 +1481,7 @@ static void play_answered(void)
     shut(fd);
 }
 
-/* --- traced: calls that a tracer answers, and that are never made --- */
+/* --- traced: calls that a tracer answers, so that the kernel does not make them --- */
 
 #ifdef __x86_64__
 static void arrange_to_be_traced(void)
@@ -1494,7 +1497,7 @@ static void arrange_to_be_traced(void)
     raise(SIGSTOP);
 }
 
-/* openat2 is answered through the filter; what follows it, up to getppid, by PTRACE_SYSEMU. */
+/* The tracer answers openat2 at the filter's stop, and the calls up to getppid at PTRACE_SYSEMU. */
 static void make_answered_calls(void)
 {
     struct open_how how = {.flags = O_RDONLY};
@@ -1511,8 +1514,8 @@ static void make_answered_calls(void)
     leave();
 }
 
-/* Each answer is a descriptor that is open.  as: the number that the call ends with; none (-1)
- * where the kernel would make the call otherwise.  Returns the number that it began with. */
+/* Answers a call with 0, which is an open descriptor.  as: the number that replaces the call's; -1
+ * keeps the kernel from making the call.  Returns the number of the call. */
 static long answer_call(pid_t pid, const long *as)
 {
     struct user_regs_struct registers;
@@ -1556,7 +1559,7 @@ static void play_traced(void)
     join_child(pid);
 }
 
-/* --- x32: calls by the numbers of x32 processes, where the kernel takes them --- */
+/* --- x32: system calls with the numbers of x32 processes, if the kernel allows them --- */
 
 #define X32(number) (0x40000000l + (number))
 
@@ -1579,7 +1582,7 @@ static void play_x32(void)
 }
 #endif
 
-/* --- no-unshare: runs a program, and a filter answers its unshare(2) --- */
+/* --- no-unshare: executes a program whose unshare(2) a seccomp filter answers --- */
 
 static void play_no_unshare(void)
 {
@@ -1594,17 +1597,17 @@ static void play_no_unshare(void)
     die(given.args[0]);
 }
 
-/* --- restarted: an open of a FIFO that signals interrupt, and that goes on --- */
+/* --- restarted: an open of a FIFO that signals interrupt and the kernel restarts --- */
 
 static void await_sleep(pid_t pid)
 {
     while (process_state(pid) != 'S')
-        breathe();
+        sleep_briefly();
 }
 
 static struct {
     _Atomic int handled; /* signals */
-    _Atomic bool shut;   /* the parent's end: or the second open would succeed */
+    _Atomic bool shut;   /* the parent has closed its end: the second open must block */
     _Atomic bool opened;
 } * restarted; /* shared with the child */
 
@@ -1618,7 +1621,7 @@ static void open_interrupted(void)
 {
     touch_path("fifo");
     while (!restarted->shut)
-        breathe();
+        sleep_briefly();
     restarted->opened = true;
     open_as(AT_FDCWD, below("fifo"), "fifo", O_RDONLY | O_CLOEXEC, 0); /* EINTR */
     leave();
@@ -1640,29 +1643,29 @@ static void play_restarted(void)
         await_sleep(child);
         expect(kill(child, SIGUSR1), "SIGUSR1");
         while (restarted->handled < i)
-            breathe();
+            sleep_briefly();
     }
     await_sleep(child);
     expect(kill(child, SIGSTOP), "SIGSTOP");
     while (process_state(child) != 'T')
-        breathe();
+        sleep_briefly();
     expect(kill(child, SIGCONT), "SIGCONT");
     await_sleep(child);
     shut(open_as(AT_FDCWD, below("fifo"), "fifo", O_WRONLY, 0));
     restarted->shut = true;
     while (!restarted->opened)
-        breathe();
+        sleep_briefly();
     await_sleep(child);
     expect(kill(child, SIGUSR2), "SIGUSR2");
     join_child(child);
 }
 
-/* --- flush: a file system that takes its time within each close (FUSE) --- */
+/* --- flush: closes on a FUSE file system that is slow in each of them --- */
 
 struct slow_files {
-    _Atomic uint64_t flushed_ns; /* when the last flush was asked for */
-    atomic_bool reads;           /* somebody waits for what is in a file, */
-    atomic_bool may_read;        /* which is given once this is set */
+    _Atomic uint64_t flushed_ns; /* the time of the last request to flush */
+    atomic_bool reads;           /* a read is in flight */
+    atomic_bool may_read;        /* the server may answer it */
 };
 static struct slow_files *slow; /* shared with the file system */
 
@@ -1683,7 +1686,7 @@ static void reply(int fuse, uint64_t unique, int error, const void *data, size_t
     expect(writev(fuse, parts, size > 0 ? 2 : 1), "/dev/fuse");
 }
 
-enum { FUSE_PAGE = 4096 }; /* all that is in a file */
+enum { FUSE_PAGE = 4096 }; /* the size of each file */
 
 static struct fuse_attr attributes_of(uint64_t node)
 {
@@ -1699,7 +1702,7 @@ static void serve_read(int fuse, uint64_t unique)
 
     slow->reads = true;
     while (!slow->may_read)
-        breathe();
+        sleep_briefly();
     reply(fuse, unique, 0, page, sizeof(page));
 }
 
@@ -1724,7 +1727,7 @@ static void serve_request(int fuse, const struct fuse_in_header *request)
     case FUSE_FLUSH:
         slow->flushed_ns = monotonic_ns();
         for (int i = 0; i < 200; i++) /* more than the slack of a comparison */
-            breathe();
+            sleep_briefly();
         return reply(fuse, request->unique, 0, NULL, 0);
     case FUSE_RELEASE:
         return reply(fuse, request->unique, 0, NULL, 0);
@@ -1736,7 +1739,7 @@ static void serve_request(int fuse, const struct fuse_in_header *request)
     }
 }
 
-/* Until it is unmounted. */
+/* Serves the file system until it is unmounted. */
 noreturn static void serve(int fuse)
 {
     static char buffer[1 << 16];
@@ -1790,8 +1793,9 @@ static void play_flush(void)
     end_slow();
 }
 
-/* --- ending: a thread that has ended, and is not counted any more, still has the table: the kernel
- * comes to the word that is to be cleared (set_tid_address(2)) before it comes to the table --- */
+/* --- ending: an exiting thread is no longer counted, but still uses the table: the kernel clears
+ * the word of set_tid_address(2) before it releases the table, and that word is on a slow page ---
+ */
 
 static atomic_int ending_tid;
 
@@ -1813,7 +1817,7 @@ static void *map_slow_page(void)
     return page;
 }
 
-/* The thread holds the memory's lock, too: nothing is allocated until it is let go. */
+/* The exiting thread also holds mmap_lock, so nothing may be allocated until may_read is set. */
 static void play_ending(void)
 {
     void *page = map_slow_page();
@@ -1824,20 +1828,19 @@ static void play_ending(void)
     own_descriptors();
     start_thread(&thread, end_slowly, page);
     while (!slow->reads)
-        breathe();
+        sleep_briefly();
     expect(syscall(SYS_close_range, fd, fd, CLOSE_RANGE_UNSHARE), "close_range");
     slow->may_read = true;
     while (syscall(SYS_tgkill, getpid(), ending_tid, 0) == 0)
-        breathe();
+        sleep_briefly();
     touch_path("file"); /* the same number */
     expect(munmap(page, FUSE_PAGE), "munmap");
     end_slow();
 }
 
-/* --- lingering: a thread that has ended still has a table of its own, until there is a file "end"
- * --- */
+/* --- lingering: an exiting thread keeps its own table until there is a file "end" --- */
 
-static void *linger(void *page)
+static void *end_slowly_with_own_table(void *page)
 {
     expect(unshare(CLONE_FILES), "unshare");
     return end_slowly(page);
@@ -1849,25 +1852,25 @@ static void play_lingering(void)
     int fd = open_path("file");
     pthread_t thread;
 
-    start_thread(&thread, linger, page);
+    start_thread(&thread, end_slowly_with_own_table, page);
     while (!slow->reads)
-        breathe();
+        sleep_briefly();
     make_file("ready", 0644);
     while (access(below("end"), F_OK) != 0)
-        breathe();
+        sleep_briefly();
     slow->may_read = true;
     shut(fd);
     while (syscall(SYS_tgkill, getpid(), ending_tid, 0) == 0)
-        breathe();
+        sleep_briefly();
     expect(munmap(page, FUSE_PAGE), "munmap");
     end_slow();
 }
 
-/* --- many: 20,000 files opened by two processes at once, in tables that grow --- */
+/* --- many: 20,000 opens by two processes at once, in tables that grow --- */
 
 enum { MANY = 20000, AT_ONCE = 500 };
 
-static void play_half(void)
+static void open_half_of_many(void)
 {
     int fds[AT_ONCE];
 
@@ -1883,13 +1886,13 @@ static void play_many(void)
 {
     pid_t child = fork_child();
 
-    play_half();
+    open_half_of_many();
     if (child == 0)
         leave();
     join_child(child);
 }
 
-/* From now on lines name this process as the namespace does that /proc belongs to. */
+/* Later lines have the pids of this process in the namespace of /proc. */
 static void name_as_outside(void)
 {
     char line[512];
@@ -1899,7 +1902,7 @@ static void name_as_outside(void)
     journal_pids((pid_t)strtol(line, NULL, 10), (pid_t)strtol(rest + 2, NULL, 10));
 }
 
-/* Each generation waits for the next. */
+/* Each generation waits for the next one. */
 static void play_descent(bool in_namespace)
 {
     pid_t child = 0;
@@ -1928,7 +1931,7 @@ static void play_children(void)
     play_descent(false);
 }
 
-/* --- pidns: the same in a pid namespace.  filemon names processes as its own does --- */
+/* --- pidns: the same in a pid namespace.  Records have the pids of filemon's namespace --- */
 
 static void play_pidns(void)
 {
@@ -1963,8 +1966,8 @@ static void play_tree(void)
     copy(fd, open_path("var/file"), 0);
 }
 
-/* --- dup-race: a thread copies onto a descriptor that another closes meanwhile.  Whose turn it was
- * they do not know: the journal has the numbers of copies and of closes --- */
+/* --- dup-race: a thread copies onto a descriptor that another thread closes.  Their order is not
+ * known: the journal has only the numbers of copies and of closes --- */
 
 enum { RACED = 40, RACE_ROUNDS = 2000, RACE_CLOSES = 100 };
 
@@ -1998,7 +2001,7 @@ static void play_dup_race(void)
     start_thread(&other, close_raced, NULL);
     while (copies < RACE_ROUNDS || race_closes < RACE_CLOSES) {
         expect(dup2(fd, RACED), "dup2");
-        if (++copies % 4 == 0) /* in between it is copied onto copies, too */
+        if (++copies % 4 == 0) /* not each time, so that copies are also replaced by copies */
             sched_yield();
     }
     race_over = true;
@@ -2008,14 +2011,14 @@ static void play_dup_race(void)
     fclose(journal);
 }
 
-/* --- copy-race: a thread copies a descriptor that another closes meanwhile.  How many copies there
- * were is in the journal --- */
+/* --- copy-race: a thread copies a descriptor that another thread closes.  The journal has the
+ * numbers of opens and of copies --- */
 
 enum { COPY_ROUNDS = 8000, COPY_TARGET = 50, COPY_SPIN = 200 };
 
 static atomic_int to_close = -1;
 
-/* Now earlier, now later. */
+/* Waits for a random number of steps. */
 static void spin_about(unsigned *state)
 {
     *state = *state * 1103515245 + 12345;
@@ -2077,8 +2080,8 @@ static void play_copy_race(void)
     fclose(journal);
 }
 
-/* --- path-race: a pipe is closed while another thread names it as the directory of an open that
- * fails.  The kernel frees a pipe's dentry at once --- */
+/* --- path-race: a thread closes a pipe while another thread uses it as the dirfd of an open, which
+ * fails.  The kernel frees the dentry of a pipe at once --- */
 
 enum { PATH_RACE_SECONDS = 60, PATH_RACE_ROUNDS = 1000, PATH_RACE_BURST = 100 };
 
@@ -2109,7 +2112,7 @@ static void play_path_race(void)
     while (time(NULL) < end || failed < PATH_RACE_ROUNDS) {
         for (int i = 0; i < PATH_RACE_BURST; i++)
             failed += syscall(SYS_openat, raced_pipe, name, O_RDONLY) == -1;
-        usleep(10000); /* each is 4 KiB to report, and none may be lost */
+        usleep(10000); /* a faster loop would lose records: each has a name of 4 KiB */
     }
     race_over = true;
     pthread_join(other, NULL);
@@ -2118,7 +2121,7 @@ static void play_path_race(void)
     fclose(journal);
 }
 
-/* --- long-name: longer than the kernel takes, or than any path can be --- */
+/* --- long-name: a name of more than PATH_MAX bytes --- */
 
 static void play_long_name(void)
 {
@@ -2131,14 +2134,15 @@ static void play_long_name(void)
     touch_path("file");
 }
 
-/* --- table-race: of those that have a table of descriptors one ends while another one may get a
- * copy of it.  Who was first they do not know: the journal has the number of opens --- */
+/* --- table-race: one user of a file descriptor table exits while another one leaves the table, and
+ * gets a copy if it is not the last user.  Their order is not known: the journal has only the
+ * number of opens --- */
 
 enum { TABLE_ROUNDS = 100 };
 
 static atomic_int at_the_line;
 
-/* All of them go on at once. */
+/* Waits until as many threads have called this. */
 static void line_up(int of)
 {
     at_the_line++;
@@ -2154,7 +2158,7 @@ static int open_raced(int flags)
     return fd;
 }
 
-/* Each opens one file, whichever table it has by then. */
+/* Each of these opens one file. */
 static void leave_by_range(void)
 {
     expect(syscall(SYS_close_range, 3, 100, CLOSE_RANGE_UNSHARE), "close_range");
@@ -2179,7 +2183,7 @@ enum { WAYS_TO_LEAVE = 3 };
 
 static int leave_in_sharer(void *given_way)
 {
-    int way = *(int *)given_way; /* which is gone when the other one ends */
+    int way = *(int *)given_way; /* on the stack of a process that may exit first */
 
     line_up(2);
     leaving[way]();
@@ -2231,7 +2235,7 @@ static void *end_in_thread(void *arg)
     return arg;
 }
 
-/* Two threads end while the third leaves their table. */
+/* Two threads exit while a third one leaves their table. */
 static void race_of_threads(int way)
 {
     pthread_t threads[2];
@@ -2262,7 +2266,7 @@ static void race_with_tables(void)
     }
 }
 
-/* Two at once, so that one is given the addresses of what the other one has just freed. */
+/* Two processes do this at once, so that the kernel reuses the memory of freed tables. */
 static void play_table_race(void)
 {
     pid_t other = fork();
@@ -2277,8 +2281,8 @@ static void play_table_race(void)
     fclose(journal);
 }
 
-/* --- busy: processes that do nothing else, as many as leave no processor idle: how many opens
- * there were is in the journal.  endless: until there is a file "end" --- */
+/* --- busy: processes open and close as fast as they can, on all processors; the journal has the
+ * number of opens.  endless: the same until there is a file "end" --- */
 
 enum { BUSY_PROCESSES = 4, BUSY_ROUNDS = 10000 };
 
@@ -2318,7 +2322,7 @@ static void open_endlessly(void)
 {
     const char *path = below("file"), *end = below("end");
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a scene that fails kills its parent alone */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed scene kills only the parent */
     while (access(end, F_OK) != 0) {
         for (int i = 0; i < 100; i++)
             close(open(path, O_RDONLY));
@@ -2330,8 +2334,8 @@ static void play_endless(void)
     fork_busy(open_endlessly);
 }
 
-/* --- restless: threads of one table that open, copy, replace and close, beside descriptors that
- * stay: until there is a file "end" --- */
+/* --- restless: threads open, copy, replace and close descriptors of one table, in which others
+ * stay open, until there is a file "end" --- */
 
 enum { KEPT_FIRST = 500, KEPT = 100, RESTLESS_TARGET = 40, RESTLESS_FIRST = 50 };
 
@@ -2371,7 +2375,7 @@ static void *be_restless(void *way)
     while (access(restless_end, F_OK) != 0) {
         for (int i = 0; i < 20; i++)
             restless_ways[*(const int *)way](KEPT_FIRST);
-        usleep(5000); /* all of it is to be reported */
+        usleep(5000); /* a faster loop would lose records */
     }
     return NULL;
 }
@@ -2381,7 +2385,7 @@ static void play_restless(void)
     pthread_t threads[RESTLESS_WAYS];
     int ways[RESTLESS_WAYS], fd;
 
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a scene that fails kills its parent alone */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed scene kills only the parent */
     restless_path = below("file");
     restless_end = below("end");
     fd = open(restless_path, O_RDONLY);
@@ -2398,9 +2402,9 @@ static void play_restless(void)
 }
 
 /*
- * --- passed: copies of one descriptor whose numbers go round, each freed by close_range(2) or
- * replaced by dup2(2) right before, while a scan goes over them: until there is a file "end".  The
- * parent's many descriptors make the scan long.  When all stand still there is a file "still" ---
+ * --- passed: a child renews the copies of one descriptor in turn, by close_range(2) or dup2(2),
+ * while filemon scans its table, until there is a file "end".  The parent's many descriptors make
+ * the scan long.  The child makes a file "still" when it has stopped ---
  */
 
 enum { PASSED_FIRST = 20, PASSED_ORIGIN = 900, PARENT_FIRST = 1000, PARENT_KEPT = 5000 };
@@ -2418,7 +2422,7 @@ static void raise_descriptor_limit(void)
     expect(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 
-/* The number is another file's for a moment. */
+/* Replaces the copy by another file, and that by a new copy. */
 static void renew_copy(int fd, const char *path)
 {
     int other = open(path, O_RDONLY);
@@ -2441,7 +2445,7 @@ static void renew_copies(void)
         if (fd == PASSED_ORIGIN)
             fd = PASSED_FIRST;
         renew_copy(fd, other);
-        usleep(200); /* all of it is to be reported */
+        usleep(200); /* a faster loop would lose records */
     }
     make_file("still", 0644);
     for (;;)
@@ -2456,7 +2460,7 @@ static void play_passed(void)
     expect(dup2(fd, PASSED_ORIGIN), "dup2");
     close(fd);
     pid_t child = fork();
-    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a scene that fails kills its parent alone */
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed scene kills only the parent */
     if (child == 0)
         renew_copies();
     for (int i = 0; i < PARENT_KEPT; i++)
@@ -2469,8 +2473,8 @@ static void play_passed(void)
 
 struct ring {
     int fd;
-    unsigned int flags;                     /* of io_uring_enter(2) */
-    unsigned char how;                      /* of each request */
+    unsigned int flags;                     /* for io_uring_enter(2) */
+    unsigned char how;                      /* flags of each request */
     unsigned int *tail, mask, *array;       /* submissions */
     unsigned int *head, *end, results_mask; /* completions */
     struct io_uring_sqe *requests;
@@ -2487,33 +2491,32 @@ static void *map_ring(int fd, size_t size, off_t what)
 
 static struct ring make_ring(unsigned int flags, unsigned char how)
 {
-    struct io_uring_params given_by = {.flags = flags, .sq_thread_idle = 1000};
+    struct io_uring_params params = {.flags = flags, .sq_thread_idle = 1000};
     struct ring ring = {.flags = IORING_ENTER_GETEVENTS, .how = how};
 
-    ring.fd = (int)syscall(SYS_io_uring_setup, 4, &given_by);
+    ring.fd = (int)syscall(SYS_io_uring_setup, 4, &params);
     expect(ring.fd, "io_uring_setup");
     if (flags & IORING_SETUP_SQPOLL)
         ring.flags |= IORING_ENTER_SQ_WAKEUP;
-    const struct io_sqring_offsets *in = &given_by.sq_off;
-    const struct io_cqring_offsets *out = &given_by.cq_off;
-    char *at = map_ring(ring.fd, in->array + given_by.sq_entries * sizeof(unsigned int),
+    const struct io_sqring_offsets *in = &params.sq_off;
+    const struct io_cqring_offsets *out = &params.cq_off;
+    char *at = map_ring(ring.fd, in->array + params.sq_entries * sizeof(unsigned int),
                         IORING_OFF_SQ_RING);
     ring.tail = (unsigned int *)(void *)(at + in->tail);
     ring.mask = *(unsigned int *)(void *)(at + in->ring_mask);
     ring.array = (unsigned int *)(void *)(at + in->array);
-    at = map_ring(ring.fd, out->cqes + given_by.cq_entries * sizeof(struct io_uring_cqe),
+    at = map_ring(ring.fd, out->cqes + params.cq_entries * sizeof(struct io_uring_cqe),
                   IORING_OFF_CQ_RING);
     ring.head = (unsigned int *)(void *)(at + out->head);
     ring.end = (unsigned int *)(void *)(at + out->tail);
     ring.results_mask = *(unsigned int *)(void *)(at + out->ring_mask);
     ring.results = (struct io_uring_cqe *)(void *)(at + out->cqes);
-    ring.requests = map_ring(ring.fd, given_by.sq_entries * sizeof(struct io_uring_sqe),
+    ring.requests = map_ring(ring.fd, params.sq_entries * sizeof(struct io_uring_sqe),
                              IORING_OFF_SQES);
     return ring;
 }
 
-/* Its result, or -1 and errno. */
-/* wait: until so many are complete. */
+/* Submits a request, and waits until this many are complete. */
 static void submit(struct ring *ring, struct io_uring_sqe request, unsigned int wait)
 {
     unsigned int tail = *ring->tail;
@@ -2526,45 +2529,47 @@ static void submit(struct ring *ring, struct io_uring_sqe request, unsigned int 
            "io_uring_enter");
 }
 
+/* Returns the result of the next completed request, or -1 and sets errno. */
 static int reap(struct ring *ring)
 {
     unsigned int head = *ring->head;
 
     while (__atomic_load_n(ring->end, __ATOMIC_ACQUIRE) == head)
-        breathe();
+        sleep_briefly();
     int result = ring->results[head & ring->results_mask].res;
     __atomic_store_n(ring->head, head + 1, __ATOMIC_RELEASE);
     errno = result < 0 ? -result : 0;
     return result < 0 ? -1 : result;
 }
 
-static int ask(struct ring *ring, struct io_uring_sqe request)
+static int submit_and_reap(struct ring *ring, struct io_uring_sqe request)
 {
     submit(ring, request, 1);
     return reap(ring);
 }
 
-/* slot: in the ring's own table, counted from 1; 0: a descriptor. */
-static int ask_open(struct ring *ring, const char *path, uint32_t flags, mode_t mode, uint32_t slot)
+/* slot: the index in the ring's own table, from 1; 0: open a descriptor. */
+static int request_open(struct ring *ring, const char *path, uint32_t flags, mode_t mode,
+                        uint32_t slot)
 {
-    return ask(ring, (struct io_uring_sqe){.opcode = IORING_OP_OPENAT,
-                                           .fd = AT_FDCWD,
-                                           .addr = (uintptr_t)below(path),
-                                           .len = mode,
-                                           .open_flags = flags,
-                                           .file_index = slot});
+    return submit_and_reap(ring, (struct io_uring_sqe){.opcode = IORING_OP_OPENAT,
+                                                       .fd = AT_FDCWD,
+                                                       .addr = (uintptr_t)below(path),
+                                                       .len = mode,
+                                                       .open_flags = flags,
+                                                       .file_index = slot});
 }
 
-static int ask_close(struct ring *ring, int fd, uint32_t slot)
+static int request_close(struct ring *ring, int fd, uint32_t slot)
 {
-    return ask(ring,
-               (struct io_uring_sqe){.opcode = IORING_OP_CLOSE, .fd = fd, .file_index = slot});
+    return submit_and_reap(
+        ring, (struct io_uring_sqe){.opcode = IORING_OP_CLOSE, .fd = fd, .file_index = slot});
 }
 
 static int ring_open(struct ring *ring, const char *path, uint32_t flags, mode_t mode)
 {
     begin();
-    int fd = ask_open(ring, path, flags, mode, 0);
+    int fd = request_open(ring, path, flags, mode, 0);
     expect(fd, path);
     return opened(fd, below(path), flags, mode);
 }
@@ -2572,11 +2577,11 @@ static int ring_open(struct ring *ring, const char *path, uint32_t flags, mode_t
 static int ring_open_how(struct ring *ring, const char *path, struct open_how how)
 {
     begin();
-    int fd = ask(ring, (struct io_uring_sqe){.opcode = IORING_OP_OPENAT2,
-                                             .fd = AT_FDCWD,
-                                             .addr = (uintptr_t)below(path),
-                                             .len = sizeof(how),
-                                             .off = (uintptr_t)&how});
+    int fd = submit_and_reap(ring, (struct io_uring_sqe){.opcode = IORING_OP_OPENAT2,
+                                                         .fd = AT_FDCWD,
+                                                         .addr = (uintptr_t)below(path),
+                                                         .len = sizeof(how),
+                                                         .off = (uintptr_t)&how});
     expect(fd, path);
     return opened(fd, below(path), how.flags, (mode_t)how.mode);
 }
@@ -2584,21 +2589,22 @@ static int ring_open_how(struct ring *ring, const char *path, struct open_how ho
 static void ring_shut(struct ring *ring, int fd)
 {
     begin();
-    expect(ask_close(ring, fd, 0), "close");
+    expect(request_close(ring, fd, 0), "close");
     closed(fd);
 }
 
-/* What is in the ring's own table is no descriptor, and has no record; nor has what failed. */
-static void play_unseen(struct ring *ring)
+/* filemon reports no files in the ring's own table (not descriptors), and no failed requests. */
+static void play_unreported(struct ring *ring)
 {
     const int none[] = {-1, -1};
 
     expect(syscall(SYS_io_uring_register, ring->fd, IORING_REGISTER_FILES, none, 2), "register");
-    expect(ask_open(ring, "file", O_RDONLY, 0, 2), "direct open");
-    expect(ask_open(ring, "new", O_RDWR | O_CREAT, 0600, 1), "direct open");
-    expect(ask_close(ring, 0, 2), "direct close");
-    expect(ask_open(ring, "nothing", O_RDONLY, 0, 0) == -1 && errno == ENOENT ? 0 : -1, "nothing");
-    expect(ask_close(ring, 900, 0) == -1 && errno == EBADF ? 0 : -1, "closed");
+    expect(request_open(ring, "file", O_RDONLY, 0, 2), "direct open");
+    expect(request_open(ring, "new", O_RDWR | O_CREAT, 0600, 1), "direct open");
+    expect(request_close(ring, 0, 2), "direct close");
+    expect(request_open(ring, "nothing", O_RDONLY, 0, 0) == -1 && errno == ENOENT ? 0 : -1,
+           "nothing");
+    expect(request_close(ring, 900, 0) == -1 && errno == EBADF ? 0 : -1, "closed");
 }
 
 static void play_ring(unsigned int flags, unsigned char how)
@@ -2607,7 +2613,7 @@ static void play_ring(unsigned int flags, unsigned char how)
     int fd = ring_open(&ring, "file", O_RDONLY, 0);
     int other = ring_open(&ring, "new", O_RDWR | O_CREAT | O_CLOEXEC, 0640);
 
-    play_unseen(&ring);
+    play_unreported(&ring);
     ring_shut(&ring, fd);
     fd = ring_open_how(&ring, "new", (struct open_how){.flags = O_WRONLY | O_CREAT, .mode = 0600});
     copy(fd, 50, 0);
@@ -2621,7 +2627,7 @@ static void play_ring(unsigned int flags, unsigned char how)
     expect(close(ring.fd), "close");
 }
 
-/* What tells nobody that it is complete. */
+/* A close without a completion event. */
 static void play_silent_close(void)
 {
     struct ring ring = make_ring(0, IOSQE_CQE_SKIP_SUCCESS);
@@ -2635,7 +2641,7 @@ static void play_silent_close(void)
     expect(close(ring.fd), "close");
 }
 
-/* What is told to be complete when its descriptor is another file's. */
+/* The completion of a close is posted after its descriptor number has been reused. */
 static void play_late_completion(void)
 {
     struct ring ring = make_ring(IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_SINGLE_ISSUER,
@@ -2645,7 +2651,7 @@ static void play_late_completion(void)
     begin();
     submit(&ring, (struct io_uring_sqe){.opcode = IORING_OP_CLOSE, .fd = fd}, 0);
     while (fcntl(fd, F_GETFD) != -1)
-        breathe();
+        sleep_briefly();
     closed(fd);
     int other = open_as(AT_FDCWD, below("new"), "new", O_RDWR, 0);
     expect(syscall(SYS_io_uring_enter, ring.fd, 0, 1, ring.flags, NULL, 0), "io_uring_enter");
@@ -2657,14 +2663,14 @@ static void play_late_completion(void)
 static void play_uring(void)
 {
     play_ring(0, 0);
-    play_ring(0, IOSQE_ASYNC); /* by its workers */
+    play_ring(0, IOSQE_ASYNC); /* by worker threads */
     play_ring(IORING_SETUP_SQPOLL, 0);
     play_silent_close();
     play_late_completion();
 }
 
-/* --- pid-reuse: a process that nobody watches gets the number of one that was watched, and one
- * that is watched gets it after that.  The file PIDS has the two targets --- */
+/* --- pid-reuse: an unwatched process reuses the pid of a watched process, and after that a watched
+ * one does.  The file "pids" has the pids of the two targets --- */
 
 static struct {
     pid_t short_lived, long_lived;
@@ -2713,19 +2719,20 @@ static noreturn void live_long(void)
     leave();
 }
 
-/* The same descriptors as those who had its number; nothing of it is stated. */
-static void play_stranger(pid_t pid)
+/* An unwatched process: uses the same descriptors as the earlier owner of its pid, and writes no
+ * lines. */
+static void play_unwatched(pid_t pid)
 {
     pid_t self = fork_child_as(pid);
 
     if (self == 0) {
         pid_t child = fork();
-        int fd = open(below("stranger"), O_RDONLY);
+        int fd = open(below("unwatched"), O_RDONLY);
         if (child > 0)
             join_child(child);
         expect(dup2(fd, 30), "dup2");
         expect(close(fd), "close");
-        expect(open(below("stranger"), O_RDONLY), "open");
+        expect(open(below("unwatched"), O_RDONLY), "open");
         _exit(0);
     }
     join_child(self);
@@ -2734,7 +2741,7 @@ static void play_stranger(pid_t pid)
 static void set_pid_reuse(void)
 {
     set_file();
-    make_file("stranger", 0644);
+    make_file("unwatched", 0644);
     expect(pipe(reuse.for_short), "pipe");
     expect(pipe(reuse.for_long), "pipe");
     expect(pipe(reuse.pids), "pipe");
@@ -2757,25 +2764,25 @@ static void play_pid_reuse(void)
 
     give_turn(reuse.for_short);
     join_child(reuse.short_lived);
-    play_stranger(reuse.short_lived);
+    play_unwatched(reuse.short_lived);
     give_turn(reuse.for_long);
     expect(read(reuse.pids[0], &child, sizeof(child)), "read");
-    play_stranger(child);
+    play_unwatched(child);
     give_turn(reuse.for_long);
     join_child(reuse.long_lived);
 }
 
-/* --- attach: threads and children that open and close, and fork, when filemon comes.  The journal
- * has the files that must have records, since all was watched before they were opened, and those
- * that may have --- */
+/* --- attach: threads and children open, close and fork while the watch begins.  The journal has
+ * the files that must be reported ("sure": opened by a watched process after the watch began), and
+ * those that may be ("perhaps") --- */
 
 enum { STORM_FILES = 1 << 18, STORM_WATCHED = 3000, STORM_AT_ONCE = 8, STORM_LIVE_LONG = 3 };
 
-/* All of its processes have it. */
+/* Shared by all processes of the scene. */
 static struct storm {
     atomic_int next;     /* the name of the next file */
-    atomic_int alive;    /* processes beside the first */
-    atomic_bool watched; /* from now on */
+    atomic_int alive;    /* processes without the first one */
+    atomic_bool watched; /* the watch has begun */
     atomic_bool over;
     struct {
         pid_t pid;
@@ -2793,7 +2800,7 @@ static const char *storm_path(int file)
     return below(name);
 }
 
-/* known: whatever filemon finds, it finds this process. */
+/* known: filemon is sure to watch this process once the watch has begun. */
 static void open_next(bool known)
 {
     int file = storm->next++;
@@ -2813,7 +2820,7 @@ static void *open_on(void *arg)
 {
     while (!storm->over) {
         open_next(true);
-        breathe();
+        sleep_briefly();
     }
     return arg;
 }
@@ -2832,8 +2839,8 @@ static noreturn void leave_storm(void)
     _exit(0);
 }
 
-/* Of those that have lost their parent nobody can know, at the beginning, whose children they are.
- */
+/* If the parent of a process has exited before the watch began, filemon cannot know that it is a
+ * descendant. */
 static void leave_orphan(void)
 {
     bool known = storm->watched;
@@ -2852,7 +2859,7 @@ static noreturn void live_in_storm(int number, pid_t parent)
         leave_orphan();
     while (number < STORM_LIVE_LONG && !storm->over && getppid() == parent) {
         open_next(true);
-        breathe();
+        sleep_briefly();
     }
     open_next(true);
     leave_storm();
@@ -2875,7 +2882,7 @@ static void set_attach(void)
 {
     storm = mmap(NULL, sizeof(*storm), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     expect(storm == MAP_FAILED ? -1 : 0, "mmap");
-    signal(SIGCHLD, SIG_IGN); /* nobody waits for them */
+    signal(SIGCHLD, SIG_IGN); /* nobody waits for the children */
     start_thread(&storm_threads[0], open_on, NULL);
     start_thread(&storm_threads[1], fork_on, NULL);
 }
@@ -2884,12 +2891,12 @@ static void play_attach(void)
 {
     storm->watched = true;
     for (int first = storm->next; storm->next < first + STORM_WATCHED;)
-        breathe();
+        sleep_briefly();
     storm->over = true;
     pthread_join(storm_threads[0], NULL);
     pthread_join(storm_threads[1], NULL);
     while (storm->alive > 0)
-        breathe();
+        sleep_briefly();
     FILE *journal = open_journal();
     for (int i = 0; i < storm->next; i++)
         fprintf(journal, "%s %d %s\n", storm->files[i].sure ? "sure" : "perhaps",
@@ -2897,15 +2904,15 @@ static void play_attach(void)
     fclose(journal);
 }
 
-/* --- main-thread: it exits before the watch begins, and another thread goes on --- */
+/* --- main-thread: the main thread exits before the watch begins, and another thread goes on --- */
 
-static void wait_for_word(void);
+static void wait_for_start(void);
 
 static void *work_alone(void *unused)
 {
     while (process_state(getpid()) != 'Z')
-        breathe();
-    wait_for_word();
+        sleep_briefly();
+    wait_for_start();
     touch_path("file");
     leave();
     return unused;
@@ -2924,7 +2931,7 @@ static const struct scene {
     const char *name;
     void (*set)(void);
     void (*play)(void);
-    bool alone; /* only where it is asked for: it needs more than a directory */
+    bool alone; /* not listed: it needs more than a directory */
 } scenes[] = {
     {"plain", set_file, play_plain, false},
     {"duration", set_file, play_duration, false},
@@ -3002,7 +3009,7 @@ static void list_scenes(void)
     }
 }
 
-static void wait_for_word(void)
+static void wait_for_start(void)
 {
     char line[16];
 
@@ -3036,7 +3043,7 @@ int main(int argc, char **argv)
     if (scene->set != NULL)
         scene->set();
     if (wait)
-        wait_for_word();
+        wait_for_start();
     scene->play();
     leave();
 }

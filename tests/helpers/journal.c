@@ -22,9 +22,9 @@
 enum { BUFFER = 32 << 20 };
 
 struct held {
-    char *path;                       /* NULL: not held */
-    uint64_t open_after, open_before; /* ns: the open happened between */
-    pid_t pid, ppid;                  /* who opened it */
+    char *path;                       /* NULL: the descriptor is not open */
+    uint64_t open_after, open_before; /* ns: bounds of the time of the open */
+    pid_t pid, ppid;                  /* of the process that opened it */
 };
 
 static struct {
@@ -32,15 +32,15 @@ static struct {
     FILE *stream;
     char *buffer;
     pthread_mutex_t lock;
-    pid_t pid, ppid; /* 0: ask */
+    pid_t pid, ppid; /* 0: those of getpid() and getppid() */
     bool no_comm;
     struct held held[MAX_HELD];
 } journal = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The table of this thread alone; NULL: it has that of the process. */
+/* The table of this thread; NULL: it uses that of the process. */
 static _Thread_local struct held *own_table;
 
-/* Clocks read before the call that is being stated. */
+/* The clocks before the system call whose line is written next. */
 static _Thread_local uint64_t began_us, began_ns;
 
 void die(const char *what)
@@ -67,7 +67,7 @@ void journal_reopen(void)
     if (journal.stream != NULL)
         fclose(journal.stream);
     int fd = open(journal.file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
-    /* Out of the way: descriptors below are then those that the workload alone uses. */
+    /* A high number: the workload uses the lower ones. */
     int high = fcntl(fd, F_DUPFD_CLOEXEC, MAX_HELD - 24);
     if (high < 0)
         die(journal.file);
@@ -163,7 +163,7 @@ static void put_comm(void)
     put_string(comm);
 }
 
-/* Begins a line; end_line() ends it.  The lock is held between the two. */
+/* Begins a line and takes the lock, which end_line() releases. */
 static void begin_line_of(pid_t pid, pid_t ppid, const char *code, const char *path, int fd)
 {
     pthread_mutex_lock(&journal.lock);
@@ -217,8 +217,8 @@ void hold(int fd, const char *path)
     hold_since(fd, path, 0);
 }
 
-/* Takes the descriptor out of the table: to be done before the kernel may give its number to
- * another thread. */
+/* Removes a descriptor from the table.  Call it before the descriptor is closed: after that,
+ * another thread may get its number. */
 static struct held release(int fd)
 {
     struct held held = {0};
@@ -278,8 +278,8 @@ void closes_began_by(const _Atomic uint64_t *ns)
     close_began = ns;
 }
 
-/* A close that has happened, or that will when the process ends: then its time has no upper bound.
- */
+/* Writes the line of a close.  over: it has happened; otherwise it will happen at the exit or exec,
+ * and its time has no upper bound. */
 static void state_close(int fd, struct held held, const char *reason, bool over)
 {
     uint64_t now = close_began != NULL ? *close_began : clock_ns(CLOCK_MONOTONIC);
@@ -334,7 +334,7 @@ void shut_range(unsigned int first, unsigned int last, unsigned int flags)
     }
 }
 
-/* States a copy that the kernel made, if filemon can know what it is a copy of. */
+/* filemon reports no copy of a descriptor whose open it does not know. */
 int copied(int origin, int fd)
 {
     if (fd < 0 || held_path(origin) == NULL)

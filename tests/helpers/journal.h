@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A workload does things to descriptors by these calls and each states, in a journal, the records
- * that filemon must give for it.
+ * A workload opens, copies and closes descriptors by these functions.  Each one also writes, to a
+ * journal, the record that filemon must report for the call.
  *
- * The journal is JSON Lines with the keys of filemon's records.  What a line has of them must be
- * equal in the record (a path that is not plain ASCII is given as fichero_hex alone).  Beside them
- * stand bounds that the workload measured around the call:
- *   after_us, before_us    the event's date_us lies between (before_us is left out where the event
- *                          comes after the line was written)
- *   min_ns, max_ns         the close's duracion_ns lies between
- * Lines of one process stand in the order of its calls.  They are kept in memory until
- * journal_flush(), so that no descriptor is touched meanwhile.
+ * The journal is JSON Lines with the keys of filemon's records.  The record must have an equal
+ * value for each key of the line (a path that is not plain ASCII appears only as fichero_hex).
  *
- * Paths: a relative one is meant below the workload's directory, unless said otherwise.
- * Anything that fails unexpectedly ends the process with status 1 and a message.
+ * A line also has bounds, which the workload measured before and after the call: date_us must be
+ * from after_us to before_us, and duracion_ns from min_ns to max_ns.  There is no before_us if the
+ * event happens only after the line was written.
+ *
+ * The lines of one process are in the order of its calls.  They stay in memory until
+ * journal_flush(), because writing them would use descriptors.
+ *
+ * A relative path is relative to the workload's directory, unless a function says otherwise.
+ * An unexpected error ends the process with status 1 and a message.
  */
 #ifndef FILEMON_TEST_JOURNAL_H
 #define FILEMON_TEST_JOURNAL_H
@@ -26,91 +27,98 @@
 void journal_open(const char *file, const char *directory);
 void journal_flush(void);
 
-/* After everything was closed behind its back. */
+/* Opens the journal again, after the workload has closed its descriptor. */
 void journal_reopen(void);
 
 noreturn void die(const char *what);
 
-/* DIRECTORY/relative, good until sixteen calls of this thread later; an absolute path is copied. */
+/* Returns DIRECTORY/relative, or a copy of an absolute path.  The sixteenth later call of this
+ * thread overwrites the result. */
 const char *below(const char *relative);
 
-/* From now on lines name these instead of what getpid() and getppid() say (a pid namespace). */
+/* Sets the pids of later lines: in a pid namespace they differ from getpid() and getppid(). */
 void journal_pids(pid_t pid, pid_t ppid);
 
-/* Leaves proceso out of the lines from now on: it is no UTF-8. */
+/* Leaves proceso out of later lines, because the comm is not UTF-8. */
 void journal_no_comm(void);
 
-/* To be called right before the system call whose result opened() gets. */
+/* Reads the clocks.  Call it right before a system call whose result goes to opened(), closed() or
+ * copied(). */
 void begin(void);
 
 /*
- * States that an opening call returned `result` (as syscall(2) gives it): an open of path, or, when
- * it is -1, a failure by errno with path as it has to stand in the record.
- * Returns result.
+ * Writes the line of a call that opens and that returned result: an open of path, or, for -1, a
+ * failure with errno and with path as it must appear in the record.  Returns result.
  */
 int opened(long result, const char *path, uint64_t flags, mode_t mode);
 
-/* openat(dirfd, name) where name is taken as it is and path is what opened() takes. */
+/* openat(dirfd, name); the name is passed to the kernel as it is, and path to opened(). */
 int open_as(int dirfd, const char *name, const char *path, uint64_t flags, mode_t mode);
 
-/* Opens the path itself, with O_RDONLY. */
+/* Opens the path with O_RDONLY. */
 int open_path(const char *path);
 
 /* Descriptors are below this. */
 enum { MAX_HELD = 1024 };
 
-/* The path that a held descriptor was stated with; NULL: it is not held. */
+/* The path of an open descriptor, as its line has it; NULL: the descriptor is not open. */
 const char *held_path(int fd);
 
-/* A descriptor that a process before the exec opened: it is held from here on. */
+/* Adds an open descriptor without a line: it was opened before an exec. */
 void hold(int fd, const char *path);
 
+/* Closes the descriptor. */
 void shut(int fd);
 
-/* Closes stated from now on began at *ns (CLOCK_MONOTONIC) at the latest; NULL: when stated. */
+/* Says when later closes began at the latest, which bounds their duracion_ns: at *ns
+ * (CLOCK_MONOTONIC), or, with NULL, when their line is written. */
 void closes_began_by(const _Atomic uint64_t *ns);
 
-/* States that it was closed, by another way than shut(); begin() was called before. */
+/* Writes the line of a close by another call than shut(); begin() was called before. */
 void closed(int fd);
 
+/* close_range(2). */
 void shut_range(unsigned int first, unsigned int last, unsigned int flags);
 
 /* dup(2) for fd -1, dup3(2) with flags, else dup2(2). */
 int copy(int origin, int fd, int flags);
 
-/* States that fd (a failure when negative), where nothing was held, is a copy; after begin(). */
+/* Writes the line of a copy to fd, which was free; nothing if fd is negative.  After begin(). */
 int copied(int origin, int fd);
 
 /* fcntl(2) F_DUPFD or F_DUPFD_CLOEXEC. */
 int copy_above(int origin, int command, int least);
 
-/* A child holds nothing; 0 in the child. */
+/* fork(2).  The journal has no open descriptors of the child: filemon reports no record of
+ * inherited ones. */
 pid_t fork_child(void);
 
-/* The same with a process id that nobody has. */
+/* The same, and the child gets this pid, which must be free. */
 pid_t fork_child_as(pid_t pid);
 
 /*
- * Of processes that share their memory and their descriptors (CLONE_VM, CLONE_FILES) all this is
- * one: what one opens another may shut, and the line is the opener's.
+ * Processes that share memory and descriptors (CLONE_VM, CLONE_FILES) also share the journal's list
+ * of open descriptors: one may close what another one opened, and the line names the opener.
  */
 
-/* This thread has a table of descriptors of its own from now on, and holds nothing in it. */
+/* Call it after this thread has left the file descriptor table of its process.  The journal has no
+ * open descriptors in the new table: filemon reports no record of those that were copied to it. */
 void own_descriptors(void);
 
-/* It has that of its process again: a child that had the memory of this thread had its own. */
+/* Returns to the table of the process, after a child in this thread's memory had its own. */
 void descriptors_of_process(void);
 
-/* Waits for a child that must end with status 0. */
+/* Waits for a child, which must exit with status 0. */
 void join_child(pid_t pid);
 
-/* States a close, reason exit, for all that is held, and flushes: the process is about to end. */
+/* Writes a close with motivo "exit" for each open descriptor, and flushes.  The process must exit
+ * after that. */
 void state_exit(void);
 
-/* The same for the table that this thread has left. */
+/* The same for the table of the process, which this thread has left. */
 void state_exit_of_process(void);
 
-/* The same for what an exec closes. */
+/* The same with motivo "exec" for each descriptor that an exec closes. */
 void state_exec(void);
 
 /* state_exit() and _exit(0). */

@@ -5,10 +5,11 @@
  * records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE
  * records chaos [-i fail] JOURNAL FILE
  * records operations JOURNAL
+ * records sharers JOURNAL
  *
  * The options are those of records.h: -e ended, -c complete, -p pids, -u unordered, -b below,
  * -i ignore, -s slack.
- * Exit status: 0 all is well; 1 it is not, and standard output says where; 2 usage.
+ * Exit status: 0 no fault; 1 faults, which standard output describes; 2 usage.
  */
 #include "records.h"
 
@@ -24,9 +25,9 @@ static bool add_line(struct records *records, const char *line, size_t length)
 
     if (line[length - 1] != '\n' || !json_is_object(record)) {
         printf("%s:%zu: %s\n", records->file, records->n + 1,
-               line[length - 1] != '\n' ? "the last line is not whole"
+               line[length - 1] != '\n' ? "the last line has no newline"
                : record == NULL         ? error.text
-                                        : "no JSON object");
+                                        : "not a JSON object");
         json_decref(record);
         return false;
     }
@@ -48,7 +49,7 @@ bool records_load(struct records *records, const char *file)
 
     *records = (struct records){.file = file};
     if (stream == NULL) {
-        printf("%s: cannot be read\n", file);
+        printf("%s: cannot open it\n", file);
         return false;
     }
     while (good && (length = getline(&line, &size, stream)) > 0)
@@ -117,7 +118,7 @@ bool record_counts(const json_t *record, const struct compare_options *options)
         if (record_is(record, options->ignore[i]))
             return false;
     }
-    /* What has no absolute path is nowhere else, either. */
+    /* A record without an absolute path always counts: it cannot be compared with a directory. */
     char *path = record_path(record);
     counts = counts || path == NULL || *path != '/';
     for (int i = 0; !counts && options->below[i] != NULL; i++)
@@ -129,7 +130,7 @@ bool record_counts(const json_t *record, const struct compare_options *options)
 static int usage(void)
 {
     fputs(
-        "usage: records check [-e] [-c] FILE\n"
+        "usage: records check [-e] [-c] [-t] FILE\n"
         "       records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... "
         "FILE\n"
         "       records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE\n"

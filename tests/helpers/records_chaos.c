@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * filemon's records beside the journal of fdchaos.
+ * Compares filemon's records with the journal of fdchaos.
  *
- * The journal of a table of descriptors is gone through in the order in which they changed hands
- * (chaos.h says why that is known), and gives for each descriptor the queue of its records.  The
- * output must have just these; and what ended before another began must stand before it.  What was
- * under way when a process was ended may have been done or not, and both are right.
+ * The entries of each file descriptor table are read in the order of the journal (chaos.h says why
+ * that order is known), and give a queue of expected records for each descriptor.  The output must
+ * have exactly these records.  If one call ended before another one began, its record must come
+ * first.  A call in flight when its process was killed may have been done or not: its records are
+ * optional.
  *
- * A record does not say of which table it is.  Where a process has used two of them, it is the
- * thread that tells it of an open, and the time of the open that tells it of a close.
+ * A record does not name its table.  If the process has used several tables, the thread determines
+ * the table of an open, and the time of the open determines the table of a close.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -25,50 +26,50 @@
 
 enum {
     FDS = 1024,
-    SAID_AT_MOST = 4,
-    STORY = 30,
+    FAULTS_SHOWN = 4,
+    ENTRIES_SHOWN = 30,
     SLACK_US = 5000,
-    AT_ONCE_US = 20,
-    THREADS_AT_MOST = 3
+    SAME_TIME_US = 20,
+    MAX_THREADS = 3
 };
 
 enum reason { BY_CLOSE = 1, BY_RANGE = 2, BY_DUP2 = 4, BY_EXEC = 8, BY_EXIT = 16 };
 static const char *const reasons[] = {"close", "close_range", "dup2", "exec", "exit"};
 
-/* A record that must come. */
-struct demand {
-    const struct chaos_entry *entry; /* what did it; NULL: the end of the table, or not known */
+/* A record that the output must have. */
+struct expectation {
+    const struct chaos_entry *entry; /* the call; NULL: the last user left, or unknown */
     struct table *table;
     const char *code, *path;
     int pid;
-    int fd;           /* -1: not known */
+    int fd;           /* -1: unknown */
     int origin;       /* of a dup */
-    unsigned reasons; /* of a close: any of these */
+    unsigned reasons; /* of a close: the possible values of motivo */
     uint64_t begin, end;
-    uint64_t since_us, since_ns; /* without an entry: it was not before */
-    struct demand *opening;      /* of a close */
-    struct demand *next;         /* in its queue */
-    bool maybe, met;
-    bool at_end;                 /* of the table, and nothing else may have closed it */
-    json_int_t met_us, met_ppid; /* what the record said */
+    uint64_t since_us, since_ns; /* without an entry: the earliest time */
+    struct expectation *opening; /* of a close: the open, dup or held */
+    struct expectation *next;    /* in its queue */
+    bool optional, found;
+    bool at_end;                     /* closed because the last user of the table left it */
+    json_int_t found_us, found_ppid; /* date_us and ppid of the record that was found */
 };
 
 struct queue {
-    struct demand *first, *last;
+    struct expectation *first, *last;
 };
 
-/* A descriptor of which a record was made. */
+/* An open descriptor. */
 struct held {
-    struct demand *opening;          /* NULL: there is no record of it */
-    bool cloexec, unsure;            /* unsure: whether it is open or close-on-exec */
-    unsigned also;                   /* other ways in which it may have been closed */
-    const struct chaos_entry *since; /* not before this one began */
+    struct expectation *opening; /* NULL: filemon reports no record of it */
+    bool cloexec, uncertain;     /* uncertain: it may have been closed or made close-on-exec */
+    unsigned other_reasons;      /* other ways in which it may have been closed */
+    const struct chaos_entry *uncertain_since; /* the first entry that may have done so */
 };
 
-/* A thread that had the table. */
+/* A thread that used the table. */
 struct user {
-    const struct chaos_entry *last; /* of its entries with it */
-    uint64_t left;                  /* by then it had another one; UINT64_MAX: not known */
+    const struct chaos_entry *last; /* its last entry with this table */
+    uint64_t left;                  /* it had left the table at this time; UINT64_MAX: unknown */
 };
 
 struct table {
@@ -77,19 +78,19 @@ struct table {
     struct queue queue[FDS];
     struct user *user;
     size_t users;
-    const struct chaos_entry *latest; /* the last one that began */
-    uint64_t last, last_us, last_ns;  /* by then there were still users */
-    int untold;                       /* threads that were ended before they could tell anything */
-    bool executing;                   /* one of them, and nobody knows how far it came */
+    const struct chaos_entry *latest; /* the entry that began last */
+    uint64_t last, last_us, last_ns;  /* the last time at which the table is known to be in use */
+    int silent_threads;               /* threads that were killed before their first entry */
+    bool executing;                   /* a user was killed in execve(), which may have been done */
 };
 
 struct process {
     int pid;
     uint32_t seed;
-    struct queue failures, afloat;
-    struct table **table; /* in which it has opened anything */
+    struct queue failures, in_flight;
+    struct table **table; /* those in which it has opened descriptors */
     size_t tables;
-    const struct demand *latest; /* of its records */
+    const struct expectation *latest; /* of its records found so far, the one that began last */
     bool executes;
 };
 
@@ -100,16 +101,15 @@ static struct {
     struct process *process; /* by pid */
     size_t processes;
     struct table *table[CHAOS_TABLES];
-    /* Of each EXEC and EXECUTED in the journal: the other one that goes with it, if there is one.
-     */
+    /* For each EXEC entry its EXECUTED entry, and the other way round; NULL: there is none. */
     const struct chaos_entry **partner;
-    size_t faults, demands;
-    bool failed; /* what failed has records, too */
+    size_t faults, expectations;
+    bool failed; /* filemon reports failed opens */
 } check;
 
-/* --- what people read --- */
+/* --- explanations --- */
 
-static void tell(const struct chaos_entry *entry)
+static void show_entry(const struct chaos_entry *entry)
 {
     printf("    %6llu", (unsigned long long)entry->begin);
     if (entry->end != 0)
@@ -127,43 +127,43 @@ static void tell(const struct chaos_entry *entry)
     putchar('\n');
 }
 
-/* Of the table, or else of the process. */
+/* Whether the entry is of the table, or, without a table, of the process. */
 static bool is_of(const struct chaos_entry *entry, const struct table *table, int pid)
 {
     return table != NULL ? entry->table == table->number || entry->now == table->number
                          : entry->pid == pid;
 }
 
-static void tell_story(const struct table *table, int pid)
+static void show_entries(const struct table *table, int pid)
 {
-    size_t told = 0, of = 0;
+    size_t shown = 0, of = 0;
 
     for (size_t i = 0; i < check.entries; i++)
         of += is_of(check.entry[i], table, pid);
     for (size_t i = 0; i < check.entries; i++) {
-        if (is_of(check.entry[i], table, pid) && told++ + STORY >= of)
-            tell(check.entry[i]);
+        if (is_of(check.entry[i], table, pid) && shown++ + ENTRIES_SHOWN >= of)
+            show_entry(check.entry[i]);
     }
 }
 
 static bool fault(uint32_t seed, int pid, const char *what)
 {
-    if (check.faults++ >= SAID_AT_MOST)
+    if (check.faults++ >= FAULTS_SHOWN)
         return false;
     printf("seed %u, process %d: %s\n", seed, pid, what);
     return true;
 }
 
-static void show_demand(const struct demand *demand)
+static void show_expectation(const struct expectation *expected)
 {
-    printf("  - %d: %s %d %s", demand->pid, demand->code, demand->fd, demand->path);
+    printf("  - %d: %s %d %s", expected->pid, expected->code, expected->fd, expected->path);
     for (int i = 0; i < 5; i++) {
-        if (demand->reasons >> i & 1)
+        if (expected->reasons >> i & 1)
             printf(" %s", reasons[i]);
     }
-    printf("%s\n", demand->maybe ? " (or not)" : "");
-    if (demand->entry != NULL)
-        tell(demand->entry);
+    printf("%s\n", expected->optional ? " (optional)" : "");
+    if (expected->entry != NULL)
+        show_entry(expected->entry);
 }
 
 static void show_record(const json_t *record)
@@ -174,15 +174,15 @@ static void show_record(const json_t *record)
     free(text);
 }
 
-/* --- from the journal to the demands --- */
+/* --- from the journal to the expected records --- */
 
-static void push(struct queue *queue, struct demand *demand)
+static void push(struct queue *queue, struct expectation *expected)
 {
     if (queue->first == NULL)
-        queue->first = demand;
+        queue->first = expected;
     else
-        queue->last->next = demand;
-    queue->last = demand;
+        queue->last->next = expected;
+    queue->last = expected;
 }
 
 static struct process *find_process(int pid)
@@ -221,30 +221,32 @@ static void note_table(struct process *process, struct table *table)
     process->table[process->tables++] = table;
 }
 
-/* The new program can tell of what went when it was executed, but for when. */
+/* The first entry of a call.  An exec has two: EXECUTED shows which descriptors it closed, and EXEC
+ * when it began. */
 static const struct chaos_entry *beginning_of(const struct chaos_entry *entry)
 {
     return entry->kind == CHAOS_EXECUTED ? partner_of(entry) : entry;
 }
 
-static struct demand *demand(struct table *table, int pid, const struct chaos_entry *entry,
-                             const char *code, int fd, const char *path)
+static struct expectation *add_expectation(struct table *table, int pid,
+                                           const struct chaos_entry *entry, const char *code,
+                                           int fd, const char *path)
 {
-    struct demand *made = calloc(1, sizeof(*made));
+    struct expectation *made = calloc(1, sizeof(*made));
 
     if (made == NULL)
         abort();
-    check.demands++;
-    *made = (struct demand){.entry = entry,
-                            .table = table,
-                            .pid = pid,
-                            .code = code,
-                            .path = path,
-                            .fd = fd,
-                            .end = UINT64_MAX};
+    check.expectations++;
+    *made = (struct expectation){.entry = entry,
+                                 .table = table,
+                                 .pid = pid,
+                                 .code = code,
+                                 .path = path,
+                                 .fd = fd,
+                                 .end = UINT64_MAX};
     if (entry != NULL) {
         made->begin = beginning_of(entry)->begin;
-        made->maybe = entry->end == 0;
+        made->optional = entry->end == 0;
         made->end = entry->end != 0 ? entry->end : UINT64_MAX;
     }
     if (table != NULL)
@@ -252,211 +254,213 @@ static struct demand *demand(struct table *table, int pid, const struct chaos_en
     return made;
 }
 
-static void date_unknown(struct demand *closing, const struct table *table, const struct held *held)
+static void date_unknown(struct expectation *closing, const struct table *table,
+                         const struct held *held)
 {
-    closing->begin = held->unsure ? held->since->begin : table->last;
-    closing->since_us = held->unsure ? held->since->begin_us : table->last_us;
-    closing->since_ns = held->unsure ? held->since->begin_ns : table->last_ns;
+    closing->begin = held->uncertain ? held->uncertain_since->begin : table->last;
+    closing->since_us = held->uncertain ? held->uncertain_since->begin_us : table->last_us;
+    closing->since_ns = held->uncertain ? held->uncertain_since->begin_ns : table->last_ns;
 }
 
-/* What was held is closed by this entry, or by the end of the table. */
-static void lose(struct table *table, int fd, const struct chaos_entry *entry, unsigned how)
+/* The descriptor was closed by this entry, or, without one, when the last user left the table. */
+static void expect_close(struct table *table, int fd, const struct chaos_entry *entry, unsigned how)
 {
     struct held *held = &table->held[fd];
-    struct demand *closing;
+    struct expectation *closing;
 
     if (held->opening == NULL)
         return;
-    closing = demand(table, held->opening->pid, held->unsure ? NULL : entry, "close", fd,
-                     held->opening->path);
-    closing->reasons = how | held->also;
+    closing = add_expectation(table, held->opening->pid, held->uncertain ? NULL : entry, "close",
+                              fd, held->opening->path);
+    closing->reasons = how | held->other_reasons;
     if (table->executing && held->cloexec && entry == NULL)
         closing->reasons |= BY_EXEC;
     closing->opening = held->opening;
-    closing->maybe = held->opening->maybe;
+    closing->optional = held->opening->optional;
     if (closing->entry == NULL)
         date_unknown(closing, table, held);
-    closing->at_end = closing->entry == NULL && !held->unsure;
+    closing->at_end = closing->entry == NULL && !held->uncertain;
     push(&table->queue[fd], closing);
     *held = (struct held){0};
 }
 
-/* Whether this was done to it is not known: its process was ended meanwhile. */
-static void doubt(struct table *table, int fd, const struct chaos_entry *entry, unsigned how)
+/* The entry's process was killed during the call, which may have closed the descriptor. */
+static void note_possible_close(struct table *table, int fd, const struct chaos_entry *entry,
+                                unsigned how)
 {
     struct held *held = &table->held[fd];
 
-    held->also |= how;
-    held->since = held->unsure ? held->since : entry;
-    held->unsure = true;
+    held->other_reasons |= how;
+    held->uncertain_since = held->uncertain ? held->uncertain_since : entry;
+    held->uncertain = true;
 }
 
-static void lose_or_doubt(struct table *table, int fd, const struct chaos_entry *entry,
-                          unsigned how)
+static void close_or_maybe_close(struct table *table, int fd, const struct chaos_entry *entry,
+                                 unsigned how)
 {
     if (entry->end != 0)
-        lose(table, fd, entry, how);
+        expect_close(table, fd, entry, how);
     else
-        doubt(table, fd, entry, how);
+        note_possible_close(table, fd, entry, how);
 }
 
-/* The number is free, then: whatever was to close it did. */
-static void vacate(struct table *table, int fd)
+/* The kernel returned this number, so it was free: a close that was uncertain did happen. */
+static void expect_free(struct table *table, int fd)
 {
     const struct held *held = &table->held[fd];
 
-    if (held->opening != NULL && !held->unsure &&
-        fault(table->seed, held->opening->pid, "the journal itself makes no sense"))
-        tell_story(table, 0);
-    lose(table, fd, NULL, 0);
+    if (held->opening != NULL && !held->uncertain &&
+        fault(table->seed, held->opening->pid, "the journal contradicts itself"))
+        show_entries(table, 0);
+    expect_close(table, fd, NULL, 0);
 }
 
-static void gain(struct table *table, struct demand *opening, bool cloexec)
+static void hold(struct table *table, struct expectation *opening, bool cloexec)
 {
     struct held *held = &table->held[opening->fd];
 
-    vacate(table, opening->fd);
+    expect_free(table, opening->fd);
     push(&table->queue[opening->fd], opening);
     *held = (struct held){.opening = opening, .cloexec = cloexec};
 }
 
-static void push_afloat(struct demand *made)
+static void push_in_flight(struct expectation *made)
 {
-    push(&find_process(made->pid)->afloat, made);
+    push(&find_process(made->pid)->in_flight, made);
 }
 
-static void take_open(struct table *table, const struct chaos_entry *entry)
+static void apply_open(struct table *table, const struct chaos_entry *entry)
 {
     if (entry->end != 0 && entry->result < 0)
         return;
-    struct demand *made = demand(table, entry->pid, entry, "open",
-                                 entry->end != 0 ? entry->result : -1, entry->path);
+    struct expectation *made = add_expectation(table, entry->pid, entry, "open",
+                                               entry->end != 0 ? entry->result : -1, entry->path);
     if (entry->end == 0)
-        push_afloat(made);
+        push_in_flight(made);
     else
-        gain(table, made, entry->flags & O_CLOEXEC);
+        hold(table, made, entry->flags & O_CLOEXEC);
 }
 
-static struct demand *copy(struct table *table, const struct chaos_entry *entry, int fd)
+static struct expectation *copy(struct table *table, const struct chaos_entry *entry, int fd)
 {
-    struct demand *made = demand(table, entry->pid, entry, "dup", fd,
-                                 table->held[entry->fd].opening->path);
+    struct expectation *made = add_expectation(table, entry->pid, entry, "dup", fd,
+                                               table->held[entry->fd].opening->path);
 
     made->origin = entry->fd;
     return made;
 }
 
-static void take_dup(struct table *table, const struct chaos_entry *entry)
+static void apply_dup(struct table *table, const struct chaos_entry *entry)
 {
     bool known = table->held[entry->fd].opening != NULL;
 
     if (known && entry->end == 0)
-        push_afloat(copy(table, entry, -1));
+        push_in_flight(copy(table, entry, -1));
     else if (!known && entry->end != 0 && entry->result >= 0)
-        vacate(table, entry->result);
+        expect_free(table, entry->result);
     else if (known && entry->result >= 0)
-        gain(table, copy(table, entry, entry->result), entry->flags & O_CLOEXEC);
+        hold(table, copy(table, entry, entry->result), entry->flags & O_CLOEXEC);
 }
 
-/* What it replaces goes when it begins, the copy comes when it ends. */
-static void take_dup2(struct table *table, const struct chaos_entry *entry, bool begins)
+/* The replaced descriptor is closed when the call begins; the copy exists when the call ends. */
+static void apply_dup2(struct table *table, const struct chaos_entry *entry, bool begins)
 {
     if (entry->fd == entry->other || (entry->end != 0 && entry->result < 0))
         return;
     if (begins)
-        lose_or_doubt(table, entry->other, entry, BY_DUP2);
+        close_or_maybe_close(table, entry->other, entry, BY_DUP2);
     if (table->held[entry->fd].opening == NULL)
         return;
     if (entry->end == 0 && begins)
-        push_afloat(copy(table, entry, -1));
+        push_in_flight(copy(table, entry, -1));
     else if (!begins)
-        gain(table, copy(table, entry, entry->other), entry->flags & O_CLOEXEC);
+        hold(table, copy(table, entry, entry->other), entry->flags & O_CLOEXEC);
 }
 
-/* If it was done to a copy of the table, nothing came of it here. */
-static void take_range(struct table *table, const struct chaos_entry *entry, bool closes)
+/* With CLOSE_RANGE_UNSHARE the call changed a copy of the table, and not this table. */
+static void apply_range(struct table *table, const struct chaos_entry *entry, bool closes)
 {
     unsigned int first = (unsigned int)entry->fd, last = (unsigned int)entry->other;
 
     for (unsigned int fd = first; entry->now == entry->table && fd <= last && fd < FDS; fd++) {
         if (closes)
-            lose_or_doubt(table, (int)fd, entry, BY_RANGE);
+            close_or_maybe_close(table, (int)fd, entry, BY_RANGE);
         else if (entry->end != 0)
             table->held[fd].cloexec = true;
         else
-            doubt(table, (int)fd, entry, BY_EXEC);
+            note_possible_close(table, (int)fd, entry, BY_EXEC);
     }
 }
 
-static void take_cloexec(struct table *table, const struct chaos_entry *entry)
+static void apply_cloexec(struct table *table, const struct chaos_entry *entry)
 {
     if (entry->end != 0)
         table->held[entry->fd].cloexec = entry->other;
     else
-        doubt(table, entry->fd, entry, BY_EXEC);
+        note_possible_close(table, entry->fd, entry, BY_EXEC);
 }
 
-static void take_executed(struct table *table, const struct chaos_entry *entry)
+static void apply_executed(struct table *table, const struct chaos_entry *entry)
 {
     for (int fd = 0; fd < FDS; fd++) {
         struct held *held = &table->held[fd];
-        if (!held->unsure)
-            held->also = 0;
-        if (held->unsure)
-            held->also |= BY_EXEC;
+        if (!held->uncertain)
+            held->other_reasons = 0;
+        if (held->uncertain)
+            held->other_reasons |= BY_EXEC;
         else if (held->cloexec)
-            lose(table, fd, entry, BY_EXEC);
+            expect_close(table, fd, entry, BY_EXEC);
     }
 }
 
-/* Those that give descriptors count when they end, others when they begin. */
-static void take_begin(struct table *table, const struct chaos_entry *entry)
+/* Calls that return descriptors are applied when they end, others when they begin. */
+static void apply_begin(struct table *table, const struct chaos_entry *entry)
 {
     switch (entry->kind) {
     case CHAOS_CLOSE:
         if (entry->end == 0 || entry->result == 0)
-            lose_or_doubt(table, entry->fd, entry, BY_CLOSE);
+            close_or_maybe_close(table, entry->fd, entry, BY_CLOSE);
         break;
     case CHAOS_RANGE:
-        take_range(table, entry, true);
+        apply_range(table, entry, true);
         break;
     case CHAOS_DUP2:
-        take_dup2(table, entry, true);
+        apply_dup2(table, entry, true);
         break;
-    case CHAOS_EXEC: /* if no program began, its process was ended in the middle of it */
+    case CHAOS_EXEC: /* without a new program, the process was killed in execve() */
         if (entry->end == 0 && partner_of(entry) == NULL)
             table->executing = true;
         break;
     case CHAOS_EXECUTED:
-        take_executed(table, entry);
+        apply_executed(table, entry);
         break;
     default:
         break;
     }
 }
 
-static void take_end(struct table *table, const struct chaos_entry *entry)
+static void apply_end(struct table *table, const struct chaos_entry *entry)
 {
     switch (entry->kind) {
     case CHAOS_OPEN:
-        take_open(table, entry);
+        apply_open(table, entry);
         break;
     case CHAOS_GET:
         if (entry->end != 0 && entry->result >= 0)
-            vacate(table, entry->result);
+            expect_free(table, entry->result);
         break;
     case CHAOS_DUP:
-        take_dup(table, entry);
+        apply_dup(table, entry);
         break;
     case CHAOS_DUP2:
         if (entry->end != 0)
-            take_dup2(table, entry, false);
+            apply_dup2(table, entry, false);
         break;
     case CHAOS_CLOEXEC:
-        take_cloexec(table, entry);
+        apply_cloexec(table, entry);
         break;
     case CHAOS_CLOSER:
-        take_range(table, entry, false);
+        apply_range(table, entry, false);
         break;
     default:
         break;
@@ -485,7 +489,7 @@ static struct user *find_user(const struct table *table, int tid)
     return NULL;
 }
 
-/* When its thread has another table for sure; UINT64_MAX: it may have this one still. */
+/* When the thread is known to have another table; UINT64_MAX: it may still have this one. */
 static uint64_t left_by(const struct chaos_entry *entry)
 {
     if (entry->now != entry->table)
@@ -504,7 +508,8 @@ static void note_user(struct table *table, const struct chaos_entry *entry, uint
     *user = (struct user){entry, left};
 }
 
-/* Up to when this shows that the table is in use: one that leaves it may be the last to do so. */
+/* The entry shows that the table was in use until its end, or, if the thread left the table, until
+ * its begin: the thread may have been the last user. */
 static void note_time(struct table *table, const struct chaos_entry *entry)
 {
     bool stays = entry->end != 0 && left_by(entry) == UINT64_MAX;
@@ -518,8 +523,8 @@ static void note_time(struct table *table, const struct chaos_entry *entry)
     table->latest = entry;
 }
 
-/* These are the entries of one table; what did not end is taken when it began. */
-static void demand_all(struct table *table, size_t from, size_t to)
+/* Applies the entries of one table in order.  An entry without an end is applied when it began. */
+static void expect_of_table(struct table *table, size_t from, size_t to)
 {
     struct step *steps = calloc(2 * (to - from) + 1, sizeof(*steps));
     size_t n = 0;
@@ -532,15 +537,16 @@ static void demand_all(struct table *table, size_t from, size_t to)
     }
     qsort(steps, n, sizeof(*steps), by_time);
     for (size_t i = 0; i < n; i++)
-        (steps[i].ends ? take_end : take_begin)(table, steps[i].entry);
+        (steps[i].ends ? apply_end : apply_begin)(table, steps[i].entry);
     for (int fd = 0; fd < FDS; fd++)
-        lose(table, fd, NULL, BY_EXIT);
+        expect_close(table, fd, NULL, BY_EXIT);
     free(table->held);
     free(steps);
 }
 
-/* Of several threads that were about to execute something, the operation tells which one did. */
-static void take_partner(size_t at)
+/* Several threads of a process may have been in execve(): the operation number says whose program
+ * began. */
+static void find_partner(size_t at)
 {
     const struct chaos_entry *executed = check.entry[at], *entry;
 
@@ -559,8 +565,8 @@ static void take_partner(size_t at)
     }
 }
 
-/* What is of the process and not of a table. */
-static void take_by_process(size_t at)
+/* The parts of the journal that belong to a process and not to a table. */
+static void add_to_process(size_t at)
 {
     const struct chaos_entry *entry = check.entry[at];
     struct process *process = find_process(entry->pid);
@@ -569,30 +575,30 @@ static void take_by_process(size_t at)
     process->executes |= entry->kind == CHAOS_EXEC && entry->end == 0;
     if (check.failed && entry->kind == CHAOS_OPEN && entry->end != 0 && entry->result < 0)
         push(&process->failures,
-             demand(NULL, entry->pid, entry, "fail", entry->result, entry->path));
+             add_expectation(NULL, entry->pid, entry, "fail", entry->result, entry->path));
     if (entry->kind == CHAOS_EXECUTED)
-        take_partner(at);
+        find_partner(at);
 }
 
-/* --- the output beside them --- */
+/* --- the output --- */
 
 static bool string_is(const json_t *record, const char *key, const char *value)
 {
     return strcmp(record_string(record, key), value) == 0;
 }
 
-/* An entry that was never ended may have but the first part of it. */
+/* whole: false for an entry without an end, which may hold only the first part of the path. */
 static bool path_is(const json_t *record, const char *path, bool whole)
 {
-    char *told = record_path(record);
+    char *reported = record_path(record);
     bool same = path[0] == '\0' ||
-                (told != NULL && strncmp(told, path, whole ? SIZE_MAX : strlen(path)) == 0);
+                (reported != NULL && strncmp(reported, path, whole ? SIZE_MAX : strlen(path)) == 0);
 
-    free(told);
+    free(reported);
     return same;
 }
 
-static bool is_whole(const struct demand *wanted)
+static bool is_whole(const struct expectation *wanted)
 {
     if (wanted->opening != NULL)
         return is_whole(wanted->opening);
@@ -623,12 +629,12 @@ static bool is_within(json_int_t value, uint64_t low, uint64_t high, uint64_t sl
     return (uint64_t)value + slack >= low && (high == 0 || (uint64_t)value <= high + slack);
 }
 
-static bool duration_is(const json_t *record, const struct demand *closing)
+static bool duration_is(const json_t *record, const struct expectation *closing)
 {
     const struct chaos_entry *open = closing->opening->entry, *end = closing->entry;
     uint64_t since = end == NULL                   ? closing->since_ns
                      : end->kind != CHAOS_EXECUTED ? end->begin_ns
-                                                   : 0; /* that is after it */
+                                                   : 0; /* EXECUTED begins after the close */
     uint64_t low = open->end_ns != 0 && since > open->end_ns ? since - open->end_ns : 0;
     uint64_t high = end != NULL && end->end_ns != 0 ? end->end_ns - open->begin_ns : 0;
 
@@ -644,7 +650,7 @@ static bool reason_is(const json_t *record, unsigned how)
     return false;
 }
 
-/* Parents die, and what was under way then may have another one. */
+/* The parent may have exited during the call. */
 static bool parent_is(const json_t *record, const struct chaos_entry *entry)
 {
     json_int_t parent = record_integer(record, "ppid");
@@ -653,22 +659,23 @@ static bool parent_is(const json_t *record, const struct chaos_entry *entry)
            parent == entry->end_ppid;
 }
 
-/* Another process than the one that opened it closed it: the record still tells of the opener. */
-static bool is_by_another(const struct demand *wanted, int pid)
+/* Whether another process closed it: the record then names the process that opened it. */
+static bool is_by_another(const struct expectation *wanted, int pid)
 {
     return wanted->opening != NULL && pid != wanted->pid;
 }
 
-/* An exec is of the thread that has the number of its process by then, and was the old program's.
- */
-static const char *disagreement_of_caller(const struct demand *wanted, const json_t *record)
+/* The closes of an exec have the process id as tid, because the calling thread takes it over, and
+ * the comm of the old program. */
+static const char *first_difference_of_caller(const struct expectation *wanted,
+                                              const json_t *record)
 {
     const struct chaos_entry *entry = wanted->entry, *from = beginning_of(entry);
 
     if (record_integer(record, "tid") != entry->tid)
         return "tid";
     if (is_by_another(wanted, entry->pid)
-            ? record_integer(record, "ppid") != wanted->opening->met_ppid
+            ? record_integer(record, "ppid") != wanted->opening->found_ppid
             : !parent_is(record, from) && !parent_is(record, entry))
         return "ppid";
     if (!string_is(record, "proceso", from->comm))
@@ -687,7 +694,7 @@ static bool is_known(json_int_t tid)
     return false;
 }
 
-/* An exec that did not come to its end: by then the thread has the number of its process. */
+/* Whether the process was killed in execve(): its thread may have had the process id as tid. */
 static bool is_executing(const struct table *table, json_int_t pid)
 {
     for (size_t i = 0; i < table->users; i++) {
@@ -698,16 +705,16 @@ static bool is_executing(const struct table *table, json_int_t pid)
     return false;
 }
 
-/* One that may have had it to the end. */
+/* Whether this may be the last user of the table. */
 static bool is_last(const struct table *table, const struct user *user)
 {
     return user->left >= table->latest->begin;
 }
 
-/* When all threads of a process end at once, one that has another table may come last. */
+/* When all threads of a process exit at once, a thread with another table may exit last. */
 static bool is_process_last(const struct table *table, int pid)
 {
-    if (table->untold > 0)
+    if (table->silent_threads > 0)
         return true;
     for (size_t i = 0; i < table->users; i++) {
         if (table->user[i].last->pid == pid && is_last(table, &table->user[i]))
@@ -716,7 +723,8 @@ static bool is_process_last(const struct table *table, int pid)
     return false;
 }
 
-/* An exec, of another table even, ended the other threads: it has the number of the process. */
+/* An exec, even by a thread with another table, ended the other threads of the process: the thread
+ * that called it has the process id as tid. */
 static bool is_end_by_exec(const struct table *table, int tid)
 {
     const struct process *process = find_process(tid);
@@ -724,7 +732,7 @@ static bool is_end_by_exec(const struct table *table, int tid)
     return process != NULL && process->executes && is_process_last(table, tid);
 }
 
-static const char *disagreement_of_last(const struct demand *wanted, const json_t *record)
+static const char *first_difference_of_last(const struct expectation *wanted, const json_t *record)
 {
     int tid = (int)record_integer(record, "tid");
     const struct user *user = find_user(wanted->table, tid);
@@ -733,11 +741,11 @@ static const char *disagreement_of_last(const struct demand *wanted, const json_
         return is_executing(wanted->table, tid) ? NULL : "tid";
     if (is_end_by_exec(wanted->table, tid))
         return NULL;
-    /* One that was ended before it could write anything is as good. */
+    /* A thread that was killed before its first entry is unknown to the journal. */
     if (user == NULL)
         return is_known(tid) ? "tid" : NULL;
     if (is_by_another(wanted, user->last->pid) &&
-        record_integer(record, "ppid") != wanted->opening->met_ppid)
+        record_integer(record, "ppid") != wanted->opening->found_ppid)
         return "ppid";
     if (!is_last(wanted->table, user))
         return is_process_last(wanted->table, user->last->pid) ? NULL : "tid";
@@ -745,26 +753,26 @@ static const char *disagreement_of_last(const struct demand *wanted, const json_
                                                                                   : "proceso";
 }
 
-/* The end of a table, or what was done by a thread that did not live to tell. */
-static const char *disagreement_of_end(const struct demand *wanted, const json_t *record)
+/* A close when the last user left the table, or by a thread that was killed during the call. */
+static const char *first_difference_of_end(const struct expectation *wanted, const json_t *record)
 {
     if ((uint64_t)record_integer(record, "date_us") + SLACK_US < wanted->since_us)
         return "date_us";
-    return wanted->at_end ? disagreement_of_last(wanted, record) : NULL;
+    return wanted->at_end ? first_difference_of_last(wanted, record) : NULL;
 }
 
-/* A copy of the table may have the same number open on the same path, but not since the same time.
- */
-static bool is_its_time(const struct demand *closing, const json_t *record)
+/* Whether the duration fits the date of the open: in a copy of the table, the same descriptor may
+ * be open on the same path, but since another time. */
+static bool has_same_open_time(const struct expectation *closing, const json_t *record)
 {
     json_int_t opened = record_integer(record, "date_us") -
                         record_integer(record, "duracion_ns") / 1000;
 
-    return closing->opening->met && llabs(opened - closing->opening->met_us) <= SLACK_US;
+    return closing->opening->found && llabs(opened - closing->opening->found_us) <= SLACK_US;
 }
 
-/* The first key that is not as it must be; NULL: all are. */
-static const char *disagreement(const struct demand *wanted, const json_t *record)
+/* The first key of the record that differs; NULL: the record is the expected one. */
+static const char *first_difference(const struct expectation *wanted, const json_t *record)
 {
     const struct chaos_entry *entry = wanted->entry;
 
@@ -778,7 +786,8 @@ static const char *disagreement(const struct demand *wanted, const json_t *recor
         return "fichero";
     if (wanted->reasons != 0 && !reason_is(record, wanted->reasons))
         return "motivo";
-    if (wanted->reasons != 0 && (!duration_is(record, wanted) || !is_its_time(wanted, record)))
+    if (wanted->reasons != 0 &&
+        (!duration_is(record, wanted) || !has_same_open_time(wanted, record)))
         return "duracion_ns";
     if (strcmp(wanted->code, "dup") == 0 && record_integer(record, "origen") != wanted->origin)
         return "origen";
@@ -789,18 +798,19 @@ static const char *disagreement(const struct demand *wanted, const json_t *recor
     if (wanted->code[0] == 'f' && wanted->fd < 0 &&
         !string_is(record, "errno", strerrorname_np(-wanted->fd)))
         return "errno";
-    return entry != NULL ? disagreement_of_caller(wanted, record)
-                         : disagreement_of_end(wanted, record);
+    return entry != NULL ? first_difference_of_caller(wanted, record)
+                         : first_difference_of_end(wanted, record);
 }
 
-/* What is demanded next of this queue, if the record is it; what may be left out is. */
-static struct demand *next_of(const struct queue *queue, const json_t *record, const char **key)
+/* The next expectation of the queue if the record matches it.  Optional ones are skipped. */
+static struct expectation *next_match(const struct queue *queue, const json_t *record,
+                                      const char **key)
 {
-    for (struct demand *wanted = queue->first; wanted != NULL; wanted = wanted->next) {
-        *key = disagreement(wanted, record);
+    for (struct expectation *wanted = queue->first; wanted != NULL; wanted = wanted->next) {
+        *key = first_difference(wanted, record);
         if (*key == NULL)
             return wanted;
-        if (!wanted->maybe)
+        if (!wanted->optional)
             return NULL;
     }
     return NULL;
@@ -813,74 +823,79 @@ static struct queue *queue_of(struct table *table, const json_t *record)
     return &table->queue[fd >= 0 && fd < FDS ? fd : 0];
 }
 
-/* How far a record of its own would be from this one, among those of several tables. */
-static uint64_t distance(const struct demand *wanted, const json_t *record)
+/* How far the record is from the expected time.  Of several tables, the nearest one is taken. */
+static uint64_t distance(const struct expectation *wanted, const json_t *record)
 {
     if (wanted->opening == NULL)
         return wanted->begin;
     return (uint64_t)llabs(record_integer(record, "date_us") -
-                           record_integer(record, "duracion_ns") / 1000 - wanted->opening->met_us);
+                           record_integer(record, "duracion_ns") / 1000 -
+                           wanted->opening->found_us);
 }
 
-/* In the tables of its process. */
-static struct demand *find_demand(struct process *process, const json_t *record, const char **key)
+/* Searches the queues of all tables of the process. */
+static struct expectation *find_expectation(struct process *process, const json_t *record,
+                                            const char **key)
 {
-    struct demand *best = NULL;
+    struct expectation *best = NULL;
 
     for (size_t i = 0; i < process->tables; i++) {
-        struct demand *wanted = next_of(queue_of(process->table[i], record), record, key);
+        struct expectation *wanted = next_match(queue_of(process->table[i], record), record, key);
         if (wanted != NULL && (best == NULL || distance(wanted, record) < distance(best, record)))
             best = wanted;
     }
     return best;
 }
 
-/* Those of one thread are in order. */
-static struct demand *meet_failure(struct process *process, const json_t *record, const char **key)
+/* The failures of one thread are in order. */
+static struct expectation *find_failure(struct process *process, const json_t *record,
+                                        const char **key)
 {
-    for (struct demand *wanted = process->failures.first; wanted != NULL; wanted = wanted->next) {
-        if (wanted->met || wanted->entry->tid != record_integer(record, "tid"))
+    for (struct expectation *wanted = process->failures.first; wanted != NULL;
+         wanted = wanted->next) {
+        if (wanted->found || wanted->entry->tid != record_integer(record, "tid"))
             continue;
-        *key = disagreement(wanted, record);
+        *key = first_difference(wanted, record);
         return *key == NULL ? wanted : NULL;
     }
     return NULL;
 }
 
-/* One that was under way when its process was ended, and was done. */
-static struct demand *find_afloat(struct process *process, const json_t *record)
+/* A call that was in flight when its process was killed, and was done. */
+static struct expectation *find_in_flight(struct process *process, const json_t *record)
 {
-    for (struct demand *wanted = process->afloat.first; wanted != NULL; wanted = wanted->next) {
-        if (wanted->met)
+    for (struct expectation *wanted = process->in_flight.first; wanted != NULL;
+         wanted = wanted->next) {
+        if (wanted->found)
             continue;
         if (wanted->code[0] == 'o' && record_is(record, "fail") &&
             record_integer(record, "tid") == wanted->entry->tid &&
             path_is(record, wanted->path, false))
             return wanted;
-        if (disagreement(wanted, record) == NULL)
+        if (first_difference(wanted, record) == NULL)
             return wanted;
     }
     return NULL;
 }
 
-/* Its close is the next thing that the descriptor is to see. */
-static void meet_afloat(struct demand *wanted, const json_t *record)
+/* The descriptor that the call in flight opened is the next to be closed in its queue. */
+static void expect_close_of_in_flight(struct expectation *wanted, const json_t *record)
 {
     struct queue *queue = queue_of(wanted->table, record);
-    struct demand *closing;
+    struct expectation *closing;
 
     if (record_is(record, "fail"))
         return;
-    closing = demand(wanted->table, wanted->pid, NULL, "close",
-                     (int)record_integer(record, "descriptor"), wanted->path);
+    closing = add_expectation(wanted->table, wanted->pid, NULL, "close",
+                              (int)record_integer(record, "descriptor"), wanted->path);
     closing->reasons = BY_EXEC | BY_EXIT | BY_RANGE | BY_DUP2;
     closing->opening = wanted;
     closing->next = queue->first;
     queue->first = closing;
 }
 
-/* By how much the record is from another time. */
-static uint64_t off_by(const struct demand *wanted, const json_t *record)
+/* How many microseconds the record lies outside the call's begin and end. */
+static uint64_t time_difference(const struct expectation *wanted, const json_t *record)
 {
     const struct chaos_entry *entry = wanted->entry;
     uint64_t at = (uint64_t)record_integer(record, "date_us");
@@ -890,79 +905,81 @@ static uint64_t off_by(const struct demand *wanted, const json_t *record)
     return entry->end != 0 && at > entry->end_us ? at - entry->end_us : 0;
 }
 
-/* Both may be the one: the same was opened anew, after it had been under way in a thread that
- * ended. */
-static bool is_nearer(const struct demand *afloat, const struct demand *wanted,
+/* If a thread was killed while it opened a file, and then another thread opened the same file, the
+ * record matches both calls.  Whether the call in flight is nearer in time. */
+static bool is_nearer(const struct expectation *in_flight, const struct expectation *wanted,
                       const json_t *record)
 {
-    return afloat != NULL && wanted->entry != NULL && wanted->opening == NULL &&
-           off_by(afloat, record) + AT_ONCE_US < off_by(wanted, record);
+    return in_flight != NULL && wanted->entry != NULL && wanted->opening == NULL &&
+           time_difference(in_flight, record) + SAME_TIME_US < time_difference(wanted, record);
 }
 
-static struct demand *meet(struct process *process, const json_t *record, const char **key)
+static struct expectation *find_match(struct process *process, const json_t *record,
+                                      const char **key)
 {
-    struct demand *wanted = find_demand(process, record, key);
-    struct demand *afloat = find_afloat(process, record);
+    struct expectation *wanted = find_expectation(process, record, key);
+    struct expectation *in_flight = find_in_flight(process, record);
 
-    if (wanted != NULL && !is_nearer(afloat, wanted, record)) {
+    if (wanted != NULL && !is_nearer(in_flight, wanted, record)) {
         queue_of(wanted->table, record)->first = wanted->next;
         return wanted;
     }
-    if (afloat != NULL)
-        meet_afloat(afloat, record);
-    return afloat;
+    if (in_flight != NULL)
+        expect_close_of_in_flight(in_flight, record);
+    return in_flight;
 }
 
-static void tell_undemanded(const struct process *process, const json_t *record, const char *key)
+static void show_unexpected(const struct process *process, const json_t *record, const char *key)
 {
     show_record(record);
-    printf("  of this, %s differs:\n", key);
+    printf("  %s differs from what is expected:\n", key);
     for (size_t i = 0; i < process->tables; i++) {
         const struct queue *queue = queue_of(process->table[i], record);
         if (queue->first != NULL && queue->first->pid == process->pid) {
-            show_demand(queue->first);
-            tell_story(process->table[i], 0);
+            show_expectation(queue->first);
+            show_entries(process->table[i], 0);
         }
     }
-    tell_story(NULL, process->pid);
+    show_entries(NULL, process->pid);
 }
 
-/* False, and told: the record is not demanded. */
-static bool take_record(struct process *process, const json_t *record)
+/* False, with an explanation, if the record is not expected. */
+static bool check_record(struct process *process, const json_t *record)
 {
     const char *key = "nothing";
-    struct demand *met = record_is(record, "fail") ? meet_failure(process, record, &key) : NULL;
+    struct expectation *match = record_is(record, "fail") ? find_failure(process, record, &key)
+                                                          : NULL;
 
-    if (met == NULL)
-        met = meet(process, record, &key);
-    if (met == NULL) {
-        if (fault(process->seed, process->pid, "not demanded"))
-            tell_undemanded(process, record, key);
+    if (match == NULL)
+        match = find_match(process, record, &key);
+    if (match == NULL) {
+        if (fault(process->seed, process->pid, "not expected"))
+            show_unexpected(process, record, key);
         return false;
     }
-    met->met = true;
-    met->met_us = record_integer(record, "date_us");
-    met->met_ppid = record_integer(record, "ppid");
-    if (process->latest == NULL || met->begin > process->latest->begin)
-        process->latest = met;
-    if (met->end < process->latest->begin && fault(process->seed, process->pid, "out of order")) {
+    match->found = true;
+    match->found_us = record_integer(record, "date_us");
+    match->found_ppid = record_integer(record, "ppid");
+    if (process->latest == NULL || match->begin > process->latest->begin)
+        process->latest = match;
+    if (match->end < process->latest->begin && fault(process->seed, process->pid, "out of order")) {
         show_record(record);
-        show_demand(met);
+        show_expectation(match);
         puts("  comes after this:");
-        show_demand(process->latest);
+        show_expectation(process->latest);
     }
     return true;
 }
 
 static void check_rest(const struct queue *queue, uint32_t seed)
 {
-    for (const struct demand *wanted = queue->first; wanted != NULL; wanted = wanted->next) {
-        bool needed = wanted->opening != NULL ? wanted->opening->met : !wanted->maybe;
-        if (wanted->met || !needed)
+    for (const struct expectation *wanted = queue->first; wanted != NULL; wanted = wanted->next) {
+        bool needed = wanted->opening != NULL ? wanted->opening->found : !wanted->optional;
+        if (wanted->found || !needed)
             continue;
         if (fault(seed, wanted->pid, "missing")) {
-            show_demand(wanted);
-            tell_story(wanted->table, wanted->pid);
+            show_expectation(wanted);
+            show_entries(wanted->table, wanted->pid);
         }
         return;
     }
@@ -978,7 +995,7 @@ static void check_missing(void)
     }
 }
 
-/* --- all of them --- */
+/* --- the whole journal --- */
 
 static const struct chaos_entry *entry_at(const void *place)
 {
@@ -1039,7 +1056,7 @@ static void find_processes(void)
     check.processes = n;
     sort_entries(by_begin);
     for (size_t i = 0; i < check.entries; i++)
-        take_by_process(i);
+        add_to_process(i);
 }
 
 static struct table *add_table(uint32_t number, uint32_t seed)
@@ -1054,13 +1071,13 @@ static struct table *add_table(uint32_t number, uint32_t seed)
     return table;
 }
 
-/* Threads begin with the table of the one that starts them. */
+/* A new thread has the table of the thread that created it. */
 static void note_threads(struct table *table, const struct chaos_entry *entry)
 {
     if (entry->kind == CHAOS_THREADS)
-        table->untold += entry->end != 0 ? entry->result : THREADS_AT_MOST;
+        table->silent_threads += entry->end != 0 ? entry->result : MAX_THREADS;
     else if (entry->kind == CHAOS_START && entry->tid != entry->pid)
-        table->untold--;
+        table->silent_threads--;
 }
 
 static void find_tables(void)
@@ -1076,7 +1093,7 @@ static void find_tables(void)
     }
 }
 
-static void demand_by_table(void)
+static void expect_of_all_tables(void)
 {
     sort_entries(by_table);
     for (size_t from = 0, to; from < check.entries; from = to) {
@@ -1084,32 +1101,32 @@ static void demand_by_table(void)
 
         for (to = from; to < check.entries && check.entry[to]->table == table;)
             to++;
-        demand_all(check.table[table], from, to);
+        expect_of_table(check.table[table], from, to);
     }
     sort_entries(by_begin);
 }
 
-/* After the first fault of a process there is no telling what its other records are. */
+/* Stops at the first unexpected record, after which no queue can be trusted. */
 static void check_all(const struct records *output)
 {
     bool good = true;
 
     find_processes();
     find_tables();
-    demand_by_table();
+    expect_of_all_tables();
     for (size_t i = 0; good && i < output->n; i++) {
         int pid = (int)record_integer(output->line[i], "pid");
         struct process *process = find_process(pid);
         if (process != NULL)
-            good = take_record(process, output->line[i]);
-        else if (fault(0, pid, "is none of ours"))
+            good = check_record(process, output->line[i]);
+        else if (fault(0, pid, "is not a process of the workload"))
             show_record(output->line[i]);
     }
     if (good)
         check_missing();
 }
 
-/* It left a table that another one has. */
+/* Whether the thread left its table during the call. */
 static bool is_departure(const struct chaos_entry *entry)
 {
     return entry->now != entry->table ||
@@ -1178,9 +1195,9 @@ bool records_chaos(const char *journal, const struct records *output, bool faile
     if (!load_journal(journal))
         return false;
     check_all(output);
-    if (check.faults > SAID_AT_MOST)
+    if (check.faults > FAULTS_SHOWN)
         printf("%zu faults in all\n", check.faults);
-    return check.faults == 0 && check.demands > 0;
+    return check.faults == 0 && check.expectations > 0;
 }
 
 bool records_chaos_operations(const char *journal)

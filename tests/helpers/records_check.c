@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What must hold on any output: the shape of each record, and how they follow one another. */
+/* Checks the invariants of any output: the keys and values of each record, and their sequence. */
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -9,16 +9,16 @@
 
 #include "records.h"
 
-/* Wall clock and monotonic clock differ by the steps that the former is set by. */
-enum { CLOCK_SLACK_US = 1000000, SAID_AT_MOST = 20 };
+/* CLOCK_REALTIME may be stepped while CLOCK_MONOTONIC, the clock of durations, goes on. */
+enum { CLOCK_SLACK_US = 1000000, FAULTS_SHOWN = 20 };
 
 struct check {
     const struct records *records;
     const struct check_options *options;
     size_t at, faults;
-    json_t *held; /* "pid/descriptor": the records that opened it, one if there are no own tables */
-    json_t *last; /* "pid/tid": date_us of its last record */
-    bool lossy;   /* a lost record was seen */
+    json_t *held; /* "pid/descriptor" → the records that opened it; one, except with own_tables */
+    json_t *last; /* "pid/tid" → date_us of its last record */
+    bool lossy;   /* there was a lost record */
 };
 
 __attribute__((format(printf, 2, 3))) static void fault(struct check *check, const char *format,
@@ -26,7 +26,7 @@ __attribute__((format(printf, 2, 3))) static void fault(struct check *check, con
 {
     va_list args;
 
-    if (check->faults++ >= SAID_AT_MOST)
+    if (check->faults++ >= FAULTS_SHOWN)
         return;
     printf("%s:%zu: ", check->records->file, check->at + 1);
     va_start(args, format);
@@ -35,7 +35,7 @@ __attribute__((format(printf, 2, 3))) static void fault(struct check *check, con
     putchar('\n');
 }
 
-/* Keys of each record in their order; those with a question mark may be missing. */
+/* The keys of each record in their order; those with a question mark are optional. */
 static const struct shape {
     const char *code, *keys;
 } shapes[] = {
@@ -53,7 +53,7 @@ static const struct shape {
     {"lost", "codigo date date_us perdidos"},
 };
 
-/* Takes the next word off the list. */
+/* Removes the first key from the list. */
 static bool next_key(const char **keys, char key[static 32], bool *optional)
 {
     size_t length = strcspn(*keys, " ");
@@ -76,10 +76,10 @@ static void check_keys(struct check *check, json_t *record, const char *keys)
         if (at != NULL && strcmp(json_object_iter_key(at), key) == 0)
             at = json_object_iter_next(record, at);
         else if (!optional)
-            fault(check, "key %s is missing, or not in its place", key);
+            fault(check, "key %s is missing or out of order", key);
     }
     if (at != NULL)
-        fault(check, "key %s is too much, or not in its place", json_object_iter_key(at));
+        fault(check, "key %s is not allowed or out of order", json_object_iter_key(at));
 }
 
 static void check_types(struct check *check, json_t *record)
@@ -96,7 +96,7 @@ static void check_types(struct check *check, json_t *record)
         snprintf(word, sizeof(word), " %s ", key);
         bool integer = strstr(integers, word) != NULL;
         if (!(integer ? json_is_integer(value) : json_is_string(value)))
-            fault(check, "%s is of the wrong type", key);
+            fault(check, "%s has the wrong type", key);
         json_int_t number = json_integer_value(value);
         if (number > (json_int_t)1 << 53 || (number < 0 && strcmp(key, "descriptor") != 0))
             fault(check, "%s is out of range: %" JSON_INTEGER_FORMAT, key, number);
@@ -107,13 +107,13 @@ static void check_process(struct check *check, const json_t *record)
 {
     if (record_integer(record, "pid") <= 0 || record_integer(record, "tid") <= 0)
         fault(check, "pid or tid is not positive");
-    /* A comm has at most 15 bytes; each that is not valid becomes three. */
+    /* A comm has at most 15 bytes; each invalid byte becomes U+FFFD, three bytes. */
     if (strlen(record_string(record, "proceso")) > (size_t)15 * 3)
         fault(check, "proceso is too long");
 }
 
-/* The length of the well-formed sequence at text, or 0, and in *ill how many bytes one replacement
- * character then stands for. */
+/* The length of the well-formed UTF-8 sequence at text, or 0; *ill is then the number of bytes that
+ * one U+FFFD replaces. */
 static size_t sequence(const unsigned char *text, size_t left, size_t *ill)
 {
     static const struct {
@@ -140,7 +140,7 @@ static size_t sequence(const unsigned char *text, size_t left, size_t *ill)
     return 0;
 }
 
-/* What a decoder makes of the bytes.  Freed by the caller. */
+/* Decodes UTF-8, as a JSON library does: U+FFFD replaces what is invalid.  The caller frees it. */
 static char *decode(const char *bytes, bool *valid)
 {
     size_t left = strlen(bytes), ill, length;
@@ -167,10 +167,10 @@ static void check_path(struct check *check, const json_t *record)
     if (json_object_get(record, "fichero_hex") == NULL)
         return;
     if (strlen(hex) % 2 != 0 || strspn(hex, "0123456789abcdef") != strlen(hex))
-        fault(check, "fichero_hex is no hexadecimal");
+        fault(check, "fichero_hex is not hexadecimal");
     char *bytes = record_path(record), *text = decode(bytes, &valid);
     if (valid)
-        fault(check, "fichero_hex is there though the path is valid UTF-8");
+        fault(check, "fichero_hex is present, but the path is valid UTF-8");
     if (strcmp(text, record_string(record, "fichero")) != 0)
         fault(check, "fichero is not what fichero_hex decodes to");
     free(text);
@@ -195,13 +195,13 @@ static void check_flags(struct check *check, const json_t *record)
         while (*next != NULL && (strlen(*next) != length || strncmp(*next, flags, length) != 0))
             next++;
         if (*next == NULL && strncmp(flags, "0x", 2) != 0)
-            fault(check, "flags are unknown, or not in order, from here: %s", flags);
+            fault(check, "flags are unknown or out of order from here: %s", flags);
     }
     bool makes = strstr(record_string(record, "flags"), "O_CREAT") != NULL ||
                  strstr(record_string(record, "flags"), "O_TMPFILE") != NULL;
     const char *mode = record_string(record, "modo");
     if (!record_is(record, "held") && makes != (json_object_get(record, "modo") != NULL))
-        fault(check, "modo does not go with the flags");
+        fault(check, "modo does not match the flags");
     if (*mode != '\0' && (strspn(mode, "01234567") != strlen(mode) || strlen(mode) < 4))
         fault(check, "modo is not octal: %s", mode);
 }
@@ -212,22 +212,22 @@ static void check_values(struct check *check, const json_t *record)
     json_int_t date = record_integer(record, "date"), origin = record_integer(record, "origen");
 
     if (record_is(record, "fail") != (descriptor < 0))
-        fault(check, "descriptor %" JSON_INTEGER_FORMAT " in such a record", descriptor);
+        fault(check, "descriptor %" JSON_INTEGER_FORMAT " in a record of this kind", descriptor);
     if (record_is(record, "close") ? date != record_integer(record, "duracion_ns") / 1000000
                                    : date != record_integer(record, "date_us") / 1000)
-        fault(check, "date does not go with the finer time");
+        fault(check, "date does not match date_us or duracion_ns");
     if (record_is(record, "dup") && origin == descriptor)
-        fault(check, "a copy of itself");
+        fault(check, "origen equals descriptor");
     if (record_is(record, "fail")) {
         const char *name = strerrorname_np((int)-descriptor);
         if (name == NULL || strcmp(name, record_string(record, "errno")) != 0)
-            fault(check, "errno does not go with the descriptor");
+            fault(check, "errno does not match descriptor");
     }
     if (record_is(record, "close") &&
         strstr(" close close_range dup2 exec exit ", record_string(record, "motivo")) == NULL)
         fault(check, "motivo is unknown");
     if (record_is(record, "lost") && record_integer(record, "perdidos") == 0)
-        fault(check, "nothing was lost");
+        fault(check, "perdidos is 0");
 }
 
 /* Whether the record names the same path as the one that opened the descriptor. */
@@ -241,8 +241,7 @@ static bool same_path(const json_t *record, const json_t *opener)
     return same;
 }
 
-/* What a close says of how long the file was open, compared with the dates of both: microseconds.
- */
+/* How much the duration of a close differs from the time between both dates, in microseconds. */
 static json_int_t difference(const json_t *record, const json_t *opener)
 {
     json_int_t by_clock = record_integer(record, "date_us") - record_integer(opener, "date_us");
@@ -253,11 +252,11 @@ static json_int_t difference(const json_t *record, const json_t *opener)
 static void check_duration(struct check *check, const json_t *record, const json_t *opener)
 {
     if (difference(record, opener) > CLOCK_SLACK_US)
-        fault(check, "duracion_ns is far from what the dates say");
+        fault(check, "duracion_ns contradicts the dates");
 }
 
-/* Which of the records that opened it is the one of this path; none: how many there are.  Where it
- * was opened in several tables, the one that a close fits best. */
+/* The index of the opener with the record's path, or the size of the array.  If the descriptor was
+ * opened in several tables, a close belongs to the opener whose date fits its duration best. */
 static size_t find_opener(const json_t *openers, const json_t *record)
 {
     size_t n = json_array_size(openers), found = n;
@@ -293,7 +292,8 @@ static void check_release(struct check *check, const json_t *record, const char 
         json_object_del(check->held, slot);
 }
 
-/* Another process may have opened it, if it shares its table with this one. */
+/* Whether the records in this slot may be of origen.  With own_tables, another process that shares
+ * the table may have opened it. */
 static bool may_be_origin(const struct check *check, const json_t *record, const char *slot)
 {
     char own[64];
@@ -339,9 +339,8 @@ static void check_pairing(struct check *check, json_t *record)
 }
 
 /*
- * Of two threads at once, it is the descriptors' numbers that show which was first.  A record
- * `held` is made by the scan and not by the thread, which may be making one on another processor
- * meanwhile.
+ * Dates must not go back within a thread; two threads may run at once.  A `held` record is dated by
+ * the scan of the table, during which its thread may be running on another processor.
  */
 static void check_order(struct check *check, json_t *record)
 {
@@ -351,7 +350,7 @@ static void check_order(struct check *check, json_t *record)
              record_integer(record, "pid"), record_integer(record, "tid"));
     json_t *last = json_object_get(check->last, thread);
     if (last != NULL && json_integer_value(last) > record_integer(record, "date_us"))
-        fault(check, "earlier than the record of pid/tid %s before it", thread);
+        fault(check, "date_us is before that of the previous record of pid/tid %s", thread);
     json_object_set(check->last, thread, json_object_get(record, "date_us"));
 }
 
@@ -371,7 +370,7 @@ static void check_record(struct check *check, json_t *record)
     check_types(check, record);
     check_values(check, record);
     if (check->options->complete && (record_is(record, "lost") || record_is(record, "error")))
-        fault(check, "a record of this kind should not be here: %s", shape->code);
+        fault(check, "unexpected record: %s", shape->code);
     check->lossy = check->lossy || record_is(record, "lost");
     if (record_is(record, "lost"))
         return;

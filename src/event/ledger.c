@@ -21,7 +21,7 @@ struct held {
     struct path *path; /* NULL: its CLOSE was emitted, drop_closed() will remove it */
     uint32_t fd : 31, is_anchor : 1;
     uint32_t next, prev; /* in the ring: indexes in ledger.items */
-    pid_t pid, ppid;     /* of the process that opened it */
+    pid_t pid, ppid;     /* of the opener, see ledger.h */
 };
 
 /*
@@ -315,7 +315,7 @@ static struct event record_of(const struct event *cause, enum event_code code,
     return record;
 }
 
-/* The same for CLOSE and ERROR: pid and ppid are those of the process that opened it. */
+/* The same for CLOSE and ERROR: pid and ppid are those of the opener, if another process closes. */
 static struct event end_of(const struct event *cause, enum event_code code, const struct held *held)
 {
     struct event record = record_of(cause, code, held);
@@ -436,6 +436,7 @@ static void sort_ring(struct ledger *ledger, struct held *anchor)
     link_ring(ledger, at, first);
 }
 
+/* Whether the ring has more than so many items besides its anchor. */
 static bool has_more_than(const struct ledger *ledger, const struct held *anchor, uint32_t number)
 {
     const struct held *at = &ledger->items[anchor->next];
@@ -473,8 +474,8 @@ static size_t emit_closes(struct ledger *ledger, const struct event *cause,
     return n;
 }
 
-/* Drops the n descriptors whose CLOSE was emitted.  Backwards: the descriptor opened last is mostly
- * the last item, and no other item has to move then. */
+/* Drops the n descriptors whose CLOSE was emitted, from the highest on: it was mostly added last,
+ * so it is mostly the last item, and then no other item has to move. */
 static void drop_closed(struct ledger *ledger, uint64_t table, size_t n)
 {
     uint32_t at = n > 0 ? find(ledger, table, ANCHOR_FD)->prev : NONE;

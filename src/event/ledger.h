@@ -4,28 +4,29 @@
  * path and duration for each descriptor that a call, an exec or an exit closed, and an ERROR if a
  * close was missed.  It depends on neither kernel nor engine.
  *
- * The ledger holds a descriptor from its OPEN, HELD or DUP event to its close: path, time, and the
- * process that opened it.
+ * The ledger holds a descriptor from its OPEN, HELD or DUP event to its close: the path, and the
+ * time and process of that event.  Durations count from that time, and "the opener" is that
+ * process.
  *
  * A descriptor belongs to a file descriptor table, event.table: a number other than 0 that
- * identifies the table until its EXIT, such as the address of the kernel's files_struct.  A thread
- * can have a table of its own, and processes can share one.  If one process opens a file and
- * another closes it, CLOSE and ERROR have pid and ppid of the opener, so that OPEN and CLOSE match;
- * tid and comm are the closer's.
+ * identifies the table until its EXIT, such as the address of the kernel's files_struct.  EXIT
+ * means that the last task that used the table has left it.  A thread can have a table of its own,
+ * and processes can share one.  If one process opens a file and another closes it, CLOSE and ERROR
+ * have pid and ppid of the opener, so that OPEN and CLOSE match; tid and comm are the closer's.
+ * What a child inherits by fork is not held for the child.
  *
  * Rules (tid plays no part in pairing):
  *   OPEN, HELD  if the descriptor is held: first an ERROR with the older path (its close was
  *               missed).  Then the record; the descriptor is held from mono_ns on.
- *   DUP         if fd is held: first its CLOSE (reason dup2) with REASON_DUP2, else an ERROR.
- *               If origin is held: a DUP record with origin's path, and fd is held from now on.
- *               If origin is not held, or origin_reused: the same with the event's own path, or
- *               nothing if the event has none.  If fd == origin and not origin_reused: nothing.
- *   CLOSE       if fd is held: a CLOSE with path and duration_ns.  With ranges: one for each held
- *               descriptor in ranges, in rising order.
- *   EXEC        a CLOSE (reason exec) for each held descriptor in ranges, in rising order.
- *   EXIT        a CLOSE (reason exit) for each held descriptor of the table, in rising order.
- *   FAIL, LOST  are emitted unchanged.
- * Clocks of two CPUs can differ a little: a duration that would be negative is 0.
+ *   DUP         nothing if fd == origin and not origin_reused.  Else, if fd is held: first its
+ * CLOSE (reason dup2) if the event has REASON_DUP2, and an ERROR if not.  Then a DUP record with
+ * the path of origin, and fd is held from now on.  If origin is not held, or is another file by now
+ * (origin_reused), the path is the event's own; if the event has none, there is no record, and fd
+ * is not held. CLOSE       if fd is held: a CLOSE with path and duration_ns.  With ranges: one for
+ * each held descriptor in ranges, in rising order. EXEC        a CLOSE (reason exec) for each held
+ * descriptor in ranges, in rising order. EXIT        a CLOSE (reason exit) for each held descriptor
+ * of the table, in rising order. FAIL, LOST  are emitted unchanged, as OPEN and HELD are. Clocks of
+ * two CPUs can differ a little: a duration that would be negative is 0.
  */
 #ifndef FILEMON_LEDGER_H
 #define FILEMON_LEDGER_H
@@ -34,15 +35,16 @@
 
 struct ledger;
 
-/* Gets each record; its pointers are valid during the call. */
+/* Gets each record; its pointers are valid during the call, which must not call the ledger. */
 typedef void ledger_emit(void *ctx, const struct event *record);
 
-/* NULL: no memory.  Free with ledger_free(). */
+/* NULL: no memory.  Free with ledger_free(), which emits nothing, and takes NULL. */
 struct ledger *ledger_new(ledger_emit *emit, void *ctx);
 void ledger_free(struct ledger *ledger);
 
-/* Takes one event or notice.  0; or, after the record was emitted, an error that keeps the ledger
- * from holding the descriptor: -ENOMEM, -EINVAL (table is 0 or fd negative). */
+/* Takes one event, also an EXEC or EXIT; not a MARK.  OPEN and HELD must have a path.  0; or, after
+ * the record was emitted, an error that keeps the ledger from holding the descriptor: -ENOMEM,
+ * -EINVAL (table is 0 or fd negative). */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
 /* Number of descriptors held, over all tables. */

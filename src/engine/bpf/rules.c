@@ -33,10 +33,10 @@ struct rules {
     struct node *nodes;
     __u32 *slots;
     size_t count, room; /* room is a power of 2 */
-    size_t longest;     /* longest component that fits in a key of the map */
-    bool measured;      /* the map exists: longest is final */
-    bool wide;          /* like node.wide, of the root */
-    bool full;          /* the map could not take a rule */
+    size_t longest; /* longest component so far; once measured, the longest that fits in a key */
+    bool measured;  /* the map exists: longest is final */
+    bool wide;      /* like node.wide, of the root */
+    bool full;      /* a rules_add() failed: a part of its nodes may be missing in the map */
 };
 
 #define ROOM_MIN 8
@@ -85,8 +85,8 @@ static int grow(struct rules *rules)
 #define SPARE_NODES 16
 #define SPARE_MAX 16384
 
-/* The longest component of such a prefix that gets a node.  Every look-up hashes a key of that
- * length: with NAME_BYTES it takes 70 ns more. */
+/* The longest component of a later prefix that gets a node.  Every look-up of a BPF program hashes
+ * a key of that length: with NAME_BYTES a look-up takes 70 ns more. */
 #define SPARE_NAME_BYTES 63
 
 static size_t spare_nodes(size_t expected)
@@ -150,7 +150,8 @@ static int add_nodes(struct rules *rules, const char *path, enum pathfilter_verd
         if (number == 0)
             return -ENOMEM;
     }
-    /* Of the same path as both, the exclusion decides.  The root's verdict is below_root. */
+    /* A path that is both included and excluded is excluded: RULE_EXCLUDE is the greater.  The root
+     * has no verdict but rules_size.below_root. */
     if (number > 0 && rules->nodes[number - 1].verdict < last && !rules->nodes[number - 1].wide)
         rules->nodes[number - 1].verdict = last;
     *end = number;
@@ -263,7 +264,7 @@ int names_fill(char *const *names, int map)
         __u8 yes = 1;
 
         if (len > NAME_BYTES)
-            continue; /* no program's name is that long */
+            continue;
         memcpy(key, *names, len);
         if (bpf_map_update_elem(map, key, &yes, BPF_ANY) != 0)
             return -errno;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The path filter and the names of -n, in the form of the maps that the programs read. */
+/* The path filter and the names of -n, in the form of the maps that the BPF programs read. */
 #ifndef FILEMON_BPF_RULES_H
 #define FILEMON_BPF_RULES_H
 
@@ -15,15 +15,16 @@ struct rules;
 /* The sizes of the maps, which must be known before they are created. */
 struct rules_size {
     bool any;            /* the filter has a rule */
-    bool below_root;     /* a path that matches no rule but "/" passes */
+    bool below_root;     /* a path that matches no rule, or only "/", passes */
     size_t nodes;        /* of the tree, with room for prefixes that are added later */
     size_t longest;      /* longest component */
     size_t names;        /* number of names */
-    size_t longest_name; /* longest of the names */
+    size_t longest_name; /* longest of the names, in bytes without NUL, as longest */
 };
 
 /* Builds the tree, and fills in *size.  config->filter is borrowed during the call.  0; -ENOMEM;
- * -ENAMETOOLONG: a component is longer than NAME_BYTES.  In any case *rules must be freed. */
+ * -ENAMETOOLONG: a component is longer than NAME_BYTES.  Call rules_free(*rules) also after an
+ * error. */
 int rules_measure(const struct engine_config *config, struct rules_size *size,
                   struct rules **rules);
 
@@ -33,15 +34,20 @@ void rules_free(struct rules *rules);
 /* Fills the map of the rules, which is empty and has that size.  0, -errno. */
 int rules_fill(const struct rules *rules, int map);
 
-/* Adds a prefix to tree and map, see pathfilter_expect().  If a component is too long for the map,
- * the kernel lets more paths pass, and pathfilter_match() decides about them.  0; -E2BIG: the map
- * is full. */
+/*
+ * Adds a prefix to tree and map, see pathfilter_expect().  If a component of it is too long for the
+ * map's key, the kernel lets everything below the component before it pass (an exclusion is left
+ * out), and pathfilter_match() decides about these paths.  0, or -errno: the kernel does not know
+ * the prefix, nor any that is added later, for which the call returns -E2BIG.
+ */
 int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_verdict verdict);
 
-/* Whether the kernel must let paths pass that match no rule but "/". */
+/* Whether rules_add() met a prefix whose first component is too long: then the kernel must let
+ * paths pass as if rules_size.below_root were true.  Ask after each rules_add(). */
 bool rules_want_root(const struct rules *rules);
 
-/* Fills the map of the names.  0, -errno. */
+/* Fills the map of the names; NULL: there are none.  Names longer than NAME_BYTES, which no file
+ * and no comm has, are left out.  0, -errno. */
 int names_fill(char *const *names, int map);
 
 #endif

@@ -15,9 +15,9 @@
 #include "event/route.h"
 #include "text.h"
 
-/* A place of a route, watched. */
+/* A place of a route: a name, looked up in a directory that is watched for it. */
 struct spot {
-    int watch; /* inotify's, of the directory; -1: it cannot be watched */
+    int watch; /* of inotify(7), on the directory; -1: it cannot be watched */
     char *name;
     struct pending *owner;
     struct spot *next, **prev; /* in a list of paths.slots; *prev points to this spot */
@@ -93,7 +93,8 @@ static int watch_directory(struct paths *paths, const char *directory)
     watch = inotify_add_watch(paths->inotify, directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     if (watch >= 0 && count_user(paths, watch) < 0)
         return -1;
-    /* ENOENT and ENOTDIR: settle() resolves the path again, and notices the change. */
+    /* ENOENT and ENOTDIR: the directory vanished after route_resolve(), and settle() will resolve
+     * the path again. */
     if (watch < 0 && errno != ENOENT && errno != ENOTDIR)
         warn_unwatched(paths, directory, errno);
     return watch;
@@ -167,10 +168,11 @@ static bool has_same_places(const struct route *route, const struct route *other
 }
 
 /*
- * Watches the places of the route, even of a loop of links (error -ELOOP), which a change of one of
- * them can end.  A place can change between route_resolve() and inotify_add_watch(3): so the path
- * is resolved again until no directory is newly watched or the places stay the same.  route and
- * error: the result of route_resolve(), before and after; returns the final error.
+ * Watches the places of a route that is not complete, also of one that ended in an error, such as a
+ * loop of links: a change of one of its places can end that.  A place can change between
+ * route_resolve() and inotify_add_watch(2): so the path is resolved again until no directory is
+ * newly watched or the places stay the same.  route and error: the result of route_resolve(), which
+ * the latest one replaces; returns its error.
  */
 static int settle(struct paths *paths, struct pending *pending, struct route *route, int error)
 {
@@ -293,7 +295,8 @@ static int add_alias(struct pathfilter *filter, const char *name)
     return error;
 }
 
-/* On a merged-usr system, the exclusion /usr also excludes the name /lib/x. */
+/* So that with /lib a link to usr/lib, as on a merged-usr system, the exclusion /usr also excludes
+ * the name /lib/x of a failed open. */
 static int add_root_links(struct pathfilter *filter)
 {
     DIR *root = opendir("/");

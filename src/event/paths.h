@@ -6,11 +6,12 @@
  * Each operand is made absolute with the working directory, and added in two forms: cleaned (see
  * pathfilter_clean()) as PATHFILTER_TYPED, and with symbolic links resolved as PATHFILTER_RESOLVED.
  *
- * An operand that does not exist is resolved by route_resolve(), which goes on as text where
- * something is missing, and follows a dangling link by its text.  All paths of the route become
+ * For an operand that does not exist, route_resolve() gives a route: several paths that can each
+ * become the file.  They are what the components lead to as far as they exist, with the rest of the
+ * text behind; and the same for each dangling link on the way, followed by its text.  All become
  * prefixes.  Until the operand exists, inotify(7) watches the directories in which its components
- * are looked up.  If a symbolic link is made there, or a directory replaced, the operand is
- * resolved again, and new prefixes are added.
+ * are looked up.  If one of these names is made there, or moved there, the operand is resolved
+ * again, and new prefixes are added; the old ones stay.
  */
 #ifndef FILEMON_PATHS_H
 #define FILEMON_PATHS_H
@@ -20,16 +21,19 @@
 struct paths;
 
 /* Adds the operands to the filter, which must outlive *paths.  Both lists end with a NULL.  0, or
- * -errno after a message.  Free with paths_close(). */
+ * -errno after a message: then *paths is NULL, and the filter has a part of them.  Free with
+ * paths_close(), which takes NULL. */
 int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
                char *const *excludes);
 void paths_close(struct paths *paths);
 
-/* Readable when paths_dispatch() has work; -1: every operand exists. */
+/* Readable when paths_dispatch() has work; owned by paths.  -1: nothing is watched, since every
+ * operand exists or inotify(7) fails.  It can change to -1 at each paths_dispatch(). */
 int paths_fd(const struct paths *paths);
 
-/* Called for each path that an operand resolved to after a change; the filter has it already, maybe
- * since before the change.  0, -errno. */
+/* Called, after a change, for each path of an operand's new route, also for those of the old one.
+ * The filter has the path, which is valid during the call.  0; -errno, and the operand's other
+ * paths are left out, with a warning. */
 typedef int paths_added(void *ctx, const char *path, enum pathfilter_verdict verdict);
 
 /* Reads the events of inotify(7) and resolves the operands again that they concern. */

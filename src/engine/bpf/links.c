@@ -12,7 +12,7 @@
 #include "engine/bpf/record.h"
 #include "filemon.skel.h"
 
-/* The programs of each link. */
+/* The programs of each link, by enum way: WAY_PERF, then the others. */
 struct hook {
     const char *event; /* for perf_attach() */
     struct bpf_program *programs[WAYS];
@@ -129,7 +129,7 @@ static void attach_ring(struct program *program)
     if (result == 0)
         result = links_attach_one(program, LINK_RING_ASYNC);
     if (result == 0 && links_attach_one(program, LINK_RING_SUBMIT) < 0) {
-        /* Its name before 6.4. */
+        /* Before Linux 6.4 the tracepoint had another name. */
         program->links[LINK_RING_SUBMIT] = bpf_program__attach_raw_tracepoint(
             submit, "io_uring_submit_sqe");
         result = program->links[LINK_RING_SUBMIT] ? 0 : -errno;
@@ -142,7 +142,7 @@ static void attach_ring(struct program *program)
 
 #ifdef __x86_64__
 
-/* No probed function sees failed opens, of which a seccomp filter's answer is one. */
+/* The probed functions see only calls that succeed: failed opens need the tracepoints. */
 bool links_may_probe(const struct program *program)
 {
     return probes_are_there() && program->way != WAY_PLAIN && !program->config->failed &&
@@ -158,7 +158,8 @@ static int attach_functions(struct program *program, enum link link, enum probes
     return program->links[link] ? 0 : -errno;
 }
 
-/* Whether each probe has seen its call of probes_make_calls(). */
+/* Whether each probe has seen its calls of probes_make_calls(), which makes some twice, by two
+ * system calls. */
 static bool are_hit(const struct filemon_bpf__bss *data)
 {
     return data->hits_of_files[CALL_OPENAT] > 0 && data->hits_of_files[CALL_DUP] > 0 &&

@@ -14,22 +14,25 @@ bool links_may_probe(const struct program *program);
 int links_select(const struct program *program);
 
 /*
- * Attaches all programs but that of LINK_HELD, and finds filemon's own process.  0; -errno: some
- * may be attached, see links_detach().  Without io_uring, or without a tracepoint on it, its
- * programs are left out.
+ * Attaches every program that the configuration needs, except that of LINK_HELD, which
+ * links_attach_one() attaches later; and runs the iterator LINK_TASKS once, which finds filemon's
+ * own process.  0; -errno: some may be attached, see links_detach().  Programs that do not attach
+ * to io_uring, which a kernel may lack, are left out with a message at -v.
  */
 int links_attach(struct program *program);
 
 /* Attaches the program of one link, if the configuration needs it.  0, -errno. */
 int links_attach_one(struct program *program, enum link link);
 
-/* Whether links_attach() has succeeded and links_detach() has not been called. */
+/* Whether the programs are attached: from the first that watches processes on, until
+ * links_detach(). */
 bool links_are_attached(const struct program *program);
 
-/* Runs the iterator of this link, LINK_TASKS or LINK_USERS, for every task.  0, -errno. */
+/* Runs an attached iterator over all tasks: LINK_TASKS looks for tasks to watch, LINK_USERS for
+ * users of file descriptor tables.  Returns when it has ended: 0, -errno. */
 int links_iterate(struct program *program, enum link link);
 
-/* Waits until every program that is running now on any CPU has returned.  0, -errno. */
+/* Waits until every program (none may sleep) that runs now on any CPU has returned.  0, -errno. */
 int links_wait(void);
 
 /* Detaches all that is attached. */

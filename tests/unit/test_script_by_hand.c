@@ -42,7 +42,7 @@ static void an_open_and_its_close_name_the_file(void **state)
 }
 
 /* The close of the older file was missed. */
-static void an_open_of_a_descriptor_that_is_still_open_is_an_error(void **state)
+static void an_open_of_a_recorded_descriptor_is_an_error(void **state)
 {
     (void)state;
     opens(5, "/etc/hosts");
@@ -59,7 +59,7 @@ static void an_open_of_a_descriptor_that_is_still_open_is_an_error(void **state)
     no_lines();
 }
 
-static void many_that_close_at_once_have_a_line_each(void **state)
+static void each_descriptor_that_one_call_closes_has_a_line(void **state)
 {
     (void)state;
     opens(3, "/x");
@@ -72,7 +72,7 @@ static void many_that_close_at_once_have_a_line_each(void **state)
     assert_true(fm_is_recorded(fm_my_table(), 3));
 }
 
-static void the_end_of_a_process_closes_what_is_left(void **state)
+static void the_end_of_a_process_closes_what_is_still_open(void **state)
 {
     (void)state;
     opens(3, "/x");
@@ -107,7 +107,7 @@ static void a_copy_names_its_file(void **state)
 }
 
 /* Another thread has closed it already. */
-static void a_copy_that_is_gone_is_none(void **state)
+static void a_copy_that_is_closed_already_is_not_reported(void **state)
 {
     (void)state;
     opens(3, "/x");
@@ -117,8 +117,8 @@ static void a_copy_that_is_gone_is_none(void **state)
     assert_false(fm_is_recorded(fm_my_table(), 9));
 }
 
-/* dup, where the close of what was there was missed. */
-static void a_copy_onto_a_descriptor_that_is_still_open_is_an_error(void **state)
+/* By dup: the close of the older file was missed. */
+static void a_copy_onto_a_recorded_descriptor_is_an_error(void **state)
 {
     (void)state;
     opens(3, "/x");
@@ -139,8 +139,8 @@ static void a_record_without_memory_has_no_path(void **state)
     lines_are(OPEN("/etc/hosts", "5") CLOSE("", "5", "0"));
 }
 
-/* The one that a full row forgets. */
-static void a_record_that_is_forgotten_is_freed(void **state)
+/* A full row drops it. */
+static void a_dropped_record_is_freed(void **state)
 {
     struct fm_table *table = fm_add_my_table();
     const struct fm_slot *row = fm_row(fm_key(table, 0));
@@ -164,7 +164,8 @@ static void a_record_that_is_forgotten_is_freed(void **state)
     assert_int_equal(atomic_read(&fm_lost), 1);
 }
 
-/* A copy's, where another thread has closed the copy and opened a file there meanwhile. */
+/* The record of a copy: another thread has closed the copy meanwhile, and opened a file that got
+ * the same descriptor. */
 static void a_record_that_comes_too_late_is_freed(void **state)
 {
     struct fm_line line = {.path = "/late", .path_len = 5};
@@ -185,14 +186,14 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         by_hand_test(an_open_and_its_close_name_the_file),
-        by_hand_test(an_open_of_a_descriptor_that_is_still_open_is_an_error),
-        by_hand_test(many_that_close_at_once_have_a_line_each),
-        by_hand_test(the_end_of_a_process_closes_what_is_left),
+        by_hand_test(an_open_of_a_recorded_descriptor_is_an_error),
+        by_hand_test(each_descriptor_that_one_call_closes_has_a_line),
+        by_hand_test(the_end_of_a_process_closes_what_is_still_open),
         by_hand_test(a_copy_names_its_file),
-        by_hand_test(a_copy_that_is_gone_is_none),
-        by_hand_test(a_copy_onto_a_descriptor_that_is_still_open_is_an_error),
+        by_hand_test(a_copy_that_is_closed_already_is_not_reported),
+        by_hand_test(a_copy_onto_a_recorded_descriptor_is_an_error),
         by_hand_test(a_record_without_memory_has_no_path),
-        by_hand_test(a_record_that_is_forgotten_is_freed),
+        by_hand_test(a_dropped_record_is_freed),
         by_hand_test(a_record_that_comes_too_late_is_freed),
     };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/script.h"
 
-/* The argument in pieces of 3 bytes, then the command. */
+/* Sends the argument in pieces of 3 bytes, and then the command. */
 static void command(const char *letter, const char *argument)
 {
     char piece[5];
@@ -13,7 +13,7 @@ static void command(const char *letter, const char *argument)
     fm_control(letter);
 }
 
-static void paths_are_wanted_or_excluded(void **state)
+static void paths_are_included_or_excluded(void **state)
 {
     (void)state;
     command("I", "/etc");
@@ -30,7 +30,7 @@ static void names_are_matched_at_exec(void **state)
     assert_true(fm_is_name("nginx", 5));
 }
 
-static void the_depth_is_a_mark(void **state)
+static void the_depth_sets_the_mark_of_targets(void **state)
 {
     static const char *const refused[] = {
         "", "-1", "254", "255", "x", "1x", "99999999999999999999"};
@@ -57,7 +57,7 @@ static void switches_are_set(void **state)
     assert_true(fm_initial);
 }
 
-static void go_is_for_the_writer_and_its_namespaces(void **state)
+static void go_stores_the_writer_and_its_namespaces(void **state)
 {
     struct pid_namespace inner = {.ahead = 50};
     struct task_struct *filemon = world_process(300, "filemon", NULL);
@@ -74,10 +74,10 @@ static void go_is_for_the_writer_and_its_namespaces(void **state)
     assert_int_equal(fm_owner->references, 1);
     assert_ptr_equal(fm_ns, &inner);
     assert_int_equal(fm_clock_ahead, 3000000007);
-    lines_are(SAYS("mirando"));
+    lines_are(STATUS_LINE("mirando"));
 }
 
-static void a_process_is_watched_with_what_descends_from_it(void **state)
+static void a_process_is_watched_with_its_descendants(void **state)
 {
     struct task_struct *target = world_process(200, "target", NULL);
     struct task_struct *child = world_process(201, "child", target);
@@ -92,7 +92,7 @@ static void a_process_is_watched_with_what_descends_from_it(void **state)
     assert_int_equal(fm_mark_of(child), FM_EVERY);
 }
 
-static void held_descriptors_are_reported_in_steps(void **state)
+static void initially_open_descriptors_are_reported_in_steps(void **state)
 {
     (void)state;
     command("T", "");
@@ -100,7 +100,7 @@ static void held_descriptors_are_reported_in_steps(void **state)
     world_install(current->files, 5, world_file("/x", 0));
     command("H", "");
     fm_ring_out = FM_RING / 2;
-    lines_are(SAYS("sigue"));
+    lines_are(STATUS_LINE("sigue"));
     command("H", "");
     assert_non_null(strstr(lines(), "codigo: \"held\""));
     assert_false(fm_initial);
@@ -110,30 +110,30 @@ static void a_mark_is_answered(void **state)
 {
     (void)state;
     command("M", "");
-    lines_are(SAYS("marca"));
+    lines_are(STATUS_LINE("marca"));
 }
 
-static void the_end_is_said_when_nobody_is_left(void **state)
+static void fin_is_sent_when_no_process_is_left(void **state)
 {
     (void)state;
     command("F", "");
     no_lines();
     fm_unmark(100);
     command("F", "");
-    lines_are(SAYS("fin"));
+    lines_are(STATUS_LINE("fin"));
 }
 
-static void a_stop_tells_what_was_lost_and_is_the_last(void **state)
+static void a_stop_reports_losses_and_then_fin(void **state)
 {
     (void)state;
     atomic_set(&fm_lost, 3);
     command("S", "");
-    lines_are(
-        "{codigo: \"lost\", perdidos: 3, us: 1300000005000000, ns: 5000000000}\n" SAYS("fin"));
+    lines_are("{codigo: \"lost\", perdidos: 3, us: 1300000005000000, ns: 5000000000}\n" STATUS_LINE(
+        "fin"));
     assert_false(fm_watched());
 }
 
-static void what_is_no_command_only_ends_the_argument(void **state)
+static void an_unknown_command_only_ends_the_argument(void **state)
 {
     (void)state;
     command("?", "abc");
@@ -144,7 +144,7 @@ static void what_is_no_command_only_ends_the_argument(void **state)
     no_lines();
 }
 
-/* What follows the letter of a command is not its argument. */
+/* Bytes after the letter of a command are ignored. */
 static void an_argument_comes_before_its_command(void **state)
 {
     (void)state;
@@ -153,7 +153,7 @@ static void an_argument_comes_before_its_command(void **state)
     assert_false(fm_is_name("ginx", 4));
 }
 
-static void an_argument_is_cut_at_the_longest_path(void **state)
+static void an_argument_is_cut_to_the_longest_path(void **state)
 {
     static char piece[512];
     int i;
@@ -171,19 +171,19 @@ static void an_argument_is_cut_at_the_longest_path(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        script_test(paths_are_wanted_or_excluded),
+        script_test(paths_are_included_or_excluded),
         script_test(names_are_matched_at_exec),
-        script_test(the_depth_is_a_mark),
+        script_test(the_depth_sets_the_mark_of_targets),
         script_test(switches_are_set),
-        script_test(go_is_for_the_writer_and_its_namespaces),
-        script_test(a_process_is_watched_with_what_descends_from_it),
-        script_test(held_descriptors_are_reported_in_steps),
+        script_test(go_stores_the_writer_and_its_namespaces),
+        script_test(a_process_is_watched_with_its_descendants),
+        script_test(initially_open_descriptors_are_reported_in_steps),
         script_test(a_mark_is_answered),
-        script_test(the_end_is_said_when_nobody_is_left),
-        script_test(a_stop_tells_what_was_lost_and_is_the_last),
-        script_test(what_is_no_command_only_ends_the_argument),
+        script_test(fin_is_sent_when_no_process_is_left),
+        script_test(a_stop_reports_losses_and_then_fin),
+        script_test(an_unknown_command_only_ends_the_argument),
         script_test(an_argument_comes_before_its_command),
-        script_test(an_argument_is_cut_at_the_longest_path),
+        script_test(an_argument_is_cut_to_the_longest_path),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

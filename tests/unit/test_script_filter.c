@@ -7,7 +7,7 @@
 static bool wanted(const char *path)
 {
     u32 len = (u32)strlen(path);
-    char *copy = malloc(len + 1); /* exactly so long: a sanitizer sees a step past it */
+    char *copy = malloc(len + 1); /* no NUL: sanitizers see a read beyond the path */
     bool wants;
 
     memcpy(copy, path, len);
@@ -71,7 +71,7 @@ static void the_longest_prefix_decides(void **state)
     assert_true(wanted("/a/bc"));
 }
 
-static void exclusions_alone_leave_the_rest(void **state)
+static void with_only_exclusions_every_other_path_is_wanted(void **state)
 {
     (void)state;
     add("/proc", false);
@@ -80,7 +80,7 @@ static void exclusions_alone_leave_the_rest(void **state)
     assert_false(wanted("/proc/1"));
 }
 
-static void of_the_same_path_the_exclusion_stays(void **state)
+static void an_exclusion_equal_to_a_path_wins(void **state)
 {
     (void)state;
     add("/a", false);
@@ -106,8 +106,8 @@ static void a_deleted_file_matches_by_the_name_it_had(void **state)
     assert_false(wanted("/etc/hosts (deleted"));
 }
 
-/* Both in the same list: the hash alone must not decide. */
-static void prefixes_of_one_list_are_told_apart(void **state)
+/* With 40,000 prefixes, each list has several: their paths must be compared, too. */
+static void prefixes_in_the_same_list_are_distinguished(void **state)
 {
     char path[32];
     int i;
@@ -123,8 +123,8 @@ static void prefixes_of_one_list_are_told_apart(void **state)
     }
 }
 
-/* Then filemon filters alone. */
-static void where_memory_ends_every_path_is_wanted(void **state)
+/* Only filemon filters then. */
+static void without_memory_every_path_is_wanted(void **state)
 {
     (void)state;
     add("/etc", true);
@@ -146,23 +146,23 @@ static void random_path(char *path, unsigned int components)
         strcat(path, names[random_below(ARRAY_SIZE(names))]);
 }
 
-/* The launcher filters what the script passes, so that they must agree. */
-static void decides_as_the_launcher_does(void **state)
+/* filemon filters again what the script passes, so both filters must agree. */
+static void the_filter_decides_as_that_of_filemon(void **state)
 {
     char path[96]; /* up to 5 names of 12 bytes, and " (deleted)" */
     int i, round;
 
     (void)state;
-    random_start("decides_as_the_launcher_does");
+    random_start("the_filter_decides_as_that_of_filemon");
     for (round = 0; round < 300; round++) {
-        struct pathfilter *launcher = pathfilter_new();
+        struct pathfilter *filemons = pathfilter_new();
 
         for (i = 0; i < 6; i++) {
             bool want = random_below(2);
 
             random_path(path, 1 + random_below(3));
             add(path, want);
-            assert_int_equal(pathfilter_add(launcher, path,
+            assert_int_equal(pathfilter_add(filemons, path,
                                             want ? PATHFILTER_INCLUDE : PATHFILTER_EXCLUDE,
                                             PATHFILTER_RESOLVED),
                              0);
@@ -171,10 +171,10 @@ static void decides_as_the_launcher_does(void **state)
             random_path(path, 1 + random_below(5));
             if (random_below(4) == 0)
                 strcat(path, FM_DELETED);
-            if (wanted(path) != pathfilter_match(launcher, path, strlen(path)))
+            if (wanted(path) != pathfilter_match(filemons, path, strlen(path)))
                 fail_msg("%s", path);
         }
-        pathfilter_free(launcher);
+        pathfilter_free(filemons);
         fm_prefixes_free();
         fm_default = true;
     }
@@ -187,12 +187,12 @@ int main(void)
         script_test(prefixes_end_at_a_component),
         script_test(the_root_is_the_prefix_of_every_path),
         script_test(the_longest_prefix_decides),
-        script_test(exclusions_alone_leave_the_rest),
-        script_test(of_the_same_path_the_exclusion_stays),
+        script_test(with_only_exclusions_every_other_path_is_wanted),
+        script_test(an_exclusion_equal_to_a_path_wins),
         script_test(a_deleted_file_matches_by_the_name_it_had),
-        script_test(prefixes_of_one_list_are_told_apart),
-        script_test(decides_as_the_launcher_does),
-        script_test(where_memory_ends_every_path_is_wanted),
+        script_test(prefixes_in_the_same_list_are_distinguished),
+        script_test(the_filter_decides_as_that_of_filemon),
+        script_test(without_memory_every_path_is_wanted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

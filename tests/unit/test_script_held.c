@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* As of a kernel whose get_file_rcu() takes the place of the pointer, and whose fs_struct a
- * seqlock. */
+/* With the kernel's API of 6.18: get_file_rcu() takes the address of the pointer, and fs_struct has
+ * a seqlock_t. */
 #define LINUX_VERSION_CODE KERNEL_VERSION(6, 18, 0)
 #include "kernel/script.h"
 
@@ -24,8 +24,9 @@ static struct task_struct *target(pid_t pid)
     return task;
 }
 
-/* filemon's command H, again and again; how many times it said that there are more. */
-static int hold_all(void)
+/* Repeats filemon's command H until the scan is complete.  Returns how many times the answer was
+ * that there are more. */
+static int scan_all(void)
 {
     int more = 0;
 
@@ -34,30 +35,30 @@ static int hold_all(void)
     return more - 1;
 }
 
-static void what_a_watched_process_has_open_is_held(void **state)
+static void open_descriptors_of_a_watched_process_are_reported(void **state)
 {
     struct task_struct *task = target(200);
 
     (void)state;
     world_install(task->files, 5, world_file("/etc/hosts", O_RDWR | O_CLOEXEC));
-    assert_int_equal(hold_all(), 0);
+    assert_int_equal(scan_all(), 0);
     held_is(task, "/etc/hosts", 5, O_RDWR | O_CLOEXEC);
     assert_true(fm_is_recorded(fm_find_table(task->files), 5));
 }
 
-/* O_CLOEXEC is the descriptor's, whatever the open said. */
-static void close_on_exec_is_that_of_the_descriptor(void **state)
+/* O_CLOEXEC is a flag of the descriptor; the flags of the open do not count. */
+static void close_on_exec_is_read_from_the_descriptor(void **state)
 {
     struct task_struct *task = target(200);
 
     (void)state;
     world_install(task->files, 5, world_file("/x", O_CLOEXEC));
     world_set_bit(task->files->close_on_exec, 5, false);
-    hold_all();
+    scan_all();
     held_is(task, "/x", 5, 0);
 }
 
-static void who_is_not_watched_holds_nothing(void **state)
+static void processes_that_are_not_watched_are_not_scanned(void **state)
 {
     struct task_struct *kthread = target(200), *late = target(201), *filemon = target(202);
     struct task_struct *other = world_process(203, "other", NULL), *empty = target(204);
@@ -72,22 +73,22 @@ static void who_is_not_watched_holds_nothing(void **state)
     late->start_time = ktime_get_ns() + 1;
     fm_self[0] = 202;
     world_share(empty, NULL);
-    hold_all();
+    scan_all();
     no_lines();
 }
 
-static void with_all_every_process_holds(void **state)
+static void with_all_every_process_is_scanned(void **state)
 {
     struct task_struct *other = world_process(203, "other", NULL);
 
     (void)state;
     fm_initial = fm_all = true;
     world_install(other->files, 5, world_file("/x", 0));
-    hold_all();
+    scan_all();
     held_is(other, "/x", 5, 0);
 }
 
-static void what_is_not_wanted_or_has_no_path_is_not_held(void **state)
+static void unwanted_paths_and_files_without_a_path_are_not_reported(void **state)
 {
     static char deep[FM_LINE];
     struct task_struct *task = target(200);
@@ -98,19 +99,19 @@ static void what_is_not_wanted_or_has_no_path_is_not_held(void **state)
     world_install(task->files, 3, world_file("/usr/x", 0));
     world_install(task->files, 4, world_file("pipe:[5]", 0));
     world_install(task->files, 5, world_file("/etc/x", 0));
-    hold_all();
+    scan_all();
     held_is(task, "/etc/x", 5, 0);
     memset(deep, 'x', sizeof(deep) - 1);
     world_install(task->files, 6, world_file(deep, 0));
     fm_initial = true;
     fm_scan_nr = 0;
-    hold_all();
+    scan_all();
     assert_int_equal(atomic_read(&fm_lost), 1);
     no_lines();
 }
 
-/* Threads that share the table of their process's first one add nothing to it. */
-static void each_table_is_held_once(void **state)
+/* Threads that share the table of the main thread are not scanned. */
+static void each_table_is_reported_once(void **state)
 {
     struct task_struct *task = target(200), *shares = world_thread(201, task);
     struct task_struct *own = world_thread(202, task);
@@ -121,7 +122,7 @@ static void each_table_is_held_once(void **state)
     world_share(own, world_files());
     world_install(own->files, 6, world_file("/y", 0));
     assert_ptr_equal(shares->files, task->files);
-    hold_all();
+    scan_all();
     line = lines();
     assert_non_null(strstr(line, "tid: 200"));
     assert_non_null(strstr(line, "fichero: \"/x\""));
@@ -129,7 +130,7 @@ static void each_table_is_held_once(void **state)
     assert_null(strstr(strstr(line, "/y"), "/x"));
 }
 
-static void what_was_opened_or_closed_meanwhile_is_not_held(void **state)
+static void descriptors_opened_or_closed_meanwhile_are_not_reported(void **state)
 {
     struct task_struct *task = target(200), *writer = current;
 
@@ -139,15 +140,15 @@ static void what_was_opened_or_closed_meanwhile_is_not_held(void **state)
     world_install(task->files, 7, world_file("/z", 0));
     current = task;
     script_record(5);
-    fm_forget(6, &(struct fm_record){}); /* its close is under way */
-    fm_block_mine(7);                    /* received, or being replaced */
+    fm_forget(6, &(struct fm_record){}); /* its close is in flight */
+    fm_block_mine(7);                    /* received over a socket, or being replaced */
     current = writer;
-    hold_all();
+    scan_all();
     no_lines();
 }
 
-/* It is the file of the descriptor no more, or the thread has left the table. */
-static void a_file_is_held_only_where_it_still_is(void **state)
+/* Not if the descriptor has got another file, or if no thread uses the table any more. */
+static void a_file_is_reported_only_if_the_descriptor_still_has_it(void **state)
 {
     struct task_struct *task = target(200);
     struct file *file = world_file("/x", 0), *other = world_file("/y", 0);
@@ -166,41 +167,41 @@ static void a_file_is_held_only_where_it_still_is(void **state)
     assert_false(fm_has_user(table, task));
 }
 
-static void a_descriptor_without_a_file_is_not_held(void **state)
+static void a_descriptor_without_a_file_is_not_reported(void **state)
 {
     struct task_struct *task = target(200);
 
     (void)state;
-    world_set_bit(task->files->open_fds, 5, true); /* reserved for an open */
+    world_set_bit(task->files->open_fds, 5, true); /* reserved by an open in flight */
     fm_scan_descriptor(task, WORLD_DESCRIPTORS + 1);
-    hold_all();
+    scan_all();
     no_lines();
 }
 
-/* Its name as the other process sees it. */
-static void a_path_is_below_the_holders_root(void **state)
+/* As the scanned process sees it. */
+static void a_path_starts_at_the_root_of_its_process(void **state)
 {
     struct task_struct *task = target(200);
 
     (void)state;
     task->own_fs.root = world_path("/srv/box");
     world_install(task->files, 5, world_file("/srv/box/etc/x", 0));
-    hold_all();
+    scan_all();
     held_is(task, "/etc/x", 5, 0);
     world_install(task->files, 6, world_file("/srv/boxes/x", 0));
     fm_initial = true;
     fm_scan_nr = 0;
-    hold_all();
+    scan_all();
     held_is(task, "/srv/boxes/x", 6, 0);
     task->fs = NULL;
     world_install(task->files, 7, world_file("/srv/box/y", 0));
     fm_initial = true;
     fm_scan_nr = 0;
-    hold_all();
+    scan_all();
     held_is(task, "/srv/box/y", 7, 0);
 }
 
-static void a_command_holds_nothing_of_filemons(void **state)
+static void descriptors_of_filemon_in_its_command_are_not_reported(void **state)
 {
     struct task_struct *filemon = world_process(200, "filemon", NULL), *command = target(201);
 
@@ -209,11 +210,11 @@ static void a_command_holds_nothing_of_filemons(void **state)
     command->real_parent = filemon;
     world_install(command->files, 4, world_file("/pipe", O_CLOEXEC));
     world_install(command->files, 5, world_file("/log", 0));
-    hold_all();
+    scan_all();
     held_is(command, "/log", 5, 0);
 }
 
-static void many_are_held_in_steps(void **state)
+static void many_descriptors_are_scanned_in_steps(void **state)
 {
     int i, fd, held = 0;
 
@@ -225,15 +226,15 @@ static void many_are_held_in_steps(void **state)
             world_install(task->files, (unsigned int)fd, world_file("/x", 0));
         if (i % 2 == 0)
             world_share(world_thread(300 + i, task), world_files());
-        world_n_files -= 400; /* only their references are looked at */
+        world_n_files -= 400; /* no room for 2,400: these are not checked */
     }
-    assert_int_equal(hold_all(), 1);
+    assert_int_equal(scan_all(), 1);
     for (const char *at = lines(); *at; at = strchr(at, '\n') + 1)
         held += strncmp(at, "{codigo: \"held\"", 15) == 0;
     assert_int_equal(held, 6 * 400);
 }
 
-static void a_ring_that_is_half_full_is_waited_for(void **state)
+static void the_scan_waits_while_the_ring_is_half_full(void **state)
 {
     struct task_struct *task = target(200);
 
@@ -243,14 +244,13 @@ static void a_ring_that_is_half_full_is_waited_for(void **state)
     fm_scan_next();
     assert_true(fm_initial);
     fm_ring_out = FM_RING / 2;
-    lines_are(SAYS("sigue"));
+    lines_are(STATUS_LINE("sigue"));
     fm_scan_next();
     assert_false(fm_initial);
     held_is(task, "/x", 5, 0);
 }
 
-/* A copy of what the scan has not come to yet. */
-static void a_copy_of_what_is_not_yet_held_is_held_itself(void **state)
+static void a_copy_of_a_descriptor_not_scanned_yet_is_held(void **state)
 {
     struct file *file = world_file("/x", 0);
 
@@ -264,28 +264,28 @@ static void a_copy_of_what_is_not_yet_held_is_held_itself(void **state)
     world_install(current->files, 7, file);
     fm_copied(5, 7, false);
     held_is(current, "/x", 7, 0);
-    hold_all();
+    scan_all();
     held_is(current, "/x", 5, 0);
 }
 
-static void a_copy_that_fails_leaves_what_may_be_held(void **state)
+static void a_failed_copy_leaves_the_descriptor_to_the_scan(void **state)
 {
     (void)state;
     fm_initial = true;
     world_install(current->files, 6, world_file("/x", 0));
     fm_replacing(6);
     fm_not_replaced(6);
-    hold_all();
+    scan_all();
     held_is(current, "/x", 6, 0);
 }
 
 static void scan_ends(void)
 {
-    assert_int_equal(hold_all(), 0);
+    assert_int_equal(scan_all(), 0);
 }
 
-/* Its source was held, and the scan ended, after it was looked for. */
-static void a_copy_that_the_end_of_the_scan_overtakes_is_held(void **state)
+/* fm_copied() finds no record of descriptor 5, and then the scan reports it and ends. */
+static void a_copy_during_which_the_scan_ends_is_held(void **state)
 {
     struct file *file = world_file("/x", 0);
 
@@ -303,22 +303,22 @@ static void a_copy_that_the_end_of_the_scan_overtakes_is_held(void **state)
     assert_non_null(strstr(lines(), "descriptor: 6"));
 }
 
-/* The scan passed over it while it might have been replaced. */
-static void what_was_not_replaced_after_all_is_held(void **state)
+/* The scan skipped it while dup2 was in flight. */
+static void a_descriptor_that_dup2_failed_to_replace_is_held(void **state)
 {
     (void)state;
     fm_initial = true;
     world_install(current->files, 6, world_file("/x", 0));
     fm_replacing(6);
-    assert_int_equal(hold_all(), 0);
+    assert_int_equal(scan_all(), 0);
     no_lines();
     fm_not_replaced(6);
     held_is(current, "/x", 6, 0);
     assert_int_equal(atomic_read(&fm_n_flights), 0);
 }
 
-/* It was blocked for another reason: it came over a socket. */
-static void what_was_received_and_not_replaced_is_not_held(void **state)
+/* It was blocked already, because it was received over a socket. */
+static void a_received_descriptor_that_dup2_failed_to_replace_is_not_held(void **state)
 {
     (void)state;
     fm_initial = true;
@@ -327,11 +327,11 @@ static void what_was_received_and_not_replaced_is_not_held(void **state)
     fm_installing(6, current->files->files[6]);
     fm_replacing(6);
     fm_not_replaced(6);
-    hold_all();
+    scan_all();
     no_lines();
 }
 
-static void what_may_be_replaced_without_a_slot_is_lost(void **state)
+static void a_replacement_without_a_free_slot_is_lost(void **state)
 {
     (void)state;
     fm_initial = true;
@@ -342,21 +342,22 @@ static void what_may_be_replaced_without_a_slot_is_lost(void **state)
     assert_int_equal(atomic_read(&fm_lost), 1);
 }
 
-/* exit_files() found no table to end, and then the scan comes. */
-static void a_thread_that_exits_is_left_no_table(void **state)
+/* The probe of exit_files() has found no table to end, and then the scan finds the thread. */
+static void an_exiting_thread_gets_no_table(void **state)
 {
     struct task_struct *task = target(200);
 
     (void)state;
     world_install(task->files, 5, world_file("/x", 0));
     task->flags |= PF_EXITING;
-    hold_all();
+    scan_all();
     no_lines();
     assert_null(fm_find_table(task->files));
 }
 
-/* The other threads are passed over as long as the first one has the same table. */
-static void what_a_process_holds_does_not_end_with_its_first_thread(void **state)
+/* The scan reads the table of the main thread, as long as that has it, and skips the other threads.
+ */
+static void the_exit_of_the_main_thread_hides_no_descriptor(void **state)
 {
     struct task_struct *task = target(200);
 
@@ -364,24 +365,24 @@ static void what_a_process_holds_does_not_end_with_its_first_thread(void **state
     world_thread(201, task);
     world_install(task->files, 5, world_file("/x", 0));
     task->flags |= PF_EXITING;
-    hold_all();
+    scan_all();
     held_is(task, "/x", 5, 0);
 }
 
-/* Numbers of threads begin anew after the highest. */
-static void a_thread_with_a_lower_number_than_its_first_one_is_not_passed_over(void **state)
+/* Thread ids start again at low numbers after the highest. */
+static void a_thread_with_a_lower_id_than_its_leader_is_scanned(void **state)
 {
     struct task_struct *task = target(200), *thread = world_thread(199, task);
 
     (void)state;
     world_install(task->files, 5, world_file("/x", 0));
     fm_scan_began = ktime_get_ns();
-    assert_true(fm_is_scanned(thread)); /* the first one may have left before it is its turn */
-    hold_all();
+    assert_true(fm_is_scanned(thread)); /* the leader can leave the table meanwhile */
+    scan_all();
     held_is(task, "/x", 5, 0);
 }
 
-static void a_copy_onto_what_is_recorded_needs_no_block(void **state)
+static void replacing_a_recorded_descriptor_blocks_nothing(void **state)
 {
     (void)state;
     fm_initial = true;
@@ -394,29 +395,29 @@ static void a_copy_onto_what_is_recorded_needs_no_block(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        script_test(what_a_watched_process_has_open_is_held),
-        script_test(close_on_exec_is_that_of_the_descriptor),
-        script_test(who_is_not_watched_holds_nothing),
-        script_test(with_all_every_process_holds),
-        script_test(what_is_not_wanted_or_has_no_path_is_not_held),
-        script_test(each_table_is_held_once),
-        script_test(what_was_opened_or_closed_meanwhile_is_not_held),
-        script_test(a_file_is_held_only_where_it_still_is),
-        script_test(a_descriptor_without_a_file_is_not_held),
-        script_test(a_path_is_below_the_holders_root),
-        script_test(a_command_holds_nothing_of_filemons),
-        script_test(many_are_held_in_steps),
-        script_test(a_ring_that_is_half_full_is_waited_for),
-        script_test(a_copy_of_what_is_not_yet_held_is_held_itself),
-        script_test(a_copy_that_fails_leaves_what_may_be_held),
-        script_test(a_copy_that_the_end_of_the_scan_overtakes_is_held),
-        script_test(what_was_not_replaced_after_all_is_held),
-        script_test(what_was_received_and_not_replaced_is_not_held),
-        script_test(what_may_be_replaced_without_a_slot_is_lost),
-        script_test(a_thread_that_exits_is_left_no_table),
-        script_test(what_a_process_holds_does_not_end_with_its_first_thread),
-        script_test(a_thread_with_a_lower_number_than_its_first_one_is_not_passed_over),
-        script_test(a_copy_onto_what_is_recorded_needs_no_block),
+        script_test(open_descriptors_of_a_watched_process_are_reported),
+        script_test(close_on_exec_is_read_from_the_descriptor),
+        script_test(processes_that_are_not_watched_are_not_scanned),
+        script_test(with_all_every_process_is_scanned),
+        script_test(unwanted_paths_and_files_without_a_path_are_not_reported),
+        script_test(each_table_is_reported_once),
+        script_test(descriptors_opened_or_closed_meanwhile_are_not_reported),
+        script_test(a_file_is_reported_only_if_the_descriptor_still_has_it),
+        script_test(a_descriptor_without_a_file_is_not_reported),
+        script_test(a_path_starts_at_the_root_of_its_process),
+        script_test(descriptors_of_filemon_in_its_command_are_not_reported),
+        script_test(many_descriptors_are_scanned_in_steps),
+        script_test(the_scan_waits_while_the_ring_is_half_full),
+        script_test(a_copy_of_a_descriptor_not_scanned_yet_is_held),
+        script_test(a_failed_copy_leaves_the_descriptor_to_the_scan),
+        script_test(a_copy_during_which_the_scan_ends_is_held),
+        script_test(a_descriptor_that_dup2_failed_to_replace_is_held),
+        script_test(a_received_descriptor_that_dup2_failed_to_replace_is_not_held),
+        script_test(a_replacement_without_a_free_slot_is_lost),
+        script_test(an_exiting_thread_gets_no_table),
+        script_test(the_exit_of_the_main_thread_hides_no_descriptor),
+        script_test(a_thread_with_a_lower_id_than_its_leader_is_scanned),
+        script_test(replacing_a_recorded_descriptor_blocks_nothing),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

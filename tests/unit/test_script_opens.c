@@ -9,10 +9,9 @@ static unsigned long user(const void *address)
     return (unsigned long)address;
 }
 
-/* ---- System calls -------------------------------------------------------------------------------
- */
+/* ---- System calls ---------------------------------------------------------------------------- */
 
-static void each_way_to_open_is_known_by_its_number(void **state)
+static void opening_calls_are_recognised_by_their_number(void **state)
 {
     static const struct {
         long nr;
@@ -39,7 +38,7 @@ static void each_way_to_open_is_known_by_its_number(void **state)
 }
 
 #ifdef CONFIG_X86_64
-static void programs_of_32_bits_have_numbers_of_their_own(void **state)
+static void system_calls_of_32_bit_programs_have_other_numbers(void **state)
 {
     static const struct {
         long nr;
@@ -83,8 +82,8 @@ static void call_is(struct fm_call call, int dirfd, const char *name, u64 flags,
     assert_int_equal(call.mode, mode);
 }
 
-/* The upper halves of registers that hold an int may be anything. */
-static void arguments_are_those_of_each_call(void **state)
+/* The upper half of a register that holds an int is undefined. */
+static void each_call_has_its_own_order_of_arguments(void **state)
 {
     const struct open_how how = {.flags = O_PATH, .mode = 0640, .resolve = RESOLVE_IN_ROOT};
     const unsigned long dirt = 0xdeadbeefUL << 32;
@@ -107,11 +106,10 @@ static void arguments_are_those_of_each_call(void **state)
     assert_int_equal(call.resolve, 0);
 }
 
-/* ---- Names --------------------------------------------------------------------------------------
- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
-/* The path of a line, and whether it is all of it. */
-static bool given(const char *name, int dirfd, u64 resolve, const char *expected)
+/* Checks the path that fm_path_given() makes of the name.  Returns whether it is complete. */
+static bool path_given_is_whole(const char *name, int dirfd, u64 resolve, const char *expected)
 {
     struct fm_call call = {.dirfd = dirfd, .name = name, .resolve = resolve};
     struct fm_line line;
@@ -128,53 +126,53 @@ static void a_given_name_is_made_absolute(void **state)
 {
     (void)state;
     world_install(current->files, 7, world_file("/srv/www", 0));
-    assert_true(given("/etc/hosts", AT_FDCWD, 0, "/etc/hosts"));
-    assert_true(given("hosts", AT_FDCWD, 0, "/home/u/hosts"));
-    assert_true(given("a/../b", 7, 0, "/srv/www/a/../b"));
-    assert_true(given("/etc/hosts", 7, 0, "/etc/hosts"));
-    assert_true(given("", 7, 0, "/srv/www"));
-    assert_true(given("hosts", 8, 0, "hosts")); /* EBADF */
+    assert_true(path_given_is_whole("/etc/hosts", AT_FDCWD, 0, "/etc/hosts"));
+    assert_true(path_given_is_whole("hosts", AT_FDCWD, 0, "/home/u/hosts"));
+    assert_true(path_given_is_whole("a/../b", 7, 0, "/srv/www/a/../b"));
+    assert_true(path_given_is_whole("/etc/hosts", 7, 0, "/etc/hosts"));
+    assert_true(path_given_is_whole("", 7, 0, "/srv/www"));
+    assert_true(path_given_is_whole("hosts", 8, 0, "hosts")); /* EBADF */
     current->own_fs.pwd = world_path("/");
-    assert_true(given("hosts", AT_FDCWD, 0, "/hosts"));
-    assert_true(given("", AT_FDCWD, 0, "/"));
+    assert_true(path_given_is_whole("hosts", AT_FDCWD, 0, "/hosts"));
+    assert_true(path_given_is_whole("", AT_FDCWD, 0, "/"));
     current->fs = NULL;
-    assert_true(given("hosts", AT_FDCWD, 0, "hosts"));
+    assert_true(path_given_is_whole("hosts", AT_FDCWD, 0, "hosts"));
 }
 
-static void below_a_root_of_its_own_a_name_begins_there(void **state)
+static void with_resolve_in_root_a_name_starts_at_the_directory(void **state)
 {
     (void)state;
     world_install(current->files, 7, world_file("/srv/www", 0));
-    assert_true(given("//etc/hosts", 7, RESOLVE_IN_ROOT, "/srv/www/etc/hosts"));
-    assert_true(given("/", 7, RESOLVE_IN_ROOT, "/srv/www"));
+    assert_true(path_given_is_whole("//etc/hosts", 7, RESOLVE_IN_ROOT, "/srv/www/etc/hosts"));
+    assert_true(path_given_is_whole("/", 7, RESOLVE_IN_ROOT, "/srv/www"));
 }
 
-static void a_name_that_is_not_in_memory_is_not_whole(void **state)
+static void a_name_that_is_not_in_memory_is_incomplete(void **state)
 {
     (void)state;
-    assert_false(given(NULL, AT_FDCWD, 0, ""));
+    assert_false(path_given_is_whole(NULL, AT_FDCWD, 0, ""));
 }
 
-static void a_name_that_is_too_long_is_not_whole(void **state)
+static void a_name_that_is_too_long_is_incomplete(void **state)
 {
     static char name[FM_PATH + 2], expected[2 * FM_PATH];
 
     (void)state;
     memset(name, 'x', FM_PATH - 1);
     snprintf(expected, sizeof(expected), "/home/u/%s", name);
-    assert_true(given(name, AT_FDCWD, 0, expected));
+    assert_true(path_given_is_whole(name, AT_FDCWD, 0, expected));
     name[FM_PATH - 1] = 'x';
-    assert_false(given(name, AT_FDCWD, 0, expected));
+    assert_false(path_given_is_whole(name, AT_FDCWD, 0, expected));
     name[0] = '/';
     name[FM_PATH - 1] = '\0';
-    assert_true(given(name, AT_FDCWD, 0, name));
+    assert_true(path_given_is_whole(name, AT_FDCWD, 0, name));
     name[FM_PATH - 1] = 'x';
     memcpy(expected, name, FM_PATH - 1);
     expected[FM_PATH - 1] = '\0';
-    assert_false(given(name, AT_FDCWD, 0, expected));
+    assert_false(path_given_is_whole(name, AT_FDCWD, 0, expected));
 }
 
-/* Visibly relative then. */
+/* The name stays relative, which shows that something is missing. */
 static void a_directory_that_is_too_long_is_left_out(void **state)
 {
     static char dir[FM_PATH + 2];
@@ -183,20 +181,19 @@ static void a_directory_that_is_too_long_is_left_out(void **state)
     memset(dir, 'x', FM_PATH);
     dir[0] = '/';
     current->own_fs.pwd = world_path(dir);
-    assert_false(given("hosts", AT_FDCWD, 0, "hosts"));
+    assert_false(path_given_is_whole("hosts", AT_FDCWD, 0, "hosts"));
 }
 
-/* chdir(2) of another thread. */
-static void a_directory_is_read_again_where_it_changed_meanwhile(void **state)
+/* By chdir(2) in another thread. */
+static void a_directory_that_changed_meanwhile_is_read_again(void **state)
 {
     (void)state;
     kernel_seq_retries = 2;
-    assert_true(given("hosts", AT_FDCWD, 0, "/home/u/hosts"));
+    assert_true(path_given_is_whole("hosts", AT_FDCWD, 0, "/home/u/hosts"));
     assert_int_equal(kernel_seq_retries, 0);
 }
 
-/* ---- Opens --------------------------------------------------------------------------------------
- */
+/* ---- Opens ----------------------------------------------------------------------------------- */
 
 static struct file *opens(unsigned int fd, const char *path)
 {
@@ -208,7 +205,7 @@ static struct file *opens(unsigned int fd, const char *path)
     return file;
 }
 
-static void an_open_is_told_as_its_descriptor_is_installed(void **state)
+static void an_open_is_reported_when_its_descriptor_is_installed(void **state)
 {
     (void)state;
     opens(5, "/etc/hosts");
@@ -218,7 +215,7 @@ static void an_open_is_told_as_its_descriptor_is_installed(void **state)
     assert_true(fm_is_recorded(fm_my_table(), 5));
 }
 
-static void a_mode_is_told_where_a_file_may_be_made(void **state)
+static void the_mode_is_reported_if_the_call_may_create_a_file(void **state)
 {
     struct file *file = world_file("/x", 0);
 
@@ -233,7 +230,7 @@ static void a_mode_is_told_where_a_file_may_be_made(void **state)
     assert_non_null(strstr(lines(), ", modo: 4095}"));
 }
 
-static void what_no_open_installs_is_not_told(void **state)
+static void descriptors_that_other_calls_install_are_not_reported(void **state)
 {
     (void)state;
     world_call(__NR_pidfd_getfd, 0, 0, 0, 0);
@@ -246,9 +243,9 @@ static void what_no_open_installs_is_not_told(void **state)
     assert_non_null(fm_find_slot(fm_key(fm_my_table(), 5) | FM_BLOCKED));
 }
 
-/* The close of the older file was missed: filemon learns of it by no line that names the new one.
- */
-static void an_open_that_is_not_wanted_ends_an_older_record(void **state)
+/* The close of the older file was missed.  The new file has no line, so filemon does not learn of
+ * it. */
+static void an_unwanted_open_removes_an_older_record(void **state)
 {
     (void)state;
     opens(5, "/etc/hosts");
@@ -285,8 +282,7 @@ static void an_open_without_room_for_its_table_is_lost(void **state)
     assert_int_equal(atomic_read(&fm_lost), 1);
 }
 
-/* ---- Opens that fail ----------------------------------------------------------------------------
- */
+/* ---- Opens that fail ------------------------------------------------------------------------- */
 
 static void fails(int result)
 {
@@ -294,7 +290,7 @@ static void fails(int result)
     fm_open_returned(result);
 }
 
-static void a_failure_is_told_with_the_name_that_was_given(void **state)
+static void a_failed_open_is_reported_with_the_name_given(void **state)
 {
     (void)state;
     fails(3);
@@ -304,14 +300,14 @@ static void a_failure_is_told_with_the_name_that_was_given(void **state)
               ", flags: 2}\n");
 }
 
-static void a_name_that_is_cut_says_so(void **state)
+static void an_incomplete_name_is_marked(void **state)
 {
     (void)state;
     world_call(__NR_openat, (unsigned long)AT_FDCWD, user(NULL), O_RDWR, 0);
     fm_open_returned(-ENOENT);
     lines_are("{codigo: \"fail\", " CAT ", fichero: \"\", descriptor: -2, " NOW
               ", flags: 2, cortado: 1}\n");
-    fm_open_returned(-EFAULT); /* the name is that of no file */
+    fm_open_returned(-EFAULT); /* the call had no name, so nothing is missing */
     lines_are("{codigo: \"fail\", " CAT ", fichero: \"\", descriptor: -14, " NOW ", flags: 2}\n");
 }
 
@@ -323,8 +319,8 @@ static struct ksignal handler(unsigned long flags)
     return signal;
 }
 
-/* Which of the kernel's own errors end with EINTR when a handler runs. */
-static void an_interrupted_open_fails_only_where_the_program_sees_it(void **state)
+/* Which of the kernel's internal errors become EINTR when a signal handler runs. */
+static void an_interrupted_open_fails_only_if_the_program_sees_eintr(void **state)
 {
     static const struct {
         int result;
@@ -356,8 +352,8 @@ static void an_interrupted_open_fails_only_where_the_program_sees_it(void **stat
     }
 }
 
-/* SIGSTOP and SIGCONT: no handler ran. */
-static void an_interrupted_open_that_begins_again_is_one_open(void **state)
+/* As after SIGSTOP and SIGCONT: no handler ran. */
+static void a_restarted_open_is_no_failure(void **state)
 {
     struct ksignal signal = handler(0);
 
@@ -366,12 +362,12 @@ static void an_interrupted_open_that_begins_again_is_one_open(void **state)
     fails(3);
     fm_signalled(&signal);
     no_lines();
-    fm_begin_flight(); /* of a dup2 */
+    fm_begin_flight(); /* as of a dup2 */
     fm_signalled(&signal);
     no_lines();
 }
 
-static void an_interrupted_open_without_a_slot_is_lost(void **state)
+static void an_interrupted_open_without_a_free_slot_is_lost(void **state)
 {
     (void)state;
     for (u32 try = 0; try < FM_FLIGHT_TRIES; try++)
@@ -383,28 +379,28 @@ static void an_interrupted_open_without_a_slot_is_lost(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        script_test(each_way_to_open_is_known_by_its_number),
+        script_test(opening_calls_are_recognised_by_their_number),
 #ifdef CONFIG_X86_64
-        script_test(programs_of_32_bits_have_numbers_of_their_own),
+        script_test(system_calls_of_32_bit_programs_have_other_numbers),
 #endif
-        script_test(arguments_are_those_of_each_call),
+        script_test(each_call_has_its_own_order_of_arguments),
         script_test(a_given_name_is_made_absolute),
-        script_test(below_a_root_of_its_own_a_name_begins_there),
-        script_test(a_name_that_is_not_in_memory_is_not_whole),
-        script_test(a_name_that_is_too_long_is_not_whole),
+        script_test(with_resolve_in_root_a_name_starts_at_the_directory),
+        script_test(a_name_that_is_not_in_memory_is_incomplete),
+        script_test(a_name_that_is_too_long_is_incomplete),
         script_test(a_directory_that_is_too_long_is_left_out),
-        script_test(a_directory_is_read_again_where_it_changed_meanwhile),
-        script_test(an_open_is_told_as_its_descriptor_is_installed),
-        script_test(a_mode_is_told_where_a_file_may_be_made),
-        script_test(what_no_open_installs_is_not_told),
-        script_test(an_open_that_is_not_wanted_ends_an_older_record),
+        script_test(a_directory_that_changed_meanwhile_is_read_again),
+        script_test(an_open_is_reported_when_its_descriptor_is_installed),
+        script_test(the_mode_is_reported_if_the_call_may_create_a_file),
+        script_test(descriptors_that_other_calls_install_are_not_reported),
+        script_test(an_unwanted_open_removes_an_older_record),
         script_test(an_open_whose_path_is_too_long_is_lost),
         script_test(an_open_without_room_for_its_table_is_lost),
-        script_test(a_failure_is_told_with_the_name_that_was_given),
-        script_test(a_name_that_is_cut_says_so),
-        script_test(an_interrupted_open_fails_only_where_the_program_sees_it),
-        script_test(an_interrupted_open_that_begins_again_is_one_open),
-        script_test(an_interrupted_open_without_a_slot_is_lost),
+        script_test(a_failed_open_is_reported_with_the_name_given),
+        script_test(an_incomplete_name_is_marked),
+        script_test(an_interrupted_open_fails_only_if_the_program_sees_eintr),
+        script_test(a_restarted_open_is_no_failure),
+        script_test(an_interrupted_open_without_a_free_slot_is_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,7 @@
 #include "engine/stap/wire.h"
 #include "random.h"
 
-/* ---- Numbers and text ---------------------------------------------------------------------------
- */
+/* ---- Numbers and text ------------------------------------------------------------------------ */
 
 static const char *number(s64 value)
 {
@@ -57,7 +56,7 @@ static void escape_is(u8 byte, const char *expected)
     assert_string_equal(text, expected);
 }
 
-static void what_would_end_a_string_or_a_line_is_escaped(void **state)
+static void bytes_that_would_end_a_string_or_a_line_are_escaped(void **state)
 {
     char expected[8];
     int byte;
@@ -69,13 +68,14 @@ static void what_would_end_a_string_or_a_line_is_escaped(void **state)
         else if (byte == '"' || byte == '\\')
             snprintf(expected, sizeof(expected), "\\%c", byte);
         else
-            snprintf(expected, sizeof(expected), "%c", byte); /* UTF-8 and what is none alike */
+            snprintf(expected, sizeof(expected), "%c", byte); /* valid UTF-8 or not */
         escape_is((u8)byte, expected);
     }
 }
 
-/* Of eight bytes at once: that none of them needs it is never said wrongly. */
-static void eight_plain_bytes_are_known(void **state)
+/* fm_needs_no_escape() is never true for a word with a byte that needs an escape.  With one such
+ * byte at most, it is also never false without need. */
+static void eight_bytes_without_escapes_are_recognised(void **state)
 {
     u8 bytes[8], text[8];
     u64 word;
@@ -90,7 +90,7 @@ static void eight_plain_bytes_are_known(void **state)
             memcpy(&word, bytes, sizeof(word));
             assert_int_equal(fm_needs_no_escape(word), plain);
         }
-    random_start("eight_plain_bytes_are_known");
+    random_start("eight_bytes_without_escapes_are_recognised");
     for (int i = 0; i < 100000; i++) {
         bool plain = true;
 
@@ -104,8 +104,7 @@ static void eight_plain_bytes_are_known(void **state)
     }
 }
 
-/* ---- Lines --------------------------------------------------------------------------------------
- */
+/* ---- Lines ----------------------------------------------------------------------------------- */
 
 static bool begin(struct fm_line *line, const char *path)
 {
@@ -115,7 +114,7 @@ static bool begin(struct fm_line *line, const char *path)
     return fm_path_of(line, &where);
 }
 
-static void tell(const char *path)
+static void report(const char *path)
 {
     struct fm_line line;
 
@@ -126,7 +125,7 @@ static void tell(const char *path)
     fm_finish(&line);
 }
 
-static void a_line_says_who_and_what(void **state)
+static void a_line_names_the_thread_and_the_file(void **state)
 {
     struct pid_namespace inner = {.ahead = 90};
 
@@ -135,58 +134,58 @@ static void a_line_says_who_and_what(void **state)
     current = world_thread(104, current);
     strcpy(current->comm, "a\"b\\c\n\xff");
     fm_ns = &inner;
-    tell("/x\ty");
+    report("/x\ty");
     lines_are(
         "{codigo: \"open\", proceso: \"a\\\"b\\\\c\\u000a\xff\", pid: 10, ppid: 5, tid: 14, "
         "fichero: \"/x\\u0009y\", descriptor: 3}\n");
 }
 
-/* The text of the thread before is kept: it must not be told of another one. */
-static void each_line_names_the_thread_as_it_is(void **state)
+/* The text of the last thread is kept, and must not be used for another thread. */
+static void a_line_names_the_thread_as_it_is_now(void **state)
 {
     struct task_struct *parent = world_process(95, "sh", NULL), *first = current;
     struct task_struct *thread = world_thread(101, first);
 
     (void)state;
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "proceso: \"cat\", pid: 100, ppid: 100, tid: 100,"));
     current = thread;
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "proceso: \"cat\", pid: 100, ppid: 100, tid: 101,"));
     strcpy(thread->comm, "0123456789abcde");
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "proceso: \"0123456789abcde\", pid: 100,"));
     thread->comm[14] = 'f';
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "proceso: \"0123456789abcdf\", pid: 100,"));
     thread->real_parent = parent;
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "ppid: 95, tid: 101,"));
     thread->pid = 100; /* by exec */
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "ppid: 95, tid: 100,"));
-    thread->tgid = thread->pid = 200; /* another one at its address */
+    thread->tgid = thread->pid = 200; /* another thread at the same address */
     thread->start_time++;
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "pid: 200, ppid: 95, tid: 200,"));
-    parent->tgid = 96; /* and so its parent */
+    parent->tgid = 96; /* another parent at the same address */
     parent->start_time++;
-    tell("/x");
+    report("/x");
     assert_non_null(strstr(lines(), "ppid: 96,"));
 }
 
-/* Six times their place: more than the text that is kept has room for. */
-static void a_name_of_control_bytes_is_told_in_full(void **state)
+/* Each byte takes six in the line, so the text is longer than the text that is kept. */
+static void a_comm_of_control_bytes_is_whole(void **state)
 {
     (void)state;
     memset(current->comm, 1, TASK_COMM_LEN - 1);
     for (int i = 0; i < 2; i++) {
-        tell("/x");
+        report("/x");
         assert_non_null(strstr(lines(), "\\u0001\\u0001\", pid: 100, ppid: 100, tid: 100, fich"));
     }
 }
 
-static void times_are_those_of_filemons_clock(void **state)
+static void times_are_those_of_filemons_time_namespace(void **state)
 {
     struct fm_line line;
 
@@ -201,14 +200,14 @@ static void times_are_those_of_filemons_clock(void **state)
         "us: 1300000005000000, ns: 12000000001}\n");
 }
 
-static void a_notice_names_the_module_and_the_version(void **state)
+static void a_status_line_names_the_module(void **state)
 {
     (void)state;
     fm_send_status("listo", 5);
-    lines_are(SAYS("listo"));
+    lines_are(STATUS_LINE("listo"));
 }
 
-static void the_end_is_said_when_nobody_is_watched_or_when_asked(void **state)
+static void fin_is_sent_when_no_process_is_watched_or_at_a_stop(void **state)
 {
     (void)state;
     fm_idle();
@@ -217,19 +216,19 @@ static void the_end_is_said_when_nobody_is_watched_or_when_asked(void **state)
     no_lines();
     fm_unmark(100);
     fm_idle();
-    lines_are(SAYS("fin"));
+    lines_are(STATUS_LINE("fin"));
     fm_mark(current, 1);
     fm_end = false;
     fm_stop = true;
     fm_idle();
-    lines_are(SAYS("fin"));
+    lines_are(STATUS_LINE("fin"));
 }
 
-static void what_was_lost_is_told_before_the_next_line(void **state)
+static void losses_are_reported_before_the_next_line(void **state)
 {
     (void)state;
     atomic_set(&fm_lost, 12);
-    tell("/x");
+    report("/x");
     lines_are(
         "{codigo: \"lost\", perdidos: 12, us: 1300000005000000, ns: 5000000000}\n"
         "{codigo: \"open\", proceso: \"cat\", pid: 100, ppid: 100, tid: 100, fichero: \"/x\", "
@@ -243,16 +242,15 @@ static void a_line_without_room_in_the_ring_is_lost(void **state)
 {
     (void)state;
     fm_ring_in = FM_RING - 20;
-    tell("/x");
+    report("/x");
     assert_int_equal(fm_ring_in, FM_RING - 20);
     assert_int_equal(atomic_read(&fm_lost), 1);
     fm_ring_in = 0;
 }
 
-/* ---- Paths of any length ------------------------------------------------------------------------
- */
+/* ---- Paths of any length --------------------------------------------------------------------- */
 
-/* What filemon makes of the lines: a path, or what went wrong. */
+/* What filemon reads in the lines. */
 struct read_back {
     char path[2 * FM_MESSAGE];
     int events;
@@ -270,13 +268,13 @@ static void on_event(void *ctx, const struct event *event)
     read->path[event->path_len] = '\0';
 }
 
-/* Of the lines before, which this wire has not seen. */
+/* This wire has not seen the earlier lines, and takes them for lost. */
 static void on_lost(void *ctx, uint64_t lost)
 {
     (void)ctx, (void)lost;
 }
 
-static void path_comes_through(const char *path)
+static void path_reaches_filemon(const char *path)
 {
     static struct read_back read;
     struct wire_sink sink = {.event = on_event, .event_ctx = &read, .lost = on_lost};
@@ -299,8 +297,9 @@ static void path_comes_through(const char *path)
     wire_free(wire);
 }
 
-/* Of one kind of byte each, so that escapes run over the path at every length. */
-static void paths_of_every_length_come_through(void **state)
+/* Each path repeats one byte, so that its escapes reach the unread rest of the path at every
+ * length. */
+static void paths_of_every_length_reach_filemon(void **state)
 {
     static char path[FM_MESSAGE];
     static const char bytes[] = {'a', '"', '\n', '\xff', '\x7f'};
@@ -313,12 +312,12 @@ static void paths_of_every_length_come_through(void **state)
         for (len = 1; len <= longest; len += len < longest - 40 && len > 40 ? 37 : 1) {
             memset(path, bytes[i], len);
             path[len] = '\0';
-            path_comes_through(path);
+            path_reaches_filemon(path);
         }
     }
 }
 
-static void random_paths_come_through(void **state)
+static void random_paths_reach_filemon(void **state)
 {
     static char path[FM_MESSAGE];
     static const char bytes[] = "a/\"\\\n\t\x01\x7f b";
@@ -326,17 +325,17 @@ static void random_paths_come_through(void **state)
     int round;
 
     (void)state;
-    random_start("random_paths_come_through");
+    random_start("random_paths_reach_filemon");
     for (round = 0; round < 200; round++) {
         len = 1 + random_below(FM_MESSAGE - 2 * FM_ROOM - 1);
         for (i = 0; i < len; i++)
             path[i] = bytes[random_below(1 + round % (sizeof(bytes) - 1))];
         path[len] = '\0';
-        path_comes_through(path);
+        path_reaches_filemon(path);
     }
 }
 
-static void a_path_goes_ahead_in_pieces(void **state)
+static void a_long_path_is_sent_in_parts_before_its_line(void **state)
 {
     static char path[FM_PATH];
     unsigned int parts = 0;
@@ -344,7 +343,7 @@ static void a_path_goes_ahead_in_pieces(void **state)
 
     (void)state;
     memset(path, '\n', sizeof(path) - 1);
-    tell(path);
+    report(path);
     text = lines();
     for (at = text; (at = strstr(at, "{codigo: \"parte\"")) != NULL; at++) {
         char expected[80];
@@ -359,23 +358,22 @@ static void a_path_goes_ahead_in_pieces(void **state)
     assert_true(atoi(strstr(at, ", parte: ") + 9) == (int)parts);
 }
 
-static void a_line_whose_piece_is_lost_is_lost_as_a_whole(void **state)
+static void a_line_whose_part_is_lost_is_lost(void **state)
 {
     static char path[FM_PATH];
 
     (void)state;
     memset(path, '\n', sizeof(path) - 1);
     fm_ring_in = FM_RING - 100;
-    tell(path);
+    report(path);
     assert_int_equal(fm_ring_in, FM_RING - 100);
     assert_int_equal(atomic_read(&fm_lost), 1);
     fm_ring_in = 0;
 }
 
-/* ---- The ring -----------------------------------------------------------------------------------
- */
+/* ---- The ring -------------------------------------------------------------------------------- */
 
-/* A line of this text, which begins and ends as all lines do. */
+/* Puts a line with this text, and with room for its number at both ends, into the ring. */
 static bool put(const char *text)
 {
     char line[200];
@@ -405,7 +403,7 @@ static void the_ring_keeps_lines_whole_and_in_order(void **state)
     }
 }
 
-static void a_line_that_found_no_room_has_no_number(void **state)
+static void a_line_that_finds_no_room_takes_no_number(void **state)
 {
     (void)state;
     assert_true(put("a"));
@@ -416,8 +414,8 @@ static void a_line_that_found_no_room_has_no_number(void **state)
     lines_are("{a}\n{c}\n");
 }
 
-/* As on the wire: after 99,999,999 comes 0. */
-static void numbers_begin_again(void **state)
+/* After 99,999,999 comes 0, as in src/engine/stap/wire.c. */
+static void numbers_start_at_0_again_after_the_highest(void **state)
 {
     char line[] = "{n: 00000000, nn: 00000000}\n";
 
@@ -433,7 +431,7 @@ static void numbers_begin_again(void **state)
     assert_string_equal(line, "{n: 00000000, nn: 00000000}\n");
 }
 
-static void the_ring_takes_what_fits_exactly(void **state)
+static void the_ring_can_be_filled_to_the_last_byte(void **state)
 {
     static char bytes[FM_RING];
     u32 len;
@@ -471,8 +469,7 @@ static void a_message_holds_whole_lines(void **state)
     fm_ring_out = fm_ring_in;
 }
 
-/* ---- From the ring to stapio --------------------------------------------------------------------
- */
+/* ---- From the ring to stapio ----------------------------------------------------------------- */
 
 static void channel(size_t subbuf_size, size_t n_subbufs)
 {
@@ -481,7 +478,7 @@ static void channel(size_t subbuf_size, size_t n_subbufs)
     fm_read_cpus.bits = 1;
 }
 
-static void the_pump_gives_all_lines_to_stapio(void **state)
+static void the_pump_sends_all_lines_to_stapio(void **state)
 {
     char text[64];
     int i;
@@ -502,8 +499,8 @@ static void the_pump_gives_all_lines_to_stapio(void **state)
     assert_int_equal(runtime_reserved, 0);
 }
 
-/* stap would tear the message that does not fit. */
-static void the_pump_stops_where_stapio_is_behind(void **state)
+/* stap would cut a message that does not fit. */
+static void the_pump_stops_when_stapio_falls_behind(void **state)
 {
     size_t before;
 
@@ -523,7 +520,7 @@ static void the_pump_stops_where_stapio_is_behind(void **state)
     assert_true(runtime_buffer_of[0].subbufs_produced - runtime_buffer_of[0].subbufs_consumed < 4);
 }
 
-static void room_is_for_a_whole_message(void **state)
+static void there_is_room_only_for_a_whole_message(void **state)
 {
     struct rchan_buf *buf = &runtime_buffer_of[0];
     u32 header = sizeof(struct _stp_trace);
@@ -563,27 +560,27 @@ static void one_cpu_pumps_for_all(void **state)
     (void)state;
     channel(1 << 18, 8);
     kernel_online.bits = 7;
-    fm_read_cpus.bits = 6; /* CPU 0 came later */
+    fm_read_cpus.bits = 6; /* CPU 0 came online after stapio started */
     kernel_cpu = 2;
-    tell("/x");
+    report("/x");
     fm_pump();
-    assert_int_equal(kernel_called, 1);
+    assert_int_equal(kernel_called_cpu, 1);
     assert_int_equal(runtime_flushes, 0);
-    kernel_online.bits = 5; /* CPU 1 has gone */
+    kernel_online.bits = 5; /* CPU 1 went offline */
     fm_pump();
     assert_int_equal(runtime_flushes, 1);
-    kernel_online.bits = 1; /* and 2 */
-    tell("/y");
+    kernel_online.bits = 1; /* CPU 2 went offline, too */
+    report("/y");
     fm_pump();
     assert_int_equal(runtime_flushes, 2);
 }
 
-/* The call from another CPU comes as an interrupt, which may find stap printing. */
+/* The call from another CPU is an interrupt, which can interrupt stap while it prints. */
 static void the_pump_waits_while_stap_prints(void **state)
 {
     (void)state;
     channel(1 << 18, 8);
-    tell("/x");
+    report("/x");
     runtime_prints = true;
     fm_pump_there(NULL);
     assert_int_equal(runtime_flushes, 0);
@@ -602,7 +599,7 @@ static void one_thread_pumps_at_a_time(void **state)
 {
     (void)state;
     channel(1 << 18, 8);
-    tell("/x");
+    report("/x");
     raw_spin_lock(&fm_pump_lock);
     fm_pump();
     assert_int_equal(runtime_flushes, 0);
@@ -617,43 +614,43 @@ static void fill_ring(u64 up_to)
         put("x");
 }
 
-/* Once for each FM_PUMP bytes, not for each line. */
+/* Once for each FM_PUMP bytes, not once for each line. */
 static void a_ring_that_is_half_full_is_emptied_at_once(void **state)
 {
     (void)state;
     channel(1 << 18, 32);
     fill_ring(FM_RING / 2 + 80);
-    tell("/x");
+    report("/x");
     assert_int_equal(runtime_flushes, 0);
     fill_ring(FM_RING / 2 + FM_PUMP - 60);
-    tell("/x");
+    report("/x");
     assert_true(runtime_flushes > 0);
     assert_int_equal(fm_ring_out, fm_ring_in);
 }
 
-static void a_ring_that_is_not_half_full_waits_for_the_tick(void **state)
+static void a_ring_that_is_not_half_full_waits_for_the_timer(void **state)
 {
     (void)state;
     channel(1 << 18, 32);
     fill_ring(FM_RING / 2 - FM_PUMP - 60);
-    tell("/x");
+    report("/x");
     assert_int_equal(runtime_flushes, 0);
 }
 
-static void at_the_end_all_is_pumped_out_as_far_as_it_goes(void **state)
+static void at_the_end_the_pump_empties_the_ring_or_gives_up(void **state)
 {
     (void)state;
     channel(1 << 18, 8);
-    tell("/x");
+    report("/x");
     fm_pump_out();
     assert_int_equal(fm_ring_out, fm_ring_in);
     fm_channel = NULL;
-    tell("/y");
-    fm_pump_out(); /* and gives up */
+    report("/y");
+    fm_pump_out(); /* gives up */
     assert_true(fm_ring_out < fm_ring_in);
 }
 
-static void buffers_without_memory_are_none(void **state)
+static void without_memory_no_buffers_are_made(void **state)
 {
     (void)state;
     fm_buffers_free();
@@ -666,36 +663,36 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         script_test(numbers_are_decimal),
-        script_test(what_would_end_a_string_or_a_line_is_escaped),
-        script_test(eight_plain_bytes_are_known),
-        script_test(a_line_says_who_and_what),
-        script_test(each_line_names_the_thread_as_it_is),
-        script_test(a_name_of_control_bytes_is_told_in_full),
-        script_test(times_are_those_of_filemons_clock),
-        script_test(a_notice_names_the_module_and_the_version),
-        script_test(the_end_is_said_when_nobody_is_watched_or_when_asked),
-        script_test(what_was_lost_is_told_before_the_next_line),
+        script_test(bytes_that_would_end_a_string_or_a_line_are_escaped),
+        script_test(eight_bytes_without_escapes_are_recognised),
+        script_test(a_line_names_the_thread_and_the_file),
+        script_test(a_line_names_the_thread_as_it_is_now),
+        script_test(a_comm_of_control_bytes_is_whole),
+        script_test(times_are_those_of_filemons_time_namespace),
+        script_test(a_status_line_names_the_module),
+        script_test(fin_is_sent_when_no_process_is_watched_or_at_a_stop),
+        script_test(losses_are_reported_before_the_next_line),
         script_test(a_line_without_room_in_the_ring_is_lost),
-        script_test(paths_of_every_length_come_through),
-        script_test(random_paths_come_through),
-        script_test(a_path_goes_ahead_in_pieces),
-        script_test(a_line_whose_piece_is_lost_is_lost_as_a_whole),
+        script_test(paths_of_every_length_reach_filemon),
+        script_test(random_paths_reach_filemon),
+        script_test(a_long_path_is_sent_in_parts_before_its_line),
+        script_test(a_line_whose_part_is_lost_is_lost),
         script_test(the_ring_keeps_lines_whole_and_in_order),
-        script_test(a_line_that_found_no_room_has_no_number),
-        script_test(numbers_begin_again),
-        script_test(the_ring_takes_what_fits_exactly),
+        script_test(a_line_that_finds_no_room_takes_no_number),
+        script_test(numbers_start_at_0_again_after_the_highest),
+        script_test(the_ring_can_be_filled_to_the_last_byte),
         script_test(a_message_holds_whole_lines),
-        script_test(the_pump_gives_all_lines_to_stapio),
-        script_test(the_pump_stops_where_stapio_is_behind),
-        script_test(room_is_for_a_whole_message),
+        script_test(the_pump_sends_all_lines_to_stapio),
+        script_test(the_pump_stops_when_stapio_falls_behind),
+        script_test(there_is_room_only_for_a_whole_message),
         script_test(a_header_is_not_put_at_the_end_of_a_sub_buffer),
         script_test(one_cpu_pumps_for_all),
         script_test(the_pump_waits_while_stap_prints),
         script_test(one_thread_pumps_at_a_time),
-        script_test(buffers_without_memory_are_none),
+        script_test(without_memory_no_buffers_are_made),
         script_test(a_ring_that_is_half_full_is_emptied_at_once),
-        script_test(a_ring_that_is_not_half_full_waits_for_the_tick),
-        script_test(at_the_end_all_is_pumped_out_as_far_as_it_goes),
+        script_test(a_ring_that_is_not_half_full_waits_for_the_timer),
+        script_test(at_the_end_the_pump_empties_the_ring_or_gives_up),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -4,10 +4,9 @@
 #define AT ", us: 1300000005000000, ns: 5000000000"
 #define CAT "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
 
-/* ---- The set ------------------------------------------------------------------------------------
- */
+/* ---- The set --------------------------------------------------------------------------------- */
 
-static void what_was_remembered_is_forgotten_once(void **state)
+static void a_record_is_removed_once(void **state)
 {
     struct fm_record record;
     u32 table = script_record(5);
@@ -23,7 +22,7 @@ static void what_was_remembered_is_forgotten_once(void **state)
     assert_int_equal(atomic_read(&fm_tables[table - 1].records), 0);
 }
 
-static void what_is_recorded_twice_is_one_record(void **state)
+static void a_descriptor_has_one_record(void **state)
 {
     u32 table = script_record(5);
 
@@ -46,7 +45,7 @@ static void each_table_has_descriptors_of_its_own(void **state)
     assert_int_equal(fm_forget(5, &record), table);
 }
 
-static void without_a_table_nothing_is_remembered(void **state)
+static void without_a_table_nothing_is_recorded(void **state)
 {
     (void)state;
     world_share(current, NULL);
@@ -54,7 +53,7 @@ static void without_a_table_nothing_is_remembered(void **state)
     assert_int_equal(fm_forget(5, &(struct fm_record){}), 0);
 }
 
-static void the_highest_descriptor_is_known(void **state)
+static void a_table_knows_its_highest_descriptor(void **state)
 {
     u32 highest = 5;
 
@@ -69,7 +68,7 @@ static void the_highest_descriptor_is_known(void **state)
     assert_int_equal(highest, 6);
 }
 
-/* Descriptors of one row. */
+/* The lowest descriptor from fd on whose key is in this row. */
 static unsigned int of_row(const struct fm_slot *row, unsigned int fd)
 {
     while (fm_row(fm_key(fm_my_table(), fd)) != row)
@@ -77,7 +76,7 @@ static unsigned int of_row(const struct fm_slot *row, unsigned int fd)
     return fd;
 }
 
-static void a_full_row_forgets_one_and_counts_it(void **state)
+static void a_full_row_drops_one_record_and_counts_it(void **state)
 {
     struct fm_table *table = fm_add_my_table();
     const struct fm_slot *row = fm_row(fm_key(table, 0));
@@ -96,8 +95,8 @@ static void a_full_row_forgets_one_and_counts_it(void **state)
     assert_int_equal(atomic_read(&table->records), FM_ROW);
 }
 
-/* A record that is being read, and one that another thread clears first, are passed over. */
-static void a_slot_in_use_is_not_the_victim(void **state)
+/* Slots whose record another thread reads or writes are skipped. */
+static void a_slot_in_use_is_not_dropped(void **state)
 {
     struct fm_table *table = fm_add_my_table();
     struct fm_slot *row = fm_row(fm_key(table, 0));
@@ -112,7 +111,7 @@ static void a_slot_in_use_is_not_the_victim(void **state)
     assert_int_equal(row[4].key, FM_TAKEN);
 }
 
-static void a_number_can_be_as_high_as_the_kernel_goes(void **state)
+static void the_highest_possible_descriptor_can_be_recorded(void **state)
 {
     struct fm_record record;
     u32 table = script_record(INT32_MAX);
@@ -122,15 +121,14 @@ static void a_number_can_be_as_high_as_the_kernel_goes(void **state)
     assert_int_equal(fm_forget(INT32_MAX, &record), table);
 }
 
-/* ---- While descriptors are reported as held
- * ------------------------------------------------------ */
+/* ---- During the scan for initially open descriptors ------------------------------------------ */
 
 static bool blocked(unsigned int fd)
 {
     return fm_my_table() && fm_find_slot(fm_key(fm_my_table(), fd) | FM_BLOCKED);
 }
 
-static void what_is_closed_meanwhile_is_blocked_until_it_is_recorded(void **state)
+static void a_descriptor_closed_during_the_scan_is_blocked_until_it_is_recorded(void **state)
 {
     struct fm_record record;
     u32 table;
@@ -150,7 +148,7 @@ static void what_is_closed_meanwhile_is_blocked_until_it_is_recorded(void **stat
     assert_true(blocked(5));
 }
 
-static void blocking_takes_no_lock_for_good(void **state)
+static void blocking_releases_the_lock(void **state)
 {
     (void)state;
     fm_initial = true;
@@ -160,8 +158,7 @@ static void blocking_takes_no_lock_for_good(void **state)
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* ---- Closes -------------------------------------------------------------------------------------
- */
+/* ---- Closes ---------------------------------------------------------------------------------- */
 
 static u32 open_at(unsigned int fd, unsigned int flags)
 {
@@ -169,7 +166,7 @@ static u32 open_at(unsigned int fd, unsigned int flags)
     return script_record(fd);
 }
 
-static void a_close_is_told_at_its_entry_once(void **state)
+static void a_close_is_reported_once_at_its_entry(void **state)
 {
     u32 table = open_at(5, 0);
 
@@ -180,10 +177,10 @@ static void a_close_is_told_at_its_entry_once(void **state)
     no_lines();
 }
 
-static void a_close_of_what_is_not_open_or_not_recorded_is_none(void **state)
+static void a_close_is_reported_only_of_open_recorded_descriptors(void **state)
 {
     (void)state;
-    script_record(5); /* the file is gone already: EBADF */
+    script_record(5); /* its file is closed already: EBADF */
     fm_closing(5);
     world_install(current->files, 6, world_file("/x", 0));
     fm_closing(6);
@@ -195,7 +192,7 @@ static void a_close_of_what_is_not_open_or_not_recorded_is_none(void **state)
     no_lines();
 }
 
-static void a_range_closes_what_is_recorded_in_one_line(void **state)
+static void the_closes_of_a_range_are_one_line(void **state)
 {
     u32 table = open_at(3, 0);
 
@@ -214,7 +211,7 @@ static void a_range_closes_what_is_recorded_in_one_line(void **state)
     assert_true(fm_is_recorded(fm_my_table(), 10));
 }
 
-static void a_range_that_closes_nothing_is_no_line(void **state)
+static void a_range_that_closes_nothing_has_no_line(void **state)
 {
     (void)state;
     open_at(3, 0);
@@ -232,7 +229,7 @@ static void a_range_that_closes_nothing_is_no_line(void **state)
     no_lines();
 }
 
-static void exec_closes_what_is_to_be_closed_by_it(void **state)
+static void exec_closes_only_close_on_exec_descriptors(void **state)
 {
     u32 table = open_at(3, O_CLOEXEC);
 
@@ -240,7 +237,7 @@ static void exec_closes_what_is_to_be_closed_by_it(void **state)
     open_at(4, 0);
     open_at(5, O_CLOEXEC);
     open_at(6, O_CLOEXEC);
-    current->files->files[6] = NULL; /* reserved for an open that is under way */
+    current->files->files[6] = NULL; /* reserved by an open in flight */
     fm_close_many(0, ~0u, true, "exec");
     lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: -1" AT
               ", motivo: \"exec\", cierra: \"3,5\"}\n",
@@ -249,7 +246,7 @@ static void exec_closes_what_is_to_be_closed_by_it(void **state)
     assert_true(fm_is_recorded(fm_my_table(), 6));
 }
 
-static void what_a_call_has_closed_need_not_be_open_any_more(void **state)
+static void descriptors_that_a_call_has_closed_are_reported_at_its_exit(void **state)
 {
     u32 table = script_record(3);
 
@@ -264,7 +261,7 @@ static void what_a_call_has_closed_need_not_be_open_any_more(void **state)
     no_lines();
 }
 
-/* Every second one, so that each stands for itself. */
+/* Every second descriptor, so that no range joins two of them. */
 static void a_long_list_takes_several_lines(void **state)
 {
     struct fm_list list = {.time = fm_now(), .reason = "exec"};
@@ -289,9 +286,7 @@ static void a_long_list_takes_several_lines(void **state)
     assert_true(lines_seen >= 4);
 }
 
-/* ---- Copies
- * -------------------------------------------------------------------------------------
- */
+/* ---- Copies ---------------------------------------------------------------------------------- */
 
 #define DUP                                                                                        \
     "{codigo: \"dup\", " CAT                                                                       \
@@ -299,7 +294,7 @@ static void a_long_list_takes_several_lines(void **state)
     "us: 1300000005000000, ns: 5000000000, origen: 3}\n"
 #define REPLACED "{codigo: \"close\", " CAT ", tabla: %u, descriptor: 8" AT ", motivo: \"dup2\"}\n"
 
-static void a_copy_of_a_recorded_descriptor_is_told(void **state)
+static void a_copy_of_a_recorded_descriptor_is_reported(void **state)
 {
     u32 table = open_at(3, 0);
 
@@ -312,7 +307,7 @@ static void a_copy_of_a_recorded_descriptor_is_told(void **state)
     assert_false(fm_is_recorded(fm_my_table(), 9));
 }
 
-static void a_copy_closes_what_it_replaces_when_it_begins(void **state)
+static void the_close_by_dup2_has_the_time_of_its_entry(void **state)
 {
     u32 table = open_at(3, 0);
 
@@ -334,7 +329,7 @@ static void a_copy_closes_what_it_replaces_when_it_begins(void **state)
     assert_int_equal(atomic_read(&fm_n_flights), 0);
 }
 
-static void a_copy_of_what_is_not_recorded_closes_what_is(void **state)
+static void a_copy_of_an_unrecorded_descriptor_closes_a_recorded_one(void **state)
 {
     u32 table = open_at(8, 0);
 
@@ -360,7 +355,7 @@ static void a_copy_onto_itself_changes_nothing(void **state)
     assert_int_equal(atomic_read(&fm_n_flights), 0);
 }
 
-static void a_copy_that_fails_leaves_the_record(void **state)
+static void a_failed_copy_leaves_the_record(void **state)
 {
     (void)state;
     open_at(8, 0);
@@ -376,28 +371,28 @@ static void a_copy_that_fails_leaves_the_record(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        script_test(what_was_remembered_is_forgotten_once),
-        script_test(what_is_recorded_twice_is_one_record),
+        script_test(a_record_is_removed_once),
+        script_test(a_descriptor_has_one_record),
         script_test(each_table_has_descriptors_of_its_own),
-        script_test(without_a_table_nothing_is_remembered),
-        script_test(the_highest_descriptor_is_known),
-        script_test(a_full_row_forgets_one_and_counts_it),
-        script_test(a_slot_in_use_is_not_the_victim),
-        script_test(a_number_can_be_as_high_as_the_kernel_goes),
-        script_test(what_is_closed_meanwhile_is_blocked_until_it_is_recorded),
-        script_test(blocking_takes_no_lock_for_good),
-        script_test(a_close_is_told_at_its_entry_once),
-        script_test(a_close_of_what_is_not_open_or_not_recorded_is_none),
-        script_test(a_range_closes_what_is_recorded_in_one_line),
-        script_test(a_range_that_closes_nothing_is_no_line),
-        script_test(exec_closes_what_is_to_be_closed_by_it),
-        script_test(what_a_call_has_closed_need_not_be_open_any_more),
+        script_test(without_a_table_nothing_is_recorded),
+        script_test(a_table_knows_its_highest_descriptor),
+        script_test(a_full_row_drops_one_record_and_counts_it),
+        script_test(a_slot_in_use_is_not_dropped),
+        script_test(the_highest_possible_descriptor_can_be_recorded),
+        script_test(a_descriptor_closed_during_the_scan_is_blocked_until_it_is_recorded),
+        script_test(blocking_releases_the_lock),
+        script_test(a_close_is_reported_once_at_its_entry),
+        script_test(a_close_is_reported_only_of_open_recorded_descriptors),
+        script_test(the_closes_of_a_range_are_one_line),
+        script_test(a_range_that_closes_nothing_has_no_line),
+        script_test(exec_closes_only_close_on_exec_descriptors),
+        script_test(descriptors_that_a_call_has_closed_are_reported_at_its_exit),
         script_test(a_long_list_takes_several_lines),
-        script_test(a_copy_of_a_recorded_descriptor_is_told),
-        script_test(a_copy_closes_what_it_replaces_when_it_begins),
-        script_test(a_copy_of_what_is_not_recorded_closes_what_is),
+        script_test(a_copy_of_a_recorded_descriptor_is_reported),
+        script_test(the_close_by_dup2_has_the_time_of_its_entry),
+        script_test(a_copy_of_an_unrecorded_descriptor_closes_a_recorded_one),
         script_test(a_copy_onto_itself_changes_nothing),
-        script_test(a_copy_that_fails_leaves_the_record),
+        script_test(a_failed_copy_leaves_the_record),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/script.h"
 
-/* ---- File descriptor tables ---------------------------------------------------------------------
- */
+/* ---- File descriptor tables ------------------------------------------------------------------ */
 
 static void a_table_gets_its_number_with_its_first_record(void **state)
 {
@@ -29,7 +28,7 @@ static void a_thread_without_a_table_has_no_number(void **state)
     assert_int_equal(atomic_read(&fm_lost), 0);
 }
 
-/* Addresses that nothing looks behind. */
+/* The next address that belongs to this row.  Nothing dereferences it. */
 static struct files_struct *of_row(const struct fm_table *row, uintptr_t *at)
 {
     do
@@ -38,7 +37,7 @@ static struct files_struct *of_row(const struct fm_table *row, uintptr_t *at)
     return (struct files_struct *)*at;
 }
 
-static void a_row_that_is_full_is_a_loss(void **state)
+static void a_full_row_counts_a_lost_event(void **state)
 {
     uintptr_t at = 4096;
     struct fm_table *row = fm_table_row((const struct files_struct *)at);
@@ -59,7 +58,7 @@ static void a_row_that_is_full_is_a_loss(void **state)
     assert_ptr_equal(fm_find_or_add_table(first), &row[0]);
 }
 
-static void a_number_that_is_used_again_begins_anew(void **state)
+static void a_reused_number_starts_without_records(void **state)
 {
     struct fm_table *table = fm_add_my_table();
     struct files_struct *files = table->files;
@@ -74,7 +73,7 @@ static void a_number_that_is_used_again_begins_anew(void **state)
     assert_int_equal(table->highest, 0);
 }
 
-static void a_table_is_used_as_long_as_a_thread_may_call(void **state)
+static void a_table_is_used_while_a_thread_can_make_system_calls(void **state)
 {
     struct task_struct *leaves = current, *thread = world_thread(101, current);
 
@@ -87,14 +86,14 @@ static void a_table_is_used_as_long_as_a_thread_may_call(void **state)
     assert_false(fm_is_used_anywhere(leaves->files));
 }
 
-static void a_table_of_one_holder_is_used_no_more(void **state)
+static void a_table_that_only_current_holds_is_unused(void **state)
 {
     (void)state;
     assert_false(fm_is_used(current->files));
 }
 
 /* CLONE_FILES without CLONE_THREAD. */
-static void a_table_may_be_used_by_another_process(void **state)
+static void a_table_can_be_used_by_another_process(void **state)
 {
     struct task_struct *other = world_process(200, "other", NULL);
 
@@ -107,8 +106,8 @@ static void a_table_may_be_used_by_another_process(void **state)
     assert_false(fm_is_used(current->files));
 }
 
-/* Two threads of this process account for both references. */
-static void other_processes_are_left_alone_where_this_one_holds_all(void **state)
+/* Two threads of this process hold both references that are counted. */
+static void other_processes_are_not_searched_if_this_one_has_every_reference(void **state)
 {
     struct task_struct *thread = world_thread(101, current);
     struct task_struct *other = world_process(200, "other", NULL);
@@ -116,12 +115,13 @@ static void other_processes_are_left_alone_where_this_one_holds_all(void **state
     (void)state;
     current->flags |= PF_EXITING;
     thread->flags |= PF_EXITING;
-    other->files = current->files; /* would be found, if it were looked for */
+    other->files = current->files; /* not counted, but a search would find it */
     assert_false(fm_is_used(current->files));
 }
 
-/* By unshare(2): the thread has another table by now, but still counts as a holder of this one. */
-static void a_thread_that_has_left_counts_as_a_holder(void **state)
+/* In put_files_struct() after unshare(2): current has another table already, but the count of the
+ * old one still includes current. */
+static void current_counts_as_a_holder_of_the_table_that_it_left(void **state)
 {
     struct files_struct *left = current->files;
     struct task_struct *thread = world_thread(101, current);
@@ -130,12 +130,11 @@ static void a_thread_that_has_left_counts_as_a_holder(void **state)
     (void)state;
     current->files = world_files();
     thread->flags |= PF_EXITING;
-    other->files = left; /* not counted: would be found, if it were looked for */
+    other->files = left; /* not counted, but a search would find it */
     assert_false(fm_is_used(left));
 }
 
-/* ---- Tables that end ----------------------------------------------------------------------------
- */
+/* ---- Tables that end ------------------------------------------------------------------------- */
 
 static u32 record(unsigned int fd)
 {
@@ -166,7 +165,7 @@ static void the_last_thread_ends_the_table(void **state)
     assert_null(fm_find_slot((u64)table << 32 | 5));
 }
 
-static void a_table_without_records_ends_in_silence(void **state)
+static void the_end_of_a_table_without_records_has_no_line(void **state)
 {
     (void)state;
     record(5);
@@ -176,7 +175,7 @@ static void a_table_without_records_ends_in_silence(void **state)
     assert_null(fm_find_table(current->files));
 }
 
-static void a_table_that_ends_takes_all_its_records_and_no_others(void **state)
+static void the_end_of_a_table_removes_its_records_and_no_others(void **state)
 {
     struct task_struct *ends = current, *stays = world_process(200, "other", NULL);
     u32 table = record(0), other;
@@ -185,7 +184,7 @@ static void a_table_that_ends_takes_all_its_records_and_no_others(void **state)
     (void)state;
     for (fd = 1; fd < 300; fd++)
         record(fd);
-    record(FM_ROWS + 17); /* past the numbers that are looked up one by one */
+    record(FM_ROWS + 17); /* beyond the descriptors that are looked up one by one */
     record(INT32_MAX - 1);
     raw_spin_lock(&fm_tables_lock);
     fm_block(fm_my_table(), 400);
@@ -201,7 +200,7 @@ static void a_table_that_ends_takes_all_its_records_and_no_others(void **state)
     assert_int_equal(atomic_read(&fm_tables[other - 1].records), 1);
 }
 
-static void an_end_that_finds_no_table_is_none(void **state)
+static void the_end_of_an_unknown_table_has_no_line(void **state)
 {
     (void)state;
     world_share(current, NULL);
@@ -212,7 +211,7 @@ static void an_end_that_finds_no_table_is_none(void **state)
     no_lines();
 }
 
-/* The kernel has used the address again, before the end of the older table was seen. */
+/* The kernel reused the address, and the end of the older table was missed. */
 static void a_new_table_at_a_known_address_ends_the_old_one(void **state)
 {
     u32 table = record(5);
@@ -240,12 +239,12 @@ static void a_process_loses_its_mark_with_its_last_thread(void **state)
     atomic_dec(&first->signal->live);
     fm_exited();
     assert_int_equal(fm_mark_of(first), 0);
-    lines_are(SAYS("fin"));
+    lines_are(STATUS_LINE("fin"));
     fm_exited(); /* another thread that saw live == 0 */
     no_lines();
 }
 
-static void a_close_range_may_leave_the_table(void **state)
+static void a_close_range_can_leave_the_table(void **state)
 {
     struct files_struct *left = current->files;
     u32 table = record(5);
@@ -263,25 +262,24 @@ static void a_close_range_may_leave_the_table(void **state)
     assert_int_equal(atomic_read(&fm_n_flights), 0);
 }
 
-static void a_close_range_that_leaves_nothing_ends_nothing(void **state)
+static void a_close_range_that_leaves_no_table_ends_none(void **state)
 {
     (void)state;
-    fm_may_leave_table(); /* no records */
+    fm_may_leave_table(); /* the table has no number */
     assert_int_equal(atomic_read(&fm_n_flights), 0);
     fm_may_have_left_table();
     record(5);
     fm_may_leave_table();
-    fm_may_have_left_table(); /* it stayed */
+    fm_may_have_left_table(); /* current has the same table */
     assert_non_null(fm_my_table());
-    fm_begin_flight(); /* of another call */
+    fm_begin_flight(); /* as of another call */
     fm_may_have_left_table();
     no_lines();
 }
 
-/* ---- Calls in flight ----------------------------------------------------------------------------
- */
+/* ---- Calls in flight ------------------------------------------------------------------------- */
 
-static void a_call_is_found_again_by_its_thread_alone(void **state)
+static void only_its_own_thread_finds_a_call(void **state)
 {
     struct task_struct *first = current, *other = world_thread(101, current);
     struct fm_flight ended, *flight = fm_begin_flight();
@@ -303,8 +301,8 @@ static void a_call_is_found_again_by_its_thread_alone(void **state)
     kernel_now -= 1000;
 }
 
-/* The end of the thread's last call was missed. */
-static void a_thread_has_one_call_at_a_time(void **state)
+/* The exit of the first call was missed. */
+static void a_thread_has_one_call_in_flight(void **state)
 {
     struct fm_flight ended, *flight = fm_begin_flight();
 
@@ -317,7 +315,7 @@ static void a_thread_has_one_call_at_a_time(void **state)
     assert_int_equal(ended.result, 0);
 }
 
-static void a_call_without_a_slot_is_not_kept(void **state)
+static void a_call_without_a_free_slot_is_not_kept(void **state)
 {
     struct task_struct *first = current;
     u32 try;
@@ -334,7 +332,7 @@ static void a_call_without_a_slot_is_not_kept(void **state)
     assert_null(fm_my_flight());
 }
 
-static void a_call_ends_with_its_thread(void **state)
+static void a_call_in_flight_ends_with_its_thread(void **state)
 {
     (void)state;
     fm_begin_flight();
@@ -347,25 +345,25 @@ int main(void)
     const struct CMUnitTest tests[] = {
         script_test(a_table_gets_its_number_with_its_first_record),
         script_test(a_thread_without_a_table_has_no_number),
-        script_test(a_row_that_is_full_is_a_loss),
-        script_test(a_number_that_is_used_again_begins_anew),
-        script_test(a_table_is_used_as_long_as_a_thread_may_call),
-        script_test(a_table_of_one_holder_is_used_no_more),
-        script_test(a_table_may_be_used_by_another_process),
-        script_test(other_processes_are_left_alone_where_this_one_holds_all),
-        script_test(a_thread_that_has_left_counts_as_a_holder),
+        script_test(a_full_row_counts_a_lost_event),
+        script_test(a_reused_number_starts_without_records),
+        script_test(a_table_is_used_while_a_thread_can_make_system_calls),
+        script_test(a_table_that_only_current_holds_is_unused),
+        script_test(a_table_can_be_used_by_another_process),
+        script_test(other_processes_are_not_searched_if_this_one_has_every_reference),
+        script_test(current_counts_as_a_holder_of_the_table_that_it_left),
         script_test(the_last_thread_ends_the_table),
-        script_test(a_table_without_records_ends_in_silence),
-        script_test(a_table_that_ends_takes_all_its_records_and_no_others),
-        script_test(an_end_that_finds_no_table_is_none),
+        script_test(the_end_of_a_table_without_records_has_no_line),
+        script_test(the_end_of_a_table_removes_its_records_and_no_others),
+        script_test(the_end_of_an_unknown_table_has_no_line),
         script_test(a_new_table_at_a_known_address_ends_the_old_one),
         script_test(a_process_loses_its_mark_with_its_last_thread),
-        script_test(a_close_range_may_leave_the_table),
-        script_test(a_close_range_that_leaves_nothing_ends_nothing),
-        script_test(a_call_is_found_again_by_its_thread_alone),
-        script_test(a_thread_has_one_call_at_a_time),
-        script_test(a_call_without_a_slot_is_not_kept),
-        script_test(a_call_ends_with_its_thread),
+        script_test(a_close_range_can_leave_the_table),
+        script_test(a_close_range_that_leaves_no_table_ends_none),
+        script_test(only_its_own_thread_finds_a_call),
+        script_test(a_thread_has_one_call_in_flight),
+        script_test(a_call_without_a_free_slot_is_not_kept),
+        script_test(a_call_in_flight_ends_with_its_thread),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Threads that open, copy, close and exit, while another one reports what was open at the
- * beginning, a fourth adds targets and prefixes, and a fifth reads the lines: built with
- * ThreadSanitizer where the compiler has it.  What filemon would make of the lines must be what the
- * threads did: a model of its ledger reads them.
+ * Worker threads open, copy, close and exit.  Meanwhile one thread scans for initially open
+ * descriptors, one adds targets and prefixes, and one reads the lines.  A model of filemon's ledger
+ * then checks that the lines are consistent.  ThreadSanitizer, where the compiler has it, checks
+ * that the script's C orders its accesses.
  */
 #include "kernel/script.h"
 
@@ -16,14 +16,14 @@
 #define SESSIONS 2
 #define FDS 24
 
-/* CPUs: 0 reads, and each worker has one of those from 1. */
+/* CPU 0 is that of the reader, and the workers have the CPUs from 1 on. */
 enum { SCANNER = nr_cpu_ids - 2, CONTROLLER };
 
-/* A process that is born, works, and exits with all of its threads at about the same time. */
+/* A process whose threads work, and all exit at about the same time; then it starts again. */
 struct group {
     struct task_struct *tasks[MEMBERS];
     struct files_struct *files;
-    bool busy[FDS]; /* a descriptor is in one thread's hands at a time */
+    bool busy[FDS]; /* one thread at a time uses a descriptor */
     pthread_barrier_t barrier;
     u64 seed;
 };
@@ -31,7 +31,8 @@ struct group {
 static struct group groups[GROUPS];
 static struct file *file;
 
-/* A task is used again only after a grace period. */
+/* Held for reading where the kernel would hold rcu_read_lock(); start_again() holds it for writing,
+ * as a grace period. */
 static pthread_rwlock_t rcu;
 static int running; /* threads that work */
 
@@ -44,8 +45,7 @@ static int running; /* threads that work */
         }                                                                                          \
     } while (0)
 
-/* ---- What the threads do ------------------------------------------------------------------------
- */
+/* ---- What the threads do --------------------------------------------------------------------- */
 
 static __thread u64 own_random;
 
@@ -55,12 +55,12 @@ static unsigned int pick(unsigned int below)
     return (unsigned int)(own_random >> 33) % below;
 }
 
-static bool take(struct group *group, unsigned int fd)
+static bool claim(struct group *group, unsigned int fd)
 {
     return !__atomic_exchange_n(&group->busy[fd], true, __ATOMIC_ACQUIRE);
 }
 
-static void give(struct group *group, unsigned int fd)
+static void release(struct group *group, unsigned int fd)
 {
     __atomic_store_n(&group->busy[fd], false, __ATOMIC_RELEASE);
 }
@@ -98,15 +98,15 @@ static void step(struct group *group)
 {
     unsigned int fd = pick(FDS), other = pick(FDS);
 
-    if (!take(group, fd))
+    if (!claim(group, fd))
         return;
     if (pick(3) > 0)
         open_or_close(group, fd);
-    else if (fd != other && take(group, other)) {
+    else if (fd != other && claim(group, other)) {
         copy(group, fd, other, pick(2));
-        give(group, other);
+        release(group, other);
     }
-    give(group, fd);
+    release(group, fd);
 }
 
 static void exits(void)
@@ -122,8 +122,8 @@ static void exits(void)
     task_unlock(current);
 }
 
-/* By its last process's parent: the same table's address, with some descriptors inherited. */
-static void is_born(struct group *group)
+/* A new process with the address of the same table, and with some inherited descriptors. */
+static void start_again(struct group *group)
 {
     unsigned int fd;
 
@@ -132,7 +132,7 @@ static void is_born(struct group *group)
         world_install(group->files, fd, fd < 4 ? file : NULL);
     for (int i = 0; i < MEMBERS; i++) {
         group->tasks[i]->flags = 0;
-        group->tasks[i]->start_time = ktime_get_ns() + 1; /* what it has inherited is no one's */
+        group->tasks[i]->start_time = ktime_get_ns() + 1; /* after the scan began */
         world_share(group->tasks[i], group->files);
     }
     atomic_set(&group->tasks[0]->own_signal.live, MEMBERS);
@@ -166,7 +166,7 @@ static void *works(void *arg)
         if (pthread_barrier_wait(&group->barrier) == PTHREAD_BARRIER_SERIAL_THREAD) {
             must(fm_find_table(group->files) == NULL);
             if (round + 1 < ROUNDS)
-                is_born(group);
+                start_again(group);
         }
         pthread_barrier_wait(&group->barrier);
     }
@@ -180,8 +180,7 @@ static bool work_goes_on(void)
     return __atomic_load_n(&running, __ATOMIC_ACQUIRE) > 0;
 }
 
-/* ---- What goes on beside them
- * -------------------------------------------------------------------- */
+/* ---- The other threads ----------------------------------------------------------------------- */
 
 /* filemon's command H. */
 static void *scans(void *arg)
@@ -228,8 +227,7 @@ static void *reads(void *arg)
     return NULL;
 }
 
-/* ---- What filemon makes of it -------------------------------------------------------------------
- */
+/* ---- The model of filemon's ledger ----------------------------------------------------------- */
 
 static bool ledger[ARRAY_SIZE(fm_tables) + 1][FDS];
 
@@ -277,8 +275,7 @@ static void ledger_takes_all(void)
     }
 }
 
-/* ---- Sessions -----------------------------------------------------------------------------------
- */
+/* ---- Sessions -------------------------------------------------------------------------------- */
 
 static void start(pthread_t *thread, void *(*what)(void *), void *arg)
 {
@@ -320,7 +317,7 @@ static void run_session(void)
         pthread_join(others[i], NULL);
 }
 
-static void nothing_is_left(void)
+static void no_record_is_left(void)
 {
     size_t left = 0, i;
 
@@ -331,12 +328,12 @@ static void nothing_is_left(void)
     assert_int_equal(left, 0);
 }
 
-static void what_is_told_is_what_was_done(void **state)
+static void lines_report_what_the_threads_did(void **state)
 {
     pthread_rwlockattr_t attr;
 
     (void)state;
-    random_start("what_is_told_is_what_was_done");
+    random_start("lines_report_what_the_threads_did");
     pthread_rwlockattr_init(&attr);
     pthread_rwlockattr_setkind_np(&attr, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
     pthread_rwlock_init(&rcu, &attr);
@@ -360,20 +357,19 @@ static void what_is_told_is_what_was_done(void **state)
         assert_int_equal(atomic_read(&fm_n_flights), 0);
         memset(ledger, 0, sizeof(ledger));
         ledger_takes_all();
-        nothing_is_left();
+        no_record_is_left();
         script_tear_down(state);
     }
 }
 
-/* ---- The beginning ------------------------------------------------------------------------------
- */
+/* ---- The start of a watch -------------------------------------------------------------------- */
 
-#define BEGINNINGS 20
+#define STARTS 20
 
 static pthread_barrier_t ready;
 
-/* A watched program that executes and opens, and looks at all that was set as soon as it is on. */
-static void *is_waiting(void *arg)
+/* A watched program that executes, and checks every setting as soon as the watch has started. */
+static void *waits_for_start(void *arg)
 {
     struct task_struct *task = arg;
     bool watched;
@@ -404,7 +400,7 @@ static void command(const char *letter, const char *argument)
     fm_control(letter);
 }
 
-/* filemon's thread, as it begins the watch of one process, or of all. */
+/* filemon, which starts to watch marked processes or all processes. */
 static void *begins(void *arg)
 {
     begin(arg, CONTROLLER);
@@ -416,18 +412,18 @@ static void *begins(void *arg)
     if (groups[0].tasks[0]->pid % 2 == 0)
         fm_control("A");
     fm_control("G");
-    command("I", "/x"); /* what a PATH turned out to lead to */
+    command("I", "/x"); /* a PATH can be added after the start */
     fm_buffers_free();
     return NULL;
 }
 
-/* What is set before the watch begins is seen by those who find that it has begun. */
-static void who_sees_the_beginning_sees_all_before_it(void **state)
+/* A thread that sees that the watch has started also sees everything that was set before. */
+static void a_thread_that_sees_the_start_sees_every_setting(void **state)
 {
     enum { WAITING = 3 };
     pthread_t threads[WAITING + 1];
 
-    for (int i = 0; i < BEGINNINGS; i++) {
+    for (int i = 0; i < STARTS; i++) {
         script_set_up(state);
         fm_on = false;
         kernel_timens.tv_sec = 60;
@@ -442,7 +438,7 @@ static void who_sees_the_beginning_sees_all_before_it(void **state)
             world_share(task, groups[0].files);
             if (i % 2 == 1)
                 fm_mark(task, 1);
-            start(&threads[j], is_waiting, task);
+            start(&threads[j], waits_for_start, task);
         }
         start(&threads[WAITING], begins, world_process(900, "filemon", NULL));
         for (int j = 0; j <= WAITING; j++)
@@ -453,14 +449,12 @@ static void who_sees_the_beginning_sees_all_before_it(void **state)
     }
 }
 
-/* ---- Crowded rows
- * -------------------------------------------------------------------------------
- */
+/* ---- Crowded rows ---------------------------------------------------------------------------- */
 
 #define CROWD 4
 #define TIMES 1000
 
-/* Tasks that nothing looks into, each with its first choice of a slot beside the others'. */
+/* Addresses of tasks whose first slots are the same or neighbours.  Nothing dereferences them. */
 static struct task_struct *crowded_task(uintptr_t *at)
 {
     const struct fm_flight_slot *slot;
@@ -505,10 +499,11 @@ static void calls_in_neighbouring_slots_are_kept_apart(void **state)
     assert_int_equal(atomic_read(&fm_n_flights), 0);
 }
 
-/* Together a few more than a row has room for: each is sometimes the one that is forgotten. */
+/* Together the threads have a few descriptors more than the row has slots, so that records are
+ * dropped. */
 static struct crowd {
     unsigned int fds[3];
-    int missing; /* that the thread did not find again */
+    int missing; /* records that the thread did not find again */
 } crowds[CROWD];
 static struct fm_table *crowded_table;
 
@@ -561,14 +556,14 @@ static void each_record_of_a_crowded_row_is_kept_or_counted(void **state)
     assert_int_equal(atomic_read(&fm_lost), missing);
     assert_int_equal(atomic_read(&crowded_table->records), 0);
     crowded_table->files = NULL;
-    nothing_is_left();
+    no_record_is_left();
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_told_is_what_was_done),
-        cmocka_unit_test(who_sees_the_beginning_sees_all_before_it),
+        cmocka_unit_test(lines_report_what_the_threads_did),
+        cmocka_unit_test(a_thread_that_sees_the_start_sees_every_setting),
         script_test(calls_in_neighbouring_slots_are_kept_apart),
         script_test(each_record_of_a_crowded_row_is_kept_or_counted),
     };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/script.h"
 
-/* ---- Marks --------------------------------------------------------------------------------------
- */
+/* ---- Marks ----------------------------------------------------------------------------------- */
 
 static void only_marked_processes_are_watched(void **state)
 {
@@ -24,7 +23,7 @@ static void only_marked_processes_are_watched(void **state)
     assert_int_equal(atomic_read(&fm_live), 1);
 }
 
-static void nobody_is_watched_before_it_is_on(void **state)
+static void no_process_is_watched_before_the_start(void **state)
 {
     (void)state;
     fm_on = false;
@@ -35,7 +34,7 @@ static void nobody_is_watched_before_it_is_on(void **state)
     assert_true(fm_watched());
 }
 
-static void all_spares_kernel_threads_and_filemon_itself(void **state)
+static void all_excludes_kernel_threads_and_filemon_itself(void **state)
 {
     (void)state;
     fm_all = true;
@@ -77,8 +76,8 @@ static void filemon_itself_gets_no_mark(void **state)
     assert_int_equal(fm_mark_of(stapio), 0);
 }
 
-/* exit_files() of its last thread may have looked for the mark already. */
-static void a_process_that_has_ended_meanwhile_keeps_no_mark(void **state)
+/* The probe of exit_files() in its last thread may have looked for the mark already. */
+static void a_process_that_exited_meanwhile_keeps_no_mark(void **state)
 {
     struct task_struct *other = world_process(200, "other", NULL);
 
@@ -89,7 +88,7 @@ static void a_process_that_has_ended_meanwhile_keeps_no_mark(void **state)
     assert_int_equal(atomic_read(&fm_live), 1);
 }
 
-static void a_child_is_one_generation_further_down(void **state)
+static void the_mark_of_a_child_has_one_generation_less(void **state)
 {
     (void)state;
     assert_int_equal(fm_child_mark(FM_EVERY), FM_EVERY);
@@ -99,8 +98,8 @@ static void a_child_is_one_generation_further_down(void **state)
     assert_int_equal(fm_child_mark(0), 0);
 }
 
-/* 90 stands before its parent 110 in the list. */
-static void descendants_are_marked_as_deep_as_asked(void **state)
+/* Process 90 precedes its parent, 110, in the list. */
+static void descendants_are_marked_down_to_the_depth(void **state)
 {
     struct task_struct *child = world_process(110, "child", current);
     struct task_struct *grandchild = world_process(90, "grandchild", child);
@@ -121,7 +120,7 @@ static void descendants_are_marked_as_deep_as_asked(void **state)
     assert_int_equal(atomic_read(&fm_live), 3);
 }
 
-static void a_pid_is_watched_as_the_writer_numbers_it(void **state)
+static void a_pid_is_of_the_writers_namespace(void **state)
 {
     struct pid_namespace inner = {.ahead = 50};
     struct task_struct *target = world_process(200, "target", NULL);
@@ -138,7 +137,7 @@ static void a_pid_is_watched_as_the_writer_numbers_it(void **state)
     assert_int_equal(fm_mark_of(target), 2);
 }
 
-static void numbers_are_of_the_namespace_that_asked(void **state)
+static void ids_in_lines_are_of_filemons_namespace(void **state)
 {
     struct pid_namespace inner = {.ahead = 150};
     struct task_struct *process = world_process(200, "process", NULL);
@@ -153,8 +152,7 @@ static void numbers_are_of_the_namespace_that_asked(void **state)
     assert_int_equal(fm_tgid_nr(current), 0);
 }
 
-/* ---- Names --------------------------------------------------------------------------------------
- */
+/* ---- Names ----------------------------------------------------------------------------------- */
 
 static void name(const char *name)
 {
@@ -194,8 +192,7 @@ static void a_name_without_memory_is_lost(void **state)
     assert_false(fm_is_name("nginx", 5));
 }
 
-/* ---- Programs that start ------------------------------------------------------------------------
- */
+/* ---- Programs that start --------------------------------------------------------------------- */
 
 static struct task_struct *starts(const char *comm, const char *exe, const char *execfn)
 {
@@ -226,8 +223,8 @@ static void a_program_is_marked_by_its_executable(void **state)
     assert_int_equal(fm_mark_of(starts("qmgr", "/usr/lib/postfix/sbin/qmgr", "/bin/x")), FM_EVERY);
 }
 
-/* A comm of 15 bytes may be a longer name's beginning, which for a script no executable tells. */
-static void a_script_of_a_long_name_is_marked_by_what_was_executed(void **state)
+/* A comm of 15 bytes can be cut, and the executable of a script is its interpreter. */
+static void a_script_with_a_long_name_is_marked_by_the_name_given_to_exec(void **state)
 {
     (void)state;
     name("unattended-upgrade");
@@ -236,7 +233,7 @@ static void a_script_of_a_long_name_is_marked_by_what_was_executed(void **state)
         FM_EVERY);
 }
 
-static void what_was_executed_need_have_no_directory(void **state)
+static void the_name_given_to_exec_need_not_have_a_directory(void **state)
 {
     (void)state;
     name("unattended-upgrade");
@@ -245,21 +242,21 @@ static void what_was_executed_need_have_no_directory(void **state)
         FM_EVERY);
 }
 
-static void a_short_comm_is_all_of_the_name(void **state)
+static void a_short_comm_is_the_whole_name(void **state)
 {
     (void)state;
     name("other");
     assert_int_equal(fm_mark_of(starts("cat", "/bin/cat", "/bin/other")), 0);
 }
 
-static void what_was_executed_is_not_guessed(void **state)
+static void an_unreadable_name_given_to_exec_marks_nothing(void **state)
 {
     static char far[FM_PATH + 32];
     struct task_struct *task;
 
     (void)state;
     name("unattended-upgrade");
-    task = starts("unattended-upgr", "/usr/bin/python3.11", NULL); /* no page */
+    task = starts("unattended-upgr", "/usr/bin/python3.11", NULL); /* not in memory */
     assert_int_equal(fm_mark_of(task), 0);
     memset(far, '/', FM_PATH);
     strcpy(far + FM_PATH, "unattended-upgrade");
@@ -275,20 +272,20 @@ static void what_was_executed_is_not_guessed(void **state)
     assert_int_equal(fm_mark_of(task), 0);
 }
 
-static void a_program_is_looked_at_only_where_that_can_matter(void **state)
+static void a_program_is_examined_only_if_it_could_be_marked(void **state)
 {
     (void)state;
-    fm_buffer = (kfree(fm_buffer), NULL); /* a line would be written to it */
+    fm_buffer = (kfree(fm_buffer), NULL); /* using it would crash */
     assert_int_equal(fm_mark_of(starts("cat", "/usr/sbin/nginx", "nginx")), 0);
     name("nginx");
-    current->mm = NULL; /* a kernel thread's helper */
+    current->mm = NULL; /* as in a kernel thread */
     fm_executed();
     current->mm = &current->own_mm;
     fm_mark(current, FM_EVERY);
     fm_executed();
 }
 
-static void an_executable_without_a_file_is_none(void **state)
+static void a_program_without_an_executable_file_is_not_marked(void **state)
 {
     struct task_struct *task = world_process(200, "cat", NULL);
 
@@ -299,7 +296,7 @@ static void an_executable_without_a_file_is_none(void **state)
     assert_int_equal(fm_mark_of(task), 0);
 }
 
-static void running_programs_are_looked_for_by_hand(void **state)
+static void by_hand_running_programs_are_marked(void **state)
 {
     struct task_struct *by_comm = world_process(200, "nginx", NULL);
     struct task_struct *by_exe = world_process(201, "worker", NULL);
@@ -329,27 +326,27 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         script_test(only_marked_processes_are_watched),
-        script_test(nobody_is_watched_before_it_is_on),
-        script_test(all_spares_kernel_threads_and_filemon_itself),
+        script_test(no_process_is_watched_before_the_start),
+        script_test(all_excludes_kernel_threads_and_filemon_itself),
         script_test(a_mark_is_raised_and_never_lowered),
         script_test(filemon_itself_gets_no_mark),
-        script_test(a_process_that_has_ended_meanwhile_keeps_no_mark),
-        script_test(a_child_is_one_generation_further_down),
-        script_test(descendants_are_marked_as_deep_as_asked),
-        script_test(a_pid_is_watched_as_the_writer_numbers_it),
-        script_test(numbers_are_of_the_namespace_that_asked),
+        script_test(a_process_that_exited_meanwhile_keeps_no_mark),
+        script_test(the_mark_of_a_child_has_one_generation_less),
+        script_test(descendants_are_marked_down_to_the_depth),
+        script_test(a_pid_is_of_the_writers_namespace),
+        script_test(ids_in_lines_are_of_filemons_namespace),
         script_test(names_are_whole_words),
         script_test(any_component_of_a_path_may_be_the_name),
         script_test(a_name_without_memory_is_lost),
         script_test(a_program_is_marked_by_its_comm),
         script_test(a_program_is_marked_by_its_executable),
-        script_test(a_script_of_a_long_name_is_marked_by_what_was_executed),
-        script_test(what_was_executed_need_have_no_directory),
-        script_test(a_short_comm_is_all_of_the_name),
-        script_test(what_was_executed_is_not_guessed),
-        script_test(a_program_is_looked_at_only_where_that_can_matter),
-        script_test(an_executable_without_a_file_is_none),
-        script_test(running_programs_are_looked_for_by_hand),
+        script_test(a_script_with_a_long_name_is_marked_by_the_name_given_to_exec),
+        script_test(the_name_given_to_exec_need_not_have_a_directory),
+        script_test(a_short_comm_is_the_whole_name),
+        script_test(an_unreadable_name_given_to_exec_marks_nothing),
+        script_test(a_program_is_examined_only_if_it_could_be_marked),
+        script_test(a_program_without_an_executable_file_is_not_marked),
+        script_test(by_hand_running_programs_are_marked),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

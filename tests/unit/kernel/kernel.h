@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the script's C takes from the kernel, in user space: types, atomic operations, locks, memory
- * and time.  The kernel's memory model is that of C11's atomics here, so that ThreadSanitizer sees
- * which accesses the code orders and which it does not.
+ * The parts of the kernel that the script's C uses, in user space: types, atomic operations, locks,
+ * memory and time.  C11's atomics take the place of the kernel's memory model, so that
+ * ThreadSanitizer sees which accesses the code orders and which it does not.
  */
 #ifndef FILEMON_TESTS_KERNEL_H
 #define FILEMON_TESTS_KERNEL_H
@@ -50,14 +50,13 @@ typedef unsigned short umode_t;
 #define PID_MAX_LIMIT (4 << 20)
 #define NSEC_PER_MSEC 1000000L
 
-/* Only between the kernel's own functions. */
+/* Errors that the kernel never returns to user space. */
 enum { ERESTARTSYS = 512, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK = 516 };
 
 #define IS_ERR(pointer) ((uintptr_t)(pointer) >= (uintptr_t)-4095)
 #define ERR_PTR(error) ((void *)(intptr_t)(error))
 
-/* ---- Memory model -------------------------------------------------------------------------------
- */
+/* ---- Memory model ---------------------------------------------------------------------------- */
 
 #define READ_ONCE(variable) __atomic_load_n(&(variable), __ATOMIC_RELAXED)
 #define WRITE_ONCE(variable, value) __atomic_store_n(&(variable), value, __ATOMIC_RELAXED)
@@ -67,8 +66,8 @@ enum { ERESTARTSYS = 512, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK 
 #define rcu_dereference_raw(pointer) rcu_dereference(pointer)
 #define barrier() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-/* A fence, but no synchronisation that ThreadSanitizer would take for an order between two threads.
- */
+/* A fence on a variable of the thread's own: ThreadSanitizer would take a fence on a shared
+ * variable for an order between two threads. */
 static inline void smp_mb(void)
 {
     static _Thread_local int own;
@@ -80,7 +79,7 @@ static inline void smp_mb(void)
 #define xchg(pointer, value) __atomic_exchange_n(pointer, value, __ATOMIC_SEQ_CST)
 #define try_cmpxchg(pointer, old, new)                                                             \
     __atomic_compare_exchange_n(pointer, old, new, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
-/* What was there before. */
+/* Returns the value before. */
 #define cmpxchg(pointer, old, new)                                                                 \
     ({                                                                                             \
         __typeof__(*(pointer)) was = (old);                                                        \
@@ -103,8 +102,7 @@ typedef struct {
 #define atomic_dec(atomic) atomic_add(-1, atomic)
 #define atomic_xchg(atomic, value) xchg(&(atomic)->counter, value)
 
-/* ---- Locks --------------------------------------------------------------------------------------
- */
+/* ---- Locks ----------------------------------------------------------------------------------- */
 
 typedef pthread_mutex_t raw_spinlock_t;
 #define DEFINE_RAW_SPINLOCK(name) raw_spinlock_t name = PTHREAD_MUTEX_INITIALIZER
@@ -114,7 +112,8 @@ typedef pthread_mutex_t raw_spinlock_t;
 #define raw_spin_lock_irqsave(lock, flags) ((flags) = 0, pthread_mutex_lock(lock))
 #define raw_spin_unlock_irqrestore(lock, flags) ((void)(flags), pthread_mutex_unlock(lock))
 
-/* A writer that never is at work, but for kernel_seq_retries readers that find one. */
+/* Sequence counts without a writer.  The next kernel_seq_retries reads have to be repeated, as if a
+ * writer had interrupted them. */
 typedef struct {
     unsigned int sequence;
 } seqcount_spinlock_t;
@@ -129,14 +128,13 @@ static _Thread_local int kernel_seq_retries;
 #define read_seqbegin(seq) read_seqcount_begin(seq)
 #define read_seqretry(seq, begun) read_seqcount_retry(seq, begun)
 
-/* ---- CPUs: each thread is on one of its own
- * ----------------------------------------------------
- */
+/* ---- CPUs: each thread is on a CPU of its own ------------------------------------------------ */
 
 #define nr_cpu_ids 16
 static _Thread_local int kernel_cpu;
 
-/* A thread sees its own part of a variable alone, and has to fill it in by itself. */
+/* A thread sees only its own copy of a per-CPU variable, so each thread must initialize its copy.
+ */
 #define typeof(what) __typeof__(what)
 #define DEFINE_PER_CPU(type, name) _Thread_local typeof(type) name
 #define this_cpu_ptr(pointer) (pointer)
@@ -148,16 +146,13 @@ static _Thread_local int kernel_cpu;
 static _Thread_local u64 kernel_cycles;
 #define get_cycles() (kernel_cycles++)
 
-/* ---- Memory -------------------------------------------------------------------------------------
- */
+/* ---- Memory ---------------------------------------------------------------------------------- */
 
 #define GFP_ATOMIC 0
 #define __GFP_NOWARN 0
 
-/* What is allocated and not yet freed, and how many more may be before memory ends; -1: any number.
- */
-static int kernel_allocated;
-static int kernel_memory = -1;
+static int kernel_allocated;   /* allocations that are not freed yet */
+static int kernel_memory = -1; /* how many more allocations succeed; -1: all */
 
 static inline void *kmalloc(size_t size, int flags)
 {
@@ -188,14 +183,14 @@ static inline char *kmemdup_nul(const char *from, size_t len, int flags)
     return copy;
 }
 
-/* ---- Time: it stands still, until a test moves it -----------------------------------------------
- */
+/* ---- Time: it stands still until a test changes it ------------------------------------------- */
 
 typedef s64 ktime_t;
 #define KERNEL_BOOTED INT64_C(1300000000000000000) /* CLOCK_REALTIME when CLOCK_MONOTONIC was 0 */
 static s64 kernel_now = 5000000000;
 
-/* What another thread does while this one asks for the time; once. */
+/* Called once, by the next ktime_get() of this thread: stands for another thread that runs at that
+ * moment. */
 static _Thread_local void (*kernel_meanwhile)(void);
 
 static inline ktime_t ktime_get(void)
@@ -217,16 +212,15 @@ struct timespec64 {
     s64 tv_sec;
     long tv_nsec;
 };
-static struct timespec64 kernel_timens; /* what the task's time namespace adds */
+static struct timespec64 kernel_timens; /* the offset of the task's time namespace */
 
 #define timens_add_monotonic(time)                                                                 \
     ((time)->tv_sec += kernel_timens.tv_sec, (time)->tv_nsec += kernel_timens.tv_nsec)
 #define timespec64_to_ns(time) ((time)->tv_sec * 1000000000 + (time)->tv_nsec)
 
-/* ---- Text and bits ------------------------------------------------------------------------------
- */
+/* ---- Text and bits --------------------------------------------------------------------------- */
 
-/* Not as strtol(): no blank before it, and nothing but a newline after it. */
+/* Unlike strtol(): no blank may precede the number, and only a newline may follow it. */
 static inline int kstrtol(const char *text, unsigned int base, long *number)
 {
     const char *digits = text + (*text == '-' || *text == '+');

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What the script's C takes from SystemTap's runtime and from the kernel's CPUs. */
+/* The parts of SystemTap's runtime, and of the kernel's functions for CPUs, that the script's C
+ * uses. */
 #ifndef FILEMON_TESTS_KERNEL_RUNTIME_H
 #define FILEMON_TESTS_KERNEL_RUNTIME_H
 
@@ -12,8 +13,7 @@ static const struct {
 } kernel_module = {"filemon_unit"};
 #define THIS_MODULE (&kernel_module)
 
-/* ---- CPUs ---------------------------------------------------------------------------------------
- */
+/* ---- CPUs ------------------------------------------------------------------------------------ */
 
 typedef struct {
     unsigned long bits;
@@ -28,7 +28,7 @@ typedef struct {
     }
 
 static cpumask_t kernel_online = {1};
-static int kernel_called; /* the CPU that was sent a call last; -1: none */
+static int kernel_called_cpu; /* the CPU that the last call was sent to; -1: none */
 #define cpu_online_mask (&kernel_online)
 
 static inline int cpumask_first_and(const cpumask_t *a, const cpumask_t *b)
@@ -39,16 +39,15 @@ static inline int cpumask_first_and(const cpumask_t *a, const cpumask_t *b)
 static inline void smp_call_function_single_async(int cpu, call_single_data_t *call)
 {
     (void)call;
-    WRITE_ONCE(kernel_called, cpu);
+    WRITE_ONCE(kernel_called_cpu, cpu);
 }
 
-/* ---- The print buffer of this CPU, and what was flushed -----------------------------------------
- */
+/* ---- The print buffer of this CPU, and the flushed bytes ------------------------------------- */
 
 #define STP_BUFFER_SIZE 8192
 static _Thread_local char runtime_buffer[STP_BUFFER_SIZE];
 static _Thread_local unsigned int runtime_reserved;
-static bool runtime_refuses; /* to reserve room in it */
+static bool runtime_refuses; /* _stp_reserve_bytes() fails */
 static char runtime_flushed[8 << 20];
 static size_t runtime_flushed_len, runtime_flushes;
 
@@ -62,7 +61,7 @@ static inline void *_stp_reserve_bytes(int size)
     return at;
 }
 
-/* Whether this CPU prints just now. */
+/* Whether this CPU has locked its print buffer. */
 static _Thread_local bool runtime_prints;
 
 static inline bool _stp_print_trylock_irqsave(unsigned long *irq)
@@ -77,8 +76,7 @@ static inline void _stp_print_unlock_irqrestore(const unsigned long *irq)
     runtime_prints = false;
 }
 
-/* ---- The channel to stapio ----------------------------------------------------------------------
- */
+/* ---- The channel to stapio ------------------------------------------------------------------- */
 
 struct _stp_trace {
     u32 sequence, pdu_len;
@@ -106,7 +104,7 @@ static size_t __stp_relay_switch_subbuf(struct rchan_buf *buf, size_t length)
     return length;
 }
 
-/* As stap's: a message that passes the end of a sub-buffer goes on in the next one. */
+/* Like stap's: a message that does not fit into the rest of a sub-buffer continues in the next. */
 static inline void _stp_print_flush(void)
 {
     struct rchan_buf *buf = runtime_buffers[kernel_cpu];
@@ -134,7 +132,7 @@ static inline void runtime_start(size_t subbuf_size, size_t n_subbufs)
     }
     runtime_flushed_len = runtime_flushes = 0;
     runtime_refuses = false;
-    kernel_called = -1;
+    kernel_called_cpu = -1;
     kernel_cpu = 0;
     kernel_online.bits = 1;
 }

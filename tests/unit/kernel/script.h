@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The C of the script over the kernel of kernel.h, tasks.h and runtime.h, and what its tests share:
- * each begins with nothing watched and ends with nothing left behind.
+ * The script's C with the kernel of kernel.h, tasks.h and runtime.h, and the functions that its
+ * tests share.  Each test starts with one watched process (100, "cat"), which is current.  After
+ * each test, script_tear_down() checks that nothing is left allocated, referenced or locked.
  */
 #ifndef FILEMON_TESTS_KERNEL_SCRIPT_H
 #define FILEMON_TESTS_KERNEL_SCRIPT_H
@@ -12,7 +13,7 @@
 #define FM_BY_HAND 0
 #endif
 
-/* A test needs some of it, and the kernel's callbacks take what they do not need. */
+/* No test uses every function, and some functions have parameters only for their type. */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #pragma GCC diagnostic ignored "-Wunused-variable"
 #pragma GCC diagnostic ignored "-Wunused-parameter"
@@ -23,9 +24,9 @@
 #include "stap/exec.h"
 #include "stap/opens.h"
 
-static long script_next_number; /* of a line; -1: any */
+static long script_next_number; /* that the next line must have; -1: any */
 
-static inline void script_forget_all(void)
+static inline void script_reset(void)
 {
     memset(fm_marks, 0, sizeof(fm_marks));
     memset(fm_tables, 0, sizeof(fm_tables));
@@ -54,7 +55,7 @@ static inline int script_set_up(void **state)
 {
     *state = NULL;
     runtime_start(1 << 20, 4);
-    script_forget_all();
+    script_reset();
     fm_on = true;
     assert_true(fm_buffers_make());
     current = world_process(100, "cat", NULL);
@@ -62,8 +63,8 @@ static inline int script_set_up(void **state)
     return 0;
 }
 
-/* Nothing is allocated, no file has a reference too many, and no line has been begun and not ended.
- */
+/* Checks that nothing is allocated, that no file has a reference too many, and that no message was
+ * begun and not sent. */
 static inline int script_tear_down(void **state)
 {
     (void)state;
@@ -80,8 +81,9 @@ static inline int script_tear_down(void **state)
     return 0;
 }
 
-/* A line without its numbers, of which the first must be one more than that of the line before. */
-static inline size_t line_take(char *to, const char *line, size_t len)
+/* Copies the line without its number, which must be one more than that of the line before, or,
+ * after a part of a path, the same.  Returns the length of the copy. */
+static inline size_t strip_numbers(char *to, const char *line, size_t len)
 {
     long number;
     size_t head = strlen("{n: 00000000, "), tail = strlen(", nn: 00000000}\n");
@@ -101,7 +103,7 @@ static inline size_t line_take(char *to, const char *line, size_t len)
     return len - head - tail + 3;
 }
 
-/* The lines since the last call, as they wait for the reader. */
+/* Removes all lines from the ring and returns them. */
 static inline const char *raw_lines(void)
 {
     static char text[FM_RING + 1];
@@ -113,18 +115,20 @@ static inline const char *raw_lines(void)
     return text;
 }
 
+/* The same without the numbers of the lines, which it checks. */
 static inline const char *lines(void)
 {
     static char text[FM_RING + 1];
     size_t len = 0;
 
     for (const char *at = raw_lines(), *end; (end = strchr(at, '\n')) != NULL; at = end + 1)
-        len += line_take(text + len, at, (size_t)(end + 1 - at));
+        len += strip_numbers(text + len, at, (size_t)(end + 1 - at));
     text[len] = '\0';
     return text;
 }
 
-/* A record that nothing was told of; the number of its table, 0 where there is none. */
+/* Records a descriptor of current without a line.  Returns the number of its table; 0: current has
+ * no table. */
 static inline u32 script_record(unsigned int fd)
 {
     struct fm_table *table = fm_add_my_table();
@@ -149,8 +153,8 @@ static inline void lines_are(const char *format, ...)
     assert_string_equal(lines(), expected);
 }
 
-/* A line that is not of an event. */
-#define SAYS(what) "{codigo: \"" what "\", modulo: \"filemon_unit\"}\n"
+/* The line of fm_send_status(). */
+#define STATUS_LINE(what) "{codigo: \"" what "\", modulo: \"filemon_unit\"}\n"
 
 static inline void no_lines(void)
 {

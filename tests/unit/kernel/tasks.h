@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What the script's C reads of processes, descriptors, paths and the user's memory, and how a test
- * makes them: the world of one test, which world_end() throws away.
+ * Processes, descriptors, paths and user memory, as the script's C reads them.  The functions
+ * world_* make them for one test, and world_end() frees them.
  */
 #ifndef FILEMON_TESTS_KERNEL_TASKS_H
 #define FILEMON_TESTS_KERNEL_TASKS_H
@@ -18,11 +18,10 @@
 #define PF_EXITING 0x00000004
 #define PF_KTHREAD 0x00200000
 
-/* ---- Files --------------------------------------------------------------------------------------
- */
+/* ---- Files ----------------------------------------------------------------------------------- */
 
 struct dentry {
-    const char *name; /* all of its path */
+    const char *name; /* the whole path */
 };
 
 struct path {
@@ -63,7 +62,7 @@ struct fs_struct {
     struct path root, pwd;
 };
 
-/* The name of a path, at the end of the buffer. */
+/* Writes the path to the end of the buffer. */
 static inline char *d_path(const struct path *path, char *buffer, int size)
 {
     size_t len = strlen(path->dentry->name);
@@ -100,8 +99,7 @@ static inline void fput(struct file *file)
     assert_true(__atomic_fetch_sub(&file->references, 1, __ATOMIC_ACQ_REL) > 1);
 }
 
-/* ---- Tasks --------------------------------------------------------------------------------------
- */
+/* ---- Tasks ----------------------------------------------------------------------------------- */
 
 enum pid_type { PIDTYPE_PID, PIDTYPE_TGID };
 
@@ -113,8 +111,8 @@ struct pid {
 };
 
 struct pid_namespace {
-    int ahead; /* numbers in it are so much lower; below that there is no task */
-    int idr;   /* stands for its table of pids */
+    int ahead; /* an id here is the initial namespace's id minus this; 0: not in here */
+    int idr;   /* stands for the table of pids */
 };
 static struct pid_namespace init_pid_ns;
 
@@ -153,7 +151,7 @@ struct task_struct {
 static _Thread_local struct task_struct *kernel_current;
 #define current kernel_current
 
-/* By rising pid; those that are dead are not seen any more. */
+/* In ascending order of their pids.  Iterations skip dead tasks. */
 #define WORLD_TASKS 64
 static struct task_struct *world_tasks[WORLD_TASKS];
 static int world_n_tasks;
@@ -191,7 +189,7 @@ static inline struct task_struct *pid_task(struct pid *pid, enum pid_type type)
     return pid->task;
 }
 
-/* The pid of this number in the initial namespace, or the next one. */
+/* The pid with this number in the initial namespace, or with the next higher one. */
 static inline struct pid *kernel_pid_from(int nr)
 {
     for (int i = 0; i < world_n_tasks; i++)
@@ -238,8 +236,7 @@ static inline struct file *fget_raw(unsigned int fd)
     return file != NULL && kernel_get_file(file) ? file : NULL;
 }
 
-/* ---- System calls and the user's memory ---------------------------------------------------------
- */
+/* ---- System calls and the user's memory ------------------------------------------------------ */
 
 #ifdef __x86_64__
 #define CONFIG_X86_64 1
@@ -266,8 +263,8 @@ struct ksignal {
     } ka;
 };
 
-/* Pages that are not in place: what is below this, and everything outside of pagefault_disable().
- */
+/* Addresses below this are in a page that is not in memory.  Every read of user memory must be
+ * inside pagefault_disable(). */
 #define WORLD_NO_PAGE 4096
 static _Thread_local int kernel_pagefault_off;
 #define pagefault_disable() ((void)kernel_pagefault_off++)
@@ -296,8 +293,7 @@ static inline unsigned long __copy_from_user_inatomic(void *to, const void *from
     return 0;
 }
 
-/* ---- The world of a test ------------------------------------------------------------------------
- */
+/* ---- The world of a test --------------------------------------------------------------------- */
 
 static void *world_memory[4096];
 static int world_n_memory;
@@ -411,7 +407,7 @@ static inline void world_set_bit(unsigned long *bits, unsigned int bit, bool val
         __atomic_fetch_and(&bits[bit / BITS_PER_LONG], ~mask, __ATOMIC_RELAXED);
 }
 
-/* Puts it there; NULL: closes. */
+/* Makes fd refer to the file; NULL: closes fd. */
 static inline void world_install(struct files_struct *files, unsigned int fd, struct file *file)
 {
     assert_true(fd < WORLD_DESCRIPTORS);

@@ -108,7 +108,7 @@ static void fm_list_end(struct fm_list *list)
 {
 }
 
-/* False: another thread has closed it already. */
+/* Begins a line with the path of the copy.  False: another thread has closed the copy already. */
 static bool fm_begin_copy(struct fm_line *line, unsigned int to)
 {
     struct file *file = fm_get_file(to);

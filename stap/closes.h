@@ -27,7 +27,8 @@ static void fm_list_close(struct fm_list *list, unsigned int fd)
         fm_list_add(list, fd, &record);
 }
 
-/* Every recorded open descriptor from first to last; with on_exec, only the close-on-exec ones. */
+/* Reports the close of every recorded open descriptor from first to last; with on_exec, only of
+ * close-on-exec ones. */
 static void fm_close_many(unsigned int first, unsigned int last, bool on_exec, const char *reason)
 {
     struct files_struct *files = current->files;
@@ -50,7 +51,8 @@ static void fm_close_many(unsigned int first, unsigned int last, bool on_exec, c
     fm_list_end(&list);
 }
 
-/* At the exit of a call that has closed them. */
+/* Reports the close of every recorded descriptor from first to last, at the exit of the call that
+ * has closed them. */
 static void fm_closed_many(unsigned int first, unsigned int last, const char *reason)
 {
     struct fm_list list = {.time = fm_now(), .reason = reason};

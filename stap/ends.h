@@ -20,8 +20,8 @@ static void fm_forget_all(struct fm_table *table)
     }
 }
 
-/* In ascending order; if the highest descriptor exceeds the rows, the rest is found by a pass over
- * all slots, which is shorter. */
+/* Reports the descriptors of the table in ascending order.  A pass over all slots finds those above
+ * FM_ROWS, because it is shorter than a look-up of each number. */
 static void fm_forget_table(struct fm_table *table)
 {
     struct fm_time time = fm_now();

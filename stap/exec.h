@@ -51,8 +51,8 @@ static void fm_executed(void)
         fm_mark(current, fm_depth);
 }
 
-/* By hand no launcher reads /proc, so this finds the running processes that have one of the names.
- */
+/* By hand there is no filemon that reads /proc, so this marks the running processes that have one
+ * of the names. */
 static void fm_mark_running(void)
 {
     struct task_struct *task;

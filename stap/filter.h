@@ -13,7 +13,7 @@
  *
  * src/event/pathfilter.c has the same rules and shares no code with this.  Here, prefixes are added
  * while other CPUs look prefixes up without a lock, so entries are linked and never move; the
- * launcher's table grows, and also compares names of failed opens (typed prefixes, aliases, a
+ * filemon's table grows, and also compares names of failed opens (typed prefixes, aliases, a
  * suffix within the path).  What both could share is the loop over component boundaries, and only
  * with a callback for each look-up.  tests/unit/test_script_filter.c compares the two on random
  * paths instead.

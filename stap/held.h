@@ -16,9 +16,10 @@
 #define FM_SCAN_STEP 2048 /* descriptors and threads */
 static int fm_scan_nr;    /* the next thread, by its id in the initial namespace */
 static unsigned int fm_scan_fd;
-static u64 fm_scan_began; /* processes that started later only inherited theirs */
+static u64 fm_scan_began; /* processes that started later only inherited descriptors */
 
-/* Sockets and the like have no path. */
+/* Begins a line with the path of the file.  False: the file is not to be reported.  Sockets and the
+ * like have no path, and are never reported. */
 static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
 {
     fm_event(line);
@@ -52,9 +53,9 @@ static bool fm_is_unknown(const struct fm_table *table, unsigned int fd)
 }
 
 /*
- * Call with fm_tables_lock held: this thread, or another one if it exits, reports the end of the
- * table later.  The barrier pairs with exit_files(): either its probe sees the table, or this
- * function sees that the thread exits.
+ * Call with fm_tables_lock held.  True: task or another thread uses the table, and the last user
+ * will report its end.  The barrier pairs with exit_files(): either its probe sees the table, or
+ * this function sees that the thread exits.
  */
 static bool fm_has_user(const struct fm_table *table, struct task_struct *task)
 {
@@ -62,8 +63,8 @@ static bool fm_has_user(const struct fm_table *table, struct task_struct *task)
     return fm_may_use(task, table->files) || fm_is_used_anywhere(table->files);
 }
 
-/* Call with fm_tables_lock held: a call that closes the descriptor reports its close later, or has
- * blocked the descriptor. */
+/* Call with fm_tables_lock held: a call that closes the descriptor either has blocked it already,
+ * or reports its close after this. */
 static bool fm_may_report_held(const struct fm_table *table, unsigned int fd,
                                const struct file *file)
 {
@@ -91,7 +92,7 @@ static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file 
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* task is current, or task_lock() keeps its table. */
+/* Call with task_lock() held, which keeps the table, unless task is current. */
 static void fm_scan_descriptor(struct task_struct *task, unsigned int fd)
 {
     struct file *file = fm_get_file_of(task->files, fd);
@@ -120,8 +121,8 @@ static void fm_scan_copy(unsigned int fd)
     fm_scan_descriptor(current, fd);
 }
 
-/* A descriptor that is installed by another call than an open, or is being replaced.  True: this
- * call blocked it. */
+/* Blocks a descriptor of current that a call other than an open installs, or that is being
+ * replaced.  True: this call blocked it. */
 static bool fm_block_mine(unsigned int fd)
 {
     struct fm_table *table;
@@ -152,7 +153,8 @@ static bool fm_is_scanned(struct task_struct *task)
     return (fm_all || fm_mark_of(task)) && !fm_has_leaders_table(task, leader);
 }
 
-/* In the child that will execute filemon's command: close-on-exec descriptors are filemon's. */
+/* The child that will execute filemon's command has copies of filemon's descriptors, which are
+ * close-on-exec. */
 static bool fm_is_filemons(struct task_struct *task, const struct fdtable *fdt, unsigned int fd)
 {
     return rcu_dereference(task->real_parent)->tgid == fm_self[0] &&
@@ -164,7 +166,7 @@ static bool fm_has_room_to_scan(void)
     return READ_ONCE(fm_ring_in) - READ_ONCE(fm_ring_out) < FM_RING / 2;
 }
 
-/* Call with task_lock() held.  False: there are more. */
+/* Call with task_lock() held.  False: the table has more descriptors. */
 static bool fm_scan_table(struct task_struct *task, int *left)
 {
     struct fdtable *fdt = rcu_dereference_raw(task->files->fdt);
@@ -191,7 +193,7 @@ static bool fm_scan_thread(struct task_struct *task, int *left)
     return done;
 }
 
-/* False: there are more. */
+/* False: there are more threads or descriptors. */
 static bool fm_scan_some(void)
 {
     int left = FM_SCAN_STEP;

@@ -37,8 +37,8 @@ static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *
 }
 
 /*
- * filemon compares the name with each PATH as typed, too.  cortado: the name is incomplete, so that
- * filemon must not compare it.
+ * The path filter is not applied: filemon also compares the name with each PATH as typed.  cortado:
+ * the name is incomplete, so that filemon must not compare it.
  */
 static void fm_open_failed(const struct fm_call *call, int result)
 {

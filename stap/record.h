@@ -28,7 +28,7 @@ struct fm_line {
 
 #define FM_FICHERO ", fichero: \""
 #define FM_ROOM 512        /* more than the text of a line without its path */
-#define FM_THREAD_TEXT 128 /* bytes of it; a comm of control bytes alone takes more */
+#define FM_THREAD_TEXT 128 /* a text with a comm of control bytes is longer */
 
 static void fm_buffers_free(void)
 {
@@ -66,7 +66,8 @@ static inline void fm_str(struct fm_line *line, const char *text, u32 len)
 }
 #define fm_lit(line, text) fm_str(line, text, sizeof(text) - 1)
 
-/* Two digits per division, and a copy of constant size: numbers are half of the text. */
+/* Numbers are half of the text, so this is fast: two digits per division, a copy of constant size.
+ */
 static void fm_num(struct fm_line *line, s64 value)
 {
     static const char pairs[] =
@@ -234,7 +235,7 @@ static void fm_add_thread(struct fm_line *line)
 /*
  * Writes the path from the end of the buffer into the text.  A control byte takes six bytes there.
  * If the text would overwrite the rest of the path, fm_parts() has sent the beginning of the path
- * in lines of their own (codigo "parte", numbered from 1), and this line says how many.
+ * in lines of their own (codigo "parte", numbered from 1), and this line has their count.
  */
 static void fm_path(struct fm_line *line)
 {
@@ -261,7 +262,7 @@ static void fm_path(struct fm_line *line)
     }
 }
 
-/* Bytes of the path with its escapes. */
+/* The length of the path with its escapes. */
 static u32 fm_path_cost(const struct fm_line *line)
 {
     u32 cost = 0, i;
@@ -274,7 +275,7 @@ static u32 fm_path_cost(const struct fm_line *line)
     return cost;
 }
 
-/* Whether writing the path at once never overwrites bytes of it that were not read yet. */
+/* Whether fm_path() can write the whole path without overwriting bytes that it has not read yet. */
 static bool fm_path_fits(const struct fm_line *line)
 {
     u32 before = line->path - line->start;

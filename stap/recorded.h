@@ -168,9 +168,9 @@ static void fm_put_or_free(struct fm_table *table, unsigned int fd, struct fm_re
 }
 
 /*
- * After the open or copy was reported, so that each recorded descriptor was reported: another
- * thread can close a copy in between; its close is then reported with the next event of that
- * descriptor.
+ * Call after the report of the open or copy, so that every recorded descriptor has been reported.
+ * Another thread can close a copy in between; that close is then reported with the next event of
+ * the descriptor.
  */
 static void fm_remember(struct fm_table *table, unsigned int fd, struct fm_record *record)
 {
@@ -184,7 +184,7 @@ static void fm_remember(struct fm_table *table, unsigned int fd, struct fm_recor
     raw_spin_unlock(&fm_tables_lock);
 }
 
-/* At the end. */
+/* At the end of the script. */
 static void fm_records_free(void)
 {
     struct fm_slot *slot = &fm_slots[0][0];

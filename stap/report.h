@@ -29,7 +29,7 @@ static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, st
 static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record,
                             struct fm_time time, const char *reason);
 
-/* The descriptor was given to another file: its close was missed. */
+/* The descriptor was reused for another file: the close of the older file was missed. */
 static void fm_report_missed_close(unsigned int fd, struct fm_record *record, struct fm_time time);
 
 /* A call that closes many descriptors: fm_list_add() for each, in ascending order, then

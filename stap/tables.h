@@ -99,8 +99,9 @@ static bool fm_is_used_anywhere(const struct files_struct *files)
 
 /*
  * Whether a system call of another thread can still change this table, which current is leaving.
- * files->count does not tell: two threads that leave at the same time both find it above 1.  Other
- * processes are searched only if threads of this process do not account for the whole count.
+ * files->count does not show this: two threads that leave at the same time both find it above 1.
+ * Other processes are searched only if threads of this process do not hold all the counted
+ * references.
  */
 static bool fm_is_used(struct files_struct *files)
 {

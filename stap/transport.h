@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All uses of SystemTap's private runtime, as read in 4.8 and 5.1: tests/runtime fails where
- * another version differs.  The runtime declares some of it only after this code; that is used in
- * macros, which only the script's own functions expand, and those come last.
+ * All uses of SystemTap's private runtime, written for versions 4.8 and 5.1: tests/runtime fails if
+ * another version differs.  The runtime declares some variables and functions only after this code.
+ * Only macros use those, and only functions of monitorFicheros.stp, which come last, expand the
+ * macros.
  *
  * The ring keeps lines whole and in order.  This header sends one message to stapio: print.c copies
  * it through its per-CPU buffer into relayfs.
@@ -20,8 +21,9 @@ static_assert(FM_MESSAGE <= STP_BUFFER_SIZE);
  * _stp_relay_data: the channel, to see how full it is.
  *
  * stap's own code (_stp_data_write_reserve) writes only as many bytes as there is room for.  After
- * a message that is cut off at a full buffer, or in stap 4.8 a header that meets the last 8 bytes
- * of a sub-buffer, stapio takes data for headers, and everything that follows is lost in silence.
+ * a message that is cut off at a full buffer, or, in stap 4.8, after a header that would begin in
+ * the last 8 bytes of a sub-buffer, stapio takes data for headers, and everything that follows is
+ * lost in silence.
  */
 static struct rchan *fm_channel;
 #define fm_find_channel() (fm_channel = _stp_relay_data.rchan)
@@ -36,7 +38,7 @@ static struct rchan *fm_channel;
 /* The CPUs whose transport buffers stapio reads: those that were online when it started. */
 static cpumask_t fm_read_cpus;
 
-/* Begins the next sub-buffer, where a header would be cut off otherwise. */
+/* Begins the next sub-buffer: called when the rest of this one is too short for a header. */
 static size_t __stp_relay_switch_subbuf(struct rchan_buf *buf, size_t length);
 
 /* Whether the transport has room for the whole message of n bytes. */

@@ -23,10 +23,10 @@ static bool fm_is_open(unsigned int fd)
  * may close fd meanwhile, a pipe's or a socket's dentry is freed without a grace period
  * (DCACHE_NORCU, fs/dcache.c), and struct file itself can become another file at any time
  * (SLAB_TYPESAFE_BY_RCU since 6.7, fs/file_table.c). fget_raw() is the kernel's own answer to that
- * in every version: it takes a count that is not 0, and looks again whether it is still the file of
- * fd; O_PATH descriptors included.  Neither it nor fput() sleeps: where this is the last reference,
- * fput() leaves the rest to task work, or to a work queue in an interrupt, which a probe on a
- * breakpoint counts as (fs/file_table.c).
+ * in every version: it increments a count that is not 0, and then checks that fd still has the
+ * file; it also takes O_PATH descriptors.  Neither fget_raw() nor fput() sleeps: if this is the
+ * last reference, fput() leaves the rest to task work, or in an interrupt to a work queue
+ * (fs/file_table.c).  A probe on a breakpoint counts as an interrupt.
  */
 static struct file *fm_get_file(unsigned int fd)
 {
@@ -99,7 +99,7 @@ static bool fm_prepend(struct fm_line *line, const struct path *dir)
         line->path = base;
         return true;
     }
-    /* Its NUL, just before the name, becomes the slash between them. */
+    /* The NUL of the directory's path, just before the name, becomes the slash between them. */
     line->path[-1] = '/';
     if (base[0] == '/' && base + 1 == line->path - 1)
         base++;
@@ -130,7 +130,7 @@ static bool fm_prepend_directory(struct fm_line *line, int dirfd)
 
 /*
  * The name that the call was given; a relative name is put after the working directory or dirfd's
- * path.  False: the name is incomplete, or stands alone because both do not fit.
+ * path.  False: the name is incomplete, or has no directory before it because both do not fit.
  */
 static bool fm_path_given(struct fm_line *line, const struct fm_call *call)
 {

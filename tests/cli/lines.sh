@@ -9,7 +9,7 @@ opened_and_closed='[
     {codigo: "close", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/hosts",
      descriptor: 3, date: 27, date_us: 1310920975027000, duracion_ns: 27000000, motivo: "close"}]'
 
-# filemon reads what these commands of the stand-in send, and gets SIGINT.
+# Runs filemon with a stand-in that carries out the COMMANDS, and then sends SIGINT to filemon.
 commands_are_read() { # [ARG...] < COMMANDS
     prepared
     { cat; printf '%s\n' 'mark sent' wait; } | watches
@@ -21,7 +21,7 @@ commands_are_read() { # [ARG...] < COMMANDS
     [ "$status" -eq 0 ]
 }
 
-# The same, of the lines in standin/lines.
+# The same with one COMMAND, which sends the lines in standin/lines.
 lines_are_read() { # COMMAND (send or bytes) [ARG...]
     command=$1; shift
     commands_are_read "$@" <<END
@@ -47,7 +47,7 @@ torn_line() {
     printf '{n: %08d, codigo: "open", proceso: "x", pid: 7' "$1"
 }
 
-test_what_is_no_line_is_left_out() {
+test_other_input_than_lines_is_ignored() {
     {
         open_line 7 3 /etc/hosts
         echo 'ERROR: something that no script says'
@@ -62,7 +62,7 @@ test_what_is_no_line_is_left_out() {
 }
 
 # "listo" and "mirando" have the numbers 0 and 1.
-test_a_gap_is_counted_exactly_and_the_rest_goes_on() {
+test_a_gap_is_counted_exactly_and_later_lines_are_read() {
     { open_line 7 3 /etc/hosts; torn_line 3; echo; } > standin/lines
     close_line 7 3 > standin/more
     commands_are_read <<'END'
@@ -75,7 +75,7 @@ END
     [ "$(tail -n 1 err)" = 'filemon: 1000 events were lost' ]
 }
 
-# The line after them may be the script's last one.
+# The only line after the gap is the script's last one.
 test_a_gap_at_the_end_is_counted() {
     open_line 7 3 /etc/hosts > standin/lines
     commands_are_read <<'END'
@@ -124,7 +124,7 @@ numbered() { # NUMBER LINE
 # The beginning of one line joined to the end of another, cut at each place: even if both are alike,
 # the result must not be taken for an event.
 test_torn_lines_are_no_events() {
-    n=2 # as in the test above
+    n=2 # "listo" and "mirando" have the numbers 0 and 1
     for second in "$(close_line 8 444)" "$(open_line 8 4 /etc/hosts)"; do
         for cut in 12 21 40 60 80 100 130 150 170; do
             first=$(numbered $n "$(open_line 7 3 /etc/hosts)")
@@ -201,7 +201,8 @@ END
     [ ! -s root/proc/systemtap/filemon_other/control ]
 }
 
-# stapio's own words at its end.  Lines that the transport lost are counted by their numbers.
+# The messages that stapio itself prints at its end.  The count of transport failures is not used: the numbers of the
+# lines show what the transport lost.
 test_skipped_probes_are_lost_events_and_transport_failures_are_not() {
     prepared
     watches <<'END'

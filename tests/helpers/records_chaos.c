@@ -861,12 +861,18 @@ static struct expectation *find_failure(struct process *process, const json_t *r
     return NULL;
 }
 
+/* Whether the record is older than the call, so that the call did not cause it. */
+static bool is_before(const json_t *record, const struct chaos_entry *entry)
+{
+    return (uint64_t)record_integer(record, "date_us") + SAME_TIME_US < entry->begin_us;
+}
+
 /* A call that was in flight when its process was killed, and was done. */
 static struct expectation *find_in_flight(struct process *process, const json_t *record)
 {
     for (struct expectation *wanted = process->in_flight.first; wanted != NULL;
          wanted = wanted->next) {
-        if (wanted->found)
+        if (wanted->found || is_before(record, wanted->entry))
             continue;
         if (wanted->code[0] == 'o' && record_is(record, "fail") &&
             record_integer(record, "tid") == wanted->entry->tid &&

@@ -21,8 +21,8 @@ struct finding {
 
 /*
  * Prints to out (NULL: nowhere) the findings that apply here.  Returns 0 if every requirement is
- * met; -ENOSYS if one certainly is not, which then is *problem, the first of several; else -EAGAIN
- * if one perhaps is not, which then is *problem.  problem may be NULL.
+ * met; -ENOSYS if one certainly is not: *problem is then the first such one; else -EAGAIN: *problem
+ * is then the first that perhaps is not met.  problem may be NULL.
  */
 int findings_report(const struct finding *findings, size_t n, FILE *out, struct finding *problem);
 

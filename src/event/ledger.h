@@ -11,22 +11,26 @@
  * A descriptor belongs to a file descriptor table, event.table: a number other than 0 that
  * identifies the table until its EXIT, such as the address of the kernel's files_struct.  EXIT
  * means that the last task that used the table has left it.  A thread can have a table of its own,
- * and processes can share one.  If one process opens a file and another closes it, CLOSE and ERROR
- * have pid and ppid of the opener, so that OPEN and CLOSE match; tid and comm are the closer's.
- * What a child inherits by fork is not held for the child.
+ * and processes can share one.  CLOSE and ERROR have pid and ppid of the opener, even if another
+ * process closed the descriptor, so that OPEN and CLOSE match; tid and comm are those of the event
+ * that the CLOSE or ERROR is emitted for.  What a child inherits by fork is not held for the child.
  *
  * Rules (tid plays no part in pairing):
  *   OPEN, HELD  if the descriptor is held: first an ERROR with the older path (its close was
- *               missed).  Then the record; the descriptor is held from mono_ns on.
- *   DUP         nothing if fd == origin and not origin_reused.  Else, if fd is held: first its
- * CLOSE (reason dup2) if the event has REASON_DUP2, and an ERROR if not.  Then a DUP record with
- * the path of origin, and fd is held from now on.  If origin is not held, or is another file by now
- * (origin_reused), the path is the event's own; if the event has none, there is no record, and fd
- * is not held. CLOSE       if fd is held: a CLOSE with path and duration_ns.  With ranges: one for
- * each held descriptor in ranges, in rising order. EXEC        a CLOSE (reason exec) for each held
- * descriptor in ranges, in rising order. EXIT        a CLOSE (reason exit) for each held descriptor
- * of the table, in rising order. FAIL, LOST  are emitted unchanged, as OPEN and HELD are. Clocks of
- * two CPUs can differ a little: a duration that would be negative is 0.
+ *               missed).  Then the event itself; the descriptor is held from mono_ns on.
+ *   DUP         if fd == origin and not origin_reused: nothing.
+ *               Else if fd is held: first its CLOSE (reason dup2) if the event has REASON_DUP2,
+ *               otherwise an ERROR.
+ *               Then, if origin is held and not origin_reused: a DUP record with origin's path, and
+ *               fd is held from now on.  If not: the same with the event's own path; without such a
+ *               path no DUP record, and fd is not held.
+ *   CLOSE       if fd is held: a CLOSE with path and duration_ns.  With ranges: one for each held
+ *               descriptor in ranges, in rising order.
+ *   EXEC        a CLOSE (reason exec) for each held descriptor in ranges, in rising order.
+ *   EXIT        a CLOSE (reason exit) for each held descriptor of the table, in rising order.
+ *   FAIL, LOST  the event itself.
+ *
+ * Clocks of two CPUs can differ a little: a duration that would be negative is 0.
  */
 #ifndef FILEMON_LEDGER_H
 #define FILEMON_LEDGER_H
@@ -42,9 +46,9 @@ typedef void ledger_emit(void *ctx, const struct event *record);
 struct ledger *ledger_new(ledger_emit *emit, void *ctx);
 void ledger_free(struct ledger *ledger);
 
-/* Takes one event, also an EXEC or EXIT; not a MARK.  OPEN and HELD must have a path.  0; or, after
- * the record was emitted, an error that keeps the ledger from holding the descriptor: -ENOMEM,
- * -EINVAL (table is 0 or fd negative). */
+/* Takes one event, also an EXEC or EXIT; not a MARK.  OPEN and HELD must have a path.  0; or, for
+ * OPEN, HELD and DUP after the record was emitted, an error that keeps the ledger from holding the
+ * descriptor: -ENOMEM, -EINVAL (table is 0 or fd negative). */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
 /* Number of descriptors held, over all tables. */

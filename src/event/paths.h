@@ -6,12 +6,14 @@
  * Each operand is made absolute with the working directory, and added in two forms: cleaned (see
  * pathfilter_clean()) as PATHFILTER_TYPED, and with symbolic links resolved as PATHFILTER_RESOLVED.
  *
- * For an operand that does not exist, route_resolve() gives a route: several paths that can each
- * become the file.  They are what the components lead to as far as they exist, with the rest of the
- * text behind; and the same for each dangling link on the way, followed by its text.  All become
- * prefixes.  Until the operand exists, inotify(7) watches the directories in which its components
- * are looked up.  If one of these names is made there, or moved there, the operand is resolved
- * again, and new prefixes are added; the old ones stay.
+ * For an operand that does not exist, route_resolve() gives a route: several paths at which the
+ * file can come to exist.  The first is the part that exists, resolved, with the rest of the text
+ * behind it.  Each dangling link on the way gives another one, with the link's text in place of the
+ * link.
+ *
+ * All become prefixes.  Until the operand exists, inotify(7) watches the directories in which its
+ * components are looked up.  If one of these names is made there, or moved there, the operand is
+ * resolved again, and new prefixes are added; the old ones stay.
  */
 #ifndef FILEMON_PATHS_H
 #define FILEMON_PATHS_H
@@ -31,9 +33,9 @@ void paths_close(struct paths *paths);
  * operand exists or inotify(7) fails.  It can change to -1 at each paths_dispatch(). */
 int paths_fd(const struct paths *paths);
 
-/* Called, after a change, for each path of an operand's new route, also for those of the old one.
- * The filter has the path, which is valid during the call.  0; -errno, and the operand's other
- * paths are left out, with a warning. */
+/* Called, after a change, for each path of an operand's new route, even if the old route had it.
+ * The filter has the path, which is valid during the call.  0; after -errno there is a warning, and
+ * no further call for this operand. */
 typedef int paths_added(void *ctx, const char *path, enum pathfilter_verdict verdict);
 
 /* Reads the events of inotify(7) and resolves the operands again that they concern. */

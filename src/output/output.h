@@ -40,7 +40,7 @@ int output_open(struct output **output, const char *file, enum output_format for
  * it is opened gets no header. */
 int output_event(struct output *output, const struct event *event);
 
-/* Adds text that is no record, and ends in a newline.  0, -ENOMEM. */
+/* Adds text that is no record; its last byte must be a newline.  0, -ENOMEM. */
 int output_bytes(struct output *output, const char *bytes, size_t size);
 
 /* Bytes in the buffer.  The caller should add no more while it is above OUTPUT_HIGH_WATER. */
@@ -65,9 +65,10 @@ int output_hangup(const struct output *output);
 int output_write(struct output *output);
 
 /*
- * Opens the file again by its name (SIGHUP, for logrotate), after the buffer was written to the old
- * file; does nothing for standard output.  0, and output_fd() is another; or -errno, and the old
- * file stays in use.  -ETIMEDOUT: the reader of a FIFO did not take the buffer within a second.
+ * First writes the buffer to the old file, then opens the file again by its name (SIGHUP, for
+ * logrotate); does nothing for standard output.  0: output_fd() is another now, unless it is
+ * standard output.  -errno: the old file stays in use; -ETIMEDOUT: the reader of a FIFO did not
+ * take the buffer within a second.
  */
 int output_reopen(struct output *output);
 

@@ -7,9 +7,9 @@
  *      bytes and the last component of the executable or of argv[0] is the whole name
  *   2  the last component of the executable
  *   3  the last component of argv[0], without the '-' of a login shell; or, if argv[0] is one of
- * the interpreters that names.c knows, that of the script: the first argument that does not begin
- *      with '-'.  There is no script with sh -c, perl -e and the like, and with sed and awk only
- *      after -f
+ *      the interpreters that names.c knows, the last component of the script: of the first
+ *      argument that does not begin with '-'.  sh -c, perl -e and the like have no script, and sed
+ *      and awk have one only if -f names it
  *   4  the systemd unit, without ".service" and "@instance"
  *   5  any directory component of the executable
  *
@@ -34,13 +34,13 @@ struct name_match {
 /* A snapshot of the running programs: /proc is read once for any number of names. */
 struct programs;
 
-/* self: the pid of a process to leave out.  Processes that exit meanwhile, or may not be read, are
- * left out too.  Returns 0 or -errno; free with programs_free(), which also takes NULL. */
+/* self: the pid of a process to leave out, as is one that exits meanwhile.  Returns 0 or -errno.
+ * Free with programs_free(), which also takes NULL. */
 int programs_read(struct programs **programs, const struct procfs *procfs, pid_t self);
 void programs_free(struct programs *programs);
 
 /* name: not empty, without a slash.  Returns 0, also if no process matches; or -ENOMEM.  Call
- * name_match_release() in either case. */
+ * name_match_release() after an error too. */
 int programs_match(const struct programs *programs, const char *name, struct name_match *match);
 void name_match_release(struct name_match *match);
 

@@ -3,9 +3,9 @@
  * All that filemon reads of /proc/PID.  The root directory is a parameter, so that tests can use
  * made-up trees.  Formats: proc(5), fs/proc/ of the kernel.
  *
- * A process can exit at any time.  Once it has been waited for, its directory is gone, and a call
- * about it returns -ESRCH, unless the call says otherwise.  Until then it is a zombie, which has a
- * directory, but no executable and no arguments.  In both cases it "has exited" here.
+ * A process can exit at any time.  Until its parent has waited for it, it is a zombie, which has a
+ * directory, but no executable and no arguments.  After that its directory is gone, and a call
+ * about it returns -ESRCH, unless the call says otherwise.  In both cases it "has exited" here.
  */
 #ifndef FILEMON_PROCFS_H
 #define FILEMON_PROCFS_H
@@ -44,8 +44,8 @@ int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), 
 struct procfs_stat {
     char comm[64]; /* NUL-terminated, cut to fit: 15 bytes, more for some kernel threads */
     char state;    /* 'Z', 'X': exited */
-    pid_t thread; /* what procfs_exe() and procfs_cmdline() want to know: the pid; or another thread
-                   * that is alive, if the main thread has called pthread_exit(3) */
+    pid_t thread;  /* to be passed to procfs_exe() and procfs_cmdline(): the pid; or another thread
+                    * that is alive, if the main thread has called pthread_exit(3) */
     pid_t ppid;
     bool kernel_thread; /* PF_KTHREAD */
     uint64_t start;     /* clock ticks after boot */
@@ -77,8 +77,8 @@ void procfs_unpin(struct procfs_pin *pin);
 /* Whether that process has exited.  No, if that cannot be found out. */
 bool procfs_has_exited(const struct procfs *procfs, const struct procfs_pin *pin);
 
-/* The path of the executable, as the process's root directory shows it, without " (deleted)" at its
- * end.  The caller frees *path.  0; -ESRCH also for kernel threads and zombies; -EACCES, -errno. */
+/* The path of the executable, which the kernel gives, without " (deleted)" at its end.  The caller
+ * frees *path.  0; -ESRCH also for kernel threads and zombies; -EACCES, -errno. */
 int procfs_exe(const struct procfs *procfs, pid_t pid, char **path);
 
 /* The arguments, as an array that ends with NULL; one free() of *args frees all.  For kernel

@@ -16,15 +16,15 @@ int links_select(const struct program *program);
 /*
  * Attaches every program that the configuration needs, except that of LINK_HELD, which
  * links_attach_one() attaches later; and runs the iterator LINK_TASKS once, which finds filemon's
- * own process.  0; -errno: some may be attached, see links_detach().  Programs that do not attach
- * to io_uring, which a kernel may lack, are left out with a message at -v.
+ * own process.  A program for io_uring that does not attach, since a kernel may lack io_uring, is
+ * left out with a message at -v.  0; after -errno the caller must call links_detach().
  */
 int links_attach(struct program *program);
 
 /* Attaches the program of one link, if the configuration needs it.  0, -errno. */
 int links_attach_one(struct program *program, enum link link);
 
-/* Whether the programs are attached: from the first that watches processes on, until
+/* Whether the programs are attached that watch processes: true from the first of them on, until
  * links_detach(). */
 bool links_are_attached(const struct program *program);
 
@@ -32,7 +32,8 @@ bool links_are_attached(const struct program *program);
  * users of file descriptor tables.  Returns when it has ended: 0, -errno. */
 int links_iterate(struct program *program, enum link link);
 
-/* Waits until every program (none may sleep) that runs now on any CPU has returned.  0, -errno. */
+/* Waits until every program that runs now on any CPU has returned; filemon has none that can sleep.
+ * 0, -errno. */
 int links_wait(void);
 
 /* Detaches all that is attached. */

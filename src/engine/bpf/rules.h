@@ -31,14 +31,15 @@ int rules_measure(const struct engine_config *config, struct rules_size *size,
 /* NULL is allowed. */
 void rules_free(struct rules *rules);
 
-/* Fills the map of the rules, which is empty and has that size.  0, -errno. */
+/* Fills the map of the rules, which is empty and was created for the sizes of rules_measure().  0,
+ * -errno. */
 int rules_fill(const struct rules *rules, int map);
 
 /*
- * Adds a prefix to tree and map, see pathfilter_expect().  If a component of it is too long for the
- * map's key, the kernel lets everything below the component before it pass (an exclusion is left
- * out), and pathfilter_match() decides about these paths.  0, or -errno: the kernel does not know
- * the prefix, nor any that is added later, for which the call returns -E2BIG.
+ * Adds a prefix to tree and map, see pathfilter_expect().  If a component is too long for the map's
+ * key, a rule that includes is cut to the components before it, so that the kernel lets everything
+ * below these pass, and one that excludes is not added; pathfilter_match() decides then.  0, or
+ * -errno: the kernel does not know the prefix, and every later call returns -E2BIG.
  */
 int rules_add(struct rules *rules, int map, const char *path, enum pathfilter_verdict verdict);
 

@@ -3,8 +3,8 @@
  * The module: its name, the directory where it is kept, and the facts that one run of filemon
  * stores there for the next.  build.h builds the module.
  *
- * MODULE_DIR, below, is the argument of --module-dir; else the system's cache directory for root,
- * and filemon's below $XDG_CACHE_HOME or ~/.cache for others.
+ * MODULE_DIR stands for the argument of --module-dir; without it, for the system's cache directory
+ * if filemon runs as root, otherwise for $XDG_CACHE_HOME/filemon or ~/.cache/filemon.
  *
  * A module depends on the kernel, stap's version, the script and stap's flags.  It does not depend
  * on the targets, which it gets at run time.  So its path is
@@ -59,7 +59,7 @@ extern const char *const module_flags[];
 int module_identify(struct module *module, const struct engine_config *config);
 
 /*
- * Checks that the module is in MODULE_DIR and can be loaded.  0; -ENOENT: there is none; -EPERM:
+ * Checks that the module is at its path and can be loaded.  0; -ENOENT: there is none; -EPERM:
  * another user could have changed it (see trust.h); -ENOEXEC: it is damaged, or for another kernel;
  * another -errno of open(2) or read(2).  With -EPERM and -ENOEXEC module->fault says why, as a
  * sentence.  Without stap, name and path become those of the module found.

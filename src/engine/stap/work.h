@@ -14,7 +14,7 @@ struct work {
  * directory. */
 int work_make(struct work *work);
 
-/* Removes the directory with everything in it, if work_make() made one. */
+/* Removes the directory with everything in it; does nothing if path is empty. */
 void work_remove(struct work *work);
 
 #endif

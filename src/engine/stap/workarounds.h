@@ -5,25 +5,25 @@
  * kernel's and stap's files, never on version numbers, and changes no file of the system.
  *
  * 1. A symbol map, always.  Without debuginfo stap finds the kernel's functions only in a
- *    System.map, and the one in /boot is a stub of one line on Debian.  With the stub alone
- * stap 4.8 probes tracepoints instead, and needs a minute for each build; stap 5 fails.  So a map
- * is made from /proc/kallsyms.  stap 4.8 looks for System.map in the build tree first: -r gives it
- * a directory of links to all entries of the build tree, and to the map.  stap 5 looks in /boot
- *    first: there the map is mounted over the stub, in a mount namespace that only stap is in.
+ *    System.map, and the one in /boot is a stub of one line on Debian.  With the stub alone, stap 5
+ *    fails, and stap 4.8 probes tracepoints instead, for which each build takes a minute.  So a map
+ *    is made from /proc/kallsyms.  stap 4.8 looks for System.map in the build tree first: -r gives
+ *    it a directory of links to all entries of the build tree, and to the map.  stap 5 looks in
+ *    /boot first: there the map is mounted over the stub, in a mount namespace that only stap is
+ *    in.
  *
  * 2. task_work_cancel(), where the kernel has task_work_cancel_func() and stap's runtime does not
  *    know it.  Linux 6.11 changed the type of task_work_cancel(), and so did the stable kernels
  *    6.1.103 and 6.6.44.  stap before 5.2 compiles a call of the old type into every module, which
- *    no longer compiles.  Only user-space probes make that call, and filemon's script has none: a
+ *    fails.  User-space probes alone would execute the call, and filemon's script has none: a
  *    header that is included everywhere replaces the function by one of the old type.
  *
- * 3. uprobe_unregister(), where the kernel has none: Linux 6.12 removed it.  When a module is
- *    loaded, the runtime of stap before 5.2 looks up its address, and fails: "Can't resolve
- *    uprobe_unregister".  That too is only for user-space probes.
+ * 3. uprobe_unregister(), where the kernel has none, whatever the stap: Linux 6.12 removed it.
+ *    When a module is loaded, the runtime of stap before 5.2 looks up its address, and fails:
+ *    "Can't resolve uprobe_unregister".  That too is for user-space probes alone.
  *
- * For 2 and 3, -D STAPCONF_..._EXPORTED says that the kernel exports the function.  The runtime
- * then looks up no address when the module is loaded; nothing in the module refers to the real
- * function.
+ * For 2 and 3, -D STAPCONF_..._EXPORTED claims that the kernel exports the function, which keeps
+ * the runtime from looking up its address when the module is loaded.
  */
 #ifndef FILEMON_WORKAROUNDS_H
 #define FILEMON_WORKAROUNDS_H
@@ -36,11 +36,11 @@
 #include "spawn.h"
 
 struct workarounds {
-    char tree[PATH_MAX];          /* 1: the directory of links to the build tree, */
-    char map[PATH_MAX];           /*    the symbol map, */
-    char stub[PATH_MAX];          /*    and the stub to mount it over; empty: none, or not root */
-    char kcflags[PATH_MAX];       /* 2: "KCFLAGS=-include FILE", for make; empty: not needed */
-    bool lacks_uprobe_unregister; /* 3: so the workaround is needed */
+    char tree[PATH_MAX];    /* 1: the directory of links to the build tree, */
+    char map[PATH_MAX];     /*    the symbol map, */
+    char stub[PATH_MAX];    /*    and the stub to mount it over; empty: none, or only root can */
+    char kcflags[PATH_MAX]; /* 2: "KCFLAGS=-include FILE", for make; empty: not needed */
+    bool lacks_uprobe_unregister; /* 3: the kernel does */
 };
 
 /*
@@ -56,14 +56,14 @@ int workarounds_prepare(struct workarounds *workarounds, const struct engine_con
 /* The most arguments that workarounds_arguments() writes. */
 #define WORKAROUNDS_ARGUMENTS 8
 
-/* Writes stap's arguments for the workarounds, without a NULL at the end; returns their number. The
- * strings are valid as long
- * as *workarounds. */
+/* Writes stap's arguments for the workarounds, without a NULL at the end; returns their number.
+ * The strings are valid as long as *workarounds. */
 size_t workarounds_arguments(const struct workarounds *workarounds,
                              const char *arguments[static WORKAROUNDS_ARGUMENTS]);
 
-/* If the map is to be mounted over a stub, sets mount_file and mount_over of *spawn, which the
- * caller will use to run stap.  The strings are valid as long as *workarounds. */
+/* If the map is to be mounted over a stub, sets mount_file (the map) and mount_over (the stub) of
+ * *spawn, with which the caller will run stap; otherwise leaves *spawn as it is.  The strings are
+ * valid as long as *workarounds. */
 void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn);
 
 #endif

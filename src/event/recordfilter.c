@@ -23,7 +23,7 @@ static bool matches_any(const struct recordfilter *filter, const char *path)
     return false;
 }
 
-/* The first len bytes of a path, without changing it. */
+/* A copy of the first bytes of a path, NUL-terminated. */
 struct copy {
     char path[PATHFILTER_NAME_MAX + 1];
 };
@@ -91,8 +91,8 @@ int recordfilter_match(const struct recordfilter *filter, const struct event *re
 
 /* ---- Patterns that can match nothing -------------------------------------------------------- */
 
-/* Behind the bracket expression that begins at at; NULL: it has no end.  A "]" that comes first is
- * one of its characters (glob(7)). */
+/* Returns the position after the bracket expression that begins here; NULL: it is not closed.  If
+ * its first character is "]", that does not close it (glob(7)). */
 static const char *skip_bracket(const char *at)
 {
     at += 1 + (at[1] == '!' || at[1] == '^');
@@ -124,7 +124,7 @@ static const char *fault_within(const char *at)
     return NULL;
 }
 
-/* Of paths that name no file there is a colon: "pipe:[5]", "anon_inode:[eventfd]". */
+/* What is shown for files without a path has a colon: "pipe:[5]", "anon_inode:[eventfd]". */
 const char *recordfilter_fault(const char *pattern)
 {
     const char *fault = fault_within(pattern);

@@ -9,7 +9,7 @@
 #include "event/event.h"
 #include "output/output.h"
 
-/* Places in field_table. */
+/* Indexes of field_table, in the order of output. */
 struct field_places {
     size_t n;
     unsigned char place[FIELDS_MAX];
@@ -18,7 +18,7 @@ struct field_places {
 struct fields {
     size_t n;
     const struct field *list[FIELDS_MAX];
-    struct field_places of[EVENT_RECORDS]; /* those of the list that records of a code have */
+    struct field_places of[EVENT_RECORDS]; /* by code: the listed fields of its records */
     bool usual; /* no LIST has replaced the usual keys: others may have been added */
 };
 

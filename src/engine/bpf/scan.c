@@ -157,8 +157,7 @@ void scan_last_doubts(struct program *program)
     }
 }
 
-/* The buffer of one read(2) of the iterator: the ring has room for the records of so many entries.
- */
+/* Bytes of one read(2) of the iterator: the ring has room for the records of that many entries. */
 #define HELD_READ_BYTES 512
 
 static int scan_held(struct program *program, struct reader *reader)

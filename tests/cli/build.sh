@@ -853,6 +853,34 @@ test_check_lists_requirements() {
     said 'built without modules'
 }
 
+# A probe runs with preemption disabled, and on a real-time kernel spin locks sleep: no module may be built or loaded.
+test_realtime_kernels() {
+    mkdir -p root/proc/sys/kernel root/sys/kernel
+    echo '#1 SMP PREEMPT_DYNAMIC Debian 6.12.6-1 (2024-12-21)' > root/proc/sys/kernel/version
+    "$tested" --check -e stap --module-dir "$modules" > /dev/null
+    prepared
+    echo '#1 SMP PREEMPT_RT Debian 6.12.6-1 (2024-12-21)' > root/proc/sys/kernel/version
+    refuses_realtime
+    rm root/proc/sys/kernel/version
+    echo 1 > root/sys/kernel/realtime
+    refuses_realtime
+    logged 0 '^stap -p4'
+    logged 0 '^staprun'
+}
+
+refuses_realtime() {
+    status=0
+    "$tested" --check -e stap --module-dir "$modules" > out || status=$?
+    [ "$status" -eq 3 ]
+    grep -q '^  missing  a kernel without PREEMPT_RT$' out
+    grep -q '^           with PREEMPT_RT locks sleep, which probes must not: ' out
+    engine=stap
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said '^filemon: engine stap cannot run here: a kernel without PREEMPT_RT: with PREEMPT_RT locks sleep'
+    falls_back 'needs a kernel without PREEMPT_RT$'
+}
+
 # --check says why the symbols cannot be read.
 test_symbols_that_cannot_be_read() {
     rm root/proc/kallsyms

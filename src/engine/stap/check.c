@@ -5,7 +5,6 @@
 #include <grp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "engine/finding.h"
@@ -74,12 +73,12 @@ static void check_modules(struct finding *finding)
 /* With PREEMPT_RT spin locks sleep, which a probe must not: it runs with preemption disabled. */
 static void check_realtime(struct finding *finding)
 {
-    struct utsname name;
-    char realtime[8];
+    char version[256], realtime[8];
 
     snprintf(finding->what, sizeof(finding->what), "a kernel without PREEMPT_RT");
+    first_line(SYSTEM_VERSION, version, sizeof(version));
     first_line(SYSTEM_REALTIME, realtime, sizeof(realtime));
-    if (realtime[0] == '1' || (uname(&name) == 0 && strstr(name.version, "PREEMPT_RT")))
+    if (realtime[0] == '1' || strstr(version, "PREEMPT_RT"))
         snprintf(finding->fix, sizeof(finding->fix),
                  "with PREEMPT_RT locks sleep, which probes must not: boot another kernel, or use "
                  "--engine bpf");

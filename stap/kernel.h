@@ -3,6 +3,10 @@
 #ifndef FILEMON_STAP_KERNEL_H
 #define FILEMON_STAP_KERNEL_H
 
+#ifdef CONFIG_PREEMPT_RT
+#error "with PREEMPT_RT locks sleep, which probes must not: they run with preemption disabled"
+#endif
+
 #ifdef __KERNEL__ /* the unit tests include a small kernel of their own before this */
 #include <linux/close_range.h>
 #include <linux/cpumask.h>

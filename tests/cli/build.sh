@@ -866,6 +866,14 @@ test_realtime_kernels() {
     refuses_realtime
     logged 0 '^stap -p4'
     logged 0 '^staprun'
+    # Nor does the script compile for such a kernel, by hand.
+    preprocess
+    not preprocess -DCONFIG_PREEMPT_RT 2> err
+    said 'with PREEMPT_RT locks sleep'
+}
+
+preprocess() { # FLAG...
+    cpp -D'KERNEL_VERSION(a, b, c)=0' "$@" "$CLI/../../stap/kernel.h" > /dev/null
 }
 
 refuses_realtime() {

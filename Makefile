@@ -159,13 +159,13 @@ $(BUILD)/tests/cli/standin: tests/cli/standin.c tests/helpers/tinymodule.h
 	@mkdir -p $(@D)
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
-$(BUILD)/tests/cli/shortage.so: tests/cli/shortage.c
+$(BUILD)/tests/cli/%.so: tests/cli/%.c
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
 	$(Q)$(CC) -D_GNU_SOURCE -std=c11 -O2 -g $(warnings) -fPIC -shared -o $@ $< -ldl
 
 .PHONY: cli
-cli: $(BUILD)/filemon $(BUILD)/tests/cli/filemon $(BUILD)/tests/cli/standin $(BUILD)/tests/cli/shortage.so
+cli: $(BUILD)/filemon $(addprefix $(BUILD)/tests/cli/,filemon standin shortage.so oldkernel.so)
 
 .PHONY: unit
 unit: $(unit_tests)

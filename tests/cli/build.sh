@@ -889,6 +889,38 @@ refuses_realtime() {
     falls_back 'needs a kernel without PREEMPT_RT$'
 }
 
+# The bpf engine cannot run on Linux 5.10, which knows no helper after 155, nor on 5.7, which has no ring buffers either.
+test_kernels_too_old_for_bpf() {
+    ! grep -q __asan_init "$tested" || return 0
+    bpf_runs || return 0
+    on_old_kernel LAST_HELPER=162 # 5.11
+    "$old" --check -e bpf > /dev/null
+    rm root/proc/modules
+    for limit in LAST_HELPER=155 LAST_MAP=26; do
+        on_old_kernel "$limit"
+        status=0
+        "$old" --check -e bpf > out || status=$?
+        [ "$status" -eq 3 ]
+        grep -q '^  missing  bpf(2) with ring buffers and all helpers$' out
+        grep -q '^           boot a kernel of 5\.11 or later$' out
+        for engine in bpf auto; do
+            status=0
+            "$old" -e $engine -- touch ran 2> err || status=$?
+            [ "$status" -eq 125 ]
+            said '^filemon: engine bpf cannot run here: bpf(2) with .*: boot a kernel of 5\.11 or later$'
+        done
+        said "^filemon: no engine can run here; 'filemon --check' lists what each needs$"
+        [ ! -e ran ]
+    done
+}
+
+# LIMIT (see oldkernel.c): writes a program to $old that runs filemon on such a kernel.
+on_old_kernel() { # LIMIT
+    old=$PWD/old
+    printf '#!/bin/sh\n%s LD_PRELOAD=%s exec %s "$@"\n' "$1" "$HELPERS/oldkernel.so" "$tested" > "$old"
+    chmod 755 "$old"
+}
+
 # --check says why the symbols cannot be read.
 test_symbols_that_cannot_be_read() {
     rm root/proc/kallsyms

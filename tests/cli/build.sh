@@ -867,13 +867,13 @@ test_realtime_kernels() {
     logged 0 '^stap -p4'
     logged 0 '^staprun'
     # Nor does the script compile for such a kernel, by hand.
-    preprocess
+    preprocess -UCONFIG_PREEMPT_RT
     not preprocess -DCONFIG_PREEMPT_RT 2> err
     said 'with PREEMPT_RT locks sleep'
 }
 
-preprocess() { # FLAG...
-    cpp -D'KERNEL_VERSION(a, b, c)=0' "$@" "$CLI/../../stap/kernel.h" > /dev/null
+preprocess() { # FLAG
+    cpp -D'KERNEL_VERSION(a, b, c)=0' "$1" "$CLI/../../stap/kernel.h" > /dev/null
 }
 
 refuses_realtime() {

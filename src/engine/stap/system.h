@@ -13,7 +13,7 @@
 
 #define SYSTEM_MODULES SYSTEM_ROOT "/proc/modules"
 #define SYSTEM_VERSION SYSTEM_ROOT "/proc/sys/kernel/version" /* "uname -v" */
-#define SYSTEM_REALTIME SYSTEM_ROOT "/sys/kernel/realtime" /* of the RT patches: 1 */
+#define SYSTEM_REALTIME SYSTEM_ROOT "/sys/kernel/realtime"    /* of the RT patches: 1 */
 #define SYSTEM_MODULES_DISABLED SYSTEM_ROOT "/proc/sys/kernel/modules_disabled"
 #define SYSTEM_LOCKDOWN SYSTEM_ROOT "/sys/kernel/security/lockdown"
 #define SYSTEM_KALLSYMS SYSTEM_ROOT "/proc/kallsyms"

@@ -39,6 +39,8 @@ static const char *obstacle(const struct procfs_stat *stat, pid_t pid)
 {
     if (stat->state == 'Z' || stat->state == 'X')
         return "it has exited, and only its parent still has to wait for it";
+    if (stat->kernel_thread)
+        return "it is a kernel thread, and only programs open files";
     return pid == getpid() ? "it is filemon itself" : NULL;
 }
 
@@ -62,10 +64,6 @@ static bool may_watch(const struct targets *targets, pid_t pid, struct procfs_st
         diag(DIAG_ERROR,
              "%d is a thread of process %d, and descriptors are the process's: -p %d watches them",
              pid, leader, leader);
-    else if (stat->kernel_thread)
-        diag(DIAG_WARNING,
-             "process %d (%s) is a kernel thread: only programs that it starts open files", pid,
-             stat->comm);
     return leader == pid;
 }
 

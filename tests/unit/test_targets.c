@@ -148,14 +148,17 @@ static void test_none_exists(void **state)
     assert_int_equal(FIND(fixture, names, 9), 0); /* the name may still start */
 }
 
-static void test_zombies_and_filemon_itself(void **state)
+static void test_zombies_kernel_threads_and_filemon_itself(void **state)
 {
     struct fixture *fixture = *state;
 
     proctree_add(fixture->tree, (struct made){.pid = 10, .comm = "dead", .state = 'Z'});
+    proctree_add(fixture->tree,
+                 (struct made){.pid = 11, .comm = "kworker/0:1-ev", .flags = 0x4208060});
     proctree_add(fixture->tree, (struct made){.pid = getpid(), .comm = "filemon"});
-    assert_int_equal(FIND(fixture, no_words, 10, getpid()), -ESRCH);
+    assert_int_equal(FIND(fixture, no_words, 10, 11, getpid()), -ESRCH);
     assert_said(fixture, "process 10 cannot be watched: it has exited");
+    assert_said(fixture, "process 11 cannot be watched: it is a kernel thread");
     assert_said(fixture, "it is filemon itself");
 }
 
@@ -275,7 +278,7 @@ int main(void)
         TEST(test_each_is_watched_once),
         TEST(test_missing_and_existing),
         TEST(test_none_exists),
-        TEST(test_zombies_and_filemon_itself),
+        TEST(test_zombies_kernel_threads_and_filemon_itself),
         TEST(test_main_thread_exited),
         TEST(test_exited_before_the_watch),
         TEST(test_not_found_by_the_engine),

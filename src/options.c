@@ -13,6 +13,7 @@
 #include "event/event.h"
 #include "event/recordfilter.h"
 #include "text.h"
+#include "users.h"
 
 #define DIGITS "0123456789"
 #define BLANKS " \t\n"
@@ -227,6 +228,44 @@ static int take_pattern(struct parser *parser, const struct row *row, char *patt
     return 0;
 }
 
+static int refuse_user(const char *given, int error)
+{
+    const char *nearest = error == -ENOENT ? users_nearest(given) : NULL;
+
+    if (error != -ENOENT)
+        return refuse("-u %s: the users of this machine cannot be read: %s", given,
+                      strerror(-error));
+    return refuse("-u %s: there is no such user%s%s%s", given,
+                  nearest != NULL ? "; did you mean " : "; getent passwd lists them",
+                  nearest != NULL ? nearest : "", nearest != NULL ? "?" : "");
+}
+
+static bool has_user(const struct options *options, uid_t user)
+{
+    for (size_t i = 0; i < options->n_users; i++)
+        if (options->users[i] == user)
+            return true;
+    return false;
+}
+
+static int take_user(struct parser *parser, const struct row *row, char *given)
+{
+    struct options *options = parser->options;
+    uid_t user;
+    int status = users_find(given, &user);
+
+    (void)row;
+    if (status != 0)
+        return refuse_user(given, status);
+    if (has_user(options, user))
+        return 0;
+    if (options->n_users == ENGINE_USERS_MAX)
+        return refuse("-u: more than %d users; leave -u out and filter the output instead",
+                      ENGINE_USERS_MAX);
+    options->users[options->n_users++] = user;
+    return 0;
+}
+
 /* The first -x, and each after it. */
 static int take_failed(struct parser *parser, const struct row *row, char *argument)
 {
@@ -348,7 +387,7 @@ static const struct row rows[] = {
     {'p', "pid", "PID[,PID...]", "this process; operands made of digits are more",
      .take = take_pids},
     {'n', "name", "NAME", "every process of that program, now and later", .take = take_name},
-    {'a', "all", NULL, "every process; needs a PATH or -m", .take = set_true, MEMBER(all)},
+    {'a', "all", NULL, "every process; needs a PATH, -m or -u", .take = set_true, MEMBER(all)},
     {.argument = "-- COMMAND [ARG...]", .help = "run it, watched from its first instruction"},
     {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one",
      .take = take_number, MEMBER(depth), .value = DEPTH_LIMIT},
@@ -356,6 +395,8 @@ static const struct row rows[] = {
     {.argument = "PATH", .help = "files at or below it; default: every file"},
     {'X', "exclude", "PATH", "not below this one; the longest match decides", .take = take_exclude},
     {'m', "match", "GLOB", "files whose whole path matches, like '*.conf'", .take = take_pattern},
+    {'w', "writes", NULL, "opens for writing alone", .take = set_true, MEMBER(writes)},
+    {'u', "user", "USER", "what threads of this user open, a name or number", .take = take_user},
     {'x', "failed", NULL, "opens that failed, too; -xx: only those", .take = take_failed},
     {'i', "initial", NULL, "files held open when the watch begins, too", .take = set_true,
      MEMBER(initial)},
@@ -598,8 +639,8 @@ static int check_targets(const struct parser *parser)
         return refuse("-- COMMAND is a target of its own: it does not go with -p, -n or -a");
     if (options->all && named)
         return refuse("-a is every process: it does not go with -p or -n");
-    if (options->all && parser->n_paths == 0 && parser->n_patterns == 0)
-        return refuse("-a needs a PATH or -m GLOB: which file do you ask about?");
+    if (options->all && parser->n_paths == 0 && parser->n_patterns == 0 && options->n_users == 0)
+        return refuse("-a needs a PATH, -m GLOB or -u USER: which file or user do you ask about?");
     if (options->command == NULL && !named && !options->all && parser->n_paths > 0)
         return refuse(
             "nothing to watch: '%s' is a PATH; if it is a program write -n %s, if a command -- %s, "
@@ -657,6 +698,7 @@ void options_release(struct options *options)
     free(options->paths);
     free(options->excludes);
     free(options->patterns);
+    free(options->users);
     free(options->field_lists);
     options_init(options);
 }
@@ -668,9 +710,10 @@ static int make_lists(struct options *options, size_t most)
     options->paths = calloc(most + 1, sizeof *options->paths);
     options->excludes = calloc(most + 1, sizeof *options->excludes);
     options->patterns = calloc(most + 1, sizeof *options->patterns);
+    options->users = calloc(most + 1, sizeof *options->users);
     options->field_lists = calloc(most + 1, sizeof *options->field_lists);
     if (options->names == NULL || options->paths == NULL || options->excludes == NULL ||
-        options->patterns == NULL || options->field_lists == NULL)
+        options->patterns == NULL || options->users == NULL || options->field_lists == NULL)
         return -ENOMEM;
     return 0;
 }

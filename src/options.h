@@ -32,6 +32,9 @@ struct options {
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
     char **patterns; /* -m */
+    uid_t *users;    /* -u: in the order given, each once */
+    size_t n_users;
+    bool writes; /* -w */
     bool all;
     char **command;                  /* the part of argv after "--"; NULL: none */
     int depth;                       /* DEPTH_ALL or 0 and more */

@@ -3,6 +3,7 @@
 #ifndef FILEMON_STAP_CONTROL_H
 #define FILEMON_STAP_CONTROL_H
 
+#include "asked.h"
 #include "exec.h"
 #include "filter.h"
 #include "held.h"
@@ -15,6 +16,9 @@
  *   N        the argument is a name, matched at exec
  *   D        the argument is how many generations to follow
  *   A        watch every process
+ *   W        report only what is opened for writing
+ *   U        the argument is a user, as the writer's namespace numbers it: report only what these
+ *            open
  *   T        report initially open descriptors, too
  *   G        go: names, paths and switches are complete; answers "mirando"
  *   P        the argument is a process to watch, as the writer's namespace numbers it
@@ -62,6 +66,13 @@ static void fm_control(const char *command)
         break;
     case 'A':
         WRITE_ONCE(fm_all, true);
+        break;
+    case 'W':
+        fm_writes = true;
+        break;
+    case 'U':
+        if (kstrtol(fm_argument, 10, &number) == 0)
+            fm_user_add(make_kuid(current_user_ns(), number));
         break;
     case 'T':
         fm_initial = true;

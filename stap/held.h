@@ -3,6 +3,7 @@
 #ifndef FILEMON_STAP_HELD_H
 #define FILEMON_STAP_HELD_H
 
+#include "asked.h"
 #include "ends.h"
 #include "filter.h"
 #include "recorded.h"
@@ -78,7 +79,7 @@ static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file 
     struct fm_table *table;
     struct fm_line line;
 
-    if (!fm_begin_held(&line, task, file))
+    if (!fm_is_asked_for(task, file->f_flags) || !fm_begin_held(&line, task, file))
         return;
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(files);

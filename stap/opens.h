@@ -3,6 +3,7 @@
 #ifndef FILEMON_STAP_OPENS_H
 #define FILEMON_STAP_OPENS_H
 
+#include "asked.h"
 #include "filter.h"
 #include "held.h"
 #include "inflight.h"
@@ -28,7 +29,9 @@ static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *
 
     if (unlikely(fm_forget(fd, &record)))
         fm_report_missed_close(fd, &record, time);
-    table = fm_begin_file(&line, file) ? fm_add_my_table() : NULL;
+    if (!fm_is_asked_for(current, call->flags) || !fm_begin_file(&line, file))
+        return;
+    table = fm_add_my_table();
     if (!table)
         return;
     record = fm_record_of(&line, time);
@@ -46,6 +49,8 @@ static void fm_open_failed(const struct fm_call *call, int result)
     struct fm_line line;
     bool whole;
 
+    if (!fm_is_asked_for(current, call->flags))
+        return;
     fm_event(&line);
     whole = fm_path_given(&line, call) || result == -EFAULT;
     fm_start(&line, "fail");

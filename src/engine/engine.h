@@ -47,6 +47,9 @@ struct engine_config {
     const struct pathfilter *filter; /* applied in the kernel: other paths are not delivered */
     char *const *names;              /* programs to match at exec; ends with NULL */
     bool all;                        /* every process but filemon and its own programs */
+    bool writes;                     /* only what is opened for writing */
+    const uid_t *users;              /* only what threads with these effective users open */
+    size_t n_users;                  /* 0: of every user */
     int depth;                       /* levels of descendants to follow; DEPTH_ALL: every one */
     bool failed;                     /* deliver failed opens, too */
     bool initial;                    /* report_held() will be called */
@@ -59,6 +62,9 @@ struct engine_config {
 #define ENGINE_WHY_SIZE 512
 
 #define DEPTH_ALL (-1)
+
+/* The largest engine_config.n_users. */
+#define ENGINE_USERS_MAX 64
 
 struct engine_sink {
     void (*event)(void *ctx, const struct event *event);

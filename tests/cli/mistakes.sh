@@ -25,7 +25,9 @@ test_mistakes_of_a_command_line() {
 2|-p 99999999|99999999 is no process id: they go from 1 to 4194304
 2|1234 /etc|1234: a process is named by -p; a path made of digits is written ./1234
 125|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n or -a
-2|-a|-a needs a PATH or -m GLOB: which file do you ask about?
+2|-a|-a needs a PATH, -m GLOB or -u USER: which file or user do you ask about?
+2|-a -u roott|-u roott: there is no such user; did you mean root?
+2|-a -u ""|-u: its USER is empty: a variable or command substitution gave nothing
 2|-a -m passwd|-m passwd: it is compared with a whole path, which begins with /; put */ before it
 2|-a -m "*/[ab"|-m */[ab: a bracket is not closed; [[] stands for the character
 2|-n x -m ""|-m: its GLOB is empty: a variable or command substitution gave nothing

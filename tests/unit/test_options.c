@@ -12,7 +12,7 @@
 
 static int parse(struct options *options, char *const *words)
 {
-    char *argv[32] = {"filemon"};
+    char *argv[128] = {"filemon"};
     int argc = 1;
 
     for (; words[argc - 1] != NULL; argc++)
@@ -309,6 +309,34 @@ static void test_patterns(void **state)
     REFUSED("-m|GLOB is empty", "-m", "", "-a");
 }
 
+static void test_users(void **state)
+{
+    struct options options = ACCEPTED("-u", "root", "-a", "--user=4294967294", "-u", "0", "-w");
+
+    assert_int_equal(options.n_users, 2);
+    assert_int_equal(options.users[0], 0);
+    assert_int_equal(options.users[1], 4294967294);
+    assert_true(options.writes);
+    options_release(&options);
+    REFUSED("-u roott: there is no such user; did you mean root?", "-u", "roott", "-a");
+    REFUSED("-u no-such-user-at-all: there is no such user; getent passwd", "-u",
+            "no-such-user-at-all", "-a");
+    REFUSED("-u 4294967295: there is no such user", "-u", "4294967295", "-a");
+    REFUSED("-u|USER is empty", "-u", "", "-a");
+}
+
+static void test_too_many_users(void **state)
+{
+    char users[ENGINE_USERS_MAX + 1][16];
+    char *words[ENGINE_USERS_MAX + 3] = {"-a"};
+
+    for (int i = 0; i <= ENGINE_USERS_MAX; i++) {
+        snprintf(users[i], sizeof users[i], "-u%d", i);
+        words[i + 1] = users[i];
+    }
+    refused(state, "-u: more than 64 users", words);
+}
+
 /* -- processes --------------------------------------------------------- */
 
 static void test_pid_lists(void **state)
@@ -450,7 +478,7 @@ static void test_conflicting_targets(void **state)
 {
     REFUSED("nothing to watch|-p|-n|-a|-- COMMAND|--help", NULL);
     REFUSED("nothing to watch|'/etc'|-n /etc|-- /etc|-a /etc", "/etc");
-    REFUSED("-a needs a PATH or -m GLOB", "-a");
+    REFUSED("-a needs a PATH, -m GLOB or -u USER", "-a");
     REFUSED("-a is every process|-p", "-a", "-p", "1", "/etc");
     REFUSED("-a is every process|-n", "-n", "x", "-a", "/etc");
     REFUSED("-- COMMAND|-p", "-p", "1", "--", "ls");
@@ -660,6 +688,8 @@ static void test_help(void **state)
         "      --top N  ",
         "  -o, --output FILE",
         "  -m, --match GLOB",
+        "  -w, --writes",
+        "  -u, --user USER",
         "  -x, --failed",
         "  -X, --exclude PATH",
         "  -d, --duration SECONDS",
@@ -711,6 +741,8 @@ int main(void)
         TEST(test_abbreviated_long_options),
         TEST(test_failed_alone),
         TEST(test_patterns),
+        TEST(test_users),
+        TEST(test_too_many_users),
         TEST(test_pid_lists),
         TEST(test_digit_operands_are_pids),
         TEST(test_pids_out_of_range),

@@ -55,6 +55,28 @@ static void switches_are_set(void **state)
     assert_false(fm_initial);
     command("T", "");
     assert_true(fm_initial);
+    assert_false(fm_writes);
+    command("W", "");
+    assert_true(fm_writes);
+}
+
+/* The number is one of the writer's namespace. */
+static void users_are_added_up_to_a_limit(void **state)
+{
+    size_t i;
+
+    (void)state;
+    current->user_ns.ahead = 1000;
+    command("U", "33");
+    assert_int_equal(fm_n_users, 1);
+    assert_int_equal(fm_users[0].val, 1033);
+    command("U", "4294967294");
+    assert_int_equal(fm_users[1].val, (uid_t)4294967294 + 1000);
+    command("U", "x");
+    assert_int_equal(fm_n_users, 2);
+    for (i = 0; i < FM_USERS; i++)
+        command("U", "1");
+    assert_int_equal(fm_n_users, FM_USERS);
 }
 
 static void go_stores_the_writer_and_its_namespaces(void **state)
@@ -175,6 +197,7 @@ int main(void)
         script_test(names_are_matched_at_exec),
         script_test(the_depth_sets_the_mark_of_targets),
         script_test(switches_are_set),
+        script_test(users_are_added_up_to_a_limit),
         script_test(go_stores_the_writer_and_its_namespaces),
         script_test(a_process_is_watched_with_its_descendants),
         script_test(initially_open_descriptors_are_reported_in_steps),

@@ -111,6 +111,21 @@ static void unwanted_paths_and_files_without_a_path_are_not_reported(void **stat
 }
 
 /* Threads that share the table of the main thread are not scanned. */
+static void held_descriptors_are_reported_if_they_are_asked_for(void **state)
+{
+    struct task_struct *task = target(200);
+
+    (void)state;
+    task->euid = (kuid_t){33};
+    fm_writes = true;
+    fm_user_add((kuid_t){33});
+    world_install(current->files, 5, world_file("/x", O_RDWR));
+    world_install(task->files, 5, world_file("/x", O_RDONLY));
+    world_install(task->files, 6, world_file("/x", O_WRONLY));
+    scan_all();
+    held_is(task, "/x", 6, O_WRONLY);
+}
+
 static void each_table_is_reported_once(void **state)
 {
     struct task_struct *task = target(200), *shares = world_thread(201, task);
@@ -400,6 +415,7 @@ int main(void)
         script_test(processes_that_are_not_watched_are_not_scanned),
         script_test(with_all_every_process_is_scanned),
         script_test(unwanted_paths_and_files_without_a_path_are_not_reported),
+        script_test(held_descriptors_are_reported_if_they_are_asked_for),
         script_test(each_table_is_reported_once),
         script_test(descriptors_opened_or_closed_meanwhile_are_not_reported),
         script_test(a_file_is_reported_only_if_the_descriptor_still_has_it),

@@ -195,14 +195,18 @@ static void a_directory_that_changed_meanwhile_is_read_again(void **state)
 
 /* ---- Opens ----------------------------------------------------------------------------------- */
 
-static struct file *opens(unsigned int fd, const char *path)
+static void opens_with(unsigned int fd, const char *path, unsigned long flags)
 {
     struct file *file = world_file(path, 0);
 
-    world_call(__NR_openat, (unsigned long)AT_FDCWD, user(path), O_RDWR, 0);
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user(path), flags, 0);
     fm_installing(fd, file);
     world_install(current->files, fd, file);
-    return file;
+}
+
+static void opens(unsigned int fd, const char *path)
+{
+    opens_with(fd, path, O_RDWR);
 }
 
 static void an_open_is_reported_when_its_descriptor_is_installed(void **state)
@@ -256,6 +260,40 @@ static void an_unwanted_open_removes_an_older_record(void **state)
     assert_false(fm_is_recorded(fm_my_table(), 5));
 }
 
+/* The access mode 3 is that of open(2) for ioctl(2) alone. */
+static void with_writes_only_opens_for_writing_are_reported(void **state)
+{
+    static const unsigned long others[] = {O_RDONLY, O_RDONLY | O_TRUNC, 3, O_PATH | O_RDWR};
+    size_t i;
+
+    (void)state;
+    fm_writes = true;
+    for (i = 0; i < ARRAY_SIZE(others); i++) {
+        opens_with(5, "/x", others[i]);
+        no_lines();
+        assert_false(fm_is_recorded(fm_my_table(), 5));
+    }
+    opens_with(5, "/x", O_WRONLY);
+    assert_non_null(strstr(lines(), "flags: 1}"));
+    opens_with(6, "/x", O_RDWR | O_CLOEXEC);
+    assert_non_null(strstr(lines(), "flags: 524290}"));
+}
+
+static void with_users_only_their_opens_are_reported(void **state)
+{
+    (void)state;
+    fm_user_add((kuid_t){33});
+    fm_user_add((kuid_t){7});
+    opens(5, "/x");
+    no_lines();
+    current->euid = (kuid_t){7};
+    opens(5, "/x");
+    assert_non_null(strstr(lines(), "descriptor: 5"));
+    current->euid = (kuid_t){33};
+    opens(6, "/x");
+    assert_non_null(strstr(lines(), "descriptor: 6"));
+}
+
 static void an_open_whose_path_is_too_long_is_lost(void **state)
 {
     static char path[STP_BUFFER_SIZE];
@@ -298,6 +336,21 @@ static void a_failed_open_is_reported_with_the_name_given(void **state)
     fails(-ENOENT);
     lines_are("{codigo: \"fail\", " CAT ", fichero: \"/home/u/hosts\", descriptor: -2, " NOW
               ", flags: 2}\n");
+}
+
+static void a_failed_open_is_reported_if_it_is_asked_for(void **state)
+{
+    (void)state;
+    fm_user_add((kuid_t){33});
+    fails(-ENOENT);
+    no_lines();
+    current->euid = (kuid_t){33};
+    fails(-ENOENT);
+    assert_non_null(strstr(lines(), "descriptor: -2"));
+    fm_writes = true;
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("hosts"), O_RDONLY, 0);
+    fm_open_returned(-ENOENT);
+    no_lines();
 }
 
 static void an_incomplete_name_is_marked(void **state)
@@ -394,9 +447,12 @@ int main(void)
         script_test(the_mode_is_reported_if_the_call_may_create_a_file),
         script_test(descriptors_that_other_calls_install_are_not_reported),
         script_test(an_unwanted_open_removes_an_older_record),
+        script_test(with_writes_only_opens_for_writing_are_reported),
+        script_test(with_users_only_their_opens_are_reported),
         script_test(an_open_whose_path_is_too_long_is_lost),
         script_test(an_open_without_room_for_its_table_is_lost),
         script_test(a_failed_open_is_reported_with_the_name_given),
+        script_test(a_failed_open_is_reported_if_it_is_asked_for),
         script_test(an_incomplete_name_is_marked),
         script_test(an_interrupted_open_fails_only_if_the_program_sees_eintr),
         script_test(a_restarted_open_is_no_failure),

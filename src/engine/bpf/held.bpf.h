@@ -12,6 +12,7 @@
 #ifndef FILEMON_BPF_HELD_H
 #define FILEMON_BPF_HELD_H
 
+#include "asked.bpf.h"
 #include "claims.bpf.h"
 #include "closings.bpf.h"
 #include "files.bpf.h"
@@ -156,7 +157,7 @@ int find_held(struct bpf_iter__task_file *ctx)
         is_recorded(table_of(task), fd))
         return 0;
     cloexec = closes_on_exec(task, fd);
-    if (is_own_file(task, cloexec))
+    if (is_own_file(task, cloexec) || !is_asked_for(task, file->f_flags))
         return 0;
     begin_record_of(task, trusted, &s->record, RECORD_HELD, fd);
     s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);

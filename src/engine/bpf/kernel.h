@@ -178,6 +178,14 @@ struct signal_struct {
     struct pid *pids[4];
 };
 
+typedef struct {
+    unsigned int val;
+} kuid_t;
+
+struct cred {
+    kuid_t euid;
+};
+
 struct task_struct {
     struct thread_info thread_info;
     unsigned int flags;
@@ -194,6 +202,7 @@ struct task_struct {
     struct fs_struct *fs;
     struct nsproxy *nsproxy;
     struct mm_struct *mm;
+    const struct cred *real_cred;
 };
 
 struct sigaction {

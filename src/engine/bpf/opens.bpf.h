@@ -3,6 +3,7 @@
 #ifndef FILEMON_BPF_OPENS_H
 #define FILEMON_BPF_OPENS_H
 
+#include "asked.bpf.h"
 #include "claims.bpf.h"
 #include "recorded.bpf.h"
 #include "state.bpf.h"
@@ -114,6 +115,8 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 {
     struct file *file = s->file ? s->file : file_of(task, s->record.fd);
 
+    if (!is_asked_for(task, s->record.flags))
+        return;
     if (!file) /* another thread has already closed it */
         count_lost();
     else if ((write_path(task, s, file) || filter(s)) && claim(&s->record, file))
@@ -191,6 +194,8 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     bool cut;
     __u64 at;
 
+    if (!is_asked_for(task, s->request.flags))
+        return;
     begin_open(task, s, RECORD_FAIL, s->request.error);
     s->length = 0;
     if (is_from_directory(&s->request))

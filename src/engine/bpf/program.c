@@ -49,6 +49,8 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     const struct engine_config *config = program->config;
 
     data->watch_all = config->all;
+    data->only_writes = config->writes;
+    data->only_users = config->n_users > 0;
     data->report_failed = config->failed;
     data->x32_calls = kernel_takes_x32();
     data->report_held = config->initial;
@@ -107,6 +109,8 @@ static int load_programs(struct program *program, const struct rules_size *size)
     if (result == 0) /* with the NUL, so that no name matches the beginning of another */
         result = size_map(skeleton->maps.names, size->names, size->longest_name + 1);
     if (result == 0)
+        result = size_map(skeleton->maps.users, program->config->n_users, sizeof(uid_t));
+    if (result == 0)
         result = bpf_map__set_max_entries(skeleton->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
         result = bpf_map__set_max_entries(skeleton->maps.thread_states, PIDS / 64);
@@ -118,6 +122,18 @@ static int load_programs(struct program *program, const struct rules_size *size)
     if (result == 0)
         result = filemon_bpf__load(skeleton);
     return result;
+}
+
+static int fill_users(const struct program *program)
+{
+    const struct engine_config *config = program->config;
+    int map = bpf_map__fd(program->skeleton->maps.users);
+    __u8 yes = 1;
+
+    for (size_t i = 0; i < config->n_users; i++)
+        if (bpf_map_update_elem(map, &config->users[i], &yes, BPF_ANY) != 0)
+            return -errno;
+    return 0;
 }
 
 /* Linux 7.0 and later can preempt programs on tracepoints; bpf_rdonly_cast() exists since 6.2. */
@@ -172,6 +188,8 @@ int program_load(struct program *program)
         result = rules_fill(program->rules, bpf_map__fd(program->skeleton->maps.rules));
     if (result == 0)
         result = names_fill(program->config->names, bpf_map__fd(program->skeleton->maps.names));
+    if (result == 0)
+        result = fill_users(program);
     malloc_trim(0); /* libbpf had the whole type information of the kernel in memory */
     return result < 0 ? fail_load(result) : 0;
 }

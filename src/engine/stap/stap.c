@@ -175,21 +175,31 @@ static int send_prefix(void *ctx, const char *path, enum pathfilter_verdict verd
     return send_command(ctx, verdict == PATHFILTER_INCLUDE ? 'I' : 'E', path);
 }
 
+static int send_number(struct engine *engine, char letter, unsigned long number)
+{
+    char digits[24];
+
+    snprintf(digits, sizeof(digits), "%lu", number);
+    return send_command(engine, letter, digits);
+}
+
 static int send_config(struct engine *engine)
 {
     const struct engine_config *config = engine->config;
-    char depth[16];
     int result = 0;
 
-    snprintf(depth, sizeof(depth), "%d", config->depth);
     if (config->depth != DEPTH_ALL)
-        result = send_command(engine, 'D', depth);
+        result = send_number(engine, 'D', (unsigned long)config->depth);
+    for (size_t i = 0; result == 0 && i < config->n_users; i++)
+        result = send_number(engine, 'U', config->users[i]);
     for (char *const *name = config->names; result == 0 && name && *name; name++)
         result = send_command(engine, 'N', *name);
     if (result == 0 && config->filter)
         result = pathfilter_each(config->filter, send_prefix, engine);
     if (result == 0 && config->all)
         result = send_command(engine, 'A', NULL);
+    if (result == 0 && config->writes)
+        result = send_command(engine, 'W', NULL);
     if (result == 0 && config->initial)
         result = send_command(engine, 'T', NULL);
     return result < 0 ? result : send_command(engine, 'G', NULL);

@@ -40,6 +40,8 @@ static inline void script_reset(void)
     fm_depth = FM_EVERY;
     fm_all = fm_initial = fm_on = fm_end = fm_stop = fm_filter = false;
     fm_default = true;
+    fm_writes = false;
+    fm_n_users = 0;
     fm_self[0] = fm_self[1] = 0;
     fm_owner = NULL;
     fm_ns = &init_pid_ns;

@@ -131,8 +131,19 @@ struct pt_regs {
     bool ia32;
 };
 
+/* A user of the initial namespace. */
+typedef struct {
+    uid_t val;
+} kuid_t;
+
+struct user_namespace {
+    uid_t ahead; /* a user here has the initial namespace's number minus this */
+};
+
 struct task_struct {
     pid_t pid, tgid;
+    kuid_t euid;
+    struct user_namespace user_ns;
     unsigned int flags;
     u64 start_time;
     char comm[TASK_COMM_LEN];
@@ -221,6 +232,15 @@ static inline pid_t __task_pid_nr_ns(struct task_struct *task, enum pid_type typ
     pid_t nr = (type == PIDTYPE_PID ? task->pid : task->tgid) - ns->ahead;
 
     return nr > 0 ? nr : 0;
+}
+
+#define task_euid(task) ((task)->euid)
+#define uid_eq(left, right) ((left).val == (right).val)
+#define current_user_ns() (&current->user_ns)
+
+static inline kuid_t make_kuid(const struct user_namespace *ns, uid_t user)
+{
+    return (kuid_t){user + ns->ahead};
 }
 
 #define task_tgid(task) (&(task)->group_leader->thread_pid)

@@ -131,6 +131,24 @@ static __always_inline bool may_be_raced(struct task_struct *task, const struct 
     return known ? has_shared_table(task) : copy->was_recorded;
 }
 
+#define O_CLOEXEC 02000000 /* asm-generic/fcntl.h */
+
+static __always_inline bool closes_on_exec(struct task_struct *task, __u32 fd)
+{
+    struct fdtable *table = task->files->fdt;
+    unsigned long word = 0;
+
+    bpf_probe_read_kernel(&word, sizeof(word), table->close_on_exec + fd / 64);
+    return word >> fd % 64 & 1;
+}
+
+/* The flags of an open file description keep the O_CLOEXEC of its open, which may differ from the
+ * close-on-exec flag of the descriptor. */
+static __always_inline __u64 descriptor_flags(__u32 flags, bool cloexec)
+{
+    return (flags & ~O_CLOEXEC) | (cloexec ? O_CLOEXEC : 0);
+}
+
 /* Whether the file is reported as held: pipes and sockets are not, as they have no opens.  Writes
  * the path to s. */
 static __always_inline bool is_held_as_path(struct task_struct *task, struct scratch *s,

@@ -24,17 +24,6 @@
 /* The number of descriptors that were reported. */
 volatile __u64 n_held = 0;
 
-#define O_CLOEXEC 02000000 /* asm-generic/fcntl.h */
-
-static __always_inline bool closes_on_exec(struct task_struct *task, __u32 fd)
-{
-    struct fdtable *table = task->files->fdt;
-    unsigned long word = 0;
-
-    bpf_probe_read_kernel(&word, sizeof(word), table->close_on_exec + fd / 64);
-    return word >> fd % 64 & 1;
-}
-
 /* Whether this is a file of filemon itself: its child has not executed the command yet, and the
  * exec will close the descriptor. */
 static __always_inline bool is_own_file(struct task_struct *task, bool cloexec)
@@ -160,7 +149,7 @@ int find_held(struct bpf_iter__task_file *ctx)
     if (is_own_file(task, cloexec) || !is_asked_for(task, file->f_flags))
         return 0;
     begin_record_of(task, trusted, &s->record, RECORD_HELD, fd);
-    s->record.flags = file->f_flags | (cloexec ? O_CLOEXEC : 0);
+    s->record.flags = descriptor_flags(file->f_flags, cloexec);
     if (!is_held_as_path(task, s, file))
         return 0;
     scanned_fd = fd;

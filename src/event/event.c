@@ -87,8 +87,8 @@ const struct field field_table[] = {
      .columns = -6},
     {"errno", FIELD_ERRNO, ONLY(FAIL), NULL, "name of the error", .columns = -12},
     {"duracion_ns", FIELD_DURATION, ONLY(CLOSE), get_duration, "ns it was open", .columns = 7},
-    {"motivo", FIELD_REASON, ONLY(CLOSE), NULL, "close, close_range, dup2, exec or exit",
-     .columns = -11},
+    {"motivo", FIELD_REASON, ONLY(OPEN) | ONLY(CLOSE), NULL,
+     "close, close_range, dup2, exec, exit; in open, received", .columns = -11},
     {"origen", FIELD_INT, ONLY(DUP), get_origin, "descriptor it was copied from", .columns = 5},
     {"fichero_hex", FIELD_PATH_HEX, OF_PROCESS, NULL, "bytes of a path that is not valid UTF-8",
      .columns = 0},
@@ -115,7 +115,7 @@ const char *event_reason_name(enum event_reason reason)
     static const char *const names[REASON_COUNT] = {
         [REASON_CLOSE] = "close", [REASON_CLOSE_RANGE] = "close_range",
         [REASON_DUP2] = "dup2",   [REASON_EXEC] = "exec",
-        [REASON_EXIT] = "exit",
+        [REASON_EXIT] = "exit",   [REASON_RECEIVED] = "received",
     };
     return names[reason];
 }

@@ -28,13 +28,14 @@ enum event_code {
     EVENT_MARK,                 /* answer to engine_ops.mark(); the ledger must not get it */
 };
 
-/* Why a descriptor was closed. */
+/* Why a descriptor was closed, or opened otherwise than by an open. */
 enum event_reason {
     REASON_CLOSE,
     REASON_CLOSE_RANGE,
     REASON_DUP2, /* dup2 or dup3 put another file in its place */
     REASON_EXEC,
     REASON_EXIT,
+    REASON_RECEIVED, /* over a socket, or by pidfd_getfd(2) */
     REASON_COUNT,
 };
 
@@ -51,7 +52,8 @@ struct fd_range {
  *
  * What an engine fills in:
  *   all but LOST  pid ppid tid comm table date_us mono_ns
- *   OPEN          path fd flags mode (EVENT_NO_MODE unless O_CREAT or O_TMPFILE)
+ *   OPEN          path fd flags mode (EVENT_NO_MODE unless O_CREAT or O_TMPFILE); reason, if it is
+ *                 REASON_RECEIVED
  *   FAIL          the same; fd is the negative errno, path is the name of the call, made absolute
  *   HELD          path fd flags
  *   CLOSE         fd reason (REASON_CLOSE, or REASON_DUP2 if a DUP of the same fd follows);

@@ -116,7 +116,8 @@ static void describe(const struct event *event, char *words, size_t size)
         snprintf(words, size, " (copy of %d)", event->origin);
     else if (event->code == EVENT_ERROR)
         snprintf(words, size, " (its close was missed)");
-    else if (event->code == EVENT_CLOSE && event->reason != REASON_CLOSE)
+    else if ((event->code == EVENT_CLOSE && event->reason != REASON_CLOSE) ||
+             (event->code == EVENT_OPEN && event->reason == REASON_RECEIVED))
         snprintf(words, size, " (%s)", event_reason_name(event->reason));
     else if (event->code == EVENT_LOST)
         snprintf(words, size, "%llu event%s lost", (unsigned long long)event->lost,

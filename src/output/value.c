@@ -77,7 +77,8 @@ void value_get(struct value *value, const struct field *field, const struct even
         set_word(value, event_errno_name(-event->fd, value->room));
         break;
     case FIELD_REASON:
-        set_word(value, event_reason_name(event->reason));
+        if (event->code != EVENT_OPEN || event->reason == REASON_RECEIVED)
+            set_word(value, event_reason_name(event->reason));
         break;
     case FIELD_ISO_DATE:
         set_iso_date(value, event->date_us);

@@ -123,7 +123,8 @@ static void errors_are_named(void **state)
 static void codes_and_reasons_are_named(void **state)
 {
     static const char *const codes[] = {"open", "close", "dup", "fail", "held", "error", "lost"};
-    static const char *const reasons[] = {"close", "close_range", "dup2", "exec", "exit"};
+    static const char *const reasons[] = {"close", "close_range", "dup2",
+                                          "exec",  "exit",        "received"};
 
     (void)state;
     assert_int_equal(EVENT_RECORDS, sizeof(codes) / sizeof(codes[0]));
@@ -151,7 +152,7 @@ static void fields_of_each_record(void **state)
         {"modo", "open fail"},
         {"errno", "fail"},
         {"duracion_ns", "close"},
-        {"motivo", "close"},
+        {"motivo", "open close"},
         {"origen", "dup"},
         {"fichero_hex", "open close dup fail held error"},
         {"perdidos", "lost"},

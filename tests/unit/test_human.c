@@ -85,6 +85,10 @@ static void a_line_for_each_kind(void **state)
     (void)state;
     assert_line(&event, &unlimited,
                 "16:42:55.123 smtpd              5817 open     12          /etc/hosts");
+    event.reason = REASON_RECEIVED;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 open     12          /etc/hosts (received)");
+    event.reason = REASON_CLOSE;
     event.code = EVENT_CLOSE;
     assert_line(&event, &unlimited,
                 "16:42:55.123 smtpd              5817 close    12  2.50ms  /etc/hosts");

@@ -90,6 +90,12 @@ static void one_record_of_each_kind(void **state)
     assert_record(&event, "{\"codigo\":\"open\"," PROCESS
                           "\"fichero\":\"/etc/hosts\",\"descriptor\":12,\"date\":1310920975123,"
                           "\"date_us\":1310920975123456,\"flags\":\"O_RDWR|O_CREAT|O_CLOEXEC\"}\n");
+    event.reason = REASON_RECEIVED;
+    assert_record(&event, "{\"codigo\":\"open\"," PROCESS
+                          "\"fichero\":\"/etc/hosts\",\"descriptor\":12,\"date\":1310920975123,"
+                          "\"date_us\":1310920975123456,\"flags\":\"O_RDWR|O_CREAT|O_CLOEXEC\","
+                          "\"motivo\":\"received\"}\n");
+    event.reason = REASON_CLOSE_RANGE;
     event.mode = 0644;
     assert_record(&event, "{\"codigo\":\"open\"," PROCESS
                           "\"fichero\":\"/etc/hosts\",\"descriptor\":12,\"date\":1310920975123,"

@@ -9,6 +9,7 @@ struct fm_call {
     int dirfd;
     const char __user *name;
     u64 flags, mode, resolve;
+    bool received; /* it is no call: the flags are those of what another process sent */
 };
 
 /*

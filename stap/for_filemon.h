@@ -65,7 +65,12 @@ static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32
     fm_path(line);
     fm_descriptor(line, fd);
     fm_times(line, time);
-    fm_flags_and_mode(line, call->flags, call->mode);
+    if (unlikely(call->received)) {
+        fm_flags(line, call->flags);
+        fm_reason(line, "received");
+    } else {
+        fm_flags_and_mode(line, call->flags, call->mode);
+    }
     fm_finish(line);
 }
 

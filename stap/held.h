@@ -19,6 +19,21 @@ static int fm_scan_nr;    /* the next thread, by its id in the initial namespace
 static unsigned int fm_scan_fd;
 static u64 fm_scan_began; /* processes that started later only inherited descriptors */
 
+/* Sockets and the like have no path. */
+static bool fm_has_path(const struct fm_line *line)
+{
+    return line->path[0] == '/';
+}
+
+/* The flags of an open file description keep the O_CLOEXEC of its open, which may differ from the
+ * close-on-exec flag of the descriptor. */
+static u32 fm_descriptor_flags(struct files_struct *files, unsigned int fd, const struct file *file)
+{
+    bool on_exec = test_bit(fd, rcu_dereference_raw(files->fdt)->close_on_exec);
+
+    return (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0);
+}
+
 /* Begins a line with the path of the file.  False: the file is not to be reported.  Sockets and the
  * like have no path, and are never reported. */
 static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
@@ -30,7 +45,7 @@ static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct
         return false;
     }
     fm_strip_root(line, task);
-    return line->path[0] == '/' && fm_wanted(line->path, line->path_len);
+    return fm_has_path(line) && fm_wanted(line->path, line->path_len);
 }
 
 static void fm_report_held(struct fm_line *line, u32 table, unsigned int fd, u32 flags)
@@ -75,7 +90,7 @@ static bool fm_may_report_held(const struct fm_table *table, unsigned int fd,
 static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file *file)
 {
     struct files_struct *files = task->files;
-    bool on_exec = test_bit(fd, rcu_dereference_raw(files->fdt)->close_on_exec);
+    u32 flags = fm_descriptor_flags(files, fd, file);
     struct fm_table *table;
     struct fm_line line;
 
@@ -86,8 +101,7 @@ static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file 
     if (table && !fm_has_user(table, task)) {
         fm_end_table(table); /* the probe of exit_files() may have run before the table was added */
     } else if (table && fm_may_report_held(table, fd, file)) {
-        fm_report_held(&line, fm_number(table), fd,
-                       (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0));
+        fm_report_held(&line, fm_number(table), fd, flags);
         fm_put(table, fm_key(table, fd), &fm_no_record);
     }
     raw_spin_unlock(&fm_tables_lock);

@@ -29,7 +29,8 @@ static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *
 
     if (unlikely(fm_forget(fd, &record)))
         fm_report_missed_close(fd, &record, time);
-    if (!fm_is_asked_for(current, call->flags) || !fm_begin_file(&line, file))
+    if (!fm_is_asked_for(current, call->flags) || !fm_begin_file(&line, file) ||
+        (call->received && !fm_has_path(&line)))
         return;
     table = fm_add_my_table();
     if (!table)
@@ -106,12 +107,59 @@ static void fm_signalled(const struct ksignal *signal)
     fm_open_failed(&open.call, -EINTR);
 }
 
+/*
+ * The entry of receive_fd(), which installs what another process has sent (SCM_RIGHTS), or the file
+ * of pidfd_getfd(2).  Before Linux 6.8, receive_fd() may call __receive_fd(), which is probed, too.
+ */
+static void fm_receiving(struct file *file)
+{
+    struct fm_flight *flight = fm_begin_flight();
+
+    if (flight)
+        flight->receiving = file;
+    else
+        atomic_inc(&fm_lost);
+}
+
+static bool fm_is_receiving(const struct file *file)
+{
+    struct fm_flight_slot *slot = fm_my_flight();
+
+    return slot && slot->flight.receiving == file;
+}
+
+static void fm_received(unsigned int fd, struct file *file)
+{
+    const struct fm_call call = {
+        .flags = fm_descriptor_flags(current->files, fd, file),
+        .received = true,
+    };
+
+    fm_drop_flight();
+    fm_opened(&call, fd, file);
+}
+
+/* If receive_fd() has failed, it has not called fd_install().  The file may be freed soon, and its
+ * address used for another one. */
+static void fm_receive_returned(void)
+{
+    struct fm_flight_slot *slot = fm_my_flight();
+
+    if (slot && slot->flight.receiving)
+        fm_drop_flight();
+}
+
 /* At the entry of fd_install(): no other thread can use the descriptor yet. */
 static void fm_installing(unsigned int fd, struct file *file)
 {
-    int which = fm_which_open();
+    int which;
     struct fm_call call;
 
+    if (unlikely(fm_is_receiving(file))) {
+        fm_received(fd, file);
+        return;
+    }
+    which = fm_which_open();
     if (which >= 0) {
         fm_call_args(&call, which);
         fm_opened(&call, fd, file);

@@ -343,10 +343,15 @@ static void fm_descriptor(struct fm_line *line, s64 fd)
     fm_num(line, fd);
 }
 
-static void fm_flags_and_mode(struct fm_line *line, u64 flags, u64 mode)
+static void fm_flags(struct fm_line *line, u64 flags)
 {
     fm_lit(line, ", flags: ");
     fm_num(line, flags);
+}
+
+static void fm_flags_and_mode(struct fm_line *line, u64 flags, u64 mode)
+{
+    fm_flags(line, flags);
     if (flags & (O_CREAT | __O_TMPFILE)) {
         fm_lit(line, ", modo: ");
         fm_num(line, mode & S_IALLUGO);

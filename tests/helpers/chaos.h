@@ -32,7 +32,8 @@ enum chaos_kind {
     CHAOS_RANGE,   /* close_range: fd to other */
     CHAOS_DUP,     /* a copy to a free descriptor; fd: the origin */
     CHAOS_DUP2,    /* dup2 and dup3; fd: the origin, other: the target */
-    CHAOS_GET,     /* a descriptor that was not opened: received, a pipe's, a socket's, ... */
+    CHAOS_GET,     /* a descriptor that was not opened: a pipe's, a socket's, ... */
+    CHAOS_RECEIVE, /* a received descriptor of a file; fd: the one that was sent */
     CHAOS_CLOEXEC, /* fd gets (other: 1) or loses (0) close-on-exec */
     CHAOS_CLOSER,  /* close_range with CLOSE_RANGE_CLOEXEC: fd to other */
     CHAOS_START,   /* the first entry of a process or thread */
@@ -44,6 +45,7 @@ enum chaos_kind {
 };
 
 #define CHAOS_PATH 620
+#define CHAOS_FLAGS_UNKNOWN UINT64_MAX
 
 struct chaos_entry {
     _Alignas(8) _Atomic uint64_t end; /* written last */

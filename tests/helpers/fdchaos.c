@@ -853,7 +853,7 @@ static long send_descriptor(int socket, int fd)
     return CALL(SYS_sendmsg, socket, &message, 0);
 }
 
-static long receive_descriptor(int socket)
+static long receive_descriptor(int socket, int flags)
 {
     char one;
     struct iovec byte = {&one, 1};
@@ -862,9 +862,55 @@ static long receive_descriptor(int socket)
     int fd = -1;
 
     message_of(&message, &byte, &control);
-    if (CALL(SYS_recvmsg, socket, &message, 0) > 0 && CMSG_FIRSTHDR(&message) != NULL)
+    if (CALL(SYS_recvmsg, socket, &message, flags) > 0 && CMSG_FIRSTHDR(&message) != NULL)
         memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(fd));
     return fd;
+}
+
+#define KERNEL_LARGEFILE 0100000 /* added by 64-bit kernels */
+
+static uint64_t flags_of(int fd)
+{
+    return (uint64_t)CALL(SYS_FCNTL, fd, F_GETFL) & ~(uint64_t)(KERNEL_LARGEFILE | O_CLOEXEC);
+}
+
+struct reception {
+    struct chaos_entry *entry;
+    int flags;
+    char path[CHAOS_PATH]; /* of the descriptor that is sent */
+};
+
+static struct reception begin_receive(struct actor *actor, const char *call, int fd, int flags)
+{
+    struct reception reception = {.flags = flags};
+
+    read_fd(actor, fd, reception.path, sizeof(reception.path));
+    reception.entry = begin(actor, CHAOS_RECEIVE, call, fd, -1);
+    reception.entry->flags = CHAOS_FLAGS_UNKNOWN;
+    return reception;
+}
+
+/*
+ * Pipes and the like have no record.  pidfd_getfd(2) uses the table of the process's first thread,
+ * which may differ from the table of this thread: so path and flags are read from the received
+ * descriptor.
+ */
+static void end_receive(struct actor *actor, const struct reception *reception, long result)
+{
+    struct chaos_entry *entry = reception->entry;
+    uint64_t number = end(actor, entry, result);
+
+    if (result >= 0) {
+        read_fd(actor, (int)result, entry->path, CHAOS_PATH);
+        entry->flags = flags_of((int)result) | (unsigned int)reception->flags;
+        entry->kind = entry->path[0] == '/' ? CHAOS_RECEIVE : CHAOS_GET;
+        if (strcmp(entry->path, reception->path) != 0 ||
+            has_moved(actor, entry->fd, reception->path))
+            entry->path[0] = '\0';
+    }
+    commit(entry, number);
+    if (result >= 0)
+        release(actor, (int)result);
 }
 
 /* Sends a descriptor to its own process, and receives a copy. */
@@ -876,8 +922,13 @@ static void op_pass(struct actor *actor)
     if (fd < 0)
         return;
     result = CALL(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, pair);
-    if (result == 0 && send_descriptor(pair[0], fd) > 0)
-        end_get(actor, begin_get(actor, "recvmsg"), receive_descriptor(pair[1]));
+    if (result == 0 && send_descriptor(pair[0], fd) > 0) {
+        int flags = roll(actor, 2) ? MSG_CMSG_CLOEXEC : 0;
+        struct reception reception = begin_receive(actor, "recvmsg", fd,
+                                                   flags != 0 ? O_CLOEXEC : 0);
+
+        end_receive(actor, &reception, receive_descriptor(pair[1], flags));
+    }
     for (int i = 0; i < 2 && result == 0; i++) {
         atomic_store(&actor->table->fd[pair[i]], FD_TAKEN);
         do_close(actor, pair[i]);
@@ -894,7 +945,9 @@ static void op_pidfd_getfd(struct actor *actor)
         return;
     pidfd = CALL(SYS_pidfd_open, CALL(SYS_getpid), 0);
     if (pidfd >= 0) {
-        end_get(actor, begin_get(actor, "pidfd_getfd"), CALL(SYS_pidfd_getfd, pidfd, fd, 0));
+        struct reception reception = begin_receive(actor, "pidfd_getfd", fd, O_CLOEXEC);
+
+        end_receive(actor, &reception, CALL(SYS_pidfd_getfd, pidfd, fd, 0));
         atomic_store(&actor->table->fd[pidfd], FD_TAKEN);
         do_close(actor, (int)pidfd);
     }

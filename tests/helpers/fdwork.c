@@ -1582,6 +1582,44 @@ static void play_x32(void)
 }
 #endif
 
+/* --- get-fd: pidfd_getfd(2) --- */
+
+static void get_fd(int pidfd, int fd, bool is_file)
+{
+    int got;
+
+    begin();
+    got = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
+    expect(got, "pidfd_getfd");
+    if (is_file) {
+        received(got, below("file"), O_RDWR | O_APPEND | O_CLOEXEC);
+        shut(got);
+    } else {
+        expect(close(got), "close");
+    }
+}
+
+static void play_get_fd(void)
+{
+    int fd = open_as(AT_FDCWD, below("file"), "file", O_RDWR | O_APPEND, 0), ends[2];
+    pid_t parent = getpid(), child;
+
+    expect(pipe(ends), "pipe");
+    child = fork_child();
+    if (child == 0) {
+        int pidfd = (int)syscall(SYS_pidfd_open, parent, 0);
+
+        expect(pidfd, "pidfd_open");
+        get_fd(pidfd, fd, true);
+        get_fd(pidfd, ends[0], false);
+        expect(syscall(SYS_pidfd_getfd, pidfd, 999, 0) < 0 ? 0 : -1, "pidfd_getfd of nothing");
+        get_fd(pidfd, fd, true);
+        leave();
+    }
+    join_child(child);
+    shut(fd);
+}
+
 /* --- no-unshare: executes a program whose unshare(2) a seccomp filter answers --- */
 
 static void play_no_unshare(void)
@@ -2927,6 +2965,112 @@ static void set_main_thread(void)
     pthread_exit(NULL);
 }
 
+/* --- received: descriptors that come over a socket --- */
+
+enum { GIVEN_FILE, GIVEN_DIRECTORY, GIVEN_MEMORY, GIVEN_SOCKET, GIVEN };
+
+union control {
+    struct cmsghdr header;
+    char room[CMSG_SPACE(GIVEN * sizeof(int))];
+};
+
+static void give(int socket, const int fds[static GIVEN])
+{
+    char byte = 0;
+    struct iovec data = {&byte, 1};
+    union control control = {.header = {.cmsg_len = CMSG_LEN(GIVEN * sizeof(int)),
+                                        .cmsg_level = SOL_SOCKET,
+                                        .cmsg_type = SCM_RIGHTS}};
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+
+    memcpy(CMSG_DATA(&control.header), fds, GIVEN * sizeof(int));
+    expect(sendmsg(socket, &message, 0), "sendmsg");
+}
+
+static long receive_one(int socket, struct msghdr *message, int flags)
+{
+    return recvmsg(socket, message, flags);
+}
+
+static long receive_many(int socket, struct msghdr *message, int flags)
+{
+    struct mmsghdr messages = {.msg_hdr = *message};
+
+    return recvmmsg(socket, &messages, 1, (unsigned int)flags, NULL);
+}
+
+static long receive_by_ring(int socket, struct msghdr *message, int flags)
+{
+    struct ring ring = make_ring(0, 0);
+    long result = submit_and_reap(&ring, (struct io_uring_sqe){.opcode = IORING_OP_RECVMSG,
+                                                               .fd = socket,
+                                                               .addr = (uintptr_t)message,
+                                                               .len = 1,
+                                                               .msg_flags = (unsigned int)flags});
+
+    expect(close(ring.fd), "close");
+    return result;
+}
+
+/* A socket has no open, however it comes. */
+static void receive(int socket, long (*call)(int, struct msghdr *, int), int flags)
+{
+    uint64_t cloexec = flags & MSG_CMSG_CLOEXEC ? O_CLOEXEC : 0;
+    char byte;
+    struct iovec data = {&byte, 1};
+    union control control;
+    struct msghdr message = {.msg_iov = &data,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof(control)};
+    int fds[GIVEN];
+
+    begin();
+    expect(call(socket, &message, flags) == 1 ? 0 : -1, "receiving descriptors");
+    memcpy(fds, CMSG_DATA(&control.header), sizeof(fds));
+    received(fds[GIVEN_FILE], below("file"), O_RDWR | O_APPEND | cloexec);
+    received(fds[GIVEN_DIRECTORY], given.directory, O_RDONLY | O_DIRECTORY | cloexec);
+    received(fds[GIVEN_MEMORY], "/memfd:given (deleted)", O_RDWR | cloexec);
+    shut(fds[GIVEN_FILE]);
+    shut(fds[GIVEN_DIRECTORY]);
+    shut(fds[GIVEN_MEMORY]);
+    expect(close(fds[GIVEN_SOCKET]), "close");
+}
+
+static void play_received(void)
+{
+    int ends[2], fds[GIVEN];
+    pid_t child;
+
+    expect(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), "socketpair");
+    fds[GIVEN_FILE] = open_as(AT_FDCWD, below("file"), "file",
+                              O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    fds[GIVEN_DIRECTORY] = open_as(AT_FDCWD, given.directory, given.directory,
+                                   O_RDONLY | O_DIRECTORY, 0);
+    fds[GIVEN_MEMORY] = memfd_create("given", MFD_CLOEXEC);
+    fds[GIVEN_SOCKET] = ends[0];
+    child = fork_child();
+    if (child == 0) {
+        receive(ends[1], receive_one, 0);
+        receive(ends[1], receive_one, MSG_CMSG_CLOEXEC);
+        receive(ends[1], receive_one, MSG_PEEK); /* has descriptors, too */
+        receive(ends[1], receive_many, 0);
+        receive(ends[1], receive_by_ring, MSG_CMSG_CLOEXEC);
+        give(ends[1], fds);
+        leave();
+    }
+    for (int i = 0; i < 4; i++)
+        give(ends[0], fds);
+    receive(ends[0], receive_one, 0);
+    join_child(child);
+    expect(close(fds[GIVEN_MEMORY]), "close");
+    shut(fds[GIVEN_FILE]);
+    shut(fds[GIVEN_DIRECTORY]);
+}
+
 static const struct scene {
     const char *name;
     void (*set)(void);
@@ -2977,6 +3121,8 @@ static const struct scene {
     {"x32", set_file, play_x32, true},
 #endif
     {"no-unshare", NULL, play_no_unshare, true},
+    {"received", set_file, play_received, true},
+    {"get-fd", set_file, play_get_fd, true},
     {"flush", set_slow, play_flush, true},
     {"ending", set_slow, play_ending, true},
     {"lingering", set_slow, play_lingering, true},

@@ -250,6 +250,18 @@ int opened(long result, const char *path, uint64_t flags, mode_t mode)
     return (int)result;
 }
 
+void received(int fd, const char *path, uint64_t flags)
+{
+    hold_since(fd, path, began_ns);
+    begin_line("open", path, fd);
+    put_tid();
+    put_before();
+    fputs(",\"flags\":\"", journal.stream);
+    put_flags(journal.stream, flags);
+    fputs("\",\"motivo\":\"received\"", journal.stream);
+    end_line();
+}
+
 int open_as(int dirfd, const char *name, const char *path, uint64_t flags, mode_t mode)
 {
     begin();

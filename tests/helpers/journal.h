@@ -52,6 +52,12 @@ void begin(void);
  */
 int opened(long result, const char *path, uint64_t flags, mode_t mode);
 
+/*
+ * Writes the line of a descriptor that was received, with the path and the flags of its file.
+ * begin() must have been called before the call that received it.
+ */
+void received(int fd, const char *path, uint64_t flags);
+
 /* openat(dirfd, name); the name is passed to the kernel as it is, and path to opened(). */
 int open_as(int dirfd, const char *name, const char *path, uint64_t flags, mode_t mode);
 

@@ -3,12 +3,12 @@
  * records check [-e] [-c] [-t] FILE
  * records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... FILE
  * records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE
- * records chaos [-i fail] JOURNAL FILE
+ * records chaos [-i fail] [-i recvmsg] JOURNAL FILE
  * records operations JOURNAL
  * records sharers JOURNAL
  *
  * The options are those of records.h: -e ended, -c complete, -p pids, -u unordered, -b below,
- * -i ignore, -s slack.
+ * -i ignore, -s slack.  chaos ignores failed opens (fail), or what recvmsg(2) received (recvmsg).
  * Exit status: 0 no fault; 1 faults, which standard output describes; 2 usage.
  */
 #include "records.h"
@@ -134,7 +134,7 @@ static int usage(void)
         "       records compare [-p] [-u] [-b DIRECTORY]... [-i CODIGO]... [-s MS] JOURNAL... "
         "FILE\n"
         "       records parity [-b DIRECTORY]... [-i CODIGO]... FILE FILE\n"
-        "       records chaos [-i fail] JOURNAL FILE\n"
+        "       records chaos [-i fail] [-i recvmsg] JOURNAL FILE\n"
         "       records operations JOURNAL\n"
         "       records sharers JOURNAL\n",
         stderr);
@@ -189,6 +189,15 @@ static void parse(int argc, char **argv, struct check_options *check,
     }
 }
 
+static bool is_listed(const char *const list[static MAX_LIST], const char *item)
+{
+    for (int i = 0; list[i] != NULL; i++) {
+        if (strcmp(list[i], item) == 0)
+            return true;
+    }
+    return false;
+}
+
 static bool append_all(struct records *all, const char *file)
 {
     struct records more;
@@ -225,7 +234,10 @@ int main(int argc, char **argv)
     good = files > 0 && records_load(&last, argv[argc - 1]);
     one.file = argv[optind];
     if (strcmp(command, "chaos") == 0 && files == 2)
-        return good && records_chaos(argv[optind], &last, compare.ignore[0] == NULL) ? 0 : 1;
+        return good && records_chaos(argv[optind], &last, !is_listed(compare.ignore, "fail"),
+                                     !is_listed(compare.ignore, "recvmsg"))
+                   ? 0
+                   : 1;
     for (int i = optind; good && i < argc - 1; i++)
         good = append_all(&one, argv[i]);
     if (strcmp(command, "check") == 0 && files == 1)

@@ -63,8 +63,8 @@ bool records_parity(const struct records *one, const struct records *other,
                     const struct compare_options *options);
 
 /* Whether the output has exactly the records that follow from a journal of fdchaos; failed: those
- * of failed opens, too. */
-bool records_chaos(const char *journal, const struct records *output, bool failed);
+ * of failed opens, too; sockets: those of descriptors received over sockets, too. */
+bool records_chaos(const char *journal, const struct records *output, bool failed, bool sockets);
 
 /* Prints the numbers of the operations in such a journal, a list that fdchaos takes as KEEP. */
 bool records_chaos_operations(const char *journal);

@@ -40,7 +40,8 @@ static const struct shape {
     const char *code, *keys;
 } shapes[] = {
     {"open",
-     "codigo proceso pid ppid tid fichero descriptor date date_us flags modo? fichero_hex?"},
+     "codigo proceso pid ppid tid fichero descriptor date date_us flags modo? motivo? "
+     "fichero_hex?"},
     {"close",
      "codigo proceso pid ppid tid fichero descriptor date date_us duracion_ns motivo "
      "fichero_hex?"},
@@ -200,7 +201,8 @@ static void check_flags(struct check *check, const json_t *record)
     bool makes = strstr(record_string(record, "flags"), "O_CREAT") != NULL ||
                  strstr(record_string(record, "flags"), "O_TMPFILE") != NULL;
     const char *mode = record_string(record, "modo");
-    if (!record_is(record, "held") && makes != (json_object_get(record, "modo") != NULL))
+    bool is_opened = !record_is(record, "held") && json_object_get(record, "motivo") == NULL;
+    if (is_opened && makes != (json_object_get(record, "modo") != NULL))
         fault(check, "modo does not match the flags");
     if (*mode != '\0' && (strspn(mode, "01234567") != strlen(mode) || strlen(mode) < 4))
         fault(check, "modo is not octal: %s", mode);
@@ -225,6 +227,9 @@ static void check_values(struct check *check, const json_t *record)
     }
     if (record_is(record, "close") &&
         strstr(" close close_range dup2 exec exit ", record_string(record, "motivo")) == NULL)
+        fault(check, "motivo is unknown");
+    if (record_is(record, "open") && json_object_get(record, "motivo") != NULL &&
+        strcmp(record_string(record, "motivo"), "received") != 0)
         fault(check, "motivo is unknown");
     if (record_is(record, "lost") && record_integer(record, "perdidos") == 0)
         fault(check, "perdidos is 0");

@@ -260,6 +260,23 @@ static void test_held(void **state)
     assert_int_equal(decode(sizeof(struct record) + 9), -EBADMSG);
 }
 
+static void test_received(void **state)
+{
+    (void)state;
+    begin(RECORD_RECEIVED);
+    sample.record.fd = 7;
+    sample.record.flags = O_RDWR | O_TMPFILE;
+    memcpy(sample.payload, "hosts/etc/", 10);
+    sample.record.walked = 10;
+    assert_int_equal(decode(sizeof(struct record) + 10), 0);
+    assert_int_equal(event.code, EVENT_OPEN);
+    assert_int_equal(event.reason, REASON_RECEIVED);
+    assert_int_equal(event.fd, 7);
+    assert_int_equal(event.flags, O_RDWR | O_TMPFILE);
+    assert_int_equal(event.mode, EVENT_NO_MODE);
+    assert_string_equal(event.path, "/etc/hosts");
+}
+
 static void test_close_range(void **state)
 {
     (void)state;
@@ -281,7 +298,7 @@ static void test_malformed_records(void **state)
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
     assert_int_equal(decode(RECORD_HEAD - 1), -EBADMSG);
-    begin(RECORD_HELD + 1);
+    begin(RECORD_RECEIVED + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }
 
@@ -299,6 +316,7 @@ int main(void)
         cmocka_unit_test(test_exec_closes_what_is_not_open),
         cmocka_unit_test(test_largest_number_of_ranges),
         cmocka_unit_test(test_held),
+        cmocka_unit_test(test_received),
         cmocka_unit_test(test_close_range),
         cmocka_unit_test(test_malformed_records),
     };

@@ -247,6 +247,71 @@ static void descriptors_that_other_calls_install_are_not_reported(void **state)
     assert_non_null(fm_find_slot(fm_key(fm_my_table(), 5) | FM_BLOCKED));
 }
 
+/* What receive_fd() does in any call.  Its entry may be seen twice. */
+static void begins_to_receive(struct file *file)
+{
+    world_call(__NR_recvmsg, 0, 0, 0, 0);
+    fm_receiving(file);
+    fm_receiving(file);
+}
+
+static void receives(unsigned int fd, struct file *file)
+{
+    begins_to_receive(file);
+    fm_installing(fd, file);
+    fm_receive_returned();
+}
+
+static void a_received_descriptor_is_reported_with_its_motivo(void **state)
+{
+    struct file *file = world_file("/x", 0);
+
+    (void)state;
+    file->f_flags = O_RDWR | __O_TMPFILE | O_CLOEXEC;
+    receives(5, file);
+    lines_are("{codigo: \"open\", " CAT ", tabla: %u, fichero: \"/x\", descriptor: 5, " NOW
+              ", flags: 4259842, motivo: \"received\"}\n",
+              fm_number(fm_my_table()));
+    assert_true(fm_is_recorded(fm_my_table(), 5));
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+    world_set_bit(current->files->close_on_exec, 6, true);
+    receives(6, file);
+    assert_non_null(strstr(lines(), ", flags: 4784130, motivo"));
+    receives(7, world_file("socket:[5]", 0));
+    no_lines();
+    assert_false(fm_is_recorded(fm_my_table(), 7));
+}
+
+static void only_the_received_file_is_reported(void **state)
+{
+    (void)state;
+    begins_to_receive(world_file("/x", 0));
+    fm_installing(5, world_file("/y", 0));
+    no_lines();
+}
+
+/* receive_fd() has failed, for example with EMFILE: the file may be freed, its address reused. */
+static void a_file_that_could_not_be_received_leaves_nothing(void **state)
+{
+    struct file *file = world_file("/x", 0);
+
+    (void)state;
+    begins_to_receive(file);
+    fm_receive_returned();
+    assert_int_equal(atomic_read(&fm_n_flights), 0);
+    fm_installing(5, file);
+    no_lines();
+}
+
+static void a_received_descriptor_without_a_free_slot_is_lost(void **state)
+{
+    (void)state;
+    for (u32 try = 0; try < FM_FLIGHT_TRIES; try++)
+        fm_flight_at(try)->task = (struct task_struct *)-1;
+    fm_receiving(world_file("/x", 0));
+    assert_int_equal(atomic_read(&fm_lost), 1);
+}
+
 /* The close of the older file was missed.  The new file has no line, so filemon does not learn of
  * it. */
 static void an_unwanted_open_removes_an_older_record(void **state)
@@ -446,6 +511,10 @@ int main(void)
         script_test(an_open_is_reported_when_its_descriptor_is_installed),
         script_test(the_mode_is_reported_if_the_call_may_create_a_file),
         script_test(descriptors_that_other_calls_install_are_not_reported),
+        script_test(a_received_descriptor_is_reported_with_its_motivo),
+        script_test(only_the_received_file_is_reported),
+        script_test(a_file_that_could_not_be_received_leaves_nothing),
+        script_test(a_received_descriptor_without_a_free_slot_is_lost),
         script_test(an_unwanted_open_removes_an_older_record),
         script_test(with_writes_only_opens_for_writing_are_reported),
         script_test(with_users_only_their_opens_are_reported),

@@ -69,7 +69,7 @@ static void on_event(void *ctx, const struct event *event)
         log_path(calls, event);
     if (event->code == EVENT_DUP)
         log_call(calls, " origin %d%s", event->origin, event->reason == REASON_DUP2 ? " dup2" : "");
-    if (event->code == EVENT_CLOSE)
+    if (event->code == EVENT_CLOSE || event->reason == REASON_RECEIVED)
         log_call(calls, " %s", event_reason_name(event->reason));
     for (size_t i = 0; i < event->n_ranges; i++)
         log_call(calls, " [%u,%u]", event->ranges[i].first, event->ranges[i].last);
@@ -245,6 +245,10 @@ static void every_kind(void **state)
                  "{codigo: \"open\", " WHERE ", fichero: \"pipe:[5]\", descriptor: 0, " TIMES
                  ", flags: 0}\n",
                  "OPEN " AT " fd 0 path pipe:[5] flags 0\n");
+    assert_calls(state,
+                 "{codigo: \"open\", " WHERE ", fichero: \"/a\", descriptor: 3, " TIMES
+                 ", flags: 1, motivo: \"received\"}\n",
+                 "OPEN " AT " fd 3 path /a flags 1 received\n");
     assert_calls(state,
                  "{codigo: \"fail\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
                  ", flags: 64, modo: 0}\n",
@@ -518,6 +522,8 @@ static void garbage(void **state)
         "{codigo: \"exit\", proceso: \"1234567890123456\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
         "{codigo: \"exit\", pid: 1, ppid: 1, tid: 1, " TIMES "}",
         "{codigo: \"open\", " WHERE ", descriptor: 3, " TIMES ", flags: 0}",
+        "{codigo: \"open\", " WHERE ", fichero: \"/a\", descriptor: 3, " TIMES
+        ", flags: 1, motivo: \"close\"}",
         "{codigo: \"close\", " WHERE ", descriptor: 3, " TIMES ", flags: 0}",
         "{codigo: \"dup\", " WHERE ", descriptor: 3, " TIMES "}",
         "{codigo: \"error\", " WHO ", fichero: \"/\", descriptor: 3, " TIMES "}",

@@ -74,6 +74,8 @@ static int start(struct program *program)
         return messages_fail(result, "attaching the eBPF program");
     diag(DIAG_VERBOSE, "system calls are seen at %s",
          program->probes ? "functions of the kernel" : "tracepoints");
+    diag(DIAG_VERBOSE, "descriptors that are received over sockets are %s",
+         program->skeleton->bss->receiving_is_seen ? "seen" : "not seen");
     return 0;
 }
 

@@ -43,7 +43,8 @@ const volatile bool x32_calls = false;
     [322] = NATIVE(CALL_EXEC), [358] = COMPAT(CALL_EXEC), /* execveat */                           \
     [426] = BOTH(CALL_RING_ENTER),                                                                 \
     [436] = BOTH(CALL_CLOSE_RANGE),                                                                \
-    [437] = BOTH(CALL_OPENAT2)
+    [437] = BOTH(CALL_OPENAT2),                                                                    \
+    [438] = BOTH(CALL_GET_FD)
 /* clang-format on */
 
 static const __u16 calls[CALL_NUMBERS] = {CALLS};
@@ -101,7 +102,8 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
     [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),                                                        \
     [426] = NATIVE(CALL_RING_ENTER),                                                               \
     [436] = NATIVE(CALL_CLOSE_RANGE),                                                              \
-    [437] = NATIVE(CALL_OPENAT2)
+    [437] = NATIVE(CALL_OPENAT2),                                                                  \
+    [438] = NATIVE(CALL_GET_FD)
 /* clang-format on */
 
 static const __u16 calls[CALL_NUMBERS] = {CALLS};

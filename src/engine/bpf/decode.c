@@ -25,6 +25,7 @@ static const struct {
     [RECORD_EXIT] = {EVENT_EXIT, REASON_EXIT, RECORD_HEAD},
     [RECORD_DUP_PATH] = {EVENT_DUP, REASON_COUNT, sizeof(struct record)},
     [RECORD_DUP2_PATH] = {EVENT_DUP, REASON_DUP2, sizeof(struct record)},
+    [RECORD_RECEIVED] = {EVENT_OPEN, REASON_RECEIVED, sizeof(struct record)},
     [RECORD_HELD] = {EVENT_HELD, REASON_COUNT, sizeof(struct record)},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
@@ -124,6 +125,9 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
                        size_t len, struct event *event)
 {
     switch (record->kind) {
+    case RECORD_RECEIVED: /* what it was opened with, but for a mode */
+        event->flags = record->flags;
+        return decode_path(decoder, record, payload, len, event);
     case RECORD_OPEN:
     case RECORD_FAIL:
         decode_flags(record, event);

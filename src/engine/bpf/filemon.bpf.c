@@ -22,6 +22,7 @@
 #include "held.bpf.h"
 #include "inflight.bpf.h"
 #include "opens.bpf.h"
+#include "received.bpf.h"
 #include "record.h"
 #include "recorded.bpf.h"
 #include "ring.bpf.h"

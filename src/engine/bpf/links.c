@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "diag.h"
+#include "engine/bpf/messages.h"
 #include "engine/bpf/perf.h"
 #include "engine/bpf/probes.h"
 #include "engine/bpf/record.h"
@@ -51,6 +52,8 @@ static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[sta
                                             {p->on_table_call, p->on_table_call, p->on_table_call}};
     hooks[LINK_RETURNS] = (struct hook){NULL, {p->on_return, p->on_return, p->on_return}};
     hooks[LINK_RING_RETURNS] = hooks[LINK_RETURNS];
+    hooks[LINK_RECEIVE] = (struct hook){NULL, {p->on_receive, p->on_receive, p->on_receive}};
+    hooks[LINK_RECEIVED] = (struct hook){NULL, {p->on_received, p->on_received, p->on_received}};
 #endif
 }
 
@@ -69,6 +72,9 @@ static bool is_needed(const struct program *program, enum link link)
     case LINK_RETURNS:
     case LINK_RING_RETURNS:
         return program->probes;
+    case LINK_RECEIVE:
+    case LINK_RECEIVED:
+        return probes_are_there();
     default:
         return true;
     }
@@ -158,6 +164,30 @@ static int attach_functions(struct program *program, enum link link, enum probes
     return program->links[link] ? 0 : -errno;
 }
 
+/* Probes a function at its entry and its return.  False: this kernel has no such function. */
+static bool attach_receiving_of(struct program *program, const char *function, enum link entry,
+                                enum link end)
+{
+    const __typeof__(program->skeleton->progs) *programs = &program->skeleton->progs;
+
+    program->links[end] = bpf_program__attach_kprobe(programs->on_received, true, function);
+    if (program->links[end])
+        program->links[entry] = bpf_program__attach_kprobe(programs->on_receive, false, function);
+    return program->links[entry] != NULL;
+}
+
+static void attach_receiving(struct program *program)
+{
+    bool outer, inner;
+
+    if (!is_needed(program, LINK_RECEIVE))
+        return;
+    outer = attach_receiving_of(program, "receive_fd", LINK_RECEIVE, LINK_RECEIVED);
+    inner = attach_receiving_of(program, "__receive_fd", LINK_RECEIVE_INNER, LINK_RECEIVED_INNER);
+    program->skeleton->bss->receiving_is_seen = outer || inner;
+    messages_discard();
+}
+
 /* Whether each probe has seen its calls of probes_make_calls(), which makes some twice, by two
  * system calls. */
 static bool are_hit(const struct filemon_bpf__bss *data)
@@ -208,6 +238,11 @@ static int attach_probes(struct program *program)
     return -EOPNOTSUPP;
 }
 
+static void attach_receiving(struct program *program)
+{
+    (void)program;
+}
+
 #endif
 
 /* Programs that follow processes are attached before those that follow files.  First of all the
@@ -230,6 +265,8 @@ int links_attach(struct program *program)
         result = attach_probes(program);
     if (result == 0)
         attach_ring(program);
+    if (result == 0)
+        attach_receiving(program);
     return result;
 }
 

@@ -93,7 +93,12 @@ static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *
 {
     struct task_struct *task = current_task();
 
-    install_file(task, regs, fd, file);
+    if (file_received(task) == (__u64)file) {
+        end_receiving(task);
+        take_received(fd, (__u64)file);
+    } else {
+        install_file(task, regs, fd, file);
+    }
     end_closing(task, fd);
     return 0;
 }

@@ -33,6 +33,7 @@ enum call {
     CALL_FCNTL,
     CALL_CLOSE,
     CALL_RING_ENTER, /* io_uring_enter */
+    CALL_GET_FD,     /* pidfd_getfd */
     /* From here on: calls that can change the file descriptor table of their thread.  They are
      * followed in all processes. */
     CALL_OF_TABLE,
@@ -63,7 +64,8 @@ enum record_kind {
     /* DUP and DUP2 with the path of the copy, as in OPEN: origin may have been closed meanwhile. */
     RECORD_DUP_PATH,
     RECORD_DUP2_PATH,
-    RECORD_HELD, /* the payload is longer than the path */
+    RECORD_HELD,     /* the payload is longer than the path */
+    RECORD_RECEIVED, /* as OPEN */
 };
 
 /* Properties of a record's path. */
@@ -83,9 +85,9 @@ struct record {
     char comm[COMM_BYTES];
     __u8 kind, marks;
     /*
-     * OPEN, FAIL, HELD, and copies with a path.  The payload's first `walked` bytes are a path in
-     * reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest is the name of a
-     * failed open, which must be appended.
+     * OPEN, FAIL, HELD, RECEIVED, and copies with a path.  The payload's first `walked` bytes are a
+     * path in reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest is the name
+     * of a failed open, which must be appended.
      */
     __u16 walked, mode;
     __u16 unused;

@@ -15,6 +15,7 @@
 #include "closings.bpf.h"
 #include "files.bpf.h"
 #include "inflight.bpf.h"
+#include "received.bpf.h"
 #include "record.h"
 #include "recorded.bpf.h"
 #include "ring.bpf.h"
@@ -105,6 +106,9 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
         report_last_ring_open(task, ON_LEAVE);
     } else if (call <= CALL_OPEN_BY_HANDLE_AT) {
         on_open(task, call, args, result);
+    } else if (call == CALL_GET_FD) {
+        if (result >= 0 && !receiving_is_seen)
+            take_installed(result, 0);
     } else if (call >= CALL_CLOSE_RANGE) {
         /* The table's other users have left it since the entry: so it closed in this table, not in
          * a copy. */

@@ -330,6 +330,14 @@ static int take_open(struct wire *wire, const struct fields *fields, struct even
     return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
+static int take_opened(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    if (fields->motivo && strcmp(fields->motivo, "received") != 0)
+        return -EBADMSG;
+    event->reason = fields->motivo ? REASON_RECEIVED : REASON_COUNT;
+    return take_open(wire, fields, event);
+}
+
 /* A line of a call that can close several descriptors has them as ranges, even a single one. */
 static int take_close(struct wire *wire, const struct fields *fields, struct event *event)
 {
@@ -420,7 +428,7 @@ static const struct kind {
     unsigned int must, may;
     int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
 } kinds[] = {
-    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte), take_open},
+    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte) | HAS(motivo), take_opened},
     {"held", EVENT_HELD, HAS_OPEN, HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},

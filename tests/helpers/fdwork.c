@@ -41,6 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "journal.h"
 
 static struct {
@@ -2319,6 +2320,130 @@ static void play_table_race(void)
     fclose(journal);
 }
 
+/* --- exec-race: in each of some processes the first thread exits, and then another one executes a
+ * program.  So it gets the number of the first one, while filemon looks for users of tables by
+ * number: a crowd of threads has the numbers in between.  Each process keeps one file open until
+ * its program closes it.  The journal has the number of these files --- */
+
+enum { RACERS = 200, CROWD = 2000, RACER_FD = 100, HOG_NS = 10000000 };
+
+/* Takes nearly all the time of a processor, so that filemon needs long to look at all tasks. */
+static noreturn void hog(pid_t player)
+{
+    const struct timespec rest = {.tv_nsec = HOG_NS / 32};
+
+    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
+    while (getppid() == player) {
+        for (uint64_t from = clock_ns(CLOCK_MONOTONIC); clock_ns(CLOCK_MONOTONIC) < from + HOG_NS;)
+            ;
+        nanosleep(&rest, NULL);
+    }
+    _exit(0);
+}
+
+static void run_on(pid_t pid, const cpu_set_t *processors)
+{
+    expect(sched_setaffinity(pid, sizeof(*processors), processors), "sched_setaffinity");
+}
+
+/* Leaves the first processor to filemon and the hog, and takes the others. */
+static void slow_filemon_down(void)
+{
+    pid_t player = getpid();
+    cpu_set_t first, others;
+    int processor = 0;
+
+    expect(sched_getaffinity(0, sizeof(others), &others), "sched_getaffinity");
+    if (CPU_COUNT(&others) == 1)
+        return;
+    while (!CPU_ISSET(processor, &others))
+        processor++;
+    CPU_ZERO(&first);
+    CPU_SET(processor, &first);
+    CPU_CLR(processor, &others);
+    run_on(getppid(), &first);
+    run_on(0, &first);
+    if (fork() == 0)
+        hog(player);
+    run_on(0, &others);
+}
+
+static void *exec_as_first(void *arg)
+{
+    (void)arg;
+    while (!has_exited(getpid()))
+        sched_yield();
+    execl("/proc/thread-self/exe", "fdwork", "exec-racer", given.directory, given.journal,
+          (char *)NULL);
+    die("exec");
+}
+
+/* A stopped process waits for its parent. */
+static void race_to_exec(void)
+{
+    pthread_t thread;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    expect(dup2(open_raced(0), RACER_FD), "dup2");
+    raise(SIGSTOP);
+    start_thread(&thread, exec_as_first, NULL);
+    syscall(SYS_exit, 0);
+}
+
+static void play_exec_racer(void)
+{
+    raise(SIGSTOP);
+    expect(close(RACER_FD), "close");
+}
+
+static void gather_crowd(void)
+{
+    pthread_attr_t small;
+    pthread_t thread;
+
+    pthread_attr_init(&small);
+    pthread_attr_setstacksize(&small, STACK);
+    for (int i = 0; i < CROWD; i++) {
+        errno = pthread_create(&thread, &small, wait_for_end, NULL);
+        expect(-errno, "pthread_create");
+    }
+}
+
+static void await_stops(const pid_t *racers)
+{
+    for (int i = 0; i < RACERS; i++)
+        expect(waitpid(racers[i], NULL, WUNTRACED), "waitpid");
+}
+
+static void go_on(const pid_t *racers)
+{
+    for (int i = 0; i < RACERS; i++)
+        expect(kill(racers[i], SIGCONT), "kill");
+}
+
+static void play_exec_race(void)
+{
+    pid_t racers[RACERS];
+
+    slow_filemon_down();
+    for (int i = 0; i < RACERS; i++) {
+        racers[i] = fork();
+        expect(racers[i], "fork");
+        if (racers[i] == 0)
+            race_to_exec();
+    }
+    await_stops(racers);
+    gather_crowd();
+    go_on(racers);
+    await_stops(racers);
+    go_on(racers);
+    for (int i = 0; i < RACERS; i++)
+        join_child(racers[i]);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d\n", RACERS);
+    fclose(journal);
+}
+
 /* --- busy: processes open and close as fast as they can, on all processors; the journal has the
  * number of opens.  endless: the same until there is a file "end" --- */
 
@@ -3109,6 +3234,8 @@ static const struct scene {
     {"dup-race", set_file, play_dup_race, true},
     {"copy-race", set_file, play_copy_race, true},
     {"table-race", set_file, play_table_race, true},
+    {"exec-race", set_file, play_exec_race, true},
+    {"exec-racer", NULL, play_exec_racer, true},
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},
     {"restless", set_file, play_restless, true},

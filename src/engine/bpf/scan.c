@@ -114,6 +114,18 @@ static void run_for_each(struct program *program, const struct bpf_program *sett
     }
 }
 
+/*
+ * The iterator visits the tasks by number.  An exec of a thread that is not the first one of its
+ * process gives it the first one's number: a scan that has passed the one and has not reached the
+ * other misses the thread.  That happens at most once to a thread, so a second scan finds it.
+ */
+static int scan_users(struct program *program)
+{
+    int result = links_iterate(program, LINK_USERS);
+
+    return result == 0 ? links_iterate(program, LINK_USERS) : result;
+}
+
 /* Reports the end of tables that no task uses any more: see tables.bpf.h. */
 static void end_unused(struct program *program, const struct bpf_map *map)
 {
@@ -121,7 +133,7 @@ static void end_unused(struct program *program, const struct bpf_map *map)
     size_t n = tables ? list_tables(map, tables) : 0;
 
     run_for_each(program, program->skeleton->progs.begin_settling, tables, n);
-    if (n > 0 && links_iterate(program, LINK_USERS) == 0)
+    if (n > 0 && scan_users(program) == 0)
         run_for_each(program, program->skeleton->progs.settle_doubt, tables, n);
     free(tables);
 }

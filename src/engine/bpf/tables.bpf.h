@@ -296,7 +296,7 @@ static __always_inline bool has_same_table(struct task_struct *task)
  */
 
 /* The loader runs begin_settling() for each table in doubt, which it names here, then find_users()
- * for all tasks, then settle_doubt() for each of these tables. */
+ * twice for all tasks, then settle_doubt() for each of these tables. */
 __u64 doubted;
 
 SEC("raw_tp")
@@ -334,9 +334,9 @@ int find_users(struct bpf_iter__task *ctx)
 }
 
 /*
- * Delivers the end of the table if the scan has found no user.  A user that it has found puts the
- * end in doubt again when it leaves.  If it has found an exiting thread, which may or may not have
- * run leave_table(), the scan must be repeated.  If a thread has joined during the scan, the scan
+ * Delivers the end of the table if the scans have found no user.  A user that they have found puts
+ * the end in doubt again when it leaves.  If they have found an exiting thread, which may or may
+ * not have run leave_table(), they must be repeated.  If a thread has joined since they began, they
  * may have missed it.
  */
 SEC("raw_tp")

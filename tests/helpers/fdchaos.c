@@ -364,7 +364,7 @@ struct request {
     int dirfd;
     uint64_t flags;
     uint32_t mode;
-    int again; /* the descriptor whose file is opened by its link in /proc; 0: none */
+    const int *again; /* the descriptor whose file is opened by its link in /proc; NULL: none */
 };
 
 static long call_openat2(const struct request *request)
@@ -422,7 +422,7 @@ static bool has_moved(const struct actor *actor, int fd, const char *before)
 static int do_open(struct actor *actor, const struct request *request)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_OPEN, request->call, request->dirfd, -1);
-    int at = request->again > 0 ? request->again : request->dirfd;
+    int at = request->again != NULL ? *request->again : request->dirfd;
     char before[CHAOS_PATH];
     uint64_t number;
     long result;
@@ -556,7 +556,7 @@ static void op_open_at(struct actor *actor)
 static void op_open_directory(struct actor *actor)
 {
     const char *name = directories[roll(actor, COUNT(directories))];
-    struct request request = {"openat", name, AT_FDCWD, O_DIRECTORY, 0, 0};
+    struct request request = {"openat", name, AT_FDCWD, O_DIRECTORY, 0, NULL};
 
     request.flags |= roll(actor, 2) ? O_CLOEXEC : 0;
     if (!is_crowded(actor))
@@ -567,20 +567,20 @@ static void op_open_directory(struct actor *actor)
 static void op_open_anew(struct actor *actor)
 {
     char name[64];
-    struct request request = {"openat", name, PROC_FD, O_RDONLY | O_NONBLOCK, 0, 0};
+    struct request request = {"openat", name, PROC_FD, O_RDONLY | O_NONBLOCK, 0, NULL};
     int fd = is_crowded(actor) || actor->process->limits & NO_PROC ? -1 : claim_any(actor);
 
     if (fd < 0)
         return;
     snprintf(name, sizeof(name), "thread-self/fd/%d", fd);
-    request.again = fd;
+    request.again = &fd;
     do_open(actor, &request);
     release(actor, fd);
 }
 
 static void open_new(struct actor *actor, const char *name)
 {
-    struct request request = {"openat", name, AT_FDCWD, O_RDWR | O_CREAT, 0600, 0};
+    struct request request = {"openat", name, AT_FDCWD, O_RDWR | O_CREAT, 0600, NULL};
 
     request.flags |= roll(actor, 2) ? O_CLOEXEC : O_EXCL;
     do_open(actor, &request);
@@ -1648,7 +1648,7 @@ static void move_to(struct actor *actor, int fd, int number)
 
 static void keep_open(struct actor *actor, const char *path, int flags, int number)
 {
-    struct request request = {"openat", path, AT_FDCWD, (uint64_t)(unsigned int)flags, 0, 0};
+    struct request request = {"openat", path, AT_FDCWD, (uint64_t)(unsigned int)flags, 0, NULL};
 
     move_to(actor, do_open(actor, &request), number);
 }

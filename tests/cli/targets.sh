@@ -129,6 +129,26 @@ test_names_of_running_programs() {
     said "$name: 2 processes, by comm"
 }
 
+# However many names there are, filemon reads /proc once.  Processes come and go, so the numbers of reads differ a little.
+test_all_names_by_one_reading_of_proc() {
+    prepared
+    watches <<'END'
+wait
+END
+    one=$(reads_of_proc 1)
+    [ "$one" -gt 0 ]
+    [ "$(reads_of_proc 300)" -lt $((10 * one)) ]
+}
+
+# Prints how many files and directories filemon reads with so many names.
+reads_of_proc() { # NAMES
+    # shellcheck disable=SC2046 # words
+    ASAN_OPTIONS=detect_leaks=0 strace -o calls -e trace=openat,getdents64 "$tested" -e stap --module-dir "$modules" \
+        -d 0.01 $(seq -f '-n program%g' "$1") > out 2> err < /dev/null
+    said 'watching with'
+    wc -l < calls
+}
+
 # Its pid could be reused before the engine watches, so filemon does not send it.
 test_process_that_exits_before_the_watch() {
     prepared

@@ -97,7 +97,7 @@ int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
     struct io_kiocb *request = (void *)ctx->args[0];
     struct task_struct *task = current_task();
 
-    if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
+    if (stopping || !is_watched(task->tgid))
         return 0;
     report_last_ring_open(task, ON_RING_SUBMIT);
     if (is_ring_open(request)) {
@@ -116,7 +116,7 @@ int on_ring_async(struct bpf_raw_tracepoint_args *ctx)
     struct io_kiocb *request = (void *)ctx->args[0];
     struct task_struct *task = current_task();
 
-    if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
+    if (stopping || !is_watched(task->tgid))
         return 0;
     if (forget_last_ring_open(task, request) && ring_flags(request) & REQ_F_CQE_SKIP)
         count_lost();
@@ -129,7 +129,7 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
     struct io_kiocb *request = (void *)ctx->args[1];
     struct task_struct *task = current_task();
 
-    if (stopping || !bpf_core_field_exists(request->cmd) || !is_watched(task->tgid))
+    if (stopping || !is_watched(task->tgid))
         return 0;
     forget_last_ring_open(task, request);
     if (is_ring_open(request)) {

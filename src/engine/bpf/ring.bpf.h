@@ -56,6 +56,12 @@ struct {
     __type(value, __u64);
 } ring_opens SEC(".maps");
 
+/* False before Linux 6.0.  Whatever reads a request checks this first. */
+static __always_inline bool knows_requests(void)
+{
+    return bpf_core_field_exists(struct io_kiocb, cmd);
+}
+
 static __always_inline void *ring_command(struct io_kiocb *request)
 {
     return (void *)request + bpf_core_field_offset(request->cmd);
@@ -63,17 +69,24 @@ static __always_inline void *ring_command(struct io_kiocb *request)
 
 static __always_inline bool is_ring_open(struct io_kiocb *request)
 {
-    __u8 operation = BPF_CORE_READ(request, opcode);
-    struct io_open *open = ring_command(request);
+    struct io_open *open;
+    __u8 operation;
 
+    if (!knows_requests())
+        return false;
+    operation = BPF_CORE_READ(request, opcode);
+    open = ring_command(request);
     return (operation == IORING_OP_OPENAT || operation == IORING_OP_OPENAT2) &&
            BPF_CORE_READ(open, file_slot) == 0;
 }
 
 static __always_inline bool is_ring_close(struct io_kiocb *request)
 {
-    struct io_close *close = ring_command(request);
+    struct io_close *close;
 
+    if (!knows_requests())
+        return false;
+    close = ring_command(request);
     return BPF_CORE_READ(request, opcode) == IORING_OP_CLOSE &&
            BPF_CORE_READ(close, file_slot) == 0;
 }

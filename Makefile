@@ -165,7 +165,7 @@ $(BUILD)/tests/cli/%.so: tests/cli/%.c
 	$(Q)$(CC) -D_GNU_SOURCE -std=c11 -O2 -g $(warnings) -fPIC -shared -o $@ $< -ldl
 
 .PHONY: cli
-cli: $(BUILD)/filemon $(addprefix $(BUILD)/tests/cli/,filemon standin shortage.so oldkernel.so)
+cli: $(BUILD)/filemon $(BUILD)/tests/openclose $(addprefix $(BUILD)/tests/cli/,filemon standin shortage.so oldkernel.so)
 
 .PHONY: unit
 unit: $(unit_tests)

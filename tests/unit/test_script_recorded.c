@@ -368,6 +368,44 @@ static void a_failed_copy_leaves_the_record(void **state)
     assert_int_equal(atomic_read(&fm_n_flights), 0);
 }
 
+/* ---- Times ----------------------------------------------------------------------------------- */
+
+/* How many lines have both times; each pair must be of the same moment. */
+static int consistent_lines(void)
+{
+    const char *at = lines();
+    long long us, ns;
+    int n = 0;
+
+    for (; (at = strstr(at, ", us: ")) != NULL; at++, n++) {
+        assert_int_equal(sscanf(at, ", us: %lld, ns: %lld", &us, &ns), 2);
+        assert_int_equal(us, (KERNEL_BOOTED + ns) / 1000);
+    }
+    return n;
+}
+
+/* A hypervisor can stop the CPU between any two readings of the clock. */
+static void a_stopped_cpu_does_not_separate_the_times_of_a_line(void **state)
+{
+    (void)state;
+    kernel_stolen = 10000000;
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, (unsigned long)"/x", O_RDWR, 0);
+    fm_installing(3, world_file("/x", 0));
+    fm_open_returned(-ENOENT);
+    open_at(3, 0);
+    open_at(5, 0);
+    open_at(8, 0);
+    fm_replacing(8);
+    fm_copied(3, 8, true);
+    fm_closing(3);
+    fm_closing_range(4, 7, 0);
+    fm_closed_many(8, 8, "close_range");
+    fm_report_table_end(1);
+    atomic_set(&fm_lost, 1);
+    fm_report_lost();
+    assert_int_equal(consistent_lines(), 9);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +431,7 @@ int main(void)
         script_test(a_copy_of_an_unrecorded_descriptor_closes_a_recorded_one),
         script_test(a_copy_onto_itself_changes_nothing),
         script_test(a_failed_copy_leaves_the_record),
+        script_test(a_stopped_cpu_does_not_separate_the_times_of_a_line),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

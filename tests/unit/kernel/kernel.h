@@ -187,7 +187,9 @@ static inline char *kmemdup_nul(const char *from, size_t len, int flags)
 
 typedef s64 ktime_t;
 #define KERNEL_BOOTED INT64_C(1300000000000000000) /* CLOCK_REALTIME when CLOCK_MONOTONIC was 0 */
-static s64 kernel_now = 5000000000;
+#define KERNEL_NOW 5000000000
+static s64 kernel_now = KERNEL_NOW;
+static s64 kernel_stolen; /* ns for which the CPU is stopped after each reading of the clock */
 
 /* Called once, by the next ktime_get() of this thread: stands for another thread that runs at that
  * moment. */
@@ -200,7 +202,7 @@ static inline ktime_t ktime_get(void)
     kernel_meanwhile = NULL;
     if (meanwhile != NULL)
         meanwhile();
-    return __atomic_load_n(&kernel_now, __ATOMIC_RELAXED);
+    return __atomic_fetch_add(&kernel_now, kernel_stolen, __ATOMIC_RELAXED);
 }
 #define ktime_get_ns() ((u64)ktime_get())
 #define ktime_mono_to_real(time) ((time) + KERNEL_BOOTED)

@@ -46,6 +46,8 @@ static inline void script_reset(void)
     fm_owner = NULL;
     fm_ns = &init_pid_ns;
     fm_clock_ahead = 0;
+    kernel_now = KERNEL_NOW;
+    kernel_stolen = 0;
     fm_channel = NULL;
     fm_scan_nr = 0;
     fm_scan_fd = 0;

@@ -82,6 +82,7 @@ static void fm_control(const char *command)
         fm_owner = get_pid(task_tgid(current));
         fm_ns = task_active_pid_ns(current);
         fm_clock_ahead = fm_own_clock_ahead();
+        /* Pairs with fm_is_on(). */
         smp_store_release(&fm_on, true);
         fm_send_status("mirando", 7);
         break;
@@ -97,7 +98,8 @@ static void fm_control(const char *command)
         break;
     case 'F':
         WRITE_ONCE(fm_end, true);
-        smp_mb(); /* pairs with fm_unmark(): fm_end or fm_live == 0 is seen */
+        /* Pairs with fm_unmark(), which says what would go wrong. */
+        smp_mb();
         fm_idle();
         break;
     case 'S':

@@ -23,8 +23,10 @@ static void fm_recorded_copied(int from, int to, struct fm_time time)
  * their entry, if the entry was seen. */
 static void fm_copied(int from, int to, bool replaces)
 {
-    bool initial = smp_load_acquire(
-        &fm_initial); /* read first: after the scan every descriptor is recorded */
+    /* Pairs with the release in fm_scan_next(): after the scan, each descriptor that it reported
+     * is recorded.  Otherwise a copy of such a descriptor could be missed: no record yet, and the
+     * scan over. */
+    bool initial = smp_load_acquire(&fm_initial);
     bool known = fm_is_recorded(fm_my_table(), from);
     struct fm_time time = fm_now();
     struct fm_flight call = {.time = time};

@@ -42,6 +42,8 @@ static void fm_executed(void)
     u32 len = strlen(current->comm);
     bool match;
 
+    /* Pairs with the release in fm_name_add(): a thread that sees a name also sees fm_depth, which
+     * is set before.  Otherwise it could mark its process with another depth. */
     if (!smp_load_acquire(&fm_names) || !current->mm || fm_mark_of(current) >= fm_depth)
         return;
     fm_begin(&line);

@@ -33,6 +33,7 @@ static bool fm_filter, fm_default = true;
 
 static struct fm_prefix *fm_prefix_find(u64 hash, const char *path, u32 len)
 {
+    /* Pairs with the release in fm_prefix_add(). */
     struct fm_prefix *prefix = smp_load_acquire(&fm_prefixes[hash % FM_PREFIX_HEADS]);
 
     while (prefix &&
@@ -107,6 +108,8 @@ static void fm_prefix_add(const char *path, u32 len, bool want)
     prefix->want = want;
     memcpy(prefix->path, path, len);
     prefix->next = *head;
+    /* Pairs with fm_prefix_find().  Otherwise a probe on another CPU could read an entry that is
+     * not filled in. */
     smp_store_release(head, prefix);
 }
 

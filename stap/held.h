@@ -68,13 +68,13 @@ static bool fm_is_unknown(const struct fm_table *table, unsigned int fd)
     return !fm_find_slot(fm_key(table, fd)) && !fm_find_slot(fm_key(table, fd) | FM_BLOCKED);
 }
 
-/*
- * Call with fm_tables_lock held.  True: task or another thread uses the table, and the last user
- * will report its end.  The barrier pairs with exit_files(): either its probe sees the table, or
- * this function sees that the thread exits.
- */
+/* Call with fm_tables_lock held.  True: task or another thread uses the table, and the last user
+ * will report its end. */
 static bool fm_has_user(const struct fm_table *table, struct task_struct *task)
 {
+    /* Pairs with the atomic_dec_and_test() of live in do_exit(), between PF_EXITING and
+     * exit_files(): the probe of exit_files() sees the table, or this thread sees PF_EXITING.  If
+     * neither did, the end of the table would not be reported. */
     smp_mb();
     return fm_may_use(task, table->files) || fm_is_used_anywhere(table->files);
 }
@@ -232,6 +232,7 @@ static void fm_scan_next(void)
         fm_scan_began = ktime_get_ns();
     }
     if (fm_scan_some())
+        /* Pairs with fm_forget() and fm_copied(). */
         smp_store_release(&fm_initial, false);
     else
         fm_send_status("sigue", 5);

@@ -55,6 +55,8 @@ static bool fm_end_flight(struct fm_flight *ended)
         return false;
     *ended = slot->flight;
     atomic_dec(&fm_n_flights);
+    /* Pairs with cmpxchg() in fm_begin_flight().  Otherwise the thread that takes the slot could
+     * write its call before this one is copied. */
     smp_store_release(&slot->task, NULL);
     return true;
 }

@@ -22,14 +22,16 @@ static void fm_name_add(const char *name, u32 len)
     entry->len = len;
     memcpy(entry->name, name, len);
     entry->next = fm_names;
-    smp_store_release(&fm_names,
-                      entry); /* the probe of an exec on another CPU may be reading the list */
+    /* Pairs with fm_is_name().  Otherwise the probe of an exec on another CPU could read an entry
+     * that is not filled in. */
+    smp_store_release(&fm_names, entry);
 }
 
 static bool fm_is_name(const char *word, u32 len)
 {
     struct fm_name *entry;
 
+    /* Pairs with the release in fm_name_add(). */
     for (entry = smp_load_acquire(&fm_names); entry; entry = entry->next)
         if (entry->len == len && !memcmp(entry->name, word, len))
             return true;

@@ -57,15 +57,19 @@ static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *recor
 {
     struct fm_table *table = &fm_tables[(key >> 32) - 1];
 
+    /* cmpxchg() is a full barrier.  It pairs with the release in fm_put(). */
     if (cmpxchg(&slot->key, key, FM_TAKEN) != key)
         return false;
     *record = slot->record;
+    /* Pairs with cmpxchg() in fm_take_slot().  Otherwise the next owner of the slot could write its
+     * record before this one is copied. */
     smp_store_release(&slot->key, 0);
     atomic_dec(&table->records);
     return true;
 }
 
-/* Reserves a slot of the key's row: its key becomes FM_TAKEN. */
+/* Reserves a slot of the key's row: its key becomes FM_TAKEN.  cmpxchg() pairs with the release in
+ * fm_clear_slot(). */
 static struct fm_slot *fm_take_slot(u64 key)
 {
     struct fm_slot *row = fm_row(key);
@@ -102,6 +106,8 @@ static void fm_put(struct fm_table *table, u64 key, const struct fm_record *reco
     fm_raise(&table->highest, (u32)key & ~FM_BLOCKED);
     slot->record = *record;
     atomic_inc(&table->records);
+    /* Pairs with cmpxchg() in fm_clear_slot().  Otherwise a close on another CPU could read half of
+     * the record. */
     smp_store_release(&slot->key, key);
 }
 
@@ -153,6 +159,8 @@ static u32 fm_forget(unsigned int fd, struct fm_record *record)
 {
     struct fm_table *table;
 
+    /* Pairs with the release in fm_scan_next(): after the scan, each descriptor that it reported
+     * is recorded.  Otherwise the close of such a descriptor could find no record. */
     if (unlikely(smp_load_acquire(&fm_initial)))
         return fm_forget_and_block(fd, record);
     table = fm_my_table();

@@ -28,6 +28,8 @@ static bool fm_ring_put(char *bytes, u32 n, bool ends)
     bool room;
 
     raw_spin_lock_irqsave(&fm_ring_lock, irq);
+    /* Pairs with the release in fm_pump().  Otherwise this line could overwrite one that is still
+     * being copied out. */
     room = FM_RING - (fm_ring_in - smp_load_acquire(&fm_ring_out)) >= n;
     if (room) {
         fm_number_line(bytes, n, ends);
@@ -36,6 +38,7 @@ static bool fm_ring_put(char *bytes, u32 n, bool ends)
         memcpy(fm_ring + at, bytes, first);
         if (first < n)
             memcpy(fm_ring, bytes + first, n - first);
+        /* Pairs with fm_message(). */
         smp_store_release(&fm_ring_in, fm_ring_in + n);
     }
     raw_spin_unlock_irqrestore(&fm_ring_lock, irq);
@@ -45,6 +48,8 @@ static bool fm_ring_put(char *bytes, u32 n, bool ends)
 /* Bytes of the whole lines from out on that fit into one message: no line is split between two. */
 static u32 fm_message(u64 out)
 {
+    /* Pairs with the release in fm_ring_put().  Otherwise a message could have bytes that are not
+     * written yet. */
     u64 in = smp_load_acquire(&fm_ring_in);
     u32 n = min_t(u64, FM_MESSAGE, in - out);
 
@@ -88,6 +93,7 @@ static void fm_pump(void)
         first = min_t(u64, n, FM_RING - out % FM_RING);
         memcpy(to, fm_ring + out % FM_RING, first);
         memcpy(to + first, fm_ring, n - first);
+        /* Pairs with fm_ring_put(). */
         smp_store_release(&fm_ring_out, out + n);
         fm_send_message(&irq);
     }
@@ -106,7 +112,7 @@ static void fm_pump_out(void)
 
     for (tries = 0; tries < 1000; tries++) {
         fm_pump();
-        if (smp_load_acquire(&fm_ring_out) == READ_ONCE(fm_ring_in))
+        if (READ_ONCE(fm_ring_out) == READ_ONCE(fm_ring_in))
             return;
         udelay(100);
     }

@@ -31,6 +31,7 @@ static struct fm_table *fm_find_table(const struct files_struct *files)
     int i;
 
     for (i = 0; i < FM_TABLE_ROW; i++)
+        /* Pairs with the release in fm_find_or_add_table(). */
         if (smp_load_acquire(&row[i].files) == files)
             return &row[i];
     return NULL;
@@ -55,6 +56,8 @@ static struct fm_table *fm_find_or_add_table(struct files_struct *files)
     } else if (!table->files) {
         atomic_set(&table->records, 0);
         table->highest = 0;
+        /* Pairs with fm_find_table().  Otherwise a thread that finds the table could count its
+         * first record before the count is set to 0, and fm_end_table() would report nothing. */
         smp_store_release(&table->files, files);
     }
     return table;
@@ -77,13 +80,13 @@ static inline u32 fm_number(const struct fm_table *table)
     return table - fm_tables + 1;
 }
 
-/*
- * Whether the thread can still make system calls with this table.  An exiting thread cannot, though
- * it keeps the table until exit_files().  PF_EXITING is read with acquire before the caller reads
- * the next thread of the list: a thread that this one created before it exited is then on the list.
- */
+/* Whether the thread can still make system calls with this table.  An exiting thread cannot, though
+ * it keeps the table until exit_files(). */
 static bool fm_may_use(struct task_struct *thread, const struct files_struct *files)
 {
+    /* Pairs with the locks that copy_process() releases and wake_up_new_task() takes: a caller that
+     * sees PF_EXITING also sees, later in the list, each thread that this one created before.
+     * Otherwise it could end a table that such a thread uses. */
     return READ_ONCE(thread->files) == files && !(smp_load_acquire(&thread->flags) & PF_EXITING);
 }
 

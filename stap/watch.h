@@ -28,16 +28,21 @@ static inline bool fm_is_self(pid_t tgid)
     return tgid == fm_self[0] || tgid == fm_self[1];
 }
 
-/*
- * Whether current is watched.  Kernel threads are not: they make no system calls, and would only
- * take room in the tables of calls in flight.  A reader that sees fm_on also sees the names, paths
- * and switches that were set before fm_on.
- */
+/* Whether names and paths are complete. */
+static inline bool fm_is_on(void)
+{
+    /* Pairs with the releases in fm_control() and begin_by_hand(): a probe that sees fm_on also
+     * sees every path and option.  Otherwise it could report a file that the user excluded. */
+    return smp_load_acquire(&fm_on);
+}
+
+/* Whether current is watched.  Kernel threads are not: they make no system calls, and would only
+ * take room in the tables of calls in flight. */
 static inline bool fm_watched(void)
 {
     if (likely(!READ_ONCE(fm_all)))
-        return fm_mark_of(current) != 0 && smp_load_acquire(&fm_on);
-    return smp_load_acquire(&fm_on) && !(current->flags & PF_KTHREAD) && !fm_is_self(current->tgid);
+        return fm_mark_of(current) != 0 && fm_is_on();
+    return fm_is_on() && !(current->flags & PF_KTHREAD) && !fm_is_self(current->tgid);
 }
 
 /* Removes the mark.  True: this call removed it; false: the process had none. */
@@ -46,22 +51,24 @@ static bool fm_unmark(pid_t tgid)
     if (xchg(&fm_marks[tgid], 0) == 0)
         return false;
     atomic_dec(&fm_live);
+    /* Pairs with the barrier in fm_control(): this thread sees fm_end, or fm_control() sees that
+     * fm_live is 0.  If neither did, "fin" would be sent only by the next timer. */
     smp_mb__after_atomic();
     return true;
 }
 
-/* If the process exits at the same time, either the probe of exit_files() sees the mark, or this
- * function sees live == 0.  filemon and stapio are never marked, though they can be descendants of
- * a watched shell. */
+/* filemon and stapio are never marked, though they can be descendants of a watched shell. */
 static void fm_mark(struct task_struct *task, u8 mark)
 {
     u8 old = READ_ONCE(fm_marks[task->tgid]);
 
     if (old >= mark || fm_is_self(task->tgid))
         return;
+    /* xchg() is a full barrier.  It pairs with the atomic_dec_and_test() of live in do_exit(): the
+     * probe of exit_files() sees the mark, or this thread sees that live is 0.  If neither did, the
+     * mark would stay, and the next process with this id would be watched. */
     if (xchg(&fm_marks[task->tgid], mark) == 0)
         atomic_inc(&fm_live);
-    smp_mb();
     if (atomic_read(&task->signal->live) == 0)
         fm_unmark(task->tgid);
 }

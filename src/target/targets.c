@@ -232,7 +232,10 @@ static int watch_pid(const struct targets *targets, const struct engine_ops *ops
         return 0;
     }
     if (result == -ESRCH)
-        diag(DIAG_ERROR, "process %d is running, but engine %s does not find it", pid, ops->name);
+        diag(DIAG_ERROR,
+             "process %d cannot be watched: /proc shows it, but it is not in the kernel's list of "
+             "processes",
+             pid);
     else if (result < 0)
         diag(DIAG_ERROR, "process %d cannot be watched: %s", pid, strerror(-result));
     return result;

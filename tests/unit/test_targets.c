@@ -200,7 +200,7 @@ static void test_not_found_by_the_engine(void **state)
     assert_int_equal(FIND(fixture, no_words, 10), 0);
     watch_result = -ESRCH;
     assert_int_equal(targets_watch(&fixture->targets, &noting, NULL, 0), -ESRCH);
-    assert_said(fixture, "process 10 is running, but engine noting does not find it");
+    assert_said(fixture, "process 10 cannot be watched: /proc shows it, but it is not in");
 }
 
 static void test_initially_open(void **state)

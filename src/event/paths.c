@@ -90,6 +90,10 @@ static int watch_directory(struct paths *paths, const char *directory)
 
     if (paths->inotify < 0)
         paths->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (paths->inotify < 0) {
+        warn_unwatched(paths, directory, errno);
+        return -1;
+    }
     watch = inotify_add_watch(paths->inotify, directory, IN_CREATE | IN_MOVED_TO | IN_ONLYDIR);
     if (watch >= 0 && count_user(paths, watch) < 0)
         return -1;

@@ -12,9 +12,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "caught.h"
 #include "diag.h"
 #include "directory.h"
 #include "event/paths.h"
@@ -236,6 +238,32 @@ static void random_paths_match_once_they_exist(void **state)
     assert_in_range(came, 1, 300);
 }
 
+/* inotify_init1(2) fails without a free descriptor, and beyond fs.inotify.max_user_instances. */
+static void a_missing_path_without_inotify_is_reported(void **state)
+{
+    struct watched *watched;
+    struct rlimit limit, none;
+    const char *line;
+    void *caught;
+    int next;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(caught_begin(&caught), 0);
+    next = dup(STDERR_FILENO);
+    close(next);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    watched = watch("missing", NULL);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    line = caught_line(&caught);
+    caught_end(&caught);
+    diag_set_verbosity(-1);
+    assert_non_null(strstr(line, " cannot be watched: Too many open files; "));
+    assert_int_equal(paths_fd(watched->paths), -1);
+    end(watched);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +273,7 @@ int main(void)
         test_in_directory(an_exclusion_follows_a_link),
         test_in_directory(the_end_of_a_loop_of_links_is_followed),
         test_in_directory(a_link_that_replaces_a_directory_is_followed),
+        test_in_directory(a_missing_path_without_inotify_is_reported),
         test_in_directory(random_paths_match_once_they_exist),
     };
 

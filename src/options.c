@@ -43,7 +43,7 @@ static const char engines[] = "ENGINE";
 
 struct parser {
     struct options *options;
-    size_t n_names, n_paths, n_excludes, n_patterns, n_field_lists;
+    size_t n_names, n_groups, n_paths, n_excludes, n_patterns, n_field_lists;
     bool pid_given; /* -p, wherever */
     bool format_given, sort_given;
 };
@@ -170,6 +170,15 @@ static int take_name(struct parser *parser, const struct row *row, char *name)
     if (strlen(name) > NAME_MAX)
         return refuse("-n: no program has a NAME of more than %d bytes", NAME_MAX);
     parser->options->names[parser->n_names++] = name;
+    return 0;
+}
+
+static int take_group(struct parser *parser, const struct row *row, char *group)
+{
+    (void)row;
+    if (parser->n_groups == ENGINE_GROUPS_MAX)
+        return refuse("-g: more than %d control groups; name one above them", ENGINE_GROUPS_MAX);
+    parser->options->groups[parser->n_groups++] = group;
     return 0;
 }
 
@@ -387,6 +396,9 @@ static const struct row rows[] = {
     {'p', "pid", "PID[,PID...]", "this process; operands made of digits are more",
      .take = take_pids},
     {'n', "name", "NAME", "every process of that program, now and later", .take = take_name},
+    {'g', "cgroup", "CGROUP",
+     "every process of that control group, and below it:\na path, a unit or a container",
+     .take = take_group},
     {'a', "all", NULL, "every process; needs a PATH, -m or -u", .take = set_true, MEMBER(all)},
     {.argument = "-- COMMAND [ARG...]", .help = "run it, watched from its first instruction"},
     {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one",
@@ -633,12 +645,12 @@ size_t options_sort_pids(pid_t *pids, size_t n)
 static int check_targets(const struct parser *parser)
 {
     const struct options *options = parser->options;
-    bool named = options->n_pids > 0 || parser->n_names > 0;
+    bool named = options->n_pids > 0 || parser->n_names > 0 || parser->n_groups > 0;
 
     if (options->command != NULL && (named || options->all))
-        return refuse("-- COMMAND is a target of its own: it does not go with -p, -n or -a");
+        return refuse("-- COMMAND is a target of its own: it does not go with -p, -n, -g or -a");
     if (options->all && named)
-        return refuse("-a is every process: it does not go with -p or -n");
+        return refuse("-a is every process: it does not go with -p, -n or -g");
     if (options->all && parser->n_paths == 0 && parser->n_patterns == 0 && options->n_users == 0)
         return refuse("-a needs a PATH, -m GLOB or -u USER: which file or user do you ask about?");
     if (options->command == NULL && !named && !options->all && parser->n_paths > 0)
@@ -648,8 +660,8 @@ static int check_targets(const struct parser *parser)
             options->paths[0], options->paths[0], options->paths[0], options->paths[0]);
     if (options->command == NULL && !named && !options->all)
         return refuse(
-            "nothing to watch: give a process (-p PID), a program (-n NAME), "
-            "a command (-- COMMAND) or -a with a PATH; try 'filemon --help'");
+            "nothing to watch: give a process (-p PID), a program (-n NAME), a control group "
+            "(-g CGROUP), a command (-- COMMAND) or -a with a PATH; try 'filemon --help'");
     return 0;
 }
 
@@ -657,8 +669,8 @@ static int check_no_targets(const struct parser *parser)
 {
     const struct options *options = parser->options;
 
-    if (options->n_pids > 0 || parser->n_names > 0 || parser->n_paths > 0 || options->all ||
-        options->command != NULL)
+    if (options->n_pids > 0 || parser->n_names > 0 || parser->n_groups > 0 || parser->n_paths > 0 ||
+        options->all || options->command != NULL)
         return refuse("%s watches nothing: it goes with no target and no PATH",
                       options->action == ACTION_CHECK ? "--check" : "--prepare");
     return 0;
@@ -695,6 +707,7 @@ void options_release(struct options *options)
 {
     free(options->pids);
     free(options->names);
+    free(options->groups);
     free(options->paths);
     free(options->excludes);
     free(options->patterns);
@@ -707,13 +720,15 @@ void options_release(struct options *options)
 static int make_lists(struct options *options, size_t most)
 {
     options->names = calloc(most + 1, sizeof *options->names);
+    options->groups = calloc(most + 1, sizeof *options->groups);
     options->paths = calloc(most + 1, sizeof *options->paths);
     options->excludes = calloc(most + 1, sizeof *options->excludes);
     options->patterns = calloc(most + 1, sizeof *options->patterns);
     options->users = calloc(most + 1, sizeof *options->users);
     options->field_lists = calloc(most + 1, sizeof *options->field_lists);
-    if (options->names == NULL || options->paths == NULL || options->excludes == NULL ||
-        options->patterns == NULL || options->users == NULL || options->field_lists == NULL)
+    if (options->names == NULL || options->groups == NULL || options->paths == NULL ||
+        options->excludes == NULL || options->patterns == NULL || options->users == NULL ||
+        options->field_lists == NULL)
         return -ENOMEM;
     return 0;
 }
@@ -773,6 +788,7 @@ void options_help(FILE *out)
     fputs(
         "Usage: filemon [OPTION...] -p PID[,PID...] [PID...] [PATH...]\n"
         "       filemon [OPTION...] -n NAME [PATH...]\n"
+        "       filemon [OPTION...] -g CGROUP [PATH...]\n"
         "       filemon [OPTION...] -a PATH...\n"
         "       filemon [OPTION...] [PATH...] -- COMMAND [ARG...]\n"
         "Say which files processes open and close, and for how long.\n",

@@ -29,6 +29,7 @@ struct options {
     pid_t *pids; /* -p and operands of digits: in rising order, each once */
     size_t n_pids;
     char **names;    /* -n */
+    char **groups;   /* -g, as given */
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
     char **patterns; /* -m */

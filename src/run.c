@@ -20,9 +20,10 @@ enum state { STARTING, WATCHING, STOPPING, DRAINING, WAITING, DONE, N_STATES };
 
 enum occurrence {
     ENGINE_WATCHES,
-    ENGINE_IDLES, /* no target is left */
-    ENGINE_ENDED, /* it delivers nothing more */
-    TIME_OVER,    /* --duration */
+    ENGINE_IDLES,   /* no target is left */
+    ENGINE_ENDED,   /* it delivers nothing more */
+    GROUPS_REMOVED, /* all of -g */
+    TIME_OVER,      /* --duration */
     SUMMARY_ASKED,
     SIGNALLED, /* to end, and there is no command to pass the signal to */
     SIGNALLED_AGAIN,
@@ -78,6 +79,16 @@ static enum state begin(struct run *run)
 static enum state stop_unless_command(struct run *run)
 {
     return command_exists(&run->command) ? WATCHING : stop(run);
+}
+
+/* The processes of -p and -n are still watched. */
+static enum state stop_unless_others(struct run *run)
+{
+    if (run->options->names[0])
+        return WATCHING;
+    if (run->targets.n_pins > 0)
+        return run->ops->end_when_idle(run->engine) == 0 ? WATCHING : stop(run);
+    return stop(run);
 }
 
 /* What the command has started may go on, and is watched unless a signal was to end it all. */
@@ -179,6 +190,7 @@ static transition *const transitions[N_STATES][N_OCCURRENCES] = {
         {
             [ENGINE_IDLES] = stop_unless_command,
             [ENGINE_ENDED] = drain,
+            [GROUPS_REMOVED] = stop_unless_others,
             [TIME_OVER] = stop_without_command,
             [SUMMARY_ASKED] = print_summary_at_mark,
             [SIGNALLED] = stop,
@@ -308,16 +320,20 @@ static int time_left(const struct run *run, bool reads_engine)
     return left > 60000 ? 60000 : (int)left;
 }
 
+/* What is polled beside the engine. */
+#define OWN_FDS 4
+
 /* While the output's reader is slow the engine is not read, and counts what it loses. */
 static void step(struct run *run)
 {
-    struct pollfd fds[3 + ENGINE_MAX_FDS] = {
+    struct pollfd fds[OWN_FDS + ENGINE_MAX_FDS] = {
         {.fd = run->signals, .events = POLLIN},
         pipeline_pollfd(&run->pipeline),
         {.fd = run->paths ? paths_fd(run->paths) : -1, .events = POLLIN},
+        {.fd = run->targets.removals, .events = POLLIN},
     };
     bool reads_engine = run->engine && !pipeline_is_full(&run->pipeline);
-    int n = 3 + (reads_engine ? run->ops->fds(run->engine, fds + 3) : 0);
+    int n = OWN_FDS + (reads_engine ? run->ops->fds(run->engine, fds + OWN_FDS) : 0);
 
     if (poll(fds, (nfds_t)n, time_left(run, reads_engine)) < 0 && errno != EINTR) {
         diag(DIAG_ERROR, "poll: %s", strerror(errno));
@@ -332,6 +348,8 @@ static void step(struct run *run)
     check_output(run);
     if (fds[2].revents)
         paths_dispatch(run->paths, add_prefix, run);
+    if (fds[3].revents && targets_groups_removed(&run->targets))
+        handle(run, GROUPS_REMOVED);
     if (run->end_ms >= 0 && clock_ms() >= run->end_ms)
         handle(run, TIME_OVER);
     if (reads_engine)
@@ -404,6 +422,8 @@ static int open_engine(struct run *run)
     struct engine_sink sink = {.event = pipeline_take, .ctx = &run->pipeline};
 
     run->config = run_config(run->options, run->filter);
+    run->config.groups = run->targets.group_ids;
+    run->config.n_groups = run->targets.n_groups;
     return run->ops->open(&run->engine, &run->config, &sink);
 }
 
@@ -486,7 +506,7 @@ static struct run run_init(const struct options *options, const struct engine_op
     return (struct run){.options = options,
                         .ops = ops,
                         .signals = -1,
-                        .targets = {.procfs = {.fd = -1}},
+                        .targets = TARGETS_NONE,
                         .command = COMMAND_NONE,
                         .end_ms = -1};
 }

@@ -19,6 +19,8 @@
  *   W        report only what is opened for writing
  *   U        the argument is a user, as the writer's namespace numbers it: report only what these
  *            open
+ *   C        with A: the argument is the id of a control group: report only what its processes and
+ *            marked ones open
  *   T        report initially open descriptors, too
  *   G        go: names, paths and switches are complete; answers "mirando"
  *   P        the argument is a process to watch, as the writer's namespace numbers it
@@ -44,6 +46,7 @@ static void fm_control(const char *command)
 {
     u32 len = strlen(command + (command[0] != 0));
     long number = -1;
+    u64 id;
 
     if (command[0] == '+') {
         len = min_t(u32, len, sizeof(fm_argument) - 1 - fm_argument_len);
@@ -73,6 +76,10 @@ static void fm_control(const char *command)
     case 'U':
         if (kstrtol(fm_argument, 10, &number) == 0)
             fm_user_add(make_kuid(current_user_ns(), number));
+        break;
+    case 'C':
+        if (kstrtou64(fm_argument, 10, &id) == 0)
+            fm_group_add(id);
         break;
     case 'T':
         fm_initial = true;

@@ -8,6 +8,7 @@
 #endif
 
 #ifdef __KERNEL__ /* the unit tests include a small kernel of their own before this */
+#include <linux/cgroup.h>
 #include <linux/close_range.h>
 #include <linux/cpumask.h>
 #include <linux/cred.h>

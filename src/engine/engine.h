@@ -50,6 +50,8 @@ struct engine_config {
     bool writes;                     /* only what is opened for writing */
     const uid_t *users;              /* only what threads with these effective users open */
     size_t n_users;                  /* 0: of every user */
+    const uint64_t *groups;          /* what processes in these control groups (ids) open, too */
+    size_t n_groups;                 /* others: only if watched or descended from such */
     int depth;                       /* levels of descendants to follow; DEPTH_ALL: every one */
     bool failed;                     /* deliver failed opens, too */
     bool initial;                    /* report_held() will be called */
@@ -63,8 +65,9 @@ struct engine_config {
 
 #define DEPTH_ALL (-1)
 
-/* The largest engine_config.n_users. */
+/* The largest engine_config.n_users and n_groups. */
 #define ENGINE_USERS_MAX 64
+#define ENGINE_GROUPS_MAX 64
 
 struct engine_sink {
     void (*event)(void *ctx, const struct event *event);

@@ -2,9 +2,12 @@
 #include "target/targets.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -83,7 +86,83 @@ static int pin_processes(struct targets *targets)
             targets->pins[targets->n_pins++] = procfs_pin(&targets->procfs, options->pids[i],
                                                           &stat);
     }
-    return options->n_pids > 0 && targets->n_pins == 0 && !options->names[0] ? -ESRCH : 0;
+    return options->n_pids > 0 && targets->n_pins == 0 && !options->names[0] && !options->groups[0]
+               ? -ESRCH
+               : 0;
+}
+
+/* ---- The control groups of -g --------------------------------------------------------------- */
+
+/* The directory that has the group's directory. */
+static int watch_parent(struct targets *targets, const struct cgroup *group)
+{
+    char parent[PATH_MAX];
+
+    snprintf(parent, sizeof(parent), "%.*s", (int)(strrchr(group->path, '/') - group->path),
+             group->path);
+    return inotify_add_watch(targets->removals, parent, IN_DELETE | IN_ONLYDIR) < 0 ? -errno : 0;
+}
+
+static int add_group(struct targets *targets, const char *root, const char *given)
+{
+    struct cgroup *group = &targets->groups[targets->n_groups];
+    int result = cgroups_find(root, given, group);
+
+    if (result < 0)
+        return result;
+    targets->group_ids[targets->n_groups++] = group->id;
+    result = watch_parent(targets, group);
+    if (result == 0 && !cgroup_exists(group))
+        result = -ENOENT;
+    if (result < 0)
+        diag(DIAG_ERROR, "-g %s: %s: %s", given, group->path, strerror(-result));
+    return result;
+}
+
+static int make_groups(struct targets *targets, size_t n)
+{
+    targets->groups = calloc(n, sizeof(*targets->groups));
+    targets->group_ids = calloc(n, sizeof(*targets->group_ids));
+    targets->removals = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
+    if (targets->groups && targets->group_ids && targets->removals >= 0)
+        return 0;
+    diag(DIAG_ERROR, "-g: %s", strerror(errno));
+    return -errno;
+}
+
+static int find_groups(struct targets *targets)
+{
+    char **given = targets->options->groups, root[PATH_MAX];
+    int result;
+
+    if (!given[0])
+        return 0;
+    result = cgroups_root(root);
+    if (result < 0) {
+        diag(DIAG_ERROR,
+             "-g: %s; it needs the unified hierarchy of control groups (cgroup v2), which systemd "
+             "mounts at /sys/fs/cgroup",
+             result == -ENOENT ? "no cgroup2 file system is mounted" : strerror(-result));
+        return result;
+    }
+    result = make_groups(targets, ENGINE_GROUPS_MAX);
+    for (; result == 0 && *given; given++)
+        result = add_group(targets, root, *given);
+    return result;
+}
+
+bool targets_groups_removed(struct targets *targets)
+{
+    char events[4096];
+
+    while (read(targets->removals, events, sizeof(events)) > 0) {
+    }
+    for (size_t i = 0; i < targets->n_groups; i++)
+        if (cgroup_exists(&targets->groups[i]))
+            return false;
+    close(targets->removals);
+    targets->removals = -1;
+    return true;
 }
 
 /* ---- /proc ---------------------------------------------------------------------------------- */
@@ -117,8 +196,11 @@ int targets_open(struct targets *targets, const struct options *options, const c
 {
     int result;
 
-    *targets = (struct targets){.options = options, .procfs = {.fd = -1}};
+    *targets = (struct targets)TARGETS_NONE;
+    targets->options = options;
     result = open_procfs(targets, proc);
+    if (result == 0)
+        result = find_groups(targets);
     return result < 0 ? result : pin_processes(targets);
 }
 
@@ -128,6 +210,12 @@ void targets_close(struct targets *targets)
         procfs_unpin(&targets->pins[i]);
     free(targets->pins);
     free(targets->watched);
+    for (size_t i = 0; i < targets->n_groups; i++)
+        free(targets->groups[i].path);
+    free(targets->groups);
+    free(targets->group_ids);
+    if (targets->removals >= 0)
+        close(targets->removals);
     if (targets->procfs.fd >= 0)
         procfs_close(&targets->procfs);
 }
@@ -275,7 +363,7 @@ int targets_watch(struct targets *targets, const struct engine_ops *ops, struct 
         result = watch_pid(targets, ops, engine, targets->watched[i]);
     if (result == 0 && options->initial)
         result = report_held(ops, engine);
-    if (result == 0 && !options->all && !options->names[0])
+    if (result == 0 && !options->all && !options->names[0] && !options->groups[0])
         result = end_when_idle(ops, engine);
     return result;
 }

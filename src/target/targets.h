@@ -11,6 +11,7 @@
 
 #include "engine/engine.h"
 #include "options.h"
+#include "target/cgroups.h"
 #include "target/procfs.h"
 
 struct targets {
@@ -18,14 +19,25 @@ struct targets {
     struct procfs procfs;
     struct procfs_pin *pins; /* processes of -p: their pids can be reused while a module is built */
     size_t n_pins;
+    struct cgroup *groups; /* of -g */
+    uint64_t *group_ids;
+    size_t n_groups;
+    int removals;   /* an inotify(7) of the directories above them; -1: none */
     pid_t *watched; /* processes that the engine watches, in rising order, each once */
     size_t n_watched;
 };
 
+/* Nothing to close. */
+#define TARGETS_NONE                                                                               \
+    {                                                                                              \
+        .procfs = {.fd = -1}, .removals = -1                                                       \
+    }
+
 /*
- * Pins the processes of -p.  proc: the root of procfs, "/proc".  0; -ESRCH if no process of -p can
- * be watched and there is no -n; -EXDEV if /proc shows another pid namespace; -errno.  Call
- * targets_close() in any case.
+ * Pins the processes of -p, and finds the control groups of -g.  proc: the root of procfs, "/proc".
+ * 0; -ESRCH if no process of -p can be watched and there is no -n or -g; -EXDEV if /proc shows
+ * another pid namespace; -EINVAL if a control group is not found; -errno.  Call targets_close() in
+ * any case.
  */
 int targets_open(struct targets *targets, const struct options *options, const char *proc);
 void targets_close(struct targets *targets);
@@ -39,5 +51,9 @@ void targets_close(struct targets *targets);
  */
 int targets_watch(struct targets *targets, const struct engine_ops *ops, struct engine *engine,
                   pid_t command);
+
+/* To be called when targets.removals can be read: whether all control groups were removed now.
+ * Forgets them then. */
+bool targets_groups_removed(struct targets *targets);
 
 #endif

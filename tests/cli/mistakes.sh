@@ -17,14 +17,14 @@ mistakes() { # < TABLE
 
 test_mistakes_of_a_command_line() {
     mistakes <<'END'
-2||nothing to watch: give a process (-p PID), a program (-n NAME), a command (-- COMMAND) or -a with a PATH; try 'filemon --help'
+2||nothing to watch: give a process (-p PID), a program (-n NAME), a control group (-g CGROUP), a command (-- COMMAND) or -a with a PATH; try 'filemon --help'
 2|nginx|nothing to watch: 'nginx' is a PATH; if it is a program write -n nginx, if a command -- nginx, and -a nginx asks about every process
 2|ls -l|unknown option -l; try 'filemon --help', or -- before a COMMAND and its options
 2|-p nginx|-p wants a process id, not 'nginx': if $(pidof PROGRAM) printed nothing, PROGRAM is not running; -n PROGRAM also watches what starts later
 2|-p $(true)|-p wants a process id, and there is none: if $(pidof PROGRAM) printed nothing, PROGRAM is not running; -n PROGRAM also watches what starts later
 2|-p 99999999|99999999 is no process id: they go from 1 to 4194304
 2|1234 /etc|1234: a process is named by -p; a path made of digits is written ./1234
-125|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n or -a
+125|-p 1 -- ls|-- COMMAND is a target of its own: it does not go with -p, -n, -g or -a
 2|-a|-a needs a PATH, -m GLOB or -u USER: which file or user do you ask about?
 2|-a -u roott|-u roott: there is no such user; did you mean root?
 2|-a -u ""|-u: its USER is empty: a variable or command substitution gave nothing

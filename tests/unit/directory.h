@@ -40,7 +40,7 @@ static int leave_directory(void **state)
     cmocka_unit_test_setup_teardown(function, enter_directory, leave_directory)
 
 /* A path of up to three components: a, b, c, and at most one "..", which is not the first. */
-static void random_name(char name[static 16])
+static inline void random_name(char name[static 16])
 {
     unsigned int components = 1 + random_below(3);
 
@@ -55,7 +55,7 @@ static void random_name(char name[static 16])
 
 /* Whether the path is in the directory: a link or ".." can lead out of it, where a test must not
  * change anything. */
-static bool lies_in(const char *directory, const char *path)
+static inline bool lies_in(const char *directory, const char *path)
 {
     char parent[2 * PATH_MAX], real[PATH_MAX];
     size_t len = strlen(directory);
@@ -67,7 +67,7 @@ static bool lies_in(const char *directory, const char *path)
 }
 
 /* Tries one random change: creates a directory or a link, renames or removes one. */
-static void random_change(const char *directory)
+static inline void random_change(const char *directory)
 {
     char name[16], target[16], absolute[PATH_MAX];
 

@@ -11,7 +11,7 @@
 
 static uint64_t random_state;
 
-static void random_start(const char *test)
+static inline void random_start(const char *test)
 {
     const char *given = getenv("SEED");
     uint64_t seed = given != NULL ? strtoull(given, NULL, 10)
@@ -22,7 +22,7 @@ static void random_start(const char *test)
 }
 
 /* A number from 0 to below - 1. */
-static unsigned int random_below(unsigned int below)
+static inline unsigned int random_below(unsigned int below)
 {
     random_state ^= random_state << 13;
     random_state ^= random_state >> 7;

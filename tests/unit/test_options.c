@@ -325,7 +325,19 @@ static void test_users(void **state)
     REFUSED("-u|USER is empty", "-u", "", "-a");
 }
 
-static void test_too_many_users(void **state)
+static void test_groups(void **state)
+{
+    struct options options = ACCEPTED("-g", "nginx", "-p", "1", "--cgroup=/system.slice", "-n",
+                                      "x");
+
+    assert_string_equal(joined(options.groups), "nginx|/system.slice|");
+    options_release(&options);
+    REFUSED("-g|CGROUP is empty", "-g", "");
+    REFUSED("-a is every process|-g", "-a", "-g", "nginx", "/etc");
+    REFUSED("-- COMMAND is a target of its own|-g", "-g", "nginx", "--", "ls");
+}
+
+static void test_too_many_users_or_groups(void **state)
 {
     char users[ENGINE_USERS_MAX + 1][16];
     char *words[ENGINE_USERS_MAX + 3] = {"-a"};
@@ -335,6 +347,9 @@ static void test_too_many_users(void **state)
         words[i + 1] = users[i];
     }
     refused(state, "-u: more than 64 users", words);
+    for (int i = 0; i <= ENGINE_GROUPS_MAX; i++)
+        words[i + 1][1] = 'g';
+    refused(state, "-g: more than 64 control groups", words);
 }
 
 /* -- processes --------------------------------------------------------- */
@@ -688,6 +703,7 @@ static void test_help(void **state)
         "      --top N  ",
         "  -o, --output FILE",
         "  -m, --match GLOB",
+        "  -g, --cgroup CGROUP",
         "  -w, --writes",
         "  -u, --user USER",
         "  -x, --failed",
@@ -742,7 +758,8 @@ int main(void)
         TEST(test_failed_alone),
         TEST(test_patterns),
         TEST(test_users),
-        TEST(test_too_many_users),
+        TEST(test_groups),
+        TEST(test_too_many_users_or_groups),
         TEST(test_pid_lists),
         TEST(test_digit_operands_are_pids),
         TEST(test_pids_out_of_range),

@@ -79,6 +79,21 @@ static void users_are_added_up_to_a_limit(void **state)
     assert_int_equal(fm_n_users, FM_USERS);
 }
 
+static void groups_are_added_up_to_a_limit(void **state)
+{
+    size_t i;
+
+    (void)state;
+    command("C", "18446744073709551615");
+    assert_int_equal(fm_n_groups, 1);
+    assert_true(fm_groups[0] == ~0ULL);
+    command("C", "-1");
+    assert_int_equal(fm_n_groups, 1);
+    for (i = 0; i < FM_GROUPS; i++)
+        command("C", "1");
+    assert_int_equal(fm_n_groups, FM_GROUPS);
+}
+
 static void go_stores_the_writer_and_its_namespaces(void **state)
 {
     struct pid_namespace inner = {.ahead = 50};
@@ -198,6 +213,7 @@ int main(void)
         script_test(the_depth_sets_the_mark_of_targets),
         script_test(switches_are_set),
         script_test(users_are_added_up_to_a_limit),
+        script_test(groups_are_added_up_to_a_limit),
         script_test(go_stores_the_writer_and_its_namespaces),
         script_test(a_process_is_watched_with_its_descendants),
         script_test(initially_open_descriptors_are_reported_in_steps),

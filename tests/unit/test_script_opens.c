@@ -359,6 +359,42 @@ static void with_users_only_their_opens_are_reported(void **state)
     assert_non_null(strstr(lines(), "descriptor: 6"));
 }
 
+static void with_groups_only_opens_in_them_or_below_are_reported(void **state)
+{
+    struct cgroup top = {.id = 1}, group = {5000000000, &top}, inner = {12, &group};
+    struct cgroup other = {13, &top};
+
+    (void)state;
+    fm_all = true;
+    fm_unmark(100);
+    fm_group_add(99);
+    fm_group_add(5000000000);
+    current->cgroup = &other;
+    opens(5, "/x");
+    current->cgroup = &top;
+    opens(5, "/x");
+    no_lines();
+    current->cgroup = &group;
+    opens(5, "/x");
+    assert_non_null(strstr(lines(), "descriptor: 5"));
+    current->cgroup = &inner;
+    opens(6, "/x");
+    assert_non_null(strstr(lines(), "descriptor: 6"));
+}
+
+/* -p and -n with -g: their processes have marks. */
+static void with_groups_marked_processes_are_reported_too(void **state)
+{
+    struct cgroup top = {.id = 1};
+
+    (void)state;
+    fm_all = true;
+    fm_group_add(99);
+    current->cgroup = &top;
+    opens(5, "/x");
+    assert_non_null(strstr(lines(), "descriptor: 5"));
+}
+
 static void an_open_whose_path_is_too_long_is_lost(void **state)
 {
     static char path[STP_BUFFER_SIZE];
@@ -518,6 +554,8 @@ int main(void)
         script_test(an_unwanted_open_removes_an_older_record),
         script_test(with_writes_only_opens_for_writing_are_reported),
         script_test(with_users_only_their_opens_are_reported),
+        script_test(with_groups_only_opens_in_them_or_below_are_reported),
+        script_test(with_groups_marked_processes_are_reported_too),
         script_test(an_open_whose_path_is_too_long_is_lost),
         script_test(an_open_without_room_for_its_table_is_lost),
         script_test(a_failed_open_is_reported_with_the_name_given),

@@ -86,8 +86,12 @@ static int find(struct fixture *fixture, pid_t *pids, char **names)
 {
     const struct proctree *tree = fixture->tree;
 
-    options = (struct options){
-        .pids = pids, .names = names, .paths = no_words, .excludes = no_words, .depth = DEPTH_ALL};
+    options = (struct options){.pids = pids,
+                               .names = names,
+                               .groups = no_words,
+                               .paths = no_words,
+                               .excludes = no_words,
+                               .depth = DEPTH_ALL};
     while (pids[options.n_pids] != 0)
         options.n_pids++;
     return targets_open(&fixture->targets, &options, tree->root);
@@ -231,7 +235,7 @@ static void test_proc_of_another_namespace(void **state)
     assert_int_equal(find(fixture, (pid_t[]){0}, names), -EXDEV);
     assert_said(fixture, "shows the processes of another pid namespace");
     targets_close(&fixture->targets);
-    options = (struct options){.names = no_words, .all = true};
+    options = (struct options){.names = no_words, .groups = no_words, .all = true};
     assert_int_equal(targets_open(&fixture->targets, &options, tree->root), 0);
     targets_close(&fixture->targets);
     options.initial = true; /* the engine finds the initially open files */
@@ -243,7 +247,7 @@ static void test_no_proc(void **state)
     struct fixture *fixture = *state;
     char *names[] = {"daemon", NULL};
 
-    options = (struct options){.names = no_words, .all = true, .initial = true};
+    options = (struct options){.names = no_words, .groups = no_words, .all = true, .initial = true};
     assert_int_equal(targets_open(&fixture->targets, &options, "/no/proc"), 0);
     targets_close(&fixture->targets);
     options.names = names;

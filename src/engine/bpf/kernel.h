@@ -186,6 +186,23 @@ struct cred {
     kuid_t euid;
 };
 
+struct kernfs_node {
+    __u64 id;
+};
+
+struct cgroup_subsys_state {
+    struct cgroup_subsys_state *parent;
+};
+
+struct cgroup {
+    struct cgroup_subsys_state self;
+    struct kernfs_node *kn;
+};
+
+struct css_set {
+    struct cgroup *dfl_cgrp;
+};
+
 struct task_struct {
     struct thread_info thread_info;
     unsigned int flags;
@@ -203,6 +220,7 @@ struct task_struct {
     struct nsproxy *nsproxy;
     struct mm_struct *mm;
     const struct cred *real_cred;
+    struct css_set *cgroups;
 };
 
 struct sigaction {

@@ -48,9 +48,10 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     struct filemon_bpf__rodata *data = program->skeleton->rodata;
     const struct engine_config *config = program->config;
 
-    data->watch_all = config->all;
+    data->watch_all = config->all || config->n_groups > 0;
     data->only_writes = config->writes;
     data->only_users = config->n_users > 0;
+    data->only_groups = config->n_groups > 0;
     data->report_failed = config->failed;
     data->x32_calls = kernel_takes_x32();
     data->report_held = config->initial;
@@ -111,6 +112,8 @@ static int load_programs(struct program *program, const struct rules_size *size)
     if (result == 0)
         result = size_map(skeleton->maps.users, program->config->n_users, sizeof(uid_t));
     if (result == 0)
+        result = size_map(skeleton->maps.groups, program->config->n_groups, sizeof(uint64_t));
+    if (result == 0)
         result = bpf_map__set_max_entries(skeleton->maps.is_watched_pid, PIDS / 64);
     if (result == 0)
         result = bpf_map__set_max_entries(skeleton->maps.thread_states, PIDS / 64);
@@ -124,16 +127,27 @@ static int load_programs(struct program *program, const struct rules_size *size)
     return result;
 }
 
-static int fill_users(const struct program *program)
+/* Adds the n keys, each of `size` bytes, to a map whose values say nothing. */
+static int fill_set(const struct bpf_map *map, const void *keys, size_t n, size_t size)
 {
-    const struct engine_config *config = program->config;
-    int map = bpf_map__fd(program->skeleton->maps.users);
     __u8 yes = 1;
 
-    for (size_t i = 0; i < config->n_users; i++)
-        if (bpf_map_update_elem(map, &config->users[i], &yes, BPF_ANY) != 0)
+    for (size_t i = 0; i < n; i++)
+        if (bpf_map_update_elem(bpf_map__fd(map), (const char *)keys + i * size, &yes, BPF_ANY))
             return -errno;
     return 0;
+}
+
+/* -u and -g. */
+static int fill_sets(const struct program *program)
+{
+    const struct engine_config *config = program->config;
+    int result = fill_set(program->skeleton->maps.users, config->users, config->n_users,
+                          sizeof(config->users[0]));
+
+    return result < 0 ? result
+                      : fill_set(program->skeleton->maps.groups, config->groups, config->n_groups,
+                                 sizeof(config->groups[0]));
 }
 
 /* Linux 7.0 and later can preempt programs on tracepoints; bpf_rdonly_cast() exists since 6.2. */
@@ -189,7 +203,7 @@ int program_load(struct program *program)
     if (result == 0)
         result = names_fill(program->config->names, bpf_map__fd(program->skeleton->maps.names));
     if (result == 0)
-        result = fill_users(program);
+        result = fill_sets(program);
     malloc_trim(0); /* libbpf had the whole type information of the kernel in memory */
     return result < 0 ? fail_load(result) : 0;
 }

@@ -11,15 +11,17 @@
 #include "state.bpf.h"
 #include "tables.bpf.h"
 
-static __always_inline bool is_watched(__u32 tgid)
+static __always_inline bool is_marked(__u32 tgid)
 {
     __u32 line = tgid / PIDS_PER_LINE;
-    __u8 *pids;
+    __u8 *pids = bpf_map_lookup_elem(&is_watched_pid, &line);
 
-    if (watch_all)
-        return tgid != own_tgid;
-    pids = bpf_map_lookup_elem(&is_watched_pid, &line);
     return pids && pids[tgid % PIDS_PER_LINE];
+}
+
+static __always_inline bool is_watched(__u32 tgid)
+{
+    return watch_all ? tgid != own_tgid : is_marked(tgid);
 }
 
 static __always_inline void set_watched(__u32 tgid, bool yes)

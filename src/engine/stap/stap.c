@@ -192,11 +192,13 @@ static int send_config(struct engine *engine)
         result = send_number(engine, 'D', (unsigned long)config->depth);
     for (size_t i = 0; result == 0 && i < config->n_users; i++)
         result = send_number(engine, 'U', config->users[i]);
+    for (size_t i = 0; result == 0 && i < config->n_groups; i++)
+        result = send_number(engine, 'C', config->groups[i]);
     for (char *const *name = config->names; result == 0 && name && *name; name++)
         result = send_command(engine, 'N', *name);
     if (result == 0 && config->filter)
         result = pathfilter_each(config->filter, send_prefix, engine);
-    if (result == 0 && config->all)
+    if (result == 0 && (config->all || config->n_groups > 0))
         result = send_command(engine, 'A', NULL);
     if (result == 0 && config->writes)
         result = send_command(engine, 'W', NULL);

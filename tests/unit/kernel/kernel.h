@@ -222,6 +222,17 @@ static struct timespec64 kernel_timens; /* the offset of the task's time namespa
 
 /* ---- Text and bits --------------------------------------------------------------------------- */
 
+static inline int kstrtou64(const char *text, unsigned int base, u64 *number)
+{
+    char *end;
+
+    if (*text < '0' || *text > '9')
+        return -EINVAL;
+    errno = 0;
+    *number = strtoull(text, &end, (int)base);
+    return *end != '\0' ? -EINVAL : -errno;
+}
+
 /* Unlike strtol(): no blank may precede the number, and only a newline may follow it. */
 static inline int kstrtol(const char *text, unsigned int base, long *number)
 {

@@ -140,7 +140,17 @@ struct user_namespace {
     uid_t ahead; /* a user here has the initial namespace's number minus this */
 };
 
+struct cgroup {
+    u64 id;
+    struct cgroup *parent;
+};
+
+#define cgroup_id(group) ((group)->id)
+#define cgroup_parent(group) ((group)->parent)
+#define task_dfl_cgroup(task) ((task)->cgroup)
+
 struct task_struct {
+    struct cgroup *cgroup;
     pid_t pid, tgid;
     kuid_t euid;
     struct user_namespace user_ns;

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "target/cgroups.h"
+
+#include <errno.h>
+#include <fts.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "array.h"
+#include "diag.h"
+#include "text.h"
+
+int cgroups_root(char root[static PATH_MAX])
+{
+    FILE *mounts = setmntent("/proc/self/mounts", "r");
+    int result = -ENOENT;
+
+    if (mounts == NULL)
+        return -errno;
+    for (const struct mntent *mount; (mount = getmntent(mounts)) != NULL;) {
+        if (strcmp(mount->mnt_type, "cgroup2") != 0 || strlen(mount->mnt_dir) >= PATH_MAX)
+            continue;
+        strcpy(root, mount->mnt_dir);
+        result = 0;
+        break;
+    }
+    endmntent(mounts);
+    return result;
+}
+
+/* ---- The groups that exist ------------------------------------------------------------------- */
+
+/* The paths of all groups, each after the group above it. */
+struct groups {
+    char **paths;
+    size_t n, room;
+};
+
+static void groups_free(struct groups *groups)
+{
+    for (size_t i = 0; i < groups->n; i++)
+        free(groups->paths[i]);
+    free(groups->paths);
+}
+
+static int groups_add(struct groups *groups, const char *path)
+{
+    if (groups->n == groups->room) {
+        size_t room = groups->room > 0 ? 2 * groups->room : 64;
+        char **paths = reallocarray(groups->paths, room, sizeof(*paths));
+
+        if (paths == NULL)
+            return -ENOMEM;
+        groups->paths = paths;
+        groups->room = room;
+    }
+    groups->paths[groups->n] = strdup(path);
+    return groups->paths[groups->n++] != NULL ? 0 : -ENOMEM;
+}
+
+/* Groups that are removed during the walk are left out. */
+static int groups_read(struct groups *groups, const char *root)
+{
+    char copy[PATH_MAX], *roots[] = {copy, NULL};
+    FTS *walk;
+    int result = 0;
+
+    snprintf(copy, sizeof(copy), "%s", root);
+    walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
+    if (walk == NULL)
+        return -errno;
+    for (const FTSENT *entry; result == 0 && (entry = fts_read(walk)) != NULL;)
+        if (entry->fts_info == FTS_D && entry->fts_level > 0)
+            result = groups_add(groups, entry->fts_path);
+    fts_close(walk);
+    return result;
+}
+
+/* ---- Rules ----------------------------------------------------------------------------------- */
+
+#define ID_DIGITS_MIN 8
+#define HEX "0123456789abcdef"
+
+static bool is_named(const char *name, const char *before, const char *given, const char *after)
+{
+    size_t head = strlen(before), len = strlen(given);
+
+    return strncmp(name, before, head) == 0 && strncmp(name + head, given, len) == 0 &&
+           strcmp(name + head + len, after) == 0;
+}
+
+static bool is_directory(const char *name, const char *given)
+{
+    return is_named(name, "", given, "");
+}
+
+static bool is_service(const char *name, const char *given)
+{
+    return is_named(name, "", given, ".service");
+}
+
+static bool is_instance(const char *name, const char *given)
+{
+    size_t len = strlen(given), end = strlen(".service"), all = strlen(name);
+
+    return strncmp(name, given, len) == 0 && name[len] == '@' && all > len + end &&
+           strcmp(name + all - end, ".service") == 0;
+}
+
+static bool is_scope(const char *name, const char *given)
+{
+    return is_named(name, "", given, ".scope");
+}
+
+static bool is_slice(const char *name, const char *given)
+{
+    return is_named(name, "", given, ".slice");
+}
+
+static bool is_container(const char *name, const char *given)
+{
+    return is_named(name, "lxc.payload.", given, "") || is_named(name, "machine-", given, ".scope");
+}
+
+static bool has_id(const char *name, const char *given)
+{
+    const char *dash = strrchr(name, '-'), *id = dash != NULL ? dash + 1 : name;
+    size_t digits = strspn(id, HEX), len = strlen(given);
+    const char *after = id + digits;
+
+    return len >= ID_DIGITS_MIN && strspn(given, HEX) == len && len <= digits &&
+           memcmp(id, given, len) == 0 && (*after == '\0' || strcmp(after, ".scope") == 0);
+}
+
+static bool (*const rules[])(const char *name, const char *given) = {
+    is_directory, is_service, is_instance, is_scope, is_slice, is_container, has_id,
+};
+
+static const char *last_component(const char *path)
+{
+    return strrchr(path, '/') + 1;
+}
+
+static bool is_below(const char *path, const char *above)
+{
+    size_t len = strlen(above);
+
+    return strncmp(path, above, len) == 0 && path[len] == '/';
+}
+
+/* Moves the paths that match to the front, without those below another; returns their number. */
+static size_t select_matching(struct groups *groups, const char *given,
+                              bool (*rule)(const char *name, const char *given))
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < groups->n; i++) {
+        char *path = groups->paths[i];
+
+        if (!rule(last_component(path), given) ||
+            (kept > 0 && is_below(path, groups->paths[kept - 1])))
+            continue;
+        groups->paths[i] = groups->paths[kept];
+        groups->paths[kept++] = path;
+    }
+    return kept;
+}
+
+/* ---- Messages -------------------------------------------------------------------------------- */
+
+#define LISTED 5
+
+/* paths: n of them, which all match. */
+static int refuse_several(const char *root, const char *given, char **paths, size_t n)
+{
+    char list[LISTED * (NAME_MAX + 2) + 32] = "";
+    size_t used = 0;
+
+    for (size_t i = 0; i < n && i < LISTED; i++) {
+        int len = snprintf(list + used, sizeof(list) - used, " %s", paths[i] + strlen(root));
+
+        if (len < 0 || (size_t)len >= sizeof(list) - used)
+            break;
+        used += (size_t)len;
+    }
+    list[used] = '\0';
+    diag(DIAG_ERROR, "-g %s: %zu control groups match, give the path of one:%s%s", given, n, list,
+         n > LISTED ? " ..." : "");
+    return -EINVAL;
+}
+
+/* A directory's name without the end that a rule adds. */
+static const char *stem(const char *name, char buf[static NAME_MAX + 1])
+{
+    char *dot;
+
+    snprintf(buf, NAME_MAX + 1, "%s", name);
+    dot = strrchr(buf, '.');
+    if (dot != NULL &&
+        (!strcmp(dot, ".service") || !strcmp(dot, ".scope") || !strcmp(dot, ".slice")))
+        *dot = '\0';
+    return buf;
+}
+
+static const char *nearest(const struct groups *groups, const char *given)
+{
+    size_t least = text_errors_allowed(given) + 1;
+    const char *found = NULL;
+
+    for (size_t i = 0; strlen(given) <= TEXT_ERRORS_LEN && i < groups->n; i++) {
+        const char *name = last_component(groups->paths[i]);
+        char buf[NAME_MAX + 1];
+        size_t whole = text_errors(given, name), part = text_errors(given, stem(name, buf));
+        size_t errors = whole < part ? whole : part;
+
+        if (errors < least) {
+            least = errors;
+            found = name;
+        }
+    }
+    return found;
+}
+
+static int refuse_absent(const struct groups *groups, const char *given)
+{
+    const char *near = nearest(groups, given);
+
+    diag(DIAG_ERROR, "-g %s: there is no such control group%s%s%s", given,
+         near != NULL ? "; did you mean " : "; systemd-cgls lists them", near != NULL ? near : "",
+         near != NULL ? "?" : "");
+    return -EINVAL;
+}
+
+/* ---- Looking up ------------------------------------------------------------------------------ */
+
+/* The group whose directory this is.  0; -ENOENT: it is none; -errno. */
+static int take(struct cgroup *found, const char *root, const char *path)
+{
+    struct stat top, stat;
+
+    if (lstat(root, &top) != 0 || lstat(path, &stat) != 0)
+        return -errno;
+    if (!S_ISDIR(stat.st_mode) || stat.st_dev != top.st_dev)
+        return -ENOENT;
+    found->id = stat.st_ino;
+    found->path = strdup(path);
+    return found->path != NULL ? 0 : -ENOMEM;
+}
+
+static int find_path(const char *root, const char *given, struct cgroup *found)
+{
+    char path[PATH_MAX];
+    bool whole = strcmp(given, root) == 0 || is_below(given, root);
+    int len = snprintf(path, sizeof(path), "%s%s", whole ? "" : root, given);
+    int result = len < (int)sizeof(path) ? take(found, root, path) : -ENAMETOOLONG;
+
+    if (result == 0 || result == -ENOMEM)
+        return result;
+    diag(DIAG_ERROR,
+         "-g %s: there is no control group of this path below %s; systemd-cgls lists them", given,
+         root);
+    return -EINVAL;
+}
+
+static int find_name(const char *root, struct groups *groups, const char *given,
+                     struct cgroup *found)
+{
+    for (size_t i = 0; i < LENGTH(rules); i++) {
+        size_t n = select_matching(groups, given, rules[i]);
+
+        if (n == 1)
+            return take(found, root, groups->paths[0]);
+        if (n > 1)
+            return refuse_several(root, given, groups->paths, n);
+    }
+    return refuse_absent(groups, given);
+}
+
+int cgroups_find(const char *root, const char *given, struct cgroup *found)
+{
+    struct groups groups = {0};
+    int result;
+
+    *found = (struct cgroup){0};
+    if (given[0] == '/') {
+        result = find_path(root, given, found);
+    } else {
+        result = groups_read(&groups, root);
+        if (result == 0)
+            result = find_name(root, &groups, given, found);
+        groups_free(&groups);
+    }
+    if (result < 0 && result != -EINVAL)
+        diag(DIAG_ERROR, "-g %s: %s", given, strerror(-result));
+    return result;
+}
+
+bool cgroup_exists(const struct cgroup *group)
+{
+    struct stat stat;
+
+    return lstat(group->path, &stat) == 0 && stat.st_ino == group->id;
+}

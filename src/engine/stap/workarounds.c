@@ -99,12 +99,30 @@ static int link_entry(const struct workarounds *workarounds, const char *headers
 {
     char from[PATH_MAX], to[PATH_MAX];
 
-    if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "System.map"))
+    if (!strcmp(name, ".") || !strcmp(name, "..") || !strcmp(name, "System.map") ||
+        !strcmp(name, "Makefile"))
         return 0;
     if (text_compose(from, sizeof(from), "%s/%s", headers, name) < 0 ||
         text_compose(to, sizeof(to), "%s/%s", workarounds->tree, name) < 0)
         return -ENAMETOOLONG;
     return symlink(from, to) < 0 ? -errno : 0;
+}
+
+/* Since Linux 6.13, make writes a module into its working directory unless that is the build tree
+ * itself, or this variable says where. */
+static int write_makefile(const struct workarounds *workarounds, const char *headers)
+{
+    char path[PATH_MAX];
+    FILE *file;
+    int result = text_compose(path, sizeof(path), "%s/Makefile", workarounds->tree);
+
+    if (result < 0)
+        return result;
+    file = fopen(path, "wxe");
+    if (!file)
+        return -errno;
+    fprintf(file, "KBUILD_EXTMOD_OUTPUT = $(M)\ninclude %s/Makefile\n", headers);
+    return finish(file);
 }
 
 /* Makes the directory of links to all entries of the build tree, and to the symbol map. */
@@ -127,7 +145,7 @@ static int link_tree(const struct workarounds *workarounds, const char *headers)
     closedir(dir);
     if (result == 0 && symlink("../System.map", map) < 0)
         result = -errno;
-    return result;
+    return result == 0 ? write_makefile(workarounds, headers) : result;
 }
 
 /* Only root can mount over the stub: for others there is none, and stap 5 fails as it does without

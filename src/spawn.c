@@ -101,13 +101,11 @@ static void reset_signals(const struct spawn *spawn)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static int mount_over(const struct spawn *spawn)
+static void mount_over(const struct spawn *spawn)
 {
-    if (!spawn->mount_file)
-        return 0;
-    if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-        return -1;
-    return mount(spawn->mount_file, spawn->mount_over, NULL, MS_BIND, NULL);
+    if (spawn->mount_file && unshare(CLONE_NEWNS) == 0 &&
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0)
+        mount(spawn->mount_file, spawn->mount_over, NULL, MS_BIND, NULL);
 }
 
 static void child(const struct spawn *spawn, char **env, int hold, int failure, pid_t parent)
@@ -126,8 +124,10 @@ static void child(const struct spawn *spawn, char **env, int hold, int failure, 
     reset_signals(spawn);
     environ = env;
     if (put(spawn->in, 0) == 0 && put(spawn->out, 1) == 0 && put(spawn->err, 2) == 0 &&
-        (!spawn->dir || chdir(spawn->dir) == 0) && mount_over(spawn) == 0)
+        (!spawn->dir || chdir(spawn->dir) == 0)) {
+        mount_over(spawn);
         execvp(spawn->argv[0], spawn->argv);
+    }
     error = errno;
     if (write(failure, &error, sizeof(error)) != sizeof(error))
         _exit(126);

@@ -22,9 +22,10 @@ struct spawn {
     int in, out, err;  /* standard descriptors, which the caller closes; -1: filemon's */
     bool group;        /* run in a process group of its own, with no signal blocked and default
                         * SIGCHLD, SIGINT and SIGTERM; SIGTERM ends it when filemon exits */
-    const char *mount_file; /* NULL, or a file that only this program sees in place of */
-    const char *mount_over; /* mount_over, by a bind mount in its own namespace (needs root) */
-    bool hold;              /* do not execute before spawn_release() */
+    /* NULL, or a file or directory that only this program sees in place of mount_over, by a bind
+     * mount in its own namespace.  Where that is not permitted, the program sees mount_over. */
+    const char *mount_file, *mount_over;
+    bool hold; /* do not execute before spawn_release() */
 };
 
 struct spawned {

@@ -148,15 +148,43 @@ static int link_tree(const struct workarounds *workarounds, const char *headers)
     return result == 0 ? write_makefile(workarounds, headers) : result;
 }
 
-/* Only root can mount over the stub: for others there is none, and stap 5 fails as it does without
- * the workaround. */
-static void find_stub(struct workarounds *workarounds, const char *release)
+/* Makes a directory with nothing but the map, which has this name. */
+static int make_boot(struct workarounds *workarounds, const char *directory, const char *name)
 {
+    char map[PATH_MAX];
+    int result = text_compose(workarounds->mounted, sizeof(workarounds->mounted), "%s/boot",
+                              directory);
+
+    if (result == 0)
+        result = text_compose(map, sizeof(map), "%s/%s", workarounds->mounted, name);
+    if (result < 0)
+        return result;
+    return mkdir(workarounds->mounted, 0755) < 0 || link(workarounds->map, map) < 0 ? -errno : 0;
+}
+
+/* Chooses what to mount over which file or directory.  Only root can mount: for others stap 5 fails
+ * as it does without the workaround. */
+static int prepare_mount(struct workarounds *workarounds, const char *directory,
+                         const char *release)
+{
+    char *name;
     struct stat st;
 
-    snprintf(workarounds->stub, sizeof(workarounds->stub), SYSTEM_BOOT_MAP_FORMAT, release);
-    if (geteuid() != 0 || stat(workarounds->stub, &st) < 0 || st.st_size >= STUB_MAX)
-        workarounds->stub[0] = '\0';
+    if (geteuid() != 0)
+        return 0;
+    snprintf(workarounds->over, sizeof(workarounds->over), SYSTEM_BOOT_MAP_FORMAT, release);
+    if (stat(workarounds->over, &st) == 0) {
+        if (st.st_size >= STUB_MAX)
+            workarounds->over[0] = '\0';
+        return text_compose(workarounds->mounted, sizeof(workarounds->mounted), "%s",
+                            workarounds->map);
+    }
+    name = strrchr(workarounds->over, '/');
+    *name++ = '\0';
+    if (access(workarounds->over, X_OK) == 0)
+        return make_boot(workarounds, directory, name);
+    workarounds->over[0] = '\0';
+    return 0;
 }
 
 /* ---- 2. task_work_cancel() ------------------------------------------------------------------ */
@@ -265,8 +293,9 @@ int workarounds_prepare(struct workarounds *workarounds, const struct engine_con
         result = prepare_map(workarounds, config);
     if (result < 0)
         return result;
-    find_stub(workarounds, release);
-    result = replace_cancel(workarounds, directory, release);
+    result = prepare_mount(workarounds, directory, release);
+    if (result == 0)
+        result = replace_cancel(workarounds, directory, release);
     if (result < 0)
         engine_failed(config, "cannot write below %s: %s", directory, strerror(-result));
     return result;
@@ -294,8 +323,8 @@ size_t workarounds_arguments(const struct workarounds *workarounds,
 
 void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn)
 {
-    if (!workarounds->stub[0])
+    if (!workarounds->over[0])
         return;
-    spawn->mount_file = workarounds->map;
-    spawn->mount_over = workarounds->stub;
+    spawn->mount_file = workarounds->mounted;
+    spawn->mount_over = workarounds->over;
 }

@@ -5,12 +5,13 @@
  * kernel's and stap's files, never on version numbers, and changes no file of the system.
  *
  * 1. A symbol map, always.  Without debuginfo stap finds the kernel's functions only in a
- *    System.map, and the one in /boot is a stub of one line on Debian.  With the stub alone, stap 5
- *    fails, and stap 4.8 probes tracepoints instead, for which each build takes a minute.  So a map
- *    is made from /proc/kallsyms.  stap 4.8 looks for System.map in the build tree first: -r gives
- *    it a directory of links to all entries of the build tree, and to the map.  stap 5 looks in
- *    /boot first: there the map is mounted over the stub, in a mount namespace that only stap is
- *    in.
+ *    System.map, and the one in /boot is a stub of one line on Debian, or, with Linux 7.2, missing.
+ *    Without one stap 5 fails, and stap 4.8 probes tracepoints instead, for which each build takes
+ *    a minute.  So a map is made from /proc/kallsyms.  stap 4.8 looks for System.map in the build
+ *    tree first: -r gives it a directory of links to all entries of the build tree, and to the map.
+ *    stap 5.1 looks in /boot first, and stap 5.6 only there: the map is mounted over the stub, or,
+ *    where there is no stub, a directory with the map over /boot, in a mount namespace that only
+ *    stap is in.
  *
  * 2. task_work_cancel(), where the kernel has task_work_cancel_func() and stap's runtime does not
  *    know it.  Linux 6.11 changed the type of task_work_cancel(), and so did the stable kernels
@@ -38,7 +39,8 @@
 struct workarounds {
     char tree[PATH_MAX];    /* 1: the directory of links to the build tree, */
     char map[PATH_MAX];     /*    the symbol map, */
-    char stub[PATH_MAX];    /*    and the stub to mount it over; empty: none, or only root can */
+    char mounted[PATH_MAX]; /*    what to mount: the map, or a directory with it, */
+    char over[PATH_MAX];    /*    and what over: the stub, or /boot; empty: nothing is mounted */
     char kcflags[PATH_MAX]; /* 2: "KCFLAGS=-include FILE", for make; empty: not needed */
     bool lacks_uprobe_unregister; /* 3: the kernel does */
 };
@@ -61,9 +63,8 @@ int workarounds_prepare(struct workarounds *workarounds, const struct engine_con
 size_t workarounds_arguments(const struct workarounds *workarounds,
                              const char *arguments[static WORKAROUNDS_ARGUMENTS]);
 
-/* If the map is to be mounted over a stub, sets mount_file (the map) and mount_over (the stub) of
- * *spawn, with which the caller will run stap; otherwise leaves *spawn as it is.  The strings are
- * valid as long as *workarounds. */
+/* Unless /boot has a complete map or only root can mount, sets mount_file and mount_over of *spawn,
+ * with which the caller will run stap.  The strings are valid as long as *workarounds. */
 void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn);
 
 #endif

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * All uses of SystemTap's private runtime, written for versions 4.8 and 5.1: tests/runtime fails if
- * another version differs.  The runtime declares some variables and functions only after this code.
- * Only macros use those, and only functions of monitorFicheros.stp, which come last, expand the
- * macros.
+ * All uses of SystemTap's private runtime, written for versions 4.8, 5.1 and 5.6: tests/runtime
+ * fails if another version differs.  The runtime declares some variables and functions only after
+ * this code.  Only macros use those, and only functions of monitorFicheros.stp, which come last,
+ * expand the macros.
  *
  * The ring keeps lines whole and in order.  This header sends one message to stapio: print.c copies
  * it through its per-CPU buffer into relayfs.

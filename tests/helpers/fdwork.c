@@ -2327,7 +2327,7 @@ static void play_table_race(void)
 
 enum { RACERS = 200, CROWD = 2000, RACER_FD = 100, HOG_NS = 10000000 };
 
-/* Takes nearly all the time of a processor, so that filemon needs long to look at all tasks. */
+/* Takes nearly all the time of its processor. */
 static noreturn void hog(pid_t player)
 {
     const struct timespec rest = {.tv_nsec = HOG_NS / 32};
@@ -2346,26 +2346,36 @@ static void run_on(pid_t pid, const cpu_set_t *processors)
     expect(sched_setaffinity(pid, sizeof(*processors), processors), "sched_setaffinity");
 }
 
-/* Leaves the first processor to filemon and the hog, and takes the others. */
-static void slow_filemon_down(void)
+/* Leaves one processor to filemon, and takes the others.  False: there is only one. */
+static bool leave_processor(cpu_set_t *one)
 {
-    pid_t player = getpid();
-    cpu_set_t first, others;
+    cpu_set_t others;
     int processor = 0;
 
     expect(sched_getaffinity(0, sizeof(others), &others), "sched_getaffinity");
     if (CPU_COUNT(&others) == 1)
-        return;
+        return false;
     while (!CPU_ISSET(processor, &others))
         processor++;
-    CPU_ZERO(&first);
-    CPU_SET(processor, &first);
+    CPU_ZERO(one);
+    CPU_SET(processor, one);
     CPU_CLR(processor, &others);
-    run_on(getppid(), &first);
-    run_on(0, &first);
-    if (fork() == 0)
-        hog(player);
+    run_on(getppid(), one);
     run_on(0, &others);
+    return true;
+}
+
+/* Filemon then needs long to look at all tasks. */
+static pid_t start_hog(const cpu_set_t *one)
+{
+    pid_t player = getpid(), pid = fork();
+
+    expect(pid, "fork");
+    if (pid == 0) {
+        run_on(0, one);
+        hog(player);
+    }
+    return pid;
 }
 
 static void *exec_as_first(void *arg)
@@ -2373,6 +2383,7 @@ static void *exec_as_first(void *arg)
     (void)arg;
     while (!has_exited(getpid()))
         sched_yield();
+    raise(SIGSTOP);
     execl("/proc/thread-self/exe", "fdwork", "exec-racer", given.directory, given.journal,
           (char *)NULL);
     die("exec");
@@ -2409,36 +2420,52 @@ static void gather_crowd(void)
     }
 }
 
-static void await_stops(const pid_t *racers)
+static pid_t start_racer(void)
 {
-    for (int i = 0; i < RACERS; i++)
-        expect(waitpid(racers[i], NULL, WUNTRACED), "waitpid");
+    pid_t pid = fork();
+
+    expect(pid, "fork");
+    if (pid == 0)
+        race_to_exec();
+    expect(waitpid(pid, NULL, WUNTRACED), "waitpid");
+    return pid;
 }
 
-static void go_on(const pid_t *racers)
+/* Lets the process go on until it stops again or exits. */
+static void go_on(pid_t racer)
 {
-    for (int i = 0; i < RACERS; i++)
-        expect(kill(racers[i], SIGCONT), "kill");
+    expect(kill(racer, SIGCONT), "kill");
+    expect(waitpid(racer, NULL, WUNTRACED), "waitpid");
+}
+
+/* While a thread executes its program, first threads of other processes exit: so it is always in
+ * doubt which tables have users. */
+static void race_with_executions(const pid_t *racers)
+{
+    for (int i = 0; i < RACERS + RACERS / 4; i++) {
+        if (i < RACERS)
+            go_on(racers[i]);
+        if (i >= RACERS / 4)
+            go_on(racers[i - RACERS / 4]);
+    }
 }
 
 static void play_exec_race(void)
 {
-    pid_t racers[RACERS];
+    pid_t racers[RACERS], hog_pid = 0;
+    cpu_set_t left_to_filemon;
+    bool slows = leave_processor(&left_to_filemon);
 
-    slow_filemon_down();
-    for (int i = 0; i < RACERS; i++) {
-        racers[i] = fork();
-        expect(racers[i], "fork");
-        if (racers[i] == 0)
-            race_to_exec();
-    }
-    await_stops(racers);
-    gather_crowd();
-    go_on(racers);
-    await_stops(racers);
-    go_on(racers);
     for (int i = 0; i < RACERS; i++)
-        join_child(racers[i]);
+        racers[i] = start_racer();
+    gather_crowd();
+    if (slows)
+        hog_pid = start_hog(&left_to_filemon);
+    race_with_executions(racers);
+    if (slows)
+        kill(hog_pid, SIGKILL);
+    for (int i = 0; i < RACERS; i++)
+        go_on(racers[i]);
     FILE *journal = open_journal();
     fprintf(journal, "%d\n", RACERS);
     fclose(journal);

@@ -113,10 +113,12 @@ bool witness_has(struct witness *witness, const struct signalfd_siginfo *info)
 {
     struct answer answer;
 
+    if (info->ssi_code == SI_KERNEL)
+        return true;
     if (witness->pid > 0 && !ask(witness, (int)info->ssi_signo, &answer))
         witness_stop(witness);
     if (witness->pid == 0)
-        return info->ssi_code > 0;
+        return false;
     return answer.number != 0 && answer.code == info->ssi_code &&
            answer.sender == (pid_t)info->ssi_pid;
 }

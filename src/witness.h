@@ -7,6 +7,10 @@
  * The witness is a child in the same group that does nothing but collect signals: it gets what the
  * group gets.  The kernel signals the members of a group youngest first, so the witness has a
  * signal before filemon has it.
+ *
+ * The signals of a terminal, which siginfo does show, are always for the group.  The witness would
+ * not be right about them: of two signals that follow each other closely it may get one, while
+ * filemon, which had read the first already, gets both.
  */
 #ifndef FILEMON_WITNESS_H
 #define FILEMON_WITNESS_H
@@ -24,7 +28,8 @@ struct witness {
 void witness_start(struct witness *witness);
 void witness_stop(struct witness *witness);
 
-/* Whether the witness got the signal as well.  Without a witness: whether the terminal sent it. */
+/* Whether the signal was sent to the whole group: by the terminal, or so that the witness got it as
+ * well.  Without a witness, only the former is known. */
 bool witness_has(struct witness *witness, const struct signalfd_siginfo *info);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -62,11 +63,32 @@ static void test_its_command_line_is_hidden_without_environment(void **state)
     environ = kept;
 }
 
+/* Two signals to the group, the second between filemon's reading of the first and its question: the
+ * witness has both in one. */
+static void test_of_two_signals_the_witness_may_have_one(void **state)
+{
+    struct signalfd_siginfo info = {
+        .ssi_signo = SIGINT, .ssi_code = SI_USER, .ssi_pid = (unsigned int)getpid()};
+    struct witness witness;
+
+    (void)state;
+    witness_start(&witness);
+    assert_true(witness.pid > 0);
+    assert_false(witness_has(&witness, &info)); /* the answer tells that it has blocked signals */
+    assert_int_equal(kill(witness.pid, SIGINT), 0);
+    assert_true(witness_has(&witness, &info));
+    assert_false(witness_has(&witness, &info));
+    info.ssi_code = SI_KERNEL;
+    assert_true(witness_has(&witness, &info));
+    witness_stop(&witness);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_its_command_line_is_hidden),
         cmocka_unit_test(test_its_command_line_is_hidden_without_environment),
+        cmocka_unit_test(test_of_two_signals_the_witness_may_have_one),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

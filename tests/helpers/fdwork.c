@@ -26,6 +26,7 @@
 #include <stdlib.h>
 #include <stdnoreturn.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -2471,6 +2472,80 @@ static void play_exec_race(void)
     fclose(journal);
 }
 
+/* --- table-reused: a process closes a file that its child has, too, and exits; the child of that
+ * child probably gets the file descriptor table at the same address, and copies the file, which
+ * nobody has opened in that table --- */
+
+enum { REUSED_TABLES = 200 };
+
+static void copy_inherited(int fd)
+{
+    pid_t child = fork();
+
+    expect(child, "fork");
+    if (child == 0) {
+        expect(close(dup(fd)), "dup");
+        _exit(0);
+    }
+    join_child(child);
+    _exit(0);
+}
+
+/* With a second thread, the close can be seen while it is in flight. */
+static void close_inherited(pid_t *heir, int go)
+{
+    int fd = open(below("file"), O_RDONLY);
+    pthread_t thread;
+    uint64_t one;
+    pid_t child;
+
+    expect(fd, "open");
+    start_thread(&thread, wait_for_end, NULL);
+    child = fork();
+    expect(child, "fork");
+    if (child == 0) {
+        expect(read(go, &one, sizeof(one)), "read");
+        copy_inherited(fd);
+    }
+    *heir = child;
+    expect(close(fd), "close");
+    _exit(0);
+}
+
+static void reuse_table(pid_t *heir, int go)
+{
+    const uint64_t one = 1;
+    pid_t child = fork();
+
+    expect(child, "fork");
+    if (child == 0)
+        close_inherited(heir, go);
+    join_child(child);
+    expect(write(go, &one, sizeof(one)), "write");
+    join_child(*heir);
+}
+
+static void play_table_reused(void)
+{
+    int go = eventfd(0, 0);
+    pid_t *heir = mmap(NULL, sizeof(*heir), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1,
+                       0);
+    cpu_set_t first;
+
+    expect(go, "eventfd");
+    if (heir == MAP_FAILED)
+        die("mmap");
+    CPU_ZERO(&first);
+    CPU_SET(0, &first);
+    run_on(0, &first);
+    expect(prctl(PR_SET_CHILD_SUBREAPER, 1), "prctl");
+    for (int i = 0; i < REUSED_TABLES; i++)
+        reuse_table(heir, go);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d\n", REUSED_TABLES);
+    fclose(journal);
+}
+
 /* --- busy: processes open and close as fast as they can, on all processors; the journal has the
  * number of opens.  endless: the same until there is a file "end" --- */
 
@@ -3263,6 +3338,7 @@ static const struct scene {
     {"table-race", set_file, play_table_race, true},
     {"exec-race", set_file, play_exec_race, true},
     {"exec-racer", NULL, play_exec_racer, true},
+    {"table-reused", set_file, play_table_reused, true},
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},
     {"restless", set_file, play_restless, true},

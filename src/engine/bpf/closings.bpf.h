@@ -7,6 +7,7 @@
 #ifndef FILEMON_BPF_CLOSINGS_H
 #define FILEMON_BPF_CLOSINGS_H
 
+#include "recorded.bpf.h"
 #include "state.bpf.h"
 
 /* Whether other threads or processes use the same file descriptor table. */
@@ -19,6 +20,7 @@ static __always_inline bool has_shared_table(struct task_struct *task)
  * are less than CLOSING_SLOTS apart have different slots. */
 struct closing {
     __u64 file, table; /* table 0: the slot is free */
+    __u64 begun;       /* tells the table from a later one at the same address */
     __u32 fd;
 };
 
@@ -55,6 +57,7 @@ static __always_inline void begin_closing(struct task_struct *task, __u32 fd, st
     if (!closing)
         return;
     closing->file = (__u64)file;
+    closing->begun = bpf_ktime_get_ns();
     closing->table = table;
     closing->fd = fd;
 }
@@ -76,12 +79,21 @@ static __always_inline void end_closing(struct task_struct *task, __u32 fd)
         closing->table = 0;
 }
 
+/* Whether the table that the close began with is still there; such a table has an entry. */
+static __always_inline bool is_of_table(const struct closing *closing)
+{
+    __u64 address = closing->table;
+    struct table *table = bpf_map_lookup_elem(&tables, &address);
+
+    return table && table->created <= closing->begun;
+}
+
 /* Whether a close of this descriptor is in flight, and of this file (its address). */
 static __always_inline bool is_closing_file(__u64 table, __u32 fd, __u64 file)
 {
     struct closing *closing = find_closing(table, fd);
 
-    return is_closing(closing, table, fd) && closing->file == file;
+    return is_closing(closing, table, fd) && closing->file == file && is_of_table(closing);
 }
 
 #endif

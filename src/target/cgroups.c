@@ -236,18 +236,21 @@ static int refuse_absent(const struct groups *groups, const char *given)
 
 /* ---- Looking up ------------------------------------------------------------------------------ */
 
-/* The group whose directory this is.  0; -ENOENT: it is none; -errno. */
+/* The group whose directory this is, by its shortest path.  0; -ENOENT: it is none; -errno. */
 static int take(struct cgroup *found, const char *root, const char *path)
 {
     struct stat top, stat;
+    char *shortest = realpath(path, NULL);
 
-    if (lstat(root, &top) != 0 || lstat(path, &stat) != 0)
+    if (shortest == NULL)
         return -errno;
-    if (!S_ISDIR(stat.st_mode) || stat.st_dev != top.st_dev)
-        return -ENOENT;
-    found->id = stat.st_ino;
-    found->path = strdup(path);
-    return found->path != NULL ? 0 : -ENOMEM;
+    if (lstat(root, &top) == 0 && lstat(shortest, &stat) == 0 && S_ISDIR(stat.st_mode) &&
+        stat.st_dev == top.st_dev) {
+        *found = (struct cgroup){.id = stat.st_ino, .path = shortest};
+        return 0;
+    }
+    free(shortest);
+    return -ENOENT;
 }
 
 static int find_path(const char *root, const char *given, struct cgroup *found)

@@ -13,7 +13,7 @@ int cgroups_root(char root[static PATH_MAX]);
 /* A control group. */
 struct cgroup {
     uint64_t id; /* the kernel's: the inode of its directory */
-    char *path;  /* of its directory; free(3) */
+    char *path;  /* of its directory, without links, "." and slashes at the end; free(3) */
 };
 
 /*

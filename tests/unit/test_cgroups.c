@@ -99,6 +99,9 @@ static void a_path_is_below_the_root_or_begins_with_it(void **state)
     finds(state, "/system.slice/nginx.service", "/system.slice/nginx.service");
     snprintf(path, sizeof path, "%s/system.slice", (char *)fixture->root);
     finds(state, path, "/system.slice");
+    finds(state, "/system.slice/", "/system.slice");
+    finds(state, "//system.slice/./nginx.service//", "/system.slice/nginx.service");
+    finds(state, "/", "");
     refuses(state, "/system.slice/apache.service",
             "there is no control group of this path below /");
     refuses(state, "/../../../proc", "there is no control group of this path");

@@ -66,6 +66,8 @@ test_bash_offers_arguments_of_options() {
     "$FILEMON" --help | sed -n '/^Records:$/,/^$/s/^  \([^ ]*\) .*/\1/p' | diff -u - offers
     bash_offers -x ''
     grep -qx logs offers
+    bash_offers --user www-d
+    offers_are www-data
 }
 
 # Starts a process for each NAME, which is its comm.
@@ -109,6 +111,19 @@ test_no_name_of_a_process_is_evaluated() {
     printf '%s\n' 'evil$(touch x)' 'evil`touch y`' 'evil;touch z' "evil'\"*" | sort | diff -u - sorted
     # shellcheck disable=SC2086 # several
     kill $children
+}
+
+# A name can have any byte but / and the newline.
+test_control_groups_are_offered() {
+    root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    group=${root:-/nowhere}/fm-completed.slice inner='fm-completed$(touch x)'
+    mkdir "$group" "$group/$inner" 2> /dev/null || skip 'no control group can be made here'
+    bash_offers -g fm-comp
+    zsh_completes 'filemon -g fm-completed.'
+    rmdir "$group/$inner" "$group"
+    offers_are 'fm-completed\$\(touch\ x\)' fm-completed.slice
+    [ "$(cat completed)" = 'filemon -g fm-completed.slice ' ]
+    [ ! -e x ]
 }
 
 test_bash_offers_commands_after_double_dash() {
@@ -155,6 +170,8 @@ test_zsh_knows_every_option() {
     grep -qx -e '\*-f+\[..*\\: json\]:word:(json text csv)' found
     grep -qx -e '\*--engine=\[..*\]:word:(auto stap bpf bpf\\:tracepoint)' found
     grep -qx -e '\*-F+\[..*\]:key:_filemon_keys' found
+    grep -qx -e '\*-u+\[..*\]:user:_users' found
+    grep -qx -e '\*--cgroup=\[..*\]:control group:_filemon_groups' found
     grep -qx -e '\*-d+\[..*\]:SECONDS:' found
     grep -qx -e '(- \*)--help\[..*\]' found
     grep -qx -e '\*-o+\[..*\]:file:_files' found

@@ -24,6 +24,13 @@ _filemon_processes() { # pid or comm
     done | sort -u
 }
 
+# Names of control groups, of those in the unified hierarchy.
+_filemon_groups() {
+    local root
+    root=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts 2>/dev/null)
+    [[ -z $root ]] || find "$root" -mindepth 1 -type d -printf '%f\n' 2>/dev/null | sort -u
+}
+
 _filemon_files() { # f or d, BEGINNING
     mapfile -t COMPREPLY < <(compgen "-$1" -- "$2")
     compopt -o filenames 2>/dev/null # bash then quotes them
@@ -85,6 +92,8 @@ _filemon() {
         list=${current%"${current##*[,+]}"}
         _filemon_offer "${current##*[,+]}" "$list" < <(_filemon_keys "$program")
         ;;
+    *:USER) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
+    *:CGROUP) _filemon_offer "$current" '' < <(_filemon_groups) ;;
     -n:* | --name:*) _filemon_offer "$current" '' < <(_filemon_processes comm) ;;
     *:)
         if [[ $current == -* ]]; then

@@ -50,8 +50,8 @@ struct engine_config {
     bool writes;                     /* only what is opened for writing */
     const uid_t *users;              /* only what threads with these effective users open */
     size_t n_users;                  /* 0: of every user */
-    const uint64_t *groups;          /* what processes in these control groups (ids) open, too */
-    size_t n_groups;                 /* others: only if watched or descended from such */
+    const uint64_t *groups;          /* ids of control groups: what is opened in them or below */
+    size_t n_groups;                 /* 0: none */
     int depth;                       /* levels of descendants to follow; DEPTH_ALL: every one */
     bool failed;                     /* deliver failed opens, too */
     bool initial;                    /* report_held() will be called */

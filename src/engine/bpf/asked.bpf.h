@@ -48,7 +48,7 @@ static __always_inline bool is_of_users(struct task_struct *task)
     return bpf_map_lookup_elem(&users, &user) != NULL;
 }
 
-/* More levels than a hierarchy of control groups has in practice; deeper ones do not match. */
+/* A group is found less than so many levels above the thread's own, as the page says. */
 #define GROUP_LEVELS 64
 
 /* Whether the thread is in one of the groups, or below. */

@@ -63,8 +63,8 @@ int workarounds_prepare(struct workarounds *workarounds, const struct engine_con
 size_t workarounds_arguments(const struct workarounds *workarounds,
                              const char *arguments[static WORKAROUNDS_ARGUMENTS]);
 
-/* Unless /boot has a complete map or only root can mount, sets mount_file and mount_over of *spawn,
- * with which the caller will run stap.  The strings are valid as long as *workarounds. */
+/* As root, and if /boot has no complete map: sets mount_file and mount_over of *spawn, with which
+ * the caller will run stap.  The strings are valid as long as *workarounds. */
 void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn);
 
 #endif

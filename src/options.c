@@ -3,10 +3,12 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "diag.h"
@@ -36,6 +38,7 @@ enum {
     CODE_MODULE_DIR,
     CODE_SORT,
     CODE_TOP,
+    CODE_READY_FD,
 };
 
 /* As row.argument: the names of all engines, which engine.c has. */
@@ -312,6 +315,26 @@ static int take_duration(struct parser *parser, const struct row *row, char *arg
     return 0;
 }
 
+/* The standard descriptors have another use: a newline among the records is no record. */
+static int take_ready_fd(struct parser *parser, const struct row *row, char *argument)
+{
+    int64_t fd;
+    int mode;
+
+    (void)row;
+    if (text_number(argument, strlen(argument), STDERR_FILENO + 1, INT_MAX, &fd) != 0)
+        return refuse("--ready-fd wants the number of a descriptor from %d on, not '%s'",
+                      STDERR_FILENO + 1, argument);
+    mode = fcntl((int)fd, F_GETFL);
+    if (mode < 0)
+        return refuse("--ready-fd %s: this descriptor is not open; a shell opens it with %s>FILE",
+                      argument, argument);
+    if ((mode & O_ACCMODE) == O_RDONLY || (mode & O_PATH) != 0)
+        return refuse("--ready-fd %s: this descriptor is not open for writing", argument);
+    parser->options->ready_fd = (int)fd;
+    return 0;
+}
+
 /* The index of the word in a|b|c; -1: not found. */
 static int find_choice(const char *words, const char *given)
 {
@@ -443,6 +466,8 @@ static const struct row rows[] = {
     {CODE_MODULE_DIR, "module-dir", "DIR", "where modules are built and looked for",
      .take = set_text, MEMBER(stap.module_dir)},
     {.help = "Other"},
+    {CODE_READY_FD, "ready-fd", "N", "write a newline to descriptor N when watching",
+     .take = take_ready_fd},
     {'q', "quiet", NULL, "errors and warnings alone", .take = set_value, MEMBER(verbosity),
      .value = -1},
     {'v', "verbose", NULL, "more on what is done, stap's own passes too", .take = set_value,
@@ -700,7 +725,12 @@ static int check(const struct parser *parser)
 void options_init(struct options *options)
 {
     *options = (struct options){
-        .depth = DEPTH_ALL, .engine = &engine_auto, .duration_ms = -1, .top = SUMMARY_TOP_DEFAULT};
+        .depth = DEPTH_ALL,
+        .engine = &engine_auto,
+        .duration_ms = -1,
+        .ready_fd = -1,
+        .top = SUMMARY_TOP_DEFAULT,
+    };
 }
 
 void options_release(struct options *options)

@@ -14,6 +14,7 @@
 #include "diag.h"
 #include "event/paths.h"
 #include "pipeline.h"
+#include "ready.h"
 #include "target/targets.h"
 
 enum state { STARTING, WATCHING, STOPPING, DRAINING, WAITING, DONE, N_STATES };
@@ -44,6 +45,7 @@ struct run {
     struct pipeline pipeline;
     struct targets targets;
     struct command command;
+    struct ready ready;
     enum state state;
     int signals;       /* a signalfd(2) */
     int status;        /* of the exit */
@@ -70,6 +72,7 @@ static enum state begin(struct run *run)
         return stop(run);
     }
     diag(DIAG_INFO, "watching with %s", engine_name(run->ops, run->engine));
+    ready_report(&run->ready);
     if (run->options->duration_ms >= 0)
         run->end_ms = clock_ms() + run->options->duration_ms;
     return command_release(&run->command) < 0 ? stop(run) : WATCHING;
@@ -432,6 +435,7 @@ static int open_parts(struct run *run)
 {
     const struct options *options = run->options;
 
+    ready_open(&run->ready, options->ready_fd);
     run->filter = pathfilter_new();
     run->signals = open_signals(options->output != NULL, options->command != NULL);
     if (!run->filter || run->signals < 0) {
@@ -467,6 +471,7 @@ static void close_parts(struct run *run)
     bool engine_was_open = run->engine != NULL;
     size_t lines;
 
+    ready_close(&run->ready);
     command_cancel(&run->command);
     command_close(&run->command);
     if (run->engine)
@@ -508,6 +513,7 @@ static struct run run_init(const struct options *options, const struct engine_op
                         .signals = -1,
                         .targets = TARGETS_NONE,
                         .command = COMMAND_NONE,
+                        .ready = READY_NONE,
                         .end_ms = -1};
 }
 

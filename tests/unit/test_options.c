@@ -106,6 +106,7 @@ static void test_defaults(void **state)
     assert_null(options.output);
     assert_int_equal(options.failed, FAILED_OMITTED);
     assert_int_equal(options.duration_ms, -1);
+    assert_int_equal(options.ready_fd, -1);
     assert_null(options.stap.kernel);
     assert_null(options.stap.kallsyms);
     assert_null(options.stap.module_dir);

@@ -64,8 +64,9 @@ packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh
+packages_jq := prometheus
 packages_live := strace systemd rsyslog iproute2 procps
-packages_bench := linux-perf bpftrace strace libbpf-tools fatrace
+packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
 packages_coverage := gcovr
 packages_lint := cppcheck shellcheck clang-format mandoc man-db sparse
@@ -202,8 +203,8 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # With SANITIZE, only the parts that run code of filemon built with sanitizers.
-parts := unit cli $(if $(SANITIZE),,records docs lint runtime sparse live chaos oracle vm)
-packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_lint) $(packages_live) $(packages_vm))
+parts := unit cli $(if $(SANITIZE),,records jq docs lint runtime sparse live chaos oracle vm)
+packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_jq) $(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.
 .PHONY: deps check check-unit bench demo
@@ -269,11 +270,14 @@ format:
 # ---- installing ----------------------------------------------------------------------------------
 
 documents := $(wildcard src/share/doc/*)
+jq_programs := $(wildcard src/share/jq/*.jq)
 .PHONY: install uninstall
 install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
 	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/filemon.8
 	install -D -m 644 $(script) $(DESTDIR)$(DATADIR)/monitorFicheros.stp
+	for file in $(notdir $(jq_programs)); do \
+	    install -D -m 644 src/share/jq/$$file $(DESTDIR)$(DATADIR)/$$file || exit; done
 	install -D -m 644 src/share/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
 	install -D -m 644 src/share/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
 	install -D -m 644 src/share/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service
@@ -284,7 +288,7 @@ install: all
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/filemon $(DESTDIR)$(MANDIR)/filemon.8
 	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
-	rm -f $(DESTDIR)$(DATADIR)/monitorFicheros.stp
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,monitorFicheros.stp $(notdir $(jq_programs)))
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(documents)))
 	for dir in $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR); do \
 	    [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir; done

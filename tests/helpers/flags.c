@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "flags.h"
 
+#include <fcntl.h>
 #include <stddef.h>
 
 void put_flags(FILE *stream, uint64_t flags)
@@ -9,13 +10,13 @@ void put_flags(FILE *stream, uint64_t flags)
         const char *name;
         uint64_t value, part_of;
     } names[] = {
-        {"O_CREAT", 0100, 0},        {"O_EXCL", 0200, 0},
-        {"O_NOCTTY", 0400, 0},       {"O_TRUNC", 01000, 0},
-        {"O_APPEND", 02000, 0},      {"O_NONBLOCK", 04000, 0},
-        {"O_SYNC", 04010000, 0},     {"O_DSYNC", 010000, 04010000},
-        {"O_TMPFILE", 020200000, 0}, {"O_DIRECTORY", 0200000, 020200000},
-        {"O_NOFOLLOW", 0400000, 0},  {"O_NOATIME", 01000000, 0},
-        {"O_CLOEXEC", 02000000, 0},  {"O_PATH", 010000000, 0},
+        {"O_CREAT", O_CREAT, 0},       {"O_EXCL", O_EXCL, 0},
+        {"O_NOCTTY", O_NOCTTY, 0},     {"O_TRUNC", O_TRUNC, 0},
+        {"O_APPEND", O_APPEND, 0},     {"O_NONBLOCK", O_NONBLOCK, 0},
+        {"O_SYNC", O_SYNC, 0},         {"O_DSYNC", O_DSYNC, O_SYNC},
+        {"O_TMPFILE", O_TMPFILE, 0},   {"O_DIRECTORY", O_DIRECTORY, O_TMPFILE},
+        {"O_NOFOLLOW", O_NOFOLLOW, 0}, {"O_NOATIME", O_NOATIME, 0},
+        {"O_CLOEXEC", O_CLOEXEC, 0},   {"O_PATH", O_PATH, 0},
     };
     static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR"};
 

@@ -203,7 +203,7 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # With SANITIZE, only the parts that run code of filemon built with sanitizers.
-parts := unit cli $(if $(SANITIZE),,records jq docs lint runtime sparse live chaos oracle vm)
+parts := unit cli $(if $(SANITIZE),,records jq docs builds lint runtime sparse live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_jq) $(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.

@@ -14,6 +14,16 @@ fail() {
     failed=1
 }
 
+# NAME EXPECTED FOUND: the test NAME passes if both files are equal and not empty.
+has_same_content() {
+    echo "$2 is empty" > "$tmp/diff"
+    if [ -s "$2" ] && diff -u "$2" "$3" > "$tmp/diff"; then
+        pass "$1"
+    else
+        fail "$1" "$tmp/diff"
+    fi
+}
+
 # Prints standard input as the explanation of a failed test.
 quote() { cut -c 1-1000 | sed 's/^/#  /'; }
 

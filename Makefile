@@ -17,7 +17,8 @@
 # V=1 shows commands.  SANITIZE=address,undefined builds and tests with these sanitizers.  BPF=0 leaves
 # the bpf engine out.  WERROR=1 (the default if CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
 # LDFLAGS and LDLIBS are yours, and come after the Makefile's own flags.  To build for another machine
-# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64, ...) follows from the compiler.
+# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64) follows from the compiler.  CLANG and
+# BPFTOOL are the tools that make the eBPF programs, for any machine.
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -32,6 +33,8 @@ ifeq ($(origin CC),default)
 CC = $(CROSS_COMPILE)$(if $(CROSS_COMPILE),gcc,cc)
 endif
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
+CLANG ?= clang
+BPFTOOL ?= bpftool
 CFLAGS ?= -O2 -g
 WERROR ?= $(if $(CI),1)
 BUILD = build$(if $(SANITIZE),/san)
@@ -88,9 +91,11 @@ $(BUILD)/%.o: %.c $(BUILD)/flags
 
 # Objects that were built with other flags (BPF=0, another CC) are built again.
 .PHONY: force
-$(BUILD)/flags: force
+$(BUILD)/flags: private flags = $(compile)
+$(BUILD)/flags.bpf: private flags = $(compile_bpf)
+$(BUILD)/flags $(BUILD)/flags.bpf: force
 	@mkdir -p $(@D)
-	@echo '$(compile)' | cmp -s - $@ || echo '$(compile)' > $@
+	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' > $@
 
 # The script is assembled from its parts, and embedded in the program.
 script := $(BUILD)/monitorFicheros.stp
@@ -105,21 +110,25 @@ $(BUILD)/src/engine/stap/script.o: $(script)
 
 # The machine in the compiler's target, as in x86_64-linux-gnu.  Before make deps there may be no compiler.
 target := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)) $(shell uname -m))
-BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(patsubst powerpc64%,powerpc,$(target))))
+BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(target)))
 
-# Two programs: with kernel functions of 6.2 and later (DIRECT), and without.  v3: instructions of 5.1.
+# v3: instructions of Linux 5.1.
+compile_bpf = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Isrc
+bpf_tools = PATH=$$PATH:/usr/sbin
+
+# Two programs: with kernel functions of 6.2 and later (DIRECT), and without.
 $(BUILD)/filemon.bpf.o: direct := 0
 $(BUILD)/filemon-direct.bpf.o: direct := 1
-$(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h)
-	@for tool in clang bpftool; do PATH=$$PATH:/usr/sbin command -v $$tool >/dev/null || { \
+$(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) $(BUILD)/flags.bpf
+	@for tool in $(CLANG) $(BPFTOOL); do $(bpf_tools) command -v $$tool >/dev/null || { \
 	    echo "no $$tool to build the bpf engine: apt-get install $(packages_bpf), or leave it out with make BPF=0" >&2; \
 	    exit 1; }; done
 	@echo "  BPF     $@"
 	@mkdir -p $(@D)
-	$(Q)clang -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -DDIRECT=$(direct) -Isrc -c -o $@ $<
+	$(Q)$(compile_bpf) -DDIRECT=$(direct) -c -o $@ $<
 
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
-	$(Q)PATH=$$PATH:/usr/sbin bpftool gen skeleton $< name $(subst -,_,$*)_bpf > $@
+	$(Q)$(bpf_tools) $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
 
 $(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h $(BUILD)/filemon-direct.skel.h
 

@@ -17,8 +17,8 @@
 # V=1 shows commands.  SANITIZE=address,undefined builds and tests with these sanitizers.  BPF=0 leaves
 # the bpf engine out.  WERROR=1 (the default if CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
 # LDFLAGS and LDLIBS are yours, and come after the Makefile's own flags.  To build for another machine
-# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64) follows from the compiler.  CLANG and
-# BPFTOOL are the tools that make the eBPF programs, for any machine.
+# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64) follows from the compiler.  CLANG,
+# BPFTOOL and LLVM_STRIP are the tools that make the eBPF programs, for any machine.
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -35,6 +35,7 @@ endif
 PKG_CONFIG ?= $(CROSS_COMPILE)pkg-config
 CLANG ?= clang
 BPFTOOL ?= bpftool
+LLVM_STRIP ?= llvm-strip
 CFLAGS ?= -O2 -g
 WERROR ?= $(if $(CI),1)
 BUILD = build$(if $(SANITIZE),/san)
@@ -120,12 +121,13 @@ bpf_tools = PATH=$$PATH:/usr/sbin
 $(BUILD)/filemon.bpf.o: direct := 0
 $(BUILD)/filemon-direct.bpf.o: direct := 1
 $(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) $(BUILD)/flags.bpf
-	@for tool in $(CLANG) $(BPFTOOL); do $(bpf_tools) command -v $$tool >/dev/null || { \
+	@for tool in $(CLANG) $(BPFTOOL) $(LLVM_STRIP); do $(bpf_tools) command -v $$tool >/dev/null || { \
 	    echo "no $$tool to build the bpf engine: apt-get install $(packages_bpf), or leave it out with make BPF=0" >&2; \
 	    exit 1; }; done
 	@echo "  BPF     $@"
 	@mkdir -p $(@D)
 	$(Q)$(compile_bpf) -DDIRECT=$(direct) -c -o $@ $<
+	$(Q)$(LLVM_STRIP) -g $@
 
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(Q)$(bpf_tools) $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@

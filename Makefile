@@ -46,7 +46,9 @@ BPF ?= 1
 cppflags = -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF) $(libbpf_cppflags)
 warnings = -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 sanitize = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
-cflags = -std=c11 $(warnings) $(sanitize)
+# Files have the same names in the debugging information wherever they are built.
+prefix_map = -ffile-prefix-map="$(CURDIR)"=.
+cflags = -std=c11 $(warnings) $(sanitize) $(prefix_map)
 
 # The user's flags come last, because compilers obey the last of two contradicting flags.
 compile = $(CC) $(cppflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
@@ -114,7 +116,7 @@ target := $(firstword $(subst -, ,$(shell $(CC) -dumpmachine 2>/dev/null)) $(she
 BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(target)))
 
 # v3: instructions of Linux 5.1.
-compile_bpf = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) -Isrc
+compile_bpf = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) $(prefix_map) -Isrc
 bpf_tools = PATH=$$PATH:/usr/sbin
 
 # Two programs: with kernel functions of 6.2 and later (DIRECT), and without.

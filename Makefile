@@ -107,7 +107,10 @@ $(script): stap/assemble.awk stap/monitorFicheros.stp $(wildcard stap/*.h)
 	@mkdir -p $(@D)
 	$(Q)awk -f stap/assemble.awk stap/monitorFicheros.stp > $@
 
-$(BUILD)/src/engine/stap/script.o: $(script)
+# In link-time optimization, the assembler has no include path.
+embedded := $(BUILD)/src/engine/stap/script.o $(BUILD)/tests/cli/src/engine/stap/script.o
+$(embedded): private compile += -fno-lto
+$(embedded): $(script)
 
 # ---- the eBPF program ----------------------------------------------------------------------------
 
@@ -161,8 +164,6 @@ $(BUILD)/tests/cli/%.o: %.c
 	@echo "  CC      $< (tests/cli)"
 	@mkdir -p $(@D)
 	$(Q)$(compile) -MMD -MP -c -o $@ $<
-
-$(BUILD)/tests/cli/src/engine/stap/script.o: $(script)
 
 $(BUILD)/tests/cli/filemon: $(cli_objects)
 	@echo "  LD      $@"

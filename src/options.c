@@ -295,7 +295,7 @@ static int parse_duration(const char *text, int64_t *ms)
     const char *fraction = text + whole + (text[whole] == '.');
     size_t places = strspn(fraction, DIGITS);
     char three[] = "000";
-    int64_t seconds = 0, thousandths;
+    int64_t seconds = 0, thousandths = 0;
 
     if (fraction[places] != '\0')
         return -EINVAL;

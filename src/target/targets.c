@@ -285,7 +285,7 @@ static int add_name(struct targets *targets, const struct programs *programs, co
 
 static int add_names(struct targets *targets)
 {
-    struct programs *programs;
+    struct programs *programs = NULL;
     int result;
 
     if (!targets->options->names[0])

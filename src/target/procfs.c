@@ -80,25 +80,78 @@ static pid_t pid_of(const struct dirent *entry)
     return (pid_t)pid;
 }
 
-static int is_process(const struct dirent *entry)
+/* The pids of processes, or the tids of threads. */
+struct ids {
+    pid_t *ids;
+    size_t n, room;
+};
+
+static int ids_add(struct ids *ids, pid_t id)
 {
-    return pid_of(entry) != 0;
+    if (ids->n == ids->room) {
+        size_t room = ids->room == 0 ? 256 : 2 * ids->room;
+        pid_t *larger = reallocarray(ids->ids, room, sizeof(*larger));
+
+        if (larger == NULL)
+            return -ENOMEM;
+        ids->ids = larger;
+        ids->room = room;
+    }
+    ids->ids[ids->n++] = id;
+    return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    pid_t left = *(const pid_t *)a, right = *(const pid_t *)b;
+
+    return (left > right) - (left < right);
+}
+
+/* In ascending order. */
+static int ids_read(struct ids *ids, DIR *directory)
+{
+    const struct dirent *entry;
+    int status;
+
+    do {
+        errno = 0;
+        entry = readdir(directory);
+        if (entry == NULL)
+            status = -errno;
+        else
+            status = pid_of(entry) != 0 ? ids_add(ids, pid_of(entry)) : 0;
+    } while (entry != NULL && status == 0);
+    if (ids->n > 0)
+        qsort(ids->ids, ids->n, sizeof(*ids->ids), compare_ids);
+    return status;
+}
+
+/* The caller frees ids->ids, after a failure too. */
+static int ids_of(const struct procfs *procfs, const char *path, struct ids *ids)
+{
+    int fd = openat(procfs->fd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *directory = fd < 0 ? NULL : fdopendir(fd);
+    int status = directory == NULL ? -errno : 0;
+
+    *ids = (struct ids){0};
+    if (directory != NULL) {
+        status = ids_read(ids, directory);
+        closedir(directory);
+    } else if (fd >= 0) {
+        close(fd);
+    }
+    return status;
 }
 
 int procfs_each(const struct procfs *procfs, int (*each)(void *ctx, pid_t pid), void *ctx)
 {
-    struct dirent **entries;
-    int status = 0;
-    int n = scandirat(procfs->fd, ".", &entries, is_process, versionsort);
+    struct ids pids;
+    int status = ids_of(procfs, ".", &pids);
 
-    if (n < 0)
-        return -errno;
-    for (int i = 0; i < n; i++) {
-        if (status == 0)
-            status = each(ctx, pid_of(entries[i]));
-        free(entries[i]);
-    }
-    free(entries);
+    for (size_t i = 0; status == 0 && i < pids.n; i++)
+        status = each(ctx, pids.ids[i]);
+    free(pids.ids);
     return status;
 }
 
@@ -212,22 +265,20 @@ static bool has_ended(const struct procfs_stat *stat)
  */
 static void find_live_thread(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)
 {
-    struct dirent **entries;
-    int n = scandirat(procfs->fd, entry_of(pid, "task").path, &entries, is_process, versionsort);
+    struct ids tids;
+    int status = ids_of(procfs, entry_of(pid, "task").path, &tids);
 
-    for (int i = 0; i < n; i++) {
+    for (size_t i = 0; status == 0 && has_ended(stat) && i < tids.n; i++) {
         struct procfs_stat thread;
         char name[24];
 
-        snprintf(name, sizeof name, "task/%d/stat", pid_of(entries[i]));
-        if (has_ended(stat) && read_stat(procfs, pid, name, &thread) == 0 && !has_ended(&thread)) {
+        snprintf(name, sizeof name, "task/%d/stat", tids.ids[i]);
+        if (read_stat(procfs, pid, name, &thread) == 0 && !has_ended(&thread)) {
             stat->state = thread.state;
-            stat->thread = pid_of(entries[i]);
+            stat->thread = tids.ids[i];
         }
-        free(entries[i]);
     }
-    if (n >= 0)
-        free(entries);
+    free(tids.ids);
 }
 
 int procfs_stat(const struct procfs *procfs, pid_t pid, struct procfs_stat *stat)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "target/cgroups.h"
 
+#include <dirent.h>
 #include <errno.h>
-#include <fts.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,22 +61,49 @@ static int groups_add(struct groups *groups, const char *path)
     return groups->paths[groups->n++] != NULL ? 0 : -ENOMEM;
 }
 
-/* Groups that are removed during the walk are left out. */
-static int groups_read(struct groups *groups, const char *root)
+static bool is_directory_on(const struct dirent *entry, const char *path, dev_t device)
 {
-    char copy[PATH_MAX], *roots[] = {copy, NULL};
-    FTS *walk;
+    struct stat stat;
+
+    if (entry->d_type != DT_DIR && entry->d_type != DT_UNKNOWN)
+        return false;
+    return strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0 &&
+           lstat(path, &stat) == 0 && S_ISDIR(stat.st_mode) && stat.st_dev == device;
+}
+
+/* Adds the groups below path, which is restored.  Groups that are removed during the walk are left
+ * out. */
+static int add_below(struct groups *groups, char path[static PATH_MAX], dev_t device)
+{
+    size_t len = strlen(path);
+    DIR *directory = opendir(path);
+    const struct dirent *entry;
     int result = 0;
 
-    snprintf(copy, sizeof(copy), "%s", root);
-    walk = fts_open(roots, FTS_PHYSICAL | FTS_NOCHDIR | FTS_XDEV, NULL);
-    if (walk == NULL)
-        return -errno;
-    for (const FTSENT *entry; result == 0 && (entry = fts_read(walk)) != NULL;)
-        if (entry->fts_info == FTS_D && entry->fts_level > 0)
-            result = groups_add(groups, entry->fts_path);
-    fts_close(walk);
+    while (directory != NULL && result == 0 && (entry = readdir(directory)) != NULL) {
+        int more = snprintf(path + len, PATH_MAX - len, "/%s", entry->d_name);
+
+        if (more >= (int)(PATH_MAX - len) || !is_directory_on(entry, path, device))
+            continue;
+        result = groups_add(groups, path);
+        if (result == 0)
+            result = add_below(groups, path, device);
+    }
+    if (directory != NULL)
+        closedir(directory);
+    path[len] = '\0';
     return result;
+}
+
+static int groups_read(struct groups *groups, const char *root)
+{
+    char path[PATH_MAX];
+    struct stat stat;
+
+    if (lstat(root, &stat) < 0)
+        return -errno;
+    snprintf(path, sizeof(path), "%s", root);
+    return add_below(groups, path, stat.st_dev);
 }
 
 /* ---- Rules ----------------------------------------------------------------------------------- */

@@ -69,7 +69,7 @@ unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,\
 packages_bpf := clang llvm libbpf-dev bpftool
 packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
-packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh
+packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
 packages_live := strace systemd rsyslog iproute2 procps
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
@@ -99,6 +99,11 @@ $(BUILD)/flags.bpf: private flags = $(compile_bpf)
 $(BUILD)/flags $(BUILD)/flags.bpf: force
 	@mkdir -p $(@D)
 	@echo '$(flags)' | cmp -s - $@ || echo '$(flags)' > $@
+
+# The names of errors, for src/compat.h.
+$(BUILD)/errno.inc: $(BUILD)/flags
+	$(Q)echo '#include <errno.h>' | $(compile) -E -dM -x c - | \
+	    sed -n 's/^#define \(E[A-Z0-9]*\) \([0-9]*\)$$/case \2: return "\1";/p' > $@
 
 # The script is assembled from its parts, and embedded in the program.
 script := $(BUILD)/monitorFicheros.stp
@@ -144,7 +149,7 @@ $(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h $(BUILD)
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(link) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson $(libs) $(LDLIBS)
+	$(Q)$(link) -MMD -MP -o $@ $< $(modules) -lcmocka -ljansson -lpthread -lutil $(libs) $(LDLIBS)
 
 # These tests run the script's C in user space, see tests/unit/kernel/script.h.
 $(filter $(BUILD)/tests/test_script_%,$(unit_tests)): private cppflags += -I.
@@ -164,6 +169,8 @@ $(BUILD)/tests/cli/%.o: %.c
 	@echo "  CC      $< (tests/cli)"
 	@mkdir -p $(@D)
 	$(Q)$(compile) -MMD -MP -c -o $@ $<
+
+$(objects) $(cli_objects): | $(BUILD)/errno.inc
 
 $(BUILD)/tests/cli/filemon: $(cli_objects)
 	@echo "  LD      $@"

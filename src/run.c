@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "command.h"
+#include "compat.h"
 #include "diag.h"
 #include "event/paths.h"
 #include "pipeline.h"

@@ -12,6 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "compat.h"
+
 /* Plenty for the answer of a process that is not stopped. */
 #define ANSWER_MS 1000
 
@@ -59,7 +61,7 @@ static _Noreturn void be_witness(int socket)
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     dup2(socket, 0);
-    if (close_range(1, ~0u, 0) < 0) /* before Linux 5.9 */
+    if (syscall(SYS_close_range, 1, ~0u, 0) < 0) /* before Linux 5.9 */
         for (int fd = FDS_AT_MOST; fd > 0; fd--)
             close(fd);
     rename_process();

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "compat.h"
 
 #define INTEGER_MAX ((INT64_C(1) << 53) - 1)
 

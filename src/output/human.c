@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "output/columns.h"
 #include "output/value.h"
 #include "text.h"

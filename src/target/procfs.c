@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "compat.h"
 #include "text.h"
 
 /* PF_KTHREAD of the kernel's linux/sched.h, unchanged since 2.6.27. */

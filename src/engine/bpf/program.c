@@ -15,6 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "diag.h"
 #include "engine/bpf/links.h"
 #include "engine/bpf/messages.h"

@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "compat.h"
 #include "engine/bpf/links.h"
 #include "engine/bpf/record.h"
 #include "filemon.skel.h"

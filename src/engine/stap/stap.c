@@ -17,6 +17,7 @@
 
 #include "array.h"
 #include "clock.h"
+#include "compat.h"
 #include "diag.h"
 #include "engine/stap/build.h"
 #include "engine/stap/check.h"

@@ -15,10 +15,11 @@
 #   make format
 #
 # V=1 shows commands.  SANITIZE=address,undefined builds and tests with these sanitizers.  BPF=0 leaves
-# the bpf engine out.  WERROR=1 (the default if CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
-# LDFLAGS and LDLIBS are yours, and come after the Makefile's own flags.  To build for another machine
-# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64) follows from the compiler.  CLANG,
-# BPFTOOL and LLVM_STRIP are the tools that make the eBPF programs, for any machine.
+# the bpf engine out.  STATIC=1 links build/filemon with static libraries.  WERROR=1 (the default if CI
+# is set) makes warnings errors.  CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are yours, and come after the
+# Makefile's own flags.  To build for another machine set CROSS_COMPILE=aarch64-linux-gnu- or CC;
+# BPF_ARCH (x86, arm64) follows from the compiler.  CLANG, BPFTOOL and LLVM_STRIP are the tools that make
+# the eBPF programs, for any machine.
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -42,8 +43,11 @@ BUILD = build$(if $(SANITIZE),/san)
 V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 BPF ?= 1
+STATIC ?= 0
+static := $(filter-out 0,$(STATIC))
 
-cppflags = -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF) $(libbpf_cppflags)
+cppflags = -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF) \
+    $(if $(static),-DFILEMON_STATIC) $(libbpf_cppflags)
 warnings = -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 sanitize = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 # Files have the same names in the debugging information wherever they are built.
@@ -57,7 +61,7 @@ link = $(compile) $(LDFLAGS)
 sources := $(filter-out src/engine/bpf/%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
 ifneq ($(BPF),0)
 sources += $(filter-out %.bpf.c,$(wildcard src/engine/bpf/*.c))
-libs := $(or $(shell $(PKG_CONFIG) --libs libbpf 2>/dev/null),-lbpf)
+libs := $(or $(shell $(PKG_CONFIG) $(if $(static),--static) --libs libbpf 2>/dev/null),-lbpf $(if $(static),-lelf -lz))
 libbpf_cppflags := $(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null)
 endif
 objects := $(sources:%.c=$(BUILD)/%.o)
@@ -85,7 +89,7 @@ all: $(BUILD)/filemon
 
 $(BUILD)/filemon: $(objects)
 	@echo "  LD      $@"
-	$(Q)$(link) -o $@ $^ $(libs) $(LDLIBS)
+	$(Q)$(link) $(if $(static),-static) -o $@ $^ $(libs) $(LDLIBS)
 
 $(BUILD)/%.o: %.c $(BUILD)/flags
 	@echo "  CC      $<"

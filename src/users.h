@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* The users of this machine, from the databases that nsswitch.conf(5) names. */
+/* The users and groups of this machine, from the databases that nsswitch.conf(5) names; in a static
+ * program, from /etc/passwd and /etc/group alone. */
 #ifndef FILEMON_USERS_H
 #define FILEMON_USERS_H
 
@@ -12,5 +13,8 @@ int users_find(const char *given, uid_t *user);
 /* The name of a user for which this is a likely typing error; NULL: none.  Valid until the next
  * call. */
 const char *users_nearest(const char *given);
+
+/* The group of this name.  0; -ENOENT: it cannot be found. */
+int users_find_group(const char *name, gid_t *group);
 
 #endif

@@ -2,7 +2,6 @@
 #include "engine/stap/check.h"
 
 #include <errno.h>
-#include <grp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include "engine/stap/module.h"
 #include "engine/stap/system.h"
 #include "spawn.h"
+#include "users.h"
 
 enum {
     MODULES,
@@ -33,16 +33,15 @@ enum {
 
 static bool in_group(const char *name)
 {
-    const struct group *group = getgrnam(name);
-    gid_t groups[256];
+    gid_t group, groups[256];
     int n = getgroups(256, groups);
 
-    if (!group)
+    if (users_find_group(name, &group) < 0)
         return false;
     for (int i = 0; i < n; i++)
-        if (groups[i] == group->gr_gid)
+        if (groups[i] == group)
             return true;
-    return getegid() == group->gr_gid;
+    return getegid() == group;
 }
 
 static void first_line(const char *path, char *line, size_t size)

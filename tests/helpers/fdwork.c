@@ -2472,6 +2472,62 @@ static void play_exec_race(void)
     fclose(journal);
 }
 
+/* --- held-exec: as for exec-race, while filemon looks for initially open descriptors.  Processes
+ * that have many of them have the numbers in between.  The executions begin when there is a file
+ * "go".  Each racer has file RACER_FD open until there is a file "end" --- */
+
+enum { HOLDERS = 9, MOST_HELD = 20000, HELD_EXEC_PAUSE_US = 2000 };
+
+static noreturn void hold_many(const char *ready)
+{
+    int null = open("/dev/null", O_RDONLY);
+    struct rlimit limit;
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    expect(getrlimit(RLIMIT_NOFILE, &limit), "getrlimit");
+    limit.rlim_cur = limit.rlim_max;
+    expect(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
+    for (int fd = RACER_FD; fd < MOST_HELD && (rlim_t)fd < limit.rlim_max; fd++)
+        expect(dup2(null, fd), "dup2");
+    make_file(ready, 0644);
+    for (;;)
+        pause();
+}
+
+static void await_path(const char *name)
+{
+    while (access(below(name), F_OK) != 0)
+        sleep_briefly();
+}
+
+static void play_held_exec(void)
+{
+    pid_t racers[RACERS], holder;
+    char ready[] = "ready.0";
+
+    for (int i = 0; i < RACERS; i++)
+        racers[i] = start_racer();
+    for (int i = 0; i < HOLDERS; i++, ready[sizeof(ready) - 2]++) {
+        holder = fork();
+        expect(holder, "fork");
+        if (holder == 0)
+            hold_many(ready);
+        await_path(ready);
+    }
+    for (int i = 0; i < RACERS; i++)
+        go_on(racers[i]);
+    make_file("ready", 0644);
+    await_path("go");
+    for (int i = 0; i < RACERS; i++) {
+        go_on(racers[i]);
+        usleep(HELD_EXEC_PAUSE_US);
+    }
+    make_file("executed", 0644);
+    await_path("end");
+    for (int i = 0; i < RACERS; i++)
+        kill(racers[i], SIGKILL);
+}
+
 /* --- table-reused: a process closes a file that its child has, too, and exits; the child of that
  * child probably gets the file descriptor table at the same address, and copies the file, which
  * nobody has opened in that table --- */
@@ -3338,6 +3394,7 @@ static const struct scene {
     {"table-race", set_file, play_table_race, true},
     {"exec-race", set_file, play_exec_race, true},
     {"exec-racer", NULL, play_exec_racer, true},
+    {"held-exec", set_file, play_held_exec, true},
     {"table-reused", set_file, play_table_reused, true},
     {"busy", set_file, play_busy, true},
     {"endless", set_file, play_endless, true},

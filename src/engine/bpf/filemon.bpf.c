@@ -204,8 +204,11 @@ static __always_inline int end_task(struct task_struct *task)
         return 0;
     forget_interrupted(task->pid, THREAD_UNKNOWN);
     leave_table(task);
-    if (!last)
+    if (!last) {
+        if (report_held && task->pid == tgid)
+            first_exited = true;
         return 0;
+    }
     if (!is_watched(tgid)) {
         note_parent(tgid, task->real_parent->tgid, BPF_NOEXIST);
         return 0;

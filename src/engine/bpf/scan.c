@@ -192,7 +192,9 @@ static int scan_held(struct program *program, struct reader *reader)
 /*
  * Scans are repeated while exiting threads have not yet left their file descriptor tables, and
  * while descriptors without a record are copied.  That may have no end: what the last scan has
- * missed counts as lost.
+ * missed counts as lost.  A second scan is also needed where scan_users() needs one, which is only
+ * where the first thread of a process has exited: the iterator visits the descriptors of a process
+ * at the number of its first thread that has a table.
  */
 #define HELD_SCANS 20
 
@@ -201,13 +203,15 @@ int scan_initially_open(struct program *program, struct reader *reader)
     static const struct timespec pause = {.tv_nsec = 1000000};
     struct filemon_bpf__bss *data = program->skeleton->bss;
     int result = 0, scans = 0;
+    bool again;
 
     do {
         if (scans > 0)
             nanosleep(&pause, NULL);
         data->scan_again = false;
         result = scan_held(program, reader);
-    } while (result == 0 && data->scan_again && ++scans < HELD_SCANS);
+        again = data->scan_again || (scans == 0 && data->first_exited);
+    } while (result == 0 && again && ++scans < HELD_SCANS);
     if (result == 0 && data->scan_again)
         __atomic_fetch_add(&data->n_lost, 1, __ATOMIC_RELAXED);
     return result;

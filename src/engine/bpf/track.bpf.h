@@ -11,6 +11,10 @@
 #include "state.bpf.h"
 #include "tables.bpf.h"
 
+/* The first thread of some process has exited, and others live.  When one of these executes a
+ * program it gets the number of the first one: a scan can miss it.  Read by the loader. */
+volatile bool first_exited = false;
+
 static __always_inline bool is_marked(__u32 tgid)
 {
     __u32 line = tgid / PIDS_PER_LINE;
@@ -230,6 +234,8 @@ int scan_tasks(struct bpf_iter__task *ctx)
         count_in_census(task);
         return 0;
     }
+    if (task->flags & PF_EXITING && task->signal->live.counter > 0)
+        first_exited = true;
     if (target && process_number(task) == target) {
         target_found = true;
         depth = generations;

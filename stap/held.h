@@ -197,10 +197,25 @@ static bool fm_scan_table(struct task_struct *task, int *left)
     return true;
 }
 
+/* Where the first thread of a process has exited, another one's table is scanned at the number of
+ * the first one, too: when that thread executes a program it gets this number, and the scan would
+ * not find it at its own number any more. */
+static struct task_struct *fm_first_with_table(struct task_struct *task)
+{
+    struct task_struct *thread;
+
+    if (task == task->group_leader && !READ_ONCE(task->files))
+        for_each_thread(task, thread)
+            if (READ_ONCE(thread->files))
+                return thread;
+    return task;
+}
+
 static bool fm_scan_thread(struct task_struct *task, int *left)
 {
     bool done = true;
 
+    task = fm_first_with_table(task);
     task_lock(task);
     if (task->files)
         done = fm_scan_table(task, left);

@@ -77,6 +77,21 @@ static void processes_that_are_not_watched_are_not_scanned(void **state)
     no_lines();
 }
 
+/* When that thread executes a program, it gets the number of the first one. */
+static void where_the_first_thread_has_exited_another_is_scanned_at_its_number(void **state)
+{
+    struct task_struct *first = target(200), *thread = world_thread(300, first);
+    int left = FM_SCAN_STEP;
+
+    (void)state;
+    world_install(thread->files, 5, world_file("/x", 0));
+    world_share(first, NULL);
+    assert_true(fm_scan_thread(first, &left));
+    held_is(thread, "/x", 5, 0);
+    scan_all();
+    no_lines();
+}
+
 static void with_all_every_process_is_scanned(void **state)
 {
     struct task_struct *other = world_process(203, "other", NULL);
@@ -413,6 +428,7 @@ int main(void)
         script_test(open_descriptors_of_a_watched_process_are_reported),
         script_test(close_on_exec_is_read_from_the_descriptor),
         script_test(processes_that_are_not_watched_are_not_scanned),
+        script_test(where_the_first_thread_has_exited_another_is_scanned_at_its_number),
         script_test(with_all_every_process_is_scanned),
         script_test(unwanted_paths_and_files_without_a_path_are_not_reported),
         script_test(held_descriptors_are_reported_if_they_are_asked_for),

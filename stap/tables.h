@@ -14,7 +14,7 @@
 #define FM_TABLE_ROW 8
 static struct fm_table {
     struct files_struct *files; /* NULL: free */
-    atomic_t records;
+    atomic_t records; /* slots with its number */
     u32 highest; /* the highest descriptor that ever had a record */
 } fm_tables[FM_TABLE_ROWS * FM_TABLE_ROW];
 static DEFINE_RAW_SPINLOCK(fm_tables_lock); /* held to write .files */
@@ -54,10 +54,10 @@ static struct fm_table *fm_find_or_add_table(struct files_struct *files)
     if (!table) {
         atomic_inc(&fm_lost);
     } else if (!table->files) {
-        atomic_set(&table->records, 0);
+        /* .records goes on: fm_clear_slot() may not yet have counted a slot of the table before. */
         table->highest = 0;
-        /* Pairs with fm_find_table().  Otherwise a thread that finds the table could count its
-         * first record before the count is set to 0, and fm_end_table() would report nothing. */
+        /* Pairs with fm_find_table().  Otherwise a thread that finds the table could raise .highest
+         * before it is set to 0, and fm_forget_table() would stop too early. */
         smp_store_release(&table->files, files);
     }
     return table;

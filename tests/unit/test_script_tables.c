@@ -58,18 +58,19 @@ static void a_full_row_counts_a_lost_event(void **state)
     assert_ptr_equal(fm_find_or_add_table(first), &row[0]);
 }
 
-static void a_reused_number_starts_without_records(void **state)
+/* Another thread has removed a record, and not counted that yet, when the table ends. */
+static void a_reused_number_counts_a_slot_that_is_being_cleared(void **state)
 {
     struct fm_table *table = fm_add_my_table();
     struct files_struct *files = table->files;
 
     (void)state;
-    atomic_set(&table->records, 5);
+    atomic_set(&table->records, 1);
     table->highest = 7;
     table->files = NULL;
     assert_ptr_equal(fm_add_my_table(), table);
     assert_ptr_equal(table->files, files);
-    assert_int_equal(atomic_read(&table->records), 0);
+    assert_int_equal(atomic_read(&table->records), 1);
     assert_int_equal(table->highest, 0);
 }
 
@@ -346,7 +347,7 @@ int main(void)
         script_test(a_table_gets_its_number_with_its_first_record),
         script_test(a_thread_without_a_table_has_no_number),
         script_test(a_full_row_counts_a_lost_event),
-        script_test(a_reused_number_starts_without_records),
+        script_test(a_reused_number_counts_a_slot_that_is_being_cleared),
         script_test(a_table_is_used_while_a_thread_can_make_system_calls),
         script_test(a_table_that_only_current_holds_is_unused),
         script_test(a_table_can_be_used_by_another_process),

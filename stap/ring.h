@@ -93,9 +93,9 @@ static void fm_pump(void)
         first = min_t(u64, n, FM_RING - out % FM_RING);
         memcpy(to, fm_ring + out % FM_RING, first);
         memcpy(to + first, fm_ring, n - first);
-        /* Pairs with fm_ring_put(). */
-        smp_store_release(&fm_ring_out, out + n);
         fm_send_message(&irq);
+        /* Pairs with fm_ring_put().  After the message: fm_pump_out() ends when nothing is left. */
+        smp_store_release(&fm_ring_out, out + n);
     }
     raw_spin_unlock(&fm_pump_lock);
 }

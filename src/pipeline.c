@@ -160,13 +160,19 @@ bool pipeline_has_file(const struct pipeline *pipeline)
     return pipeline->output && pipeline->options->output;
 }
 
+/* What output_open() or output_reopen() says of the file. */
+static const char *reason(int result)
+{
+    return result == -EEXIST ? "the file begins with other columns" : strerror(-result);
+}
+
 void pipeline_reopen(struct pipeline *pipeline)
 {
     int result = pipeline_has_file(pipeline) ? output_reopen(pipeline->output) : 0;
 
     if (result < 0)
         diag(DIAG_ERROR, "%s: %s; the old file stays in use", output_name(pipeline),
-             strerror(-result));
+             reason(result));
 }
 
 /* ---- Opening and closing -------------------------------------------------------------------- */
@@ -176,7 +182,10 @@ static int open_output(struct pipeline *pipeline)
     const struct options *options = pipeline->options;
     int result = output_open(&pipeline->output, options->output, options->format, &options->fields);
 
-    if (result < 0 && options->output)
+    if (result == -EEXIST)
+        diag(DIAG_ERROR, "%s: %s; name another FILE, or give -F the columns of this one",
+             options->output, reason(result));
+    else if (result < 0 && options->output)
         diag(DIAG_ERROR, "%s: %s; -o wants a FILE that can be written, in a directory that exists",
              options->output, strerror(-result));
     else if (result < 0)

@@ -103,17 +103,23 @@ static int open_file(const char *file, bool *shared)
     return fd >= 0 ? fd : -errno;
 }
 
-/* Reads the last size bytes of a regular file, by another descriptor, since fd is write-only.
- * Returns the length of the file; -1 if the bytes cannot be read. */
-static off_t read_tail(int fd, char *tail, size_t size)
+/* Another descriptor of the file, since fd is write-only. */
+static int open_to_read(int fd)
 {
     char path[64];
-    struct stat status;
-    off_t length = -1;
-    int reading;
 
     snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    reading = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+    return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+}
+
+/* Reads the last size bytes of a regular file.  Returns the length of the file; -1 if the bytes
+ * cannot be read. */
+static off_t read_tail(int fd, char *tail, size_t size)
+{
+    struct stat status;
+    off_t length = -1;
+    int reading = open_to_read(fd);
+
     if (reading < 0)
         return -1;
     if (fstat(reading, &status) == 0 && status.st_size >= (off_t)size &&
@@ -131,14 +137,45 @@ static bool is_torn(int fd)
     return (fcntl(fd, F_GETFL) & O_APPEND) && read_tail(fd, &last, 1) > 0 && last != '\n';
 }
 
+/* Whether the file, which an earlier run has written, begins with another header.  False if it
+ * cannot be read. */
+static bool has_other_header(const struct output *output, int fd)
+{
+    char header[HEADER_BOUND], found[HEADER_BOUND];
+    size_t size = output->writer->header(header, output->fields);
+    int reading = open_to_read(fd);
+    ssize_t n;
+
+    if (reading < 0)
+        return false;
+    n = pread(reading, found, size, 0);
+    close(reading);
+    return n >= 0 && ((size_t)n < size || memcmp(found, header, size) != 0);
+}
+
+static bool has_content(const struct output *output, const struct stat *status)
+{
+    return output->file != NULL && S_ISREG(status->st_mode) && status->st_size > 0;
+}
+
+/* 0, or -errno. */
+static int check_fd(const struct output *output, int fd, struct stat *status)
+{
+    if (fstat(fd, status) != 0)
+        return -errno;
+    return output->writer->header != NULL && has_content(output, status) &&
+                   has_other_header(output, fd)
+               ? -EEXIST
+               : 0;
+}
+
 /* Makes fd the descriptor of the output; closes it on failure. */
 static int use_fd(struct output *output, int fd)
 {
     struct stat status;
+    int error = check_fd(output, fd, &status);
 
-    if (fstat(fd, &status) != 0) {
-        int error = -errno;
-
+    if (error != 0) {
         close(fd);
         return error;
     }
@@ -147,7 +184,7 @@ static int use_fd(struct output *output, int fd)
     output->terminal = isatty(fd);
     output->mixes = output->terminal || S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode);
     output->torn = output->regular && is_torn(fd);
-    output->begun = output->file != NULL && output->regular && status.st_size > 0;
+    output->begun = has_content(output, &status);
     return 0;
 }
 

@@ -30,7 +30,8 @@ struct fields; /* output/fields.h */
  * fields: what records are written with; borrowed until output_close().
  * file: a path, opened for appending (mode 0666 less the umask, close-on-exec); NULL: a copy of
  * standard output.  A FIFO without a reader is refused, -ENXIO, since waiting for one would hang
- * the start.  0, or -errno without a message.  Free with output_close().
+ * the start.  FORMAT_CSV: a file that has content and begins with another header is refused,
+ * -EEXIST.  0, or -errno without a message.  Free with output_close().
  */
 int output_open(struct output **output, const char *file, enum output_format format,
                 const struct fields *fields);

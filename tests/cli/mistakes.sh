@@ -57,6 +57,7 @@ test_mistakes_about_files() {
     mkdir dir
     ln -s loop loop
     touch file
+    echo codigo,fichero > table
     prepared
     watches <<'END'
 wait
@@ -64,6 +65,7 @@ END
     mistakes <<'END'
 1|-n nothing-of-that-name -o no/such/file|no/such/file: No such file or directory; -o wants a FILE that can be written, in a directory that exists
 1|-n nothing-of-that-name -o dir|dir: Is a directory; -o wants a FILE that can be written, in a directory that exists
+1|-n nothing-of-that-name -f csv -o table|table: the file begins with other columns; name another FILE, or give -F the columns of this one
 1|-a loop|loop: Too many levels of symbolic links; a PATH must lead to a file or directory
 0|-a dir/nothing|dir/nothing: No such file or directory; it matches as soon as it exists
 0|-a file/below|file/below: Not a directory; it matches as soon as it exists

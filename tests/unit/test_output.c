@@ -51,6 +51,15 @@ static int leave_directory(void **state)
     return chdir("/") != 0 || system(command) != 0;
 }
 
+static void write_file(const char *name, const char *text)
+{
+    FILE *file = fopen(name, "w");
+
+    assert_non_null(file);
+    fputs(text, file);
+    assert_int_equal(fclose(file), 0);
+}
+
 /* A record whose descriptor is this number. */
 static struct event event_of(int number)
 {
@@ -226,6 +235,35 @@ static void a_file_without_records_has_a_header(void **state)
     (void)state;
     add_csv(0, 0);
     assert_int_equal(count(contents("log"), "codigo,"), 1);
+}
+
+static void a_file_with_other_columns_is_refused(void **state)
+{
+    struct output *output;
+
+    (void)state;
+    add_csv(0, 2);
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV, listed(FORMAT_CSV, "codigo,fichero")),
+                     -EEXIST);
+    assert_int_equal(output_open(&output, "log", FORMAT_JSON, listed(FORMAT_JSON, NULL)), 0);
+    assert_int_equal(output_close(output, 0), 0);
+    write_file("log", "codigo");
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV, listed(FORMAT_CSV, NULL)), -EEXIST);
+}
+
+static void the_old_file_stays_if_the_new_one_has_other_columns(void **state)
+{
+    struct output *output;
+
+    (void)state;
+    assert_int_equal(output_open(&output, "log", FORMAT_CSV, listed(FORMAT_CSV, NULL)), 0);
+    assert_int_equal(rename("log", "log.1"), 0);
+    write_file("log", "name,size\n");
+    assert_int_equal(output_reopen(output), -EEXIST);
+    add(output, 0, 1);
+    assert_int_equal(output_close(output, 0), 0);
+    assert_int_equal(count(contents("log"), "\n"), 1);
+    assert_int_equal(count(contents("log.1"), "\r\n"), 2);
 }
 
 static void a_reopened_file_has_a_header_if_it_is_new(void **state)
@@ -795,6 +833,8 @@ int main(void)
         test_of(errors_of_opening_are_returned),
         test_of(a_file_has_one_header),
         test_of(a_file_without_records_has_a_header),
+        test_of(a_file_with_other_columns_is_refused),
+        test_of(the_old_file_stays_if_the_new_one_has_other_columns),
         test_of(a_reopened_file_has_a_header_if_it_is_new),
         test_of(text_in_a_file_has_no_colour),
         test_of(text_on_a_terminal_has_colour),

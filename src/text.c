@@ -131,6 +131,26 @@ uint64_t text_hash(uint64_t hash, const void *bytes, size_t n)
     return hash;
 }
 
+int text_hex_digit(char c)
+{
+    static const char digits[] = TEXT_HEX_DIGITS;
+    const char *at = c != '\0' ? strchr(digits, c) : NULL;
+
+    return at != NULL ? (int)(at - digits) : -1;
+}
+
+int text_unhex(char *to, const char *digits, size_t len)
+{
+    for (size_t i = 0; i + 1 < len; i += 2) {
+        int high = text_hex_digit(digits[i]), low = text_hex_digit(digits[i + 1]);
+
+        if (high < 0 || low < 0)
+            return -EINVAL;
+        *to++ = (char)(high * 16 + low);
+    }
+    return len % 2 == 0 ? 0 : -EINVAL;
+}
+
 static size_t escape(unsigned char byte, char *out)
 {
     static const char letters[256] = {['\t'] = 't', ['\n'] = 'n', ['\r'] = 'r', ['\\'] = '\\'};

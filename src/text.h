@@ -38,6 +38,13 @@ bool text_line_add(struct text_line *line, char byte);
 
 #define TEXT_HEX_DIGITS "0123456789abcdef"
 
+/* The value of one of these digits; -1: it is none. */
+int text_hex_digit(char c);
+
+/* Writes the len / 2 bytes that the digits stand for.  0; -EINVAL if len is odd, or if they are not
+ * all digits. */
+int text_unhex(char *to, const char *digits, size_t len);
+
 /* FNV-1a of n bytes.  hash: TEXT_HASH_START, or the result for the bytes before these. */
 #define TEXT_HASH_START 0xcbf29ce484222325ULL
 uint64_t text_hash(uint64_t hash, const void *bytes, size_t n);

@@ -222,10 +222,25 @@ static void test_hash(void **state)
                      0x85944171f73967e8ULL);
 }
 
+static void test_unhex(void **state)
+{
+    char bytes[] = "xxxx";
+
+    (void)state;
+    assert_int_equal(text_unhex(bytes, "", 0), 0);
+    assert_int_equal(text_unhex(bytes, "00ff7a", 6), 0);
+    assert_memory_equal(bytes, "\0\xffzx", 4);
+    assert_int_equal(text_unhex(bytes, "00f", 3), -EINVAL);
+    assert_int_equal(text_unhex(bytes, "0g", 2), -EINVAL);
+    assert_int_equal(text_unhex(bytes, "FF", 2), -EINVAL);
+    assert_int_equal(text_unhex(bytes, "0\0", 2), -EINVAL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_unhex),
         cmocka_unit_test(test_malformed_numbers),
         cmocka_unit_test(test_ranges),
         cmocka_unit_test(test_utf8),

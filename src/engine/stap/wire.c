@@ -104,20 +104,14 @@ void wire_free(struct wire *wire)
     free(wire);
 }
 
-static int hex_digit(char c)
-{
-    static const char digits[] = TEXT_HEX_DIGITS;
-    const char *at = c ? strchr(digits, c) : NULL;
-
-    return at ? (int)(at - digits) : -1;
-}
-
 /* The byte of the escape "\\u00XX"; 0: not a valid escape. */
 static int escaped_byte(const char *text)
 {
-    if (strncmp(text, "\\u00", 4) != 0 || hex_digit(text[4]) < 0 || hex_digit(text[5]) < 0)
+    char byte;
+
+    if (strncmp(text, "\\u00", 4) != 0 || text_unhex(&byte, text + 4, 2) < 0)
         return 0;
-    return hex_digit(text[4]) * 16 + hex_digit(text[5]);
+    return (unsigned char)byte;
 }
 
 /* Unescapes a string in place, NUL-terminated.  *text: the byte after the opening quote; on return,

@@ -2,7 +2,9 @@
 #include "event/event.h"
 
 #include <asm/fcntl.h> /* the kernel's values: in glibc's <fcntl.h> O_LARGEFILE is 0 */
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "array.h"
@@ -24,9 +26,21 @@ static int64_t get_pid(const struct event *event)
     return event->pid;
 }
 
+static bool set_pid(struct event *event, int64_t value)
+{
+    event->pid = (pid_t)value;
+    return value >= 0 && value <= INT_MAX;
+}
+
 static int64_t get_ppid(const struct event *event)
 {
     return event->ppid;
+}
+
+static bool set_ppid(struct event *event, int64_t value)
+{
+    event->ppid = (pid_t)value;
+    return value >= 0 && value <= INT_MAX;
 }
 
 static int64_t get_tid(const struct event *event)
@@ -34,9 +48,21 @@ static int64_t get_tid(const struct event *event)
     return event->tid;
 }
 
+static bool set_tid(struct event *event, int64_t value)
+{
+    event->tid = (pid_t)value;
+    return value >= 0 && value <= INT_MAX;
+}
+
 static int64_t get_fd(const struct event *event)
 {
     return event->fd;
+}
+
+static bool set_fd(struct event *event, int64_t value)
+{
+    event->fd = (int)value;
+    return value >= INT_MIN && value <= INT_MAX;
 }
 
 /* In a close, how long the file was open, as in the script of 2011. */
@@ -52,9 +78,21 @@ static int64_t get_date_us(const struct event *event)
     return event->date_us;
 }
 
+static bool set_date_us(struct event *event, int64_t value)
+{
+    event->date_us = value;
+    return value >= 0 && value <= INTEGER_MAX;
+}
+
 static int64_t get_duration(const struct event *event)
 {
     return event_integer(event->duration_ns);
+}
+
+static bool set_duration(struct event *event, int64_t value)
+{
+    event->duration_ns = (uint64_t)value;
+    return value >= 0 && value <= INTEGER_MAX;
 }
 
 static int64_t get_origin(const struct event *event)
@@ -62,9 +100,21 @@ static int64_t get_origin(const struct event *event)
     return event->origin;
 }
 
+static bool set_origin(struct event *event, int64_t value)
+{
+    event->origin = (int)value;
+    return value >= 0 && value <= INT_MAX;
+}
+
 static int64_t get_lost(const struct event *event)
 {
     return event_integer(event->lost);
+}
+
+static bool set_lost(struct event *event, int64_t value)
+{
+    event->lost = (uint64_t)value;
+    return value >= 0 && value <= INTEGER_MAX;
 }
 
 const struct field field_table[] = {
@@ -72,29 +122,33 @@ const struct field field_table[] = {
      .columns = -5},
     {"proceso", FIELD_COMM, OF_PROCESS, NULL, "name of the process (its comm) at the time",
      .columns = -15},
-    {"pid", FIELD_INT, OF_PROCESS, get_pid, "process id", .columns = 7},
-    {"ppid", FIELD_INT, OF_PROCESS, get_ppid, "process id of the parent", .columns = 7},
-    {"tid", FIELD_INT, OF_PROCESS, get_tid, "thread id", .columns = 7},
+    {"pid", FIELD_INT, OF_PROCESS, get_pid, "process id", .set = set_pid, .columns = 7},
+    {"ppid", FIELD_INT, OF_PROCESS, get_ppid, "process id of the parent", .set = set_ppid,
+     .columns = 7},
+    {"tid", FIELD_INT, OF_PROCESS, get_tid, "thread id", .set = set_tid, .columns = 7},
     {"fichero", FIELD_PATH, OF_PROCESS, NULL, "path of the file; in fail, the name given",
      .columns = 0},
     {"descriptor", FIELD_FD, OF_PROCESS, get_fd, "descriptor; in fail, the negative errno",
-     .columns = 5},
+     .set = set_fd, .columns = 5},
     {"date", FIELD_DATE, EVERY, get_date, "ms since the epoch; in close, ms it was open",
      .columns = -12},
-    {"date_us", FIELD_INT, EVERY, get_date_us, "µs since the epoch", .columns = 16},
+    {"date_us", FIELD_INT, EVERY, get_date_us, "µs since the epoch", .set = set_date_us,
+     .columns = 16},
     {"flags", FIELD_FLAGS, ONLY(OPEN) | ONLY(HELD) | ONLY(FAIL), NULL, "O_* flags of the open",
      .columns = -18},
     {"modo", FIELD_MODE, ONLY(OPEN) | ONLY(FAIL), NULL, "octal mode, with O_CREAT or O_TMPFILE",
      .columns = -6},
     {"errno", FIELD_ERRNO, ONLY(FAIL), NULL, "name of the error", .columns = -12},
-    {"duracion_ns", FIELD_DURATION, ONLY(CLOSE), get_duration, "ns it was open", .columns = 7},
+    {"duracion_ns", FIELD_DURATION, ONLY(CLOSE), get_duration, "ns it was open",
+     .set = set_duration, .columns = 7},
     {"motivo", FIELD_REASON, ONLY(OPEN) | ONLY(CLOSE), NULL,
      "close, close_range, dup2, exec, exit; in open, received", .columns = -11},
-    {"origen", FIELD_INT, ONLY(DUP), get_origin, "descriptor it was copied from", .columns = 5},
+    {"origen", FIELD_INT, ONLY(DUP), get_origin, "descriptor it was copied from", .set = set_origin,
+     .columns = 5},
     {"fichero_hex", FIELD_PATH_HEX, OF_PROCESS, NULL, "bytes of a path that is not valid UTF-8",
      .columns = 0},
     {"perdidos", FIELD_INT, ONLY(LOST), get_lost, "events lost since the last such record",
-     .columns = 7},
+     .set = set_lost, .columns = 7},
     {"fecha", FIELD_ISO_DATE, EVERY, NULL, "date and time in UTC, ISO 8601; only with -F",
      .columns = -27, .on_request = true},
 };
@@ -119,6 +173,23 @@ const char *event_reason_name(enum event_reason reason)
         [REASON_EXIT] = "exit",   [REASON_RECEIVED] = "received",
     };
     return names[reason];
+}
+
+int event_code_of(const char *name)
+{
+    for (int code = 0; code < EVENT_RECORDS; code++)
+        if (strcmp(event_code_name((enum event_code)code), name) == 0)
+            return code;
+    return -1;
+}
+
+enum event_reason event_reason_of(const char *name)
+{
+    enum event_reason reason = 0;
+
+    while (reason < REASON_COUNT && strcmp(event_reason_name(reason), name) != 0)
+        reason++;
+    return reason;
 }
 
 const char *event_errno_name(int error, char buf[static 16])
@@ -146,11 +217,12 @@ static const struct flag flag_table[] = {
     {O_PATH, "O_PATH"},
 };
 
+static const char *const access_modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
+
 char *event_flags_string(uint64_t flags, char buf[static EVENT_FLAGS_SIZE])
 {
-    static const char *const modes[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
     uint64_t left = flags & ~(uint64_t)(O_ACCMODE | O_LARGEFILE);
-    char *end = stpcpy(buf, modes[flags & O_ACCMODE]);
+    char *end = stpcpy(buf, access_modes[flags & O_ACCMODE]);
 
     for (size_t i = 0; left != 0 && i < LENGTH(flag_table); i++) {
         if ((left & flag_table[i].bits) != flag_table[i].bits)
@@ -162,4 +234,40 @@ char *event_flags_string(uint64_t flags, char buf[static EVENT_FLAGS_SIZE])
     if (left != 0)
         sprintf(end, "|%#llx", (unsigned long long)left);
     return buf;
+}
+
+static bool is_word(const char *word, const char *text, size_t len)
+{
+    return strncmp(word, text, len) == 0 && word[len] == '\0';
+}
+
+/* The bits that one of the words between '|' stands for; 0: none. */
+static uint64_t bits_of(const char *text, size_t len)
+{
+    char *end;
+    uint64_t bits;
+
+    for (size_t i = 0; i < LENGTH(flag_table); i++)
+        if (is_word(flag_table[i].name, text, len))
+            return flag_table[i].bits;
+    if (strncmp(text, "0x", 2) != 0)
+        return 0;
+    bits = strtoull(text, &end, 16);
+    return end == text + len ? bits : 0;
+}
+
+bool event_flags_of(const char *text, uint64_t *flags)
+{
+    size_t len = strcspn(text, "|");
+    uint64_t mode = 0, bits = 1;
+
+    while (mode < LENGTH(access_modes) && !is_word(access_modes[mode], text, len))
+        mode++;
+    *flags = mode;
+    for (text += len; bits != 0 && *text == '|'; text += len) {
+        len = strcspn(++text, "|");
+        bits = bits_of(text, len);
+        *flags |= bits;
+    }
+    return mode < LENGTH(access_modes) && bits != 0;
 }

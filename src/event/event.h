@@ -115,6 +115,8 @@ struct field {
     const char *help;                     /* one line, for --help */
     int columns;     /* in text: to the right in so many columns; negative: to the left; 0: any */
     bool on_request; /* records have it only with -F */
+    bool (*set)(struct event *, int64_t); /* inverse of get; false: no record has this value.  NULL:
+                                           * the value follows from other fields */
 };
 
 /* In the order of the record.  field_count entries, at most FIELDS_MAX. */
@@ -131,6 +133,10 @@ const char *event_code_name(enum event_code code);
 /* "close", "close_range", "dup2", "exec", "exit". */
 const char *event_reason_name(enum event_reason reason);
 
+/* The inverse of both; -1 and REASON_COUNT: there is none of that name. */
+int event_code_of(const char *name);
+enum event_reason event_reason_of(const char *name);
+
 /* "ENOENT" for ENOENT, "E4095" for a number without a name.  Returns buf or a constant. */
 const char *event_errno_name(int error, char buf[static 16]);
 
@@ -145,5 +151,8 @@ const char *event_errno_name(int error, char buf[static 16]);
  * out.  Returns buf.
  */
 char *event_flags_string(uint64_t flags, char buf[static EVENT_FLAGS_SIZE]);
+
+/* Its inverse; false: the text is no result of it. */
+bool event_flags_of(const char *text, uint64_t *flags);
 
 #endif

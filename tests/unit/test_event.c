@@ -24,9 +24,33 @@
 static void assert_flags(uint64_t flags, const char *expected)
 {
     char buf[EVENT_FLAGS_SIZE];
+    uint64_t read;
 
     assert_ptr_equal(event_flags_string(flags, buf), buf);
     assert_string_equal(buf, expected);
+    assert_true(event_flags_of(expected, &read));
+    assert_int_equal(read, flags & ~(uint64_t)KERNEL_LARGEFILE);
+}
+
+static void other_flags_are_refused(void **state)
+{
+    static const char *const texts[] = {"",
+                                        "O_CREAT",
+                                        "O_RDONLY|",
+                                        "O_RDONLY|O_CREATE",
+                                        "O_RDONLY|O_CREA",
+                                        "O_RDONLY O_CREAT",
+                                        "O_RDONLY|0",
+                                        "O_RDONLY|0x",
+                                        "O_RDONLY|0x8g",
+                                        "O_RDONLY||O_CREAT",
+                                        "O_RDONLYx"};
+    uint64_t flags;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+        if (event_flags_of(texts[i], &flags))
+            fail_msg("%s is accepted", texts[i]);
 }
 
 static void flags_are_named(void **state)
@@ -231,6 +255,7 @@ int main(void)
         cmocka_unit_test(flags_are_named),
         cmocka_unit_test(composite_flags_include_their_parts),
         cmocka_unit_test(unknown_flags_are_a_number),
+        cmocka_unit_test(other_flags_are_refused),
         cmocka_unit_test(random_flags_add_up),
         cmocka_unit_test(errors_are_named),
         cmocka_unit_test(codes_and_reasons_are_named),

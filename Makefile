@@ -15,11 +15,11 @@
 #   make format
 #
 # V=1 shows commands.  SANITIZE=address,undefined builds and tests with these sanitizers.  BPF=0 leaves
-# the bpf engine out.  STATIC=1 links build/filemon with static libraries.  WERROR=1 (the default if CI
-# is set) makes warnings errors.  CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS are yours, and come after the
-# Makefile's own flags.  To build for another machine set CROSS_COMPILE=aarch64-linux-gnu- or CC;
-# BPF_ARCH (x86, arm64) follows from the compiler.  CLANG, BPFTOOL and LLVM_STRIP are the tools that make
-# the eBPF programs, for any machine.
+# the bpf engine out, and REPLAY=0 the option -r, which needs jansson.  STATIC=1 links build/filemon with
+# static libraries.  WERROR=1 (the default if CI is set) makes warnings errors.  CPPFLAGS, CFLAGS,
+# LDFLAGS and LDLIBS are yours, and come after the Makefile's own flags.  To build for another machine
+# set CROSS_COMPILE=aarch64-linux-gnu- or CC; BPF_ARCH (x86, arm64) follows from the compiler.  CLANG,
+# BPFTOOL and LLVM_STRIP are the tools that make the eBPF programs, for any machine.
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
@@ -43,11 +43,12 @@ BUILD = build$(if $(SANITIZE),/san)
 V ?= 0
 Q = $(if $(filter 1,$(V)),,@)
 BPF ?= 1
+REPLAY ?= 1
 STATIC ?= 0
 static := $(filter-out 0,$(STATIC))
 
 cppflags = -D_GNU_SOURCE -Isrc -I$(BUILD) $(if $(filter 0,$(BPF)),-DFILEMON_NO_BPF) \
-    $(if $(static),-DFILEMON_STATIC) $(libbpf_cppflags)
+    $(if $(filter 0,$(REPLAY)),-DFILEMON_NO_REPLAY) $(if $(static),-DFILEMON_STATIC) $(libs_cppflags)
 warnings = -Wall -Wextra -Wvla -Wshadow -Wmissing-prototypes $(if $(filter 1,$(WERROR)),-Werror)
 sanitize = $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-omit-frame-pointer -fno-sanitize-recover=all)
 # Files have the same names in the debugging information wherever they are built.
@@ -58,20 +59,26 @@ cflags = -std=c11 $(warnings) $(sanitize) $(prefix_map)
 compile = $(CC) $(cppflags) $(CPPFLAGS) $(cflags) $(CFLAGS)
 link = $(compile) $(LDFLAGS)
 
-sources := $(filter-out src/engine/bpf/%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
+sources := $(filter-out src/engine/bpf/% src/engine/replay/%,$(wildcard src/*.c src/*/*.c src/*/*/*.c))
 ifneq ($(BPF),0)
 sources += $(filter-out %.bpf.c,$(wildcard src/engine/bpf/*.c))
 libs := $(or $(shell $(PKG_CONFIG) $(if $(static),--static) --libs libbpf 2>/dev/null),-lbpf $(if $(static),-lelf -lz))
-libbpf_cppflags := $(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null)
+libs_cppflags := $(shell $(PKG_CONFIG) --cflags libbpf 2>/dev/null)
+endif
+ifneq ($(REPLAY),0)
+sources += $(wildcard src/engine/replay/*.c)
+libs += $(or $(shell $(PKG_CONFIG) $(if $(static),--static) --libs jansson 2>/dev/null),-ljansson)
+libs_cppflags += $(shell $(PKG_CONFIG) --cflags jansson 2>/dev/null)
 endif
 objects := $(sources:%.c=$(BUILD)/%.o)
 modules := $(filter-out $(BUILD)/src/main.o,$(objects))
 unit_tests := $(patsubst tests/unit/%.c,$(BUILD)/tests/%,\
-    $(filter-out $(if $(filter 0,$(BPF)),tests/unit/test_bpf_%),$(wildcard tests/unit/test_*.c)))
+    $(filter-out $(if $(filter 0,$(BPF)),tests/unit/test_bpf_%) \
+        $(if $(filter 0,$(REPLAY)),tests/unit/test_replay%),$(wildcard tests/unit/test_*.c)))
 
 # The Debian packages that each part needs, besides make.
 packages_bpf := clang llvm libbpf-dev bpftool
-packages_build := gcc libc6-dev $(if $(filter-out 0,$(BPF)),$(packages_bpf))
+packages_build := gcc libc6-dev $(if $(filter-out 0,$(REPLAY)),libjansson-dev) $(if $(filter-out 0,$(BPF)),$(packages_bpf))
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
@@ -260,7 +267,7 @@ fuzzers := $(patsubst tests/fuzz/%.c,$(BUILD)/tests/%,$(wildcard tests/fuzz/fuzz
 $(fuzzers): $(BUILD)/tests/%: tests/fuzz/%.c $(modules)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(link) -fsanitize=fuzzer -MMD -MP -o $@ $< $(modules) -ljansson $(libs) $(LDLIBS)
+	$(Q)$(link) -fsanitize=fuzzer -MMD -MP -o $@ $< $(modules) $(libs) $(LDLIBS)
 
 FUZZ_SECONDS ?= 60
 .PHONY: fuzz fuzzers

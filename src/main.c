@@ -8,6 +8,7 @@
 
 #include "diag.h"
 #include "engine/engine.h"
+#include "engine/replay/replay.h"
 #include "options.h"
 #include "run.h"
 #include "spawn.h"
@@ -54,8 +55,13 @@ static int check(const struct options *options)
 static int watch(const struct options *options)
 {
     struct engine_config config = run_config(options, NULL);
-    const struct engine_ops *ops = engine_choose(engine_list, options->engine, &config);
+    const struct engine_ops *ops;
 
+#ifndef FILEMON_NO_REPLAY
+    if (options->files[0])
+        return run_watch(options, &engine_replay);
+#endif
+    ops = engine_choose(engine_list, options->engine, &config);
     if (ops)
         return run_watch(options, ops);
     return options->command ? STATUS_FAILED_WITH_COMMAND : STATUS_NO_ENGINE;

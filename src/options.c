@@ -46,7 +46,7 @@ static const char engines[] = "ENGINE";
 
 struct parser {
     struct options *options;
-    size_t n_names, n_groups, n_paths, n_excludes, n_patterns, n_field_lists;
+    size_t n_names, n_groups, n_files, n_paths, n_excludes, n_patterns, n_field_lists;
     bool pid_given; /* -p, wherever */
     bool format_given, sort_given;
 };
@@ -182,6 +182,16 @@ static int take_group(struct parser *parser, const struct row *row, char *group)
     if (parser->n_groups == ENGINE_GROUPS_MAX)
         return refuse("-g: more than %d control groups; name one above them", ENGINE_GROUPS_MAX);
     parser->options->groups[parser->n_groups++] = group;
+    return 0;
+}
+
+static int take_file(struct parser *parser, const struct row *row, char *file)
+{
+    (void)row;
+#ifdef FILEMON_NO_REPLAY
+    return refuse("-r %s: this filemon was built with REPLAY=0, without jansson", file);
+#endif
+    parser->options->files[parser->n_files++] = file;
     return 0;
 }
 
@@ -424,6 +434,10 @@ static const struct row rows[] = {
      .take = take_group},
     {'a', "all", NULL, "every process; needs a PATH, -m or -u", .take = set_true, MEMBER(all)},
     {.argument = "-- COMMAND [ARG...]", .help = "run it, watched from its first instruction"},
+    {'r', "read", "FILE",
+     "records that filemon wrote, - for standard input;\noperands without a slash at the beginning "
+     "are more",
+     .take = take_file},
     {'D', "depth", "N", "levels of descendants to follow, 0 for none;\ndefault: every one",
      .take = take_number, MEMBER(depth), .value = DEPTH_LIMIT},
     {.help = "What to report"},
@@ -686,7 +700,67 @@ static int check_targets(const struct parser *parser)
     if (options->command == NULL && !named && !options->all)
         return refuse(
             "nothing to watch: give a process (-p PID), a program (-n NAME), a control group "
-            "(-g CGROUP), a command (-- COMMAND) or -a with a PATH; try 'filemon --help'");
+            "(-g CGROUP), a command (-- COMMAND), -a with a PATH, or records (-r FILE); try "
+            "'filemon --help'");
+    return 0;
+}
+
+/* With -r, before or after them, operands that do not begin with a slash are files of records: what
+ * they hold has absolute paths, to which no working directory belongs. */
+static void take_files_from_paths(struct parser *parser)
+{
+    struct options *options = parser->options;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < parser->n_paths; i++) {
+        char *path = options->paths[i];
+        if (path[0] == '/')
+            options->paths[kept++] = path;
+        else
+            options->files[parser->n_files++] = path;
+    }
+    options->paths[kept] = NULL;
+    parser->n_paths = kept;
+}
+
+/* What watches processes; NULL: nothing. */
+static const char *watching_option(const struct parser *parser)
+{
+    const struct options *options = parser->options;
+    const struct {
+        bool given;
+        const char *name;
+    } given[] = {
+        {parser->pid_given, "-p"},
+        {parser->n_names > 0, "-n"},
+        {parser->n_groups > 0, "-g"},
+        {options->all, "-a"},
+        {options->command != NULL, "-- COMMAND"},
+        {options->depth != DEPTH_ALL, "-D"},
+        {options->initial, "-i"},
+        {options->duration_ms >= 0, "-d"},
+        {options->n_users > 0, "-u"},
+        {options->engine != &engine_auto, "-e"},
+        {options->action == ACTION_CHECK, "--check"},
+        {options->action == ACTION_PREPARE, "--prepare"},
+        {options->stap.module_dir != NULL, "--module-dir"},
+    };
+
+    for (size_t i = 0; i < LENGTH(given); i++)
+        if (given[i].given)
+            return given[i].name;
+    return NULL;
+}
+
+static int check_replay(const struct parser *parser)
+{
+    const char *watching = watching_option(parser);
+
+    if (watching != NULL)
+        return refuse("-r reads records, and watches no process: %s does not go with it", watching);
+    for (char **path = parser->options->excludes; *path != NULL; path++)
+        if ((*path)[0] != '/')
+            return refuse("-X %s: with -r it must be absolute, as the paths of records are", *path);
     return 0;
 }
 
@@ -719,6 +793,8 @@ static int check(const struct parser *parser)
         return refuse("--kernel and --kallsyms go with --prepare alone");
     if (options->failed == FAILED_ALONE && options->initial)
         return refuse("-xx reports only opens that failed: -i does not go with it");
+    if (parser->n_files > 0)
+        return check_replay(parser);
     return options->action == ACTION_RUN ? check_targets(parser) : check_no_targets(parser);
 }
 
@@ -738,6 +814,7 @@ void options_release(struct options *options)
     free(options->pids);
     free(options->names);
     free(options->groups);
+    free(options->files);
     free(options->paths);
     free(options->excludes);
     free(options->patterns);
@@ -751,14 +828,15 @@ static int make_lists(struct options *options, size_t most)
 {
     options->names = calloc(most + 1, sizeof *options->names);
     options->groups = calloc(most + 1, sizeof *options->groups);
+    options->files = calloc(most + 1, sizeof *options->files);
     options->paths = calloc(most + 1, sizeof *options->paths);
     options->excludes = calloc(most + 1, sizeof *options->excludes);
     options->patterns = calloc(most + 1, sizeof *options->patterns);
     options->users = calloc(most + 1, sizeof *options->users);
     options->field_lists = calloc(most + 1, sizeof *options->field_lists);
-    if (options->names == NULL || options->groups == NULL || options->paths == NULL ||
-        options->excludes == NULL || options->patterns == NULL || options->users == NULL ||
-        options->field_lists == NULL)
+    if (options->names == NULL || options->groups == NULL || options->files == NULL ||
+        options->paths == NULL || options->excludes == NULL || options->patterns == NULL ||
+        options->users == NULL || options->field_lists == NULL)
         return -ENOMEM;
     return 0;
 }
@@ -772,6 +850,11 @@ int options_parse(struct options *options, int argc, char **argv)
         status = parse_words(&parser, argc, argv);
     if (status != 0 || is_immediate(options))
         return status;
+    if (parser.n_files > 0) {
+        take_files_from_paths(&parser);
+        if (options->failed == FAILED_OMITTED)
+            options->failed = FAILED_TOO;
+    }
     status = take_pids_from_paths(&parser);
     if (status != 0)
         return status;
@@ -821,6 +904,7 @@ void options_help(FILE *out)
         "       filemon [OPTION...] -g CGROUP [PATH...]\n"
         "       filemon [OPTION...] -a PATH...\n"
         "       filemon [OPTION...] [PATH...] -- COMMAND [ARG...]\n"
+        "       filemon [OPTION...] -r FILE... [PATH...]\n"
         "Say which files processes open and close, and for how long.\n",
         out);
     for (const struct row *row = rows; row < rows + LENGTH(rows); row++) {

@@ -30,6 +30,7 @@ struct options {
     size_t n_pids;
     char **names;    /* -n */
     char **groups;   /* -g, as given */
+    char **files;    /* -r, and then operands that do not begin with a slash */
     char **paths;    /* PATH, as given */
     char **excludes; /* -X, as given */
     char **patterns; /* -m */
@@ -48,7 +49,7 @@ struct options {
     enum summary_sort sort;    /* of totals */
     int top;                   /* summary_view.top */
     const char *output;        /* NULL: standard output */
-    enum failed_choice failed; /* -x: FAILED_TOO, -xx: FAILED_ALONE */
+    enum failed_choice failed; /* -x: FAILED_TOO, -xx: FAILED_ALONE; with -r never FAILED_OMITTED */
     bool initial;
     int64_t duration_ms;      /* -1: no end */
     int ready_fd;             /* --ready-fd: open for writing; -1: none */

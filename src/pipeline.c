@@ -92,6 +92,18 @@ void pipeline_take(void *ctx, const struct event *event)
         pipeline->lost++;
 }
 
+void pipeline_take_record(void *ctx, const struct event *record)
+{
+    struct pipeline *pipeline = ctx;
+
+    if (record->code == EVENT_MARK)
+        pass_mark(pipeline);
+    else if (record->path_cut && recordfilter_compares_paths(&pipeline->filter))
+        deliver_lost(pipeline, record);
+    else
+        filter_record(pipeline, record);
+}
+
 void pipeline_finish(struct pipeline *pipeline)
 {
     pass_mark(pipeline);

@@ -40,6 +40,9 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
 /* An engine_sink.event; ctx is the pipeline. */
 void pipeline_take(void *ctx, const struct event *event);
 
+/* The same for a record, which passes the ledger by. */
+void pipeline_take_record(void *ctx, const struct event *record);
+
 /* No event follows: prints the summary that awaits a mark, and the last one. */
 void pipeline_finish(struct pipeline *pipeline);
 

@@ -72,7 +72,8 @@ static enum state begin(struct run *run)
         run->status = STATUS_FAILED;
         return stop(run);
     }
-    diag(DIAG_INFO, "watching with %s", engine_name(run->ops, run->engine));
+    if (!run->ops->delivers_records)
+        diag(DIAG_INFO, "watching with %s", engine_name(run->ops, run->engine));
     ready_report(&run->ready);
     if (run->options->duration_ms >= 0)
         run->end_ms = clock_ms() + run->options->duration_ms;
@@ -386,6 +387,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .failed = options->failed != FAILED_OMITTED || options->summary != SUMMARY_NONE,
         .initial = options->initial,
         .other_way = options->other_way,
+        .files = options->files,
         .stap = &options->stap,
     };
 }
@@ -423,12 +425,24 @@ static int open_signals(bool reopens, bool has_command)
 
 static int open_engine(struct run *run)
 {
-    struct engine_sink sink = {.event = pipeline_take, .ctx = &run->pipeline};
+    struct engine_sink sink = {.event = run->ops->delivers_records ? pipeline_take_record
+                                                                   : pipeline_take,
+                               .ctx = &run->pipeline};
 
     run->config = run_config(run->options, run->filter);
     run->config.groups = run->targets.group_ids;
     run->config.n_groups = run->targets.n_groups;
     return run->ops->open(&run->engine, &run->config, &sink);
+}
+
+/* The files of records can be of another machine, or of another day. */
+static int open_paths(struct run *run)
+{
+    const struct options *options = run->options;
+
+    if (run->ops->delivers_records)
+        return paths_add_texts(run->filter, options->paths, options->excludes);
+    return paths_open(&run->paths, run->filter, options->paths, options->excludes);
 }
 
 /* What is refused leaves no FILE behind: the output comes after the targets. */
@@ -443,8 +457,7 @@ static int open_parts(struct run *run)
         diag(DIAG_ERROR, "cannot start: %s", strerror(errno));
         return -EIO;
     }
-    if (paths_open(&run->paths, run->filter, options->paths, options->excludes) < 0 ||
-        targets_open(&run->targets, options, "/proc") < 0 ||
+    if (open_paths(run) < 0 || targets_open(&run->targets, options, "/proc") < 0 ||
         pipeline_open(&run->pipeline, options, run->filter) < 0 ||
         command_start(&run->command, options->command) < 0)
         return -EINVAL;

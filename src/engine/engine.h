@@ -56,6 +56,7 @@ struct engine_config {
     bool failed;                     /* deliver failed opens, too */
     bool initial;                    /* report_held() will be called */
     bool other_way;                  /* --engine NAME:WAY: see engine_ops.way */
+    char *const *files;              /* only for the replay: what it reads; ends with NULL */
     const struct stap_options *stap; /* only for that engine, see engine/stap/stap.h; never NULL */
     char *why; /* if not NULL, another engine is tried when this one fails to start: engine_failed()
                 * writes the reason here, ENGINE_WHY_SIZE bytes, instead of printing it */
@@ -80,8 +81,9 @@ struct engine;
 #define ENGINE_MAX_FDS 8
 
 struct engine_ops {
-    const char *name; /* as in --engine */
-    const char *way;  /* of --engine NAME:WAY: its other way to work; NULL: it has only one way */
+    const char *name;      /* as in --engine */
+    bool delivers_records; /* which the ledger must not get; else events */
+    const char *way; /* of --engine NAME:WAY: its other way to work; NULL: it has only one way */
 
     /* Whether the engine can run here: findings_report() of its requirements. */
     int (*check)(const struct engine_config *config, FILE *out, struct finding *problem);

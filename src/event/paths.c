@@ -336,6 +336,34 @@ static int add_all(struct paths *paths, char *const *includes, char *const *excl
     return error;
 }
 
+static int add_texts(struct pathfilter *filter, char *const *operands,
+                     enum pathfilter_verdict verdict)
+{
+    int error = 0;
+
+    for (; error == 0 && *operands != NULL; operands++) {
+        char *path = strdup(*operands);
+
+        if (path == NULL)
+            return -ENOMEM;
+        pathfilter_clean(path);
+        error = pathfilter_add(filter, path, verdict, PATHFILTER_RESOLVED);
+        free(path);
+    }
+    return error;
+}
+
+int paths_add_texts(struct pathfilter *filter, char *const *includes, char *const *excludes)
+{
+    int error = add_texts(filter, includes, PATHFILTER_INCLUDE);
+
+    if (error == 0)
+        error = add_texts(filter, excludes, PATHFILTER_EXCLUDE);
+    if (error < 0)
+        diag(DIAG_ERROR, "PATHs: %s", strerror(-error));
+    return error;
+}
+
 int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
                char *const *excludes)
 {

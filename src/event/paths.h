@@ -29,6 +29,10 @@ int paths_open(struct paths **paths, struct pathfilter *filter, char *const *inc
                char *const *excludes);
 void paths_close(struct paths *paths);
 
+/* Adds the operands, which are absolute, to the filter as they are written but cleaned, without
+ * looking at any file.  0, or -errno after a message. */
+int paths_add_texts(struct pathfilter *filter, char *const *includes, char *const *excludes);
+
 /* Readable when paths_dispatch() has work; owned by paths.  -1: nothing is watched, since every
  * operand exists or inotify(7) fails.  It can change to -1 at each paths_dispatch(). */
 int paths_fd(const struct paths *paths);

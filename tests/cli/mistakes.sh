@@ -17,7 +17,7 @@ mistakes() { # < TABLE
 
 test_mistakes_of_a_command_line() {
     mistakes <<'END'
-2||nothing to watch: give a process (-p PID), a program (-n NAME), a control group (-g CGROUP), a command (-- COMMAND) or -a with a PATH; try 'filemon --help'
+2||nothing to watch: give a process (-p PID), a program (-n NAME), a control group (-g CGROUP), a command (-- COMMAND), -a with a PATH, or records (-r FILE); try 'filemon --help'
 2|nginx|nothing to watch: 'nginx' is a PATH; if it is a program write -n nginx, if a command -- nginx, and -a nginx asks about every process
 2|ls -l|unknown option -l; try 'filemon --help', or -- before a COMMAND and its options
 2|-p nginx|-p wants a process id, not 'nginx': if $(pidof PROGRAM) printed nothing, PROGRAM is not running; -n PROGRAM also watches what starts later

@@ -134,6 +134,40 @@ static void test_every_option(void **state)
     options_release(&options);
 }
 
+static void test_files_of_records(void **state)
+{
+    struct options options = ACCEPTED("-r", "a", "/etc", "b", "-X", "/x", "-r/log/c", "12", "-r-");
+
+    assert_string_equal(joined(options.files), "a|/log/c|-|b|12|");
+    assert_string_equal(joined(options.paths), "/etc|");
+    assert_int_equal(options.failed, FAILED_TOO);
+    options_release(&options);
+    options = ACCEPTED("b", "--read", "a", "-xx", "-w", "-c", "-m", "/x*");
+    assert_string_equal(joined(options.files), "a|b|");
+    assert_int_equal(options.failed, FAILED_ALONE);
+    options_release(&options);
+    options = ACCEPTED("-n", "x", "a");
+    assert_string_equal(joined(options.files), "");
+    options_release(&options);
+}
+
+static void test_what_does_not_go_with_records(void **state)
+{
+    static char *const words[][3] = {
+        {"-p", "1"}, {"-n", "x"}, {"-g", "x"},   {"-a"},      {"-D", "0"},   {"-i"},
+        {"-d", "1"}, {"-u", "0"}, {"-e", "bpf"}, {"--check"}, {"--prepare"}, {"--module-dir", "m"},
+    };
+    char expected[64];
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        snprintf(expected, sizeof expected, "-r reads records|%s does not go with it", words[i][0]);
+        REFUSED(expected, "-r", "f", words[i][0], words[i][1]);
+    }
+    REFUSED("-- COMMAND does not go with it", "-r", "f", "--", "ls");
+    REFUSED("-X etc|absolute", "-r", "f", "-X", "etc");
+    REFUSED("-r|FILE is empty", "-r", "");
+}
+
 static void test_every_process(void **state)
 {
     struct options options = ACCEPTED("-a", "/etc/passwd");
@@ -748,6 +782,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_defaults),
         TEST(test_every_option),
+        TEST(test_files_of_records),
+        TEST(test_what_does_not_go_with_records),
         TEST(test_every_process),
         TEST(test_engines),
         TEST(test_formats),

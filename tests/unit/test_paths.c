@@ -264,6 +264,27 @@ static void a_missing_path_without_inotify_is_reported(void **state)
     end(watched);
 }
 
+/* A link, a file that does not exist, or the working directory make no difference. */
+static void texts_are_cleaned_and_not_resolved(void **state)
+{
+    struct pathfilter *filter = pathfilter_new();
+    char include[PATH_MAX], exclude[PATH_MAX];
+
+    snprintf(include, sizeof(include), "%s/./link//", (char *)*state);
+    snprintf(exclude, sizeof(exclude), "%s/link/none/../x", (char *)*state);
+    assert_int_equal(symlink("elsewhere", "link"), 0);
+    assert_int_equal(paths_add_texts(filter, (char *[]){include, NULL}, (char *[]){exclude, NULL}),
+                     0);
+    snprintf(include, sizeof(include), "%s/link/file", (char *)*state);
+    assert_true(pathfilter_match(filter, include, strlen(include)));
+    assert_true(pathfilter_match_name(filter, include, strlen(include)));
+    snprintf(include, sizeof(include), "%s/elsewhere/file", (char *)*state);
+    assert_false(pathfilter_match(filter, include, strlen(include)));
+    snprintf(include, sizeof(include), "%s/link/x/file", (char *)*state);
+    assert_false(pathfilter_match(filter, include, strlen(include)));
+    pathfilter_free(filter);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +295,7 @@ int main(void)
         test_in_directory(the_end_of_a_loop_of_links_is_followed),
         test_in_directory(a_link_that_replaces_a_directory_is_followed),
         test_in_directory(a_missing_path_without_inotify_is_reported),
+        test_in_directory(texts_are_cleaned_and_not_resolved),
         test_in_directory(random_paths_match_once_they_exist),
     };
 

@@ -136,6 +136,33 @@ static void test_cut_path_is_lost(void **state)
     assert_string_equal(caught_line(&fixture->caught), "filemon: 1 event was lost\n");
 }
 
+/* As they were read: nothing is paired, the close of a file that was never opened is shown. */
+static void test_records_pass_the_ledger_by(void **state)
+{
+    struct fixture *fixture = *state;
+    struct pipeline *pipeline = open_pipeline(fixture);
+    struct event record = {.code = EVENT_CLOSE,
+                           .comm = "c",
+                           .path = "/etc/x",
+                           .path_len = 6,
+                           .fd = 3,
+                           .duration_ns = 5};
+    const char *text;
+
+    pipeline_take_record(pipeline, &record);
+    record.path = "/usr/x";
+    pipeline_take_record(pipeline, &record);
+    record.path_cut = true;
+    pipeline_take_record(pipeline, &record);
+    text = written(fixture);
+    assert_non_null(strstr(text, "\"fichero\":\"/etc/x\""));
+    assert_non_null(strstr(text, "\"duracion_ns\":5"));
+    assert_non_null(strstr(text, "\"perdidos\":1"));
+    assert_null(strstr(text, "/usr/x"));
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+    assert_string_equal(caught_line(&fixture->caught), "filemon: 1 event was lost\n");
+}
+
 static void test_summary_at_mark_and_at_end(void **state)
 {
     struct fixture *fixture = *state;
@@ -246,6 +273,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_ledger_filter_output),
         TEST(test_cut_path_is_lost),
+        TEST(test_records_pass_the_ledger_by),
         TEST(test_summary_at_mark_and_at_end),
         TEST(test_reader_leaves),
         TEST(test_output_fails),

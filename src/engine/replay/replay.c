@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/replay/replay.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "diag.h"
+#include "engine/replay/choice.h"
+#include "engine/replay/record.h"
+#include "engine/replay/source.h"
+
+enum stream_state { STREAM_GOES_ON, STREAM_WAITS, STREAM_HAS_RECORD, STREAM_ENDED };
+
+/* A file, and its next record. */
+struct stream {
+    struct source source;
+    struct record record;
+    enum stream_state state;
+    uint64_t bad_first, bad_last; /* lines of the latest run of lines without a record; 0: none */
+};
+
+struct engine {
+    struct engine_config config;
+    struct engine_sink sink;
+    struct choice choice;
+    struct stream *streams;
+    size_t n;
+    bool watching, stopped, waits, marks;
+    bool failed;       /* a line was no record, or a file could not be read to its end */
+    bool said_unknown; /* that a key is left out */
+};
+
+/* ---- One file ------------------------------------------------------------------------------- */
+
+static void report_bad(struct stream *stream, const char *why)
+{
+    uint64_t line = stream->source.line;
+    bool follows = stream->bad_last != 0 && stream->bad_last + 1 == line;
+
+    stream->bad_last = line;
+    if (follows)
+        return;
+    stream->bad_first = line;
+    diag(DIAG_WARNING, "%s:%llu: no record: %s; the line is skipped", stream->source.name,
+         (unsigned long long)line, why);
+}
+
+/* A file of another kind has a message or two, not one for each of its lines. */
+static void end_bad(struct stream *stream)
+{
+    uint64_t more = stream->bad_last - stream->bad_first;
+
+    if (more > 0)
+        diag(DIAG_WARNING, "%s:%llu: no record either%s", stream->source.name,
+             (unsigned long long)stream->bad_last,
+             more > 1 ? ", nor are the lines between" : "; the line is skipped");
+    stream->bad_first = stream->bad_last = 0;
+}
+
+static enum stream_state read_record(struct engine *engine, struct stream *stream, const char *line,
+                                     size_t len)
+{
+    struct record *record = &stream->record;
+    int result = record_read(record, line, len);
+
+    if (result == -EBADMSG) {
+        report_bad(stream, record->why);
+        engine->failed = true;
+        return STREAM_GOES_ON;
+    }
+    end_bad(stream);
+    if (result == RECORD_TOTALS)
+        return STREAM_GOES_ON;
+    if (record->unknown != NULL && !engine->said_unknown) {
+        engine->said_unknown = true;
+        diag(DIAG_WARNING, "%s:%llu: unknown keys are left out, such as '%s'", stream->source.name,
+             (unsigned long long)stream->source.line, record->unknown);
+    }
+    return STREAM_HAS_RECORD;
+}
+
+static enum stream_state end_stream(struct engine *engine, struct stream *stream, int error)
+{
+    end_bad(stream);
+    if (error < 0) {
+        diag(DIAG_ERROR, "%s: %s; what follows line %llu is missing", stream->source.name,
+             strerror(-error), (unsigned long long)stream->source.line);
+        engine->failed = true;
+    }
+    source_close(&stream->source);
+    return STREAM_ENDED;
+}
+
+/* Reads one line. */
+static enum stream_state advance(struct engine *engine, struct stream *stream)
+{
+    const char *line;
+    size_t len;
+    int result = source_next(&stream->source, &line, &len);
+
+    switch (result) {
+    case SOURCE_LINE:
+        return read_record(engine, stream, line, len);
+    case SOURCE_LONG:
+        report_bad(stream, "it is too long");
+        engine->failed = true;
+        return STREAM_GOES_ON;
+    case SOURCE_WAITS:
+        return STREAM_WAITS;
+    default:
+        return end_stream(engine, stream, result == SOURCE_ENDED ? 0 : result);
+    }
+}
+
+/* ---- All files ------------------------------------------------------------------------------ */
+
+static void deliver(struct engine *engine, const struct event *record)
+{
+    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
+    int result = choice_takes(&engine->choice, record);
+
+    if (result != 0)
+        engine->sink.event(engine->sink.ctx, result > 0 ? record : &lost);
+}
+
+/* Whether every file that goes on has a record, or what keeps one of them from it. */
+static enum stream_state advance_all(struct engine *engine)
+{
+    enum stream_state state = STREAM_HAS_RECORD;
+
+    for (struct stream *stream = engine->streams; stream < engine->streams + engine->n; stream++) {
+        if (stream->state == STREAM_GOES_ON || stream->state == STREAM_WAITS)
+            stream->state = advance(engine, stream);
+        if (stream->state < state)
+            state = stream->state;
+    }
+    return state;
+}
+
+/* NULL: every file has ended. */
+static struct stream *earliest(const struct engine *engine)
+{
+    struct stream *first = NULL;
+
+    for (struct stream *stream = engine->streams; stream < engine->streams + engine->n; stream++)
+        if (stream->state == STREAM_HAS_RECORD &&
+            (first == NULL || stream->record.event.date_us < first->record.event.date_us))
+            first = stream;
+    return first;
+}
+
+/* So many lines are read before the output has its turn. */
+#define LINES_AT_ONCE 1024
+
+/* Returns false when every file has ended. */
+static bool replay(struct engine *engine)
+{
+    struct stream *stream;
+
+    engine->waits = false;
+    for (int i = 0; i < LINES_AT_ONCE && !engine->waits; i++) {
+        enum stream_state state = advance_all(engine);
+
+        engine->waits = state == STREAM_WAITS;
+        if (state != STREAM_HAS_RECORD)
+            continue;
+        stream = earliest(engine);
+        if (stream == NULL)
+            return false;
+        deliver(engine, &stream->record.event);
+        stream->state = STREAM_GOES_ON;
+    }
+    return true;
+}
+
+static int replay_dispatch(struct engine *engine)
+{
+    struct event mark = {.code = EVENT_MARK};
+
+    if (engine->marks)
+        engine->sink.event(engine->sink.ctx, &mark);
+    engine->marks = false;
+    if (!engine->stopped && (!engine->watching || replay(engine))) {
+        engine->watching = true;
+        return ENGINE_WATCHING;
+    }
+    return engine->failed ? -EBADMSG : ENGINE_DONE;
+}
+
+/* ---- An engine ------------------------------------------------------------------------------ */
+
+/* Every file that is read then is needed before the next record can be delivered. */
+static int replay_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX_FDS])
+{
+    int n = 0;
+
+    for (size_t i = 0; i < engine->n && n < ENGINE_MAX_FDS; i++)
+        if (engine->streams[i].state == STREAM_WAITS)
+            fds[n++] = (struct pollfd){.fd = engine->streams[i].source.fd, .events = POLLIN};
+    return n;
+}
+
+static int replay_timeout(struct engine *engine)
+{
+    return engine->waits && !engine->stopped && !engine->marks ? -1 : 0;
+}
+
+static void replay_close(struct engine *engine)
+{
+    for (size_t i = 0; i < engine->n; i++) {
+        source_close(&engine->streams[i].source);
+        record_release(&engine->streams[i].record);
+    }
+    choice_release(&engine->choice);
+    free(engine->streams);
+    free(engine);
+}
+
+static int open_streams(struct engine *engine)
+{
+    for (char *const *file = engine->config.files; *file != NULL; file++) {
+        struct stream *stream = &engine->streams[engine->n++];
+        int error = source_open(&stream->source, *file);
+
+        if (error < 0) {
+            engine_failed(&engine->config, "%s: %s; -r wants a FILE that filemon wrote",
+                          stream->source.name, strerror(-error));
+            return error;
+        }
+    }
+    return 0;
+}
+
+static int replay_open(struct engine **opened, const struct engine_config *config,
+                       const struct engine_sink *sink)
+{
+    struct engine *engine = calloc(1, sizeof(*engine));
+    size_t n = 0;
+    int error = -ENOMEM;
+
+    while (config->files[n] != NULL)
+        n++;
+    if (engine != NULL) {
+        engine->config = *config;
+        engine->sink = *sink;
+        engine->choice = CHOICE_OF(&engine->config);
+        engine->streams = calloc(n + 1, sizeof(*engine->streams));
+    }
+    if (engine != NULL && engine->streams != NULL)
+        error = open_streams(engine);
+    else
+        engine_failed(config, "-r: %s", strerror(ENOMEM));
+    if (error == 0)
+        *opened = engine;
+    else if (engine != NULL)
+        replay_close(engine);
+    return error;
+}
+
+static int replay_watch(struct engine *engine, pid_t pid)
+{
+    (void)engine;
+    (void)pid;
+    return -ENOTSUP;
+}
+
+static int replay_add_prefix(struct engine *engine, const char *path,
+                             enum pathfilter_verdict verdict)
+{
+    (void)engine;
+    (void)path;
+    (void)verdict;
+    return 0;
+}
+
+static int replay_report_held(struct engine *engine)
+{
+    (void)engine;
+    return -ENOTSUP;
+}
+
+static int replay_mark(struct engine *engine)
+{
+    engine->marks = true;
+    return 0;
+}
+
+/* It ends with its files in any case. */
+static int replay_end_when_idle(struct engine *engine)
+{
+    (void)engine;
+    return 0;
+}
+
+static void replay_stop(struct engine *engine)
+{
+    engine->stopped = true;
+}
+
+const struct engine_ops engine_replay = {
+    .name = "replay",
+    .delivers_records = true,
+    .open = replay_open,
+    .fds = replay_fds,
+    .timeout = replay_timeout,
+    .dispatch = replay_dispatch,
+    .watch = replay_watch,
+    .add_prefix = replay_add_prefix,
+    .report_held = replay_report_held,
+    .mark = replay_mark,
+    .end_when_idle = replay_end_when_idle,
+    .stop = replay_stop,
+    .close = replay_close,
+};

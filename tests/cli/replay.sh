@@ -1,0 +1,183 @@
+# shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Replay (-r): records that filemon wrote, read again.
+
+# Writes to "out" what filemon writes of what the script reports, names of any bytes included.
+write_real_records() {
+    {
+        open_line 7 3 /etc/hosts
+        open_line 7 3 /etc/passwd # the close of the other file was missed
+        open_line 8 4 '/tmp/n\u00f1\u00ff\u000a\u0022'
+        printf '{codigo: "dup", proceso: "smtpd", pid: 8, ppid: 1, tid: 8, tabla: 8, %s}\n' \
+            'descriptor: 5, us: 1310920975001000, ns: 5001000000, origen: 4'
+        close_line 8 4
+        close_line 7 3
+        close_line 8 5
+    } > standin/lines
+    prepared
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name
+    await [ -e standin/sent ]
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+# Runs filemon -r with the ARGs; passes if it exits with STATUS.
+replays() { # STATUS [ARG...]
+    expected=$1
+    shift
+    status=0
+    "$FILEMON" "$@" > out 2> err || status=$?
+    [ "$status" -eq "$expected" ]
+}
+
+test_a_replay_without_filter_is_the_identity() {
+    write_real_records
+    mv out records
+    jq -e -s 'map(.codigo) == ["open", "error", "open", "open", "dup", "close", "close", "close"]' records
+    jq -e -s 'map(.fichero_hex) | map(select(.)) | length == 4' records
+    replays 0 -r records
+    cmp records out
+    [ ! -s err ]
+    replays 0 -r - < records
+    cmp records out
+    replays 0 -x -r - < records
+    cmp records out
+}
+
+# Writes the file NAME: opens by PID of PATHs, a second each after DATE, and their closes.
+write_records() { # NAME PID DATE PATH...
+    name=$1 of=$2 date=$3; shift 3
+    for path; do
+        echo "{\"codigo\":\"open\",\"proceso\":\"cat\",\"pid\":$of,\"ppid\":1,\"tid\":$of,\"fichero\":\"$path\"," \
+            "\"descriptor\":3,\"date\":$date,\"date_us\":${date}000,\"flags\":\"O_RDONLY\"}"
+        echo "{\"codigo\":\"close\",\"proceso\":\"cat\",\"pid\":$of,\"ppid\":1,\"tid\":$of,\"fichero\":\"$path\"," \
+            "\"descriptor\":3,\"date\":1,\"date_us\":${date}500,\"duracion_ns\":1500000,\"motivo\":\"close\"}"
+        date=$((date + 1000))
+    done > "$name"
+}
+
+test_files_are_merged() {
+    write_records a 7 10000 /etc/a /etc/b /usr/c
+    write_records b 8 10500 /etc/d /etc/e
+    replays 0 -r a b
+    jq -e -s 'map(.date_us) == (map(.date_us) | sort) and length == 10' out
+    [ "$(jq -r 'select(.codigo == "open") | .fichero' out | tr '\n' ' ')" = '/etc/a /etc/d /etc/b /etc/e /usr/c ' ]
+    sort out > merged
+    cat a b | jq -c . | sort | cmp - merged
+    # Pipes that are written in another order than they are read in.
+    mkfifo one two
+    cat a > one &
+    replays 0 -r one -r two &
+    cat b > two
+    wait
+    sort out | cmp - merged
+}
+
+test_records_pass_the_filters() {
+    write_records a 7 10000 /etc/a /etc/b.conf /usr/c.conf /etcetera
+    replays 0 -r a /etc
+    [ "$(jq -r .fichero out | uniq | tr '\n' ' ')" = '/etc/a /etc/b.conf ' ]
+    replays 0 -r a -X /etc/./a -X /usr/
+    [ "$(jq -r .fichero out | uniq | tr '\n' ' ')" = '/etc/b.conf /etcetera ' ]
+    replays 0 -r a -m '*.conf' /etc
+    [ "$(jq -r .fichero out | uniq | tr '\n' ' ')" = '/etc/b.conf ' ]
+    replays 0 -r a -w
+    [ ! -s out ]
+    replays 0 -r a -xx
+    [ ! -s out ]
+    replays 0 -c -r a
+    grep -q '^4 opens, 0 that failed, 0 still open$' out
+    replays 0 -C -f json --sort name --top 1 -r a
+    jq -e -s '.[-1] | .codigo == "resumen" and .ficheros[0].fichero == "/etc/a"' out
+    replays 0 -f csv -F codigo,fichero -r a
+    [ "$(tail -n 1 out)" = "$(printf 'close,/etcetera,,\r')" ]
+    replays 0 -f text -F codigo,duracion_ns,fichero -r a /etcetera
+    [ "$(tail -n 1 out)" = 'close  1.50ms  /etcetera' ]
+}
+
+# No file is asked what a name leads to.
+test_paths_of_a_replay_are_text() {
+    ln -s real link
+    mkdir real
+    write_records a 7 10000 "$PWD/link/x" "$PWD/real/x"
+    replays 0 -r a "$PWD/link"
+    [ "$(jq -r .fichero out | uniq)" = "$PWD/link/x" ]
+    replays 0 -r a /nonexistent
+    [ ! -s out ]
+    [ ! -s err ]
+}
+
+test_lines_that_are_no_records_are_named() {
+    write_records a 7 10000 /etc/a /etc/b
+    {
+        head -n 1 a
+        echo '{"codigo":"open","proceso":"cat"}'
+        tail -n +2 a
+        printf '{"codigo":"clo'
+    } > torn
+    replays 1 -r torn
+    jq -c . a | cmp - out
+    [ "$(cat err)" = 'filemon: torn:2: no record: the key pid is missing, one of the usual keys; the line is skipped
+filemon: torn:6: no record: premature end of input near '"'\"clo'"'; the line is skipped' ]
+    replays 1 -c -r a -r torn
+    grep -q '^4 opens' out
+    replays 1 -r none
+    said 'filemon: none: No such file or directory; -r wants a FILE that filemon wrote'
+    replays 1 -r . a
+    said 'filemon: .: Is a directory; '
+    [ ! -s out ]
+}
+
+# What reads the output keeps filemon waiting, and a signal ends it in order.
+test_a_replay_of_a_pipe_ends_when_asked() {
+    write_records a 7 10000 /etc/a
+    mkfifo records
+    "$FILEMON" -C -f text --ready-fd 7 -r records > out 2> err 7> ready &
+    pid=$!
+    exec 8> records
+    await [ -s ready ]
+    cat a >&8
+    wait_record '/etc/a$'
+    kill -USR1 "$pid"
+    await grep -q '^1 opens' out
+    kill -TERM "$pid"
+    finish
+    exec 8>&-
+    [ "$status" -eq 0 ]
+    [ "$(grep -c '^1 opens' out)" -eq 2 ]
+}
+
+has_lines() { # FILE N
+    [ "$(wc -l < "$1")" -eq "$2" ]
+}
+
+test_memory_does_not_grow_with_the_file() {
+    write_records a 7 10000 /etc/a /etc/b
+    perl -e 'local $/; my $text = <STDIN>; print $text x 50000' < a > many # 200,000 records, 40 MB
+    mkfifo idle
+    "$FILEMON" -r many -r idle > out 2> err &
+    pid=$!
+    exec 8> idle
+    write_records late 7 99999 /etc/late
+    cat late >&8 # then filemon waits for more of this file, having read all of the other
+    await has_lines out 200002
+    peak=$(peak_memory_kb)
+    exec 8>&-
+    finish
+    [ "$status" -eq 0 ]
+    [ "$peak" -lt "$(memory_limit_kb)" ]
+}
+
+test_a_full_disk_ends_a_replay() {
+    write_records a 7 10000 /etc/a /etc/b
+    replays 1 -r a -o /dev/full
+    said 'filemon: /dev/full: No space left on device'
+    replays 0 -r a | head -n 1 > /dev/null
+}

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "engine/replay/replay.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "caught.h"
+#include "engine/replay/source.h"
+
+/* Each test runs in a new directory, with the files that it writes there. */
+struct fixture {
+    void *caught;
+    char dir[32];
+    char *files[8];
+    struct engine_config config;
+    struct engine *engine;
+    char seen[65536]; /* a word for each record: the code's first letter, pid, descriptor */
+};
+
+static int begin(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+
+    *state = fixture;
+    strcpy(fixture->dir, "/tmp/filemon-replay-XXXXXX");
+    fixture->config.files = fixture->files;
+    return mkdtemp(fixture->dir) == NULL || chdir(fixture->dir) != 0 ||
+           caught_begin(&fixture->caught) != 0;
+}
+
+static int end(void **state)
+{
+    struct fixture *fixture = *state;
+
+    caught_end(&fixture->caught);
+    for (int i = 0; fixture->files[i] != NULL; i++)
+        unlink(fixture->files[i]);
+    (void)!chdir("/");
+    rmdir(fixture->dir);
+    free(fixture);
+    return 0;
+}
+
+static void see(void *ctx, const struct event *record)
+{
+    struct fixture *fixture = ctx;
+    size_t len = strlen(fixture->seen);
+
+    if (record->code == EVENT_MARK)
+        strcat(fixture->seen, "mark ");
+    else
+        snprintf(fixture->seen + len, sizeof(fixture->seen) - len, "%c%d.%d ",
+                 event_code_name(record->code)[0], record->pid, record->fd);
+}
+
+static void add_file(struct fixture *fixture, char *name)
+{
+    char **end = fixture->files;
+
+    while (*end != NULL)
+        end++;
+    *end = name;
+}
+
+static void write_file(struct fixture *fixture, char *name, const char *text)
+{
+    int fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+    add_file(fixture, name);
+    assert_int_equal(write(fd, text, strlen(text)), strlen(text));
+    close(fd);
+}
+
+static void open_engine(struct fixture *fixture)
+{
+    struct engine_sink sink = {.event = see, .ctx = fixture};
+
+    assert_int_equal(engine_replay.open(&fixture->engine, &fixture->config, &sink), 0);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_WATCHING);
+    assert_string_equal(fixture->seen, "");
+}
+
+/* Returns the last result of dispatch(). */
+static int go_on(struct fixture *fixture)
+{
+    int result = ENGINE_WATCHING;
+
+    while (result == ENGINE_WATCHING && engine_replay.timeout(fixture->engine) == 0)
+        result = engine_replay.dispatch(fixture->engine);
+    return result;
+}
+
+static int replay(struct fixture *fixture)
+{
+    int result;
+
+    open_engine(fixture);
+    result = go_on(fixture);
+    engine_replay.close(fixture->engine);
+    return result;
+}
+
+#define LINE(code, pid, fd, date, more)                                                            \
+    "{\"codigo\":\"" code "\",\"proceso\":\"cat\",\"pid\":" #pid ",\"ppid\":1,\"tid\":" #pid       \
+    ",\"fichero\":\"/f\",\"descriptor\":" #fd ",\"date_us\":" #date more "}\n"
+#define OPEN(pid, fd, date, flags) LINE("open", pid, fd, date, ",\"flags\":\"" flags "\"")
+#define CLOSE(pid, fd, date) LINE("close", pid, fd, date, ",\"duracion_ns\":1,\"motivo\":\"close\"")
+#define DUP(pid, fd, date, origin) LINE("dup", pid, fd, date, ",\"origen\":" #origin)
+
+static void files_are_merged_by_date(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_file(fixture, "a",
+               OPEN(1, 1, 10, "O_RDONLY") OPEN(1, 2, 30, "O_RDONLY") OPEN(1, 3, 30, "O_RDONLY"));
+    write_file(fixture, "empty", "");
+    write_file(fixture, "b",
+               OPEN(2, 1, 20, "O_RDONLY") OPEN(2, 2, 30, "O_RDONLY") OPEN(2, 3, 5, "O_RDONLY"));
+    write_file(fixture, "c", OPEN(3, 1, 1, "O_RDONLY"));
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    /* The last record of b is out of order, and the order within a file stays. */
+    assert_string_equal(fixture->seen, "o3.1 o1.1 o2.1 o1.2 o1.3 o2.2 o2.3 ");
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+static void the_last_line_needs_no_newline(void **state)
+{
+    struct fixture *fixture = *state;
+    char line[] = OPEN(1, 1, 10, "O_RDONLY");
+
+    line[strlen(line) - 1] = '\0';
+    write_file(fixture, "a", line);
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "o1.1 ");
+}
+
+static void what_is_no_record_is_reported_and_skipped(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_file(fixture, "a",
+               "one\n" OPEN(1, 1, 10, "O_RDONLY") "two\nthree\n\nfive\n" OPEN(
+                   1, 2, 20, "O_RDONLY") "seven\neight\n" OPEN(1, 3, 30, "O_RDONLY") "{\"cod");
+    assert_int_equal(replay(fixture), -EBADMSG);
+    assert_string_equal(fixture->seen, "o1.1 o1.2 o1.3 ");
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a:1: no record: '[' or '{' expected near 'one'; the line is "
+                        "skipped\n");
+    assert_non_null(strstr(caught_line(&fixture->caught), "a:3: no record: "));
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a:6: no record either, nor are the lines between\n");
+    assert_non_null(strstr(caught_line(&fixture->caught), "a:8: no record: "));
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a:9: no record either; the line is skipped\n");
+    assert_non_null(strstr(caught_line(&fixture->caught), "a:11: no record: "));
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+static void a_line_that_is_too_long_is_skipped(void **state)
+{
+    struct fixture *fixture = *state;
+    size_t len = SOURCE_LINE_MAX + 200000;
+    char *text = calloc(1, len + 1024);
+
+    memset(text, 'x', len);
+    sprintf(text + len, "\n%s", OPEN(1, 2, 20, "O_RDONLY"));
+    write_file(fixture, "a", text);
+    free(text);
+    assert_int_equal(replay(fixture), -EBADMSG);
+    assert_string_equal(fixture->seen, "o1.2 ");
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a:1: no record: it is too long; the line is skipped\n");
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+static void totals_are_skipped_and_unknown_keys_are_reported_once(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_file(fixture, "a",
+               "{\"codigo\":\"resumen\"}\n" LINE("error", 1, 1, 10, ",\"new\":1")
+                   LINE("error", 1, 2, 10, ",\"newer\":{}") LINE("error", 1, 3, 10, ""));
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "e1.1 e1.2 e1.3 ");
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a:2: unknown keys are left out, such as 'new'\n");
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+/* A record of one file must not overtake an earlier one that another has yet to deliver. */
+static void a_pipe_is_waited_for(void **state)
+{
+    struct fixture *fixture = *state;
+    static const char lines[] = OPEN(2, 1, 10, "O_RDONLY") OPEN(2, 2, 30, "O_RDONLY");
+    struct pollfd fds[ENGINE_MAX_FDS];
+    size_t part = strlen(lines) - 20;
+    int writer;
+
+    write_file(fixture, "a", OPEN(1, 1, 20, "O_RDONLY"));
+    add_file(fixture, "pipe");
+    assert_int_equal(mkfifo("pipe", 0600), 0);
+    open_engine(fixture);
+    assert_int_equal(go_on(fixture), ENGINE_WATCHING); /* nobody writes to the FIFO yet */
+    assert_int_equal(engine_replay.timeout(fixture->engine), -1);
+    assert_int_equal(engine_replay.fds(fixture->engine, fds), 1);
+    assert_int_equal(poll(fds, 1, 0), 0);
+    assert_string_equal(fixture->seen, "");
+    writer = open("pipe", O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(writer, lines, part), part);
+    assert_int_equal(poll(fds, 1, 0), 1);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_WATCHING);
+    assert_string_equal(fixture->seen, "o2.1 ");
+    assert_int_equal(write(writer, lines + part, 20), 20);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_WATCHING);
+    assert_string_equal(fixture->seen, "o2.1 o1.1 o2.2 ");
+    close(writer);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_DONE);
+    engine_replay.close(fixture->engine);
+}
+
+static void a_stop_ends_it_before_its_files(void **state)
+{
+    struct fixture *fixture = *state;
+
+    write_file(fixture, "a", OPEN(1, 1, 10, "O_RDONLY"));
+    open_engine(fixture);
+    engine_replay.mark(fixture->engine);
+    engine_replay.stop(fixture->engine);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "mark ");
+    engine_replay.close(fixture->engine);
+}
+
+static void a_file_that_cannot_be_read_is_refused(void **state)
+{
+    struct fixture *fixture = *state;
+    struct engine_sink sink = {.event = see, .ctx = fixture};
+
+    fixture->files[0] = "none";
+    assert_int_equal(engine_replay.open(&fixture->engine, &fixture->config, &sink), -ENOENT);
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: none: No such file or directory; -r wants a FILE that filemon "
+                        "wrote\n");
+    fixture->files[0] = "/";
+    assert_int_equal(engine_replay.open(&fixture->engine, &fixture->config, &sink), -EISDIR);
+    fixture->files[0] = NULL;
+}
+
+/* What an open decides holds for its descriptor, until that is closed or reused. */
+static void writes_are_chosen_with_their_copies_and_closes(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->config.writes = true;
+    write_file(fixture, "a",
+               OPEN(1, 3, 1, "O_WRONLY") OPEN(1, 4, 2, "O_RDONLY") DUP(1, 5, 3, 3) DUP(1, 6, 4, 4)
+                   CLOSE(1, 3, 5) CLOSE(1, 4, 6) CLOSE(1, 3, 7) CLOSE(1, 5, 8) CLOSE(1, 6, 9)
+                       OPEN(1, 3, 10, "O_RDWR") OPEN(2, 3, 11, "O_ACCMODE") CLOSE(2, 3, 12)
+                           OPEN(1, 3, 13, "O_RDONLY|O_TRUNC") CLOSE(1, 3, 14));
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "o1.3 d1.5 c1.3 c1.5 o1.3 ");
+}
+
+static void every_chosen_descriptor_is_remembered(void **state)
+{
+    struct fixture *fixture = *state;
+    char *text = calloc(5000, 400), *at = text;
+    size_t words = 0;
+
+    for (int fd = 0; fd < 5000; fd++)
+        at += sprintf(at,
+                      "{\"codigo\":\"open\",\"proceso\":\"\",\"pid\":1,\"ppid\":1,\"tid\":1,"
+                      "\"fichero\":\"\",\"descriptor\":%d,\"date_us\":1,\"flags\":\"O_%s\"}\n",
+                      fd, fd % 2 ? "WRONLY" : "RDONLY");
+    for (int fd = 0; fd < 5000; fd++)
+        at += sprintf(at,
+                      "{\"codigo\":\"error\",\"proceso\":\"\",\"pid\":1,\"ppid\":1,\"tid\":1,"
+                      "\"fichero\":\"\",\"descriptor\":%d,\"date_us\":1}\n",
+                      (fd * 7) % 5000);
+    fixture->config.writes = true;
+    write_file(fixture, "a", text);
+    free(text);
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    for (at = fixture->seen; (at = strchr(at, ' ')) != NULL; at++)
+        words++;
+    assert_int_equal(words, 5000); /* half of the opens, and their errors */
+}
+
+#define replay_test(function) cmocka_unit_test_setup_teardown(function, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        replay_test(files_are_merged_by_date),
+        replay_test(the_last_line_needs_no_newline),
+        replay_test(what_is_no_record_is_reported_and_skipped),
+        replay_test(a_line_that_is_too_long_is_skipped),
+        replay_test(totals_are_skipped_and_unknown_keys_are_reported_once),
+        replay_test(a_pipe_is_waited_for),
+        replay_test(a_stop_ends_it_before_its_files),
+        replay_test(a_file_that_cannot_be_read_is_refused),
+        replay_test(writes_are_chosen_with_their_copies_and_closes),
+        replay_test(every_chosen_descriptor_is_remembered),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Turns each record of filemon into an event of the Open Cybersecurity Schema Framework (OCSF 1.2):
 #
-#   filemon --host NAME ... | jq -cf ocsf.jq
+#   filemon ... | jq -cf ocsf.jq
 #
 # An event is File System Activity (class 1001).  Records that are about no file, such as "lost",
 # are of the class Base Event (0).  Keys for which OCSF has no attribute keep their names, in

@@ -20,7 +20,7 @@
 def row_of_table($n): $n * 1000000;
 def row_without_descriptor: 999999;
 
-# A process of the first host, or without --host, has its own number.
+# Several hosts ("maquina") can have the same process id.
 def pid_of($record):
     (if $record.pid then $record.pid else 0 end) as $pid
     | if $record.maquina then .hosts[$record.maquina] * 10000000 + $pid else $pid end;

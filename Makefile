@@ -23,7 +23,7 @@
 
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
-MANDIR = $(PREFIX)/share/man/man8
+MANDIR = $(PREFIX)/share/man
 DATADIR = $(PREFIX)/share/filemon
 DOCDIR = $(PREFIX)/share/doc/filemon
 BASHDIR = $(PREFIX)/share/bash-completion/completions
@@ -82,7 +82,8 @@ packages_build := gcc libc6-dev $(if $(filter-out 0,$(REPLAY)),libjansson-dev) $
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
-packages_live := strace systemd rsyslog iproute2 procps
+packages_live := strace systemd iproute2 procps rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
+    postgresql
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
 packages_coverage := gcovr
@@ -306,7 +307,8 @@ jq_programs := $(wildcard src/share/jq/*.jq)
 .PHONY: install uninstall
 install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
-	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/filemon.8
+	install -D -m 644 man/filemon.8 $(DESTDIR)$(MANDIR)/man8/filemon.8
+	install -D -m 644 man/filemon-fleet.7 $(DESTDIR)$(MANDIR)/man7/filemon-fleet.7
 	install -D -m 644 $(script) $(DESTDIR)$(DATADIR)/monitorFicheros.stp
 	for file in $(notdir $(jq_programs)); do \
 	    install -D -m 644 src/share/jq/$$file $(DESTDIR)$(DATADIR)/$$file || exit; done
@@ -318,7 +320,8 @@ install: all
 	sed -i 's#@BINDIR@#$(BINDIR)#' $(DESTDIR)$(UNITDIR)/filemon@.service
 
 uninstall:
-	rm -f $(DESTDIR)$(BINDIR)/filemon $(DESTDIR)$(MANDIR)/filemon.8
+	rm -f $(DESTDIR)$(BINDIR)/filemon
+	rm -f $(DESTDIR)$(MANDIR)/man8/filemon.8 $(DESTDIR)$(MANDIR)/man7/filemon-fleet.7
 	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
 	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,monitorFicheros.stp $(notdir $(jq_programs)))
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(documents)))

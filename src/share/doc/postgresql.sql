@@ -1,0 +1,77 @@
+-- Tables for the records of many hosts, in PostgreSQL 14 or later:
+--
+--   createuser filemon && createdb -O filemon filemon && psql -U filemon -f postgresql.sql filemon
+--
+-- One partition for each day, made before it begins: call filemon.make_days() once a day, and
+-- filemon.drop_days(N) to keep N days.
+create schema filemon;
+
+-- fecha and maquina are copies, for indexes.  digest tells records apart, so that one that was sent
+-- twice is stored once.
+create table filemon.records (
+    fecha   timestamptz not null,
+    digest  uuid not null,
+    maquina text not null,
+    record  jsonb not null,
+    primary key (fecha, digest)
+) partition by range (fecha);
+
+-- A path can be longer than an entry of a btree; a hash has any length.
+create index on filemon.records using hash ((record->>'fichero'));
+create index on filemon.records ((record->>'proceso'), fecha);
+
+-- Records of days without a partition.
+create table filemon.records_other partition of filemon.records default;
+
+-- What is no JSON: for example the half of a line of a file that was cut.
+create table filemon.rejected (fecha timestamptz not null default now(), maquina text, line text);
+
+create function filemon.take(host text, line text) returns void language plpgsql as $$
+declare
+    record jsonb;
+begin
+    begin
+        record := line::jsonb;
+    exception when others then
+        insert into filemon.rejected (maquina, line) values (host, line);
+        return;
+    end;
+    insert into filemon.records values (
+        coalesce(to_timestamp((record->>'date_us')::bigint / 1000000.0), now()),
+        md5(host || line)::uuid,
+        coalesce(record->>'maquina', host),
+        record
+    ) on conflict do nothing;
+end $$;
+
+-- Days are those of UTC.
+create function filemon.day_name(day date) returns text language sql immutable as
+    $$ select 'records_' || to_char(day, 'YYYYMMDD') $$;
+
+create function filemon.make_days(ahead int default 7) returns void language plpgsql
+set client_min_messages = warning as $$
+declare
+    day date;
+begin
+    for day in select generate_series((now() at time zone 'utc')::date,
+                                      (now() at time zone 'utc')::date + ahead, '1 day')
+    loop
+        execute format('create table if not exists filemon.%I partition of filemon.records '
+                       'for values from (%L) to (%L)', filemon.day_name(day),
+                       day || ' 00:00 utc', day + 1 || ' 00:00 utc');
+    end loop;
+end $$;
+
+create function filemon.drop_days(keep int) returns void language plpgsql as $$
+declare
+    name text;
+begin
+    for name in select relname from pg_class join pg_inherits on pg_class.oid = inhrelid
+                where inhparent = 'filemon.records'::regclass and relname ~ '^records_[0-9]{8}$'
+                and relname < filemon.day_name((now() at time zone 'utc')::date - keep)
+    loop
+        execute format('drop table filemon.%I', name);
+    end loop;
+end $$;
+
+select filemon.make_days();

@@ -39,6 +39,7 @@ enum {
     CODE_SORT,
     CODE_TOP,
     CODE_READY_FD,
+    CODE_HOST,
 };
 
 /* As row.argument: the names of all engines, which engine.c has. */
@@ -389,6 +390,14 @@ static int take_fields(struct parser *parser, const struct row *row, char *list)
     return 0;
 }
 
+static int take_host(struct parser *parser, const struct row *row, char *name)
+{
+    if (!event_is_host(name))
+        return refuse("--host %s: a NAME has at most %d letters, digits, or characters of .:_-",
+                      name, HOST_NAME_MAX);
+    return set_text(parser, row, name);
+}
+
 static int take_sort(struct parser *parser, const struct row *row, char *argument)
 {
     parser->sort_given = true;
@@ -456,6 +465,8 @@ static const struct row rows[] = {
     {'F', "fields", "LIST",
      "these keys of records in this order, see below;\n+KEY,... adds to the usual ones",
      .take = take_fields},
+    {CODE_HOST, "host", "NAME", "the key maquina in every record: where it is from",
+     .take = take_host, MEMBER(host)},
     {'c', "summary", NULL,
      "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far",
      .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
@@ -863,7 +874,8 @@ int options_parse(struct options *options, int argc, char **argv)
         options->format = FORMAT_TEXT;
     status = check(&parser);
     return status != 0 ? status
-                       : fields_choose(&options->fields, options->format, options->field_lists);
+                       : fields_choose(&options->fields, options->format, options->host != NULL,
+                                       options->field_lists);
 }
 
 /* The second column of --help begins here. */

@@ -43,6 +43,7 @@ struct options {
     const struct engine_ops *engine; /* engine_auto by default */
     bool other_way;                  /* of this engine: engine_ops.way */
     enum output_format format;       /* with SUMMARY_ALONE text by default, else json */
+    const char *host;                /* --host; NULL: none */
     char **field_lists;              /* -F, as given */
     struct fields fields;
     enum summary_choice summary;

@@ -39,6 +39,17 @@ static bool is_shown(const struct options *options, const struct event *record)
            (options->failed != FAILED_OMITTED || record->code != EVENT_FAIL);
 }
 
+static int write_record(struct pipeline *pipeline, const struct event *record)
+{
+    struct event hosted;
+
+    if (pipeline->options->host == NULL || record->host != NULL)
+        return output_event(pipeline->output, record);
+    hosted = *record;
+    hosted.host = pipeline->options->host;
+    return output_event(pipeline->output, &hosted);
+}
+
 static void deliver(struct pipeline *pipeline, const struct event *record)
 {
     int result;
@@ -49,7 +60,7 @@ static void deliver(struct pipeline *pipeline, const struct event *record)
         summary_take(pipeline->summary, record);
     if (!takes_lines(pipeline) || !is_shown(pipeline->options, record))
         return;
-    result = output_event(pipeline->output, record);
+    result = write_record(pipeline, record);
     if (result < 0)
         output_failed(pipeline, result);
 }
@@ -57,7 +68,8 @@ static void deliver(struct pipeline *pipeline, const struct event *record)
 /* A path that cannot be compared is neither shown nor dropped without being counted. */
 static void deliver_lost(struct pipeline *pipeline, const struct event *record)
 {
-    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
+    struct event lost = {
+        .code = EVENT_LOST, .lost = 1, .date_us = record->date_us, .host = record->host};
 
     deliver(pipeline, &lost);
 }

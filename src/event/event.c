@@ -149,6 +149,7 @@ const struct field field_table[] = {
      .columns = 0},
     {"perdidos", FIELD_INT, ONLY(LOST), get_lost, "events lost since the last such record",
      .set = set_lost, .columns = 7},
+    {"maquina", FIELD_HOST, EVERY, NULL, "name of the machine, with --host", .columns = -16},
     {"fecha", FIELD_ISO_DATE, EVERY, NULL, "date and time in UTC, ISO 8601; only with -F",
      .columns = -27, .on_request = true},
 };
@@ -200,6 +201,15 @@ const char *event_errno_name(int error, char buf[static 16])
         return name;
     snprintf(buf, 16, "E%d", error);
     return buf;
+}
+
+bool event_is_host(const char *name)
+{
+    static const char allowed[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.:_-";
+    size_t len = strlen(name);
+
+    return len > 0 && len <= HOST_NAME_MAX && strspn(name, allowed) == len;
 }
 
 struct flag {

@@ -70,6 +70,8 @@ struct event {
     enum event_code code;
     pid_t pid, ppid, tid; /* in filemon's own pid namespace; 0: outside it */
     const char *comm;
+    const char
+        *host; /* of the machine, see event_is_host(); NULL: not known.  Engines leave it so */
     const char *path; /* bytes, NUL-terminated; NULL: none */
     size_t path_len;
     bool path_cut; /* path is incomplete (too long, unreadable): a filter cannot compare it */
@@ -105,6 +107,7 @@ enum field_kind {
     FIELD_ERRNO,    /* event_errno_name() */
     FIELD_REASON,   /* event_reason_name() */
     FIELD_ISO_DATE, /* ISO 8601, in UTC */
+    FIELD_HOST,     /* a word; omitted if it is not known */
 };
 
 struct field {
@@ -139,6 +142,10 @@ enum event_reason event_reason_of(const char *name);
 
 /* "ENOENT" for ENOENT, "E4095" for a number without a name.  Returns buf or a constant. */
 const char *event_errno_name(int error, char buf[static 16]);
+
+/* Whether the name can be that of a machine: ASCII letters, digits and ".:_-", and no longer than
+ * the kernel allows (HOST_NAME_MAX). */
+bool event_is_host(const char *name);
 
 /* Size of the longest result of event_flags_string(), NUL included. */
 #define EVENT_FLAGS_SIZE 320

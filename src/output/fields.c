@@ -40,14 +40,9 @@ static void add_key(struct fields *fields, const char *key)
     fields->list[fields->n++] = find(key);
 }
 
-static void add_usual(struct fields *fields, enum output_format format)
+static bool is_usual(const struct field *field, enum output_format format, bool hosted)
 {
-    fields->usual = true;
-    for (size_t i = 0; format == FORMAT_TEXT && i < LENGTH(text_keys); i++)
-        add_key(fields, text_keys[i]);
-    for (size_t i = 0; format != FORMAT_TEXT && i < field_count; i++)
-        if (!field_table[i].on_request)
-            fields->list[fields->n++] = &field_table[i];
+    return !field->on_request && (field->kind != FIELD_HOST || hosted || format == FORMAT_JSON);
 }
 
 static void add(struct fields *fields, const struct field *field, enum output_format format)
@@ -59,6 +54,18 @@ static void add(struct fields *fields, const struct field *field, enum output_fo
         end--;
     }
     *end = field;
+}
+
+static void add_usual(struct fields *fields, enum output_format format, bool hosted)
+{
+    fields->usual = true;
+    for (size_t i = 0; format == FORMAT_TEXT && i < LENGTH(text_keys); i++)
+        add_key(fields, text_keys[i]);
+    if (format == FORMAT_TEXT && hosted)
+        add(fields, find("maquina"), format);
+    for (size_t i = 0; format != FORMAT_TEXT && i < field_count; i++)
+        if (is_usual(&field_table[i], format, hosted))
+            fields->list[fields->n++] = &field_table[i];
 }
 
 /* A typing error, or an abbreviation. */
@@ -146,12 +153,14 @@ static int take_list(struct fields *fields, enum output_format format, const cha
     }
 }
 
-static void complete(struct fields *fields)
+static void complete(struct fields *fields, bool hosted)
 {
     if (has(fields, find("fichero")) && !has(fields, find("fichero_hex")))
         add_key(fields, "fichero_hex");
     if (!has(fields, find("perdidos")))
         add_key(fields, "perdidos");
+    if (hosted && !has(fields, find("maquina")))
+        add_key(fields, "maquina");
 }
 
 static void divide(struct fields *fields)
@@ -166,16 +175,16 @@ static void divide(struct fields *fields)
     }
 }
 
-int fields_choose(struct fields *fields, enum output_format format, char *const *lists)
+int fields_choose(struct fields *fields, enum output_format format, bool hosted, char *const *lists)
 {
     int status = 0;
 
     *fields = (struct fields){0};
-    add_usual(fields, format);
+    add_usual(fields, format, hosted);
     for (; status == 0 && *lists != NULL; lists++)
         status = take_list(fields, format, *lists);
     if (format != FORMAT_TEXT)
-        complete(fields);
+        complete(fields, hosted);
     divide(fields);
     return status;
 }

@@ -30,8 +30,12 @@ struct fields {
  * In JSON and CSV, what a LIST leaves out is added at the end where a record would be wrong without
  * it: fichero_hex beside fichero, and perdidos, so that no loss is hidden.
  *
+ * hosted: records have the name of a machine, so that maquina is added, too.  Without it, it is
+ * among the usual keys of JSON alone, since a record that is read may have it.
+ *
  * lists: ends with NULL.  0; -EINVAL after a message.
  */
-int fields_choose(struct fields *fields, enum output_format format, char *const *lists);
+int fields_choose(struct fields *fields, enum output_format format, bool hosted,
+                  char *const *lists);
 
 #endif

@@ -80,6 +80,10 @@ void value_get(struct value *value, const struct field *field, const struct even
         if (event->code != EVENT_OPEN || event->reason == REASON_RECEIVED)
             set_word(value, event_reason_name(event->reason));
         break;
+    case FIELD_HOST:
+        if (event->host != NULL)
+            set_word(value, event->host);
+        break;
     case FIELD_ISO_DATE:
         set_iso_date(value, event->date_us);
         break;

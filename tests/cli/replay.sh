@@ -181,3 +181,37 @@ test_a_full_disk_ends_a_replay() {
     said 'filemon: /dev/full: No space left on device'
     replays 0 -r a | head -n 1 > /dev/null
 }
+
+test_records_name_their_machine() {
+    open_line 7 3 /etc/hosts > standin/lines
+    prepared
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name --host web-1
+    await [ -e standin/sent ]
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    records 'map(.maquina) == ["web-1"]'
+    grep -q ',"maquina":"web-1"}$' out
+    mv out web
+    write_records db 7 10000 /etc/a
+    replays 0 --host db-1 -r web -r db
+    records 'map(.maquina) == ["db-1", "db-1", "web-1"]'
+    mv out merged
+    replays 0 -r merged
+    cmp merged out
+    replays 0 -f csv --host x -F fichero -r merged
+    [ "$(cat out)" = "$(printf 'fichero,fichero_hex,perdidos,maquina\r
+/etc/a,,,db-1\r
+/etc/a,,,db-1\r
+/etc/hosts,,,web-1\r')" ]
+    replays 0 -f text --host x -r merged
+    [ "$(grep -c ' db-1 * /etc/a$' out)" -eq 2 ]
+    replays 2 --host 'a b' -r merged
+    said "filemon: --host a b: a NAME has at most 64 letters, digits, or characters of .:_-"
+}

@@ -180,6 +180,7 @@ static void fields_of_each_record(void **state)
         {"origen", "dup"},
         {"fichero_hex", "open close dup fail held error"},
         {"perdidos", "lost"},
+        {"maquina", "open close dup fail held error lost"},
         {"fecha", "open close dup fail held error lost"},
     };
 
@@ -249,6 +250,25 @@ static void integers_stay_below_2_to_53(void **state)
     assert_int_equal(value_of("duracion_ns", &event), most - 1);
 }
 
+static void names_of_machines(void **state)
+{
+    char name[66];
+
+    (void)state;
+    assert_true(event_is_host("web-1.example.org"));
+    assert_true(event_is_host("fe80::1_A"));
+    assert_false(event_is_host(""));
+    assert_false(event_is_host("a b"));
+    assert_false(event_is_host("a\"b"));
+    assert_false(event_is_host("\xc3\xb1"));
+    memset(name, 'x', sizeof(name));
+    name[64] = '\0';
+    assert_true(event_is_host(name));
+    name[64] = 'x';
+    name[65] = '\0';
+    assert_false(event_is_host(name));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -260,6 +280,7 @@ int main(void)
         cmocka_unit_test(errors_are_named),
         cmocka_unit_test(codes_and_reasons_are_named),
         cmocka_unit_test(fields_of_each_record),
+        cmocka_unit_test(names_of_machines),
         cmocka_unit_test(integer_fields),
         cmocka_unit_test(integers_stay_below_2_to_53),
     };

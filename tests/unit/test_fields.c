@@ -30,7 +30,7 @@ static void assert_fields(void **state, enum output_format format, const char *e
 {
     struct fields fields;
 
-    assert_int_equal(fields_choose(&fields, format, lists), 0);
+    assert_int_equal(fields_choose(&fields, format, false, lists), 0);
     assert_string_equal(caught_line(state), "");
     assert_string_equal(joined(&fields), expected);
 }
@@ -45,9 +45,34 @@ static void assert_fields(void **state, enum output_format format, const char *e
 
 static void usual_fields(void **state)
 {
-    FIELDS(JSON, USUAL, NULL);
+    FIELDS(JSON, USUAL ",maquina", NULL);
     FIELDS(CSV, USUAL, NULL);
     FIELDS(TEXT, TEXT ",fichero", NULL);
+}
+
+/* With --host the key is in every record of every format. */
+static void the_machine_is_added(void **state)
+{
+    static const struct {
+        enum output_format format;
+        const char *list, *expected;
+    } cases[] = {
+        {FORMAT_JSON, NULL, USUAL ",maquina"},
+        {FORMAT_CSV, NULL, USUAL ",maquina"},
+        {FORMAT_TEXT, NULL, TEXT ",maquina,fichero"},
+        {FORMAT_JSON, "pid", "pid,perdidos,maquina"},
+        {FORMAT_CSV, "maquina,pid", "maquina,pid,perdidos"},
+        {FORMAT_TEXT, "pid", "pid"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fields fields;
+        char *const lists[] = {(char *)cases[i].list, NULL};
+
+        assert_int_equal(fields_choose(&fields, cases[i].format, true, lists), 0);
+        assert_string_equal(joined(&fields), cases[i].expected);
+    }
 }
 
 static void a_list_replaces_the_usual_fields(void **state)
@@ -60,7 +85,7 @@ static void a_list_replaces_the_usual_fields(void **state)
 
 static void plus_adds_at_the_end(void **state)
 {
-    FIELDS(JSON, USUAL ",fecha", "+fecha");
+    FIELDS(JSON, USUAL ",maquina,fecha", "+fecha");
     FIELDS(CSV, "pid,fecha,codigo,tid,perdidos", "pid", "+fecha,codigo", "+tid");
     FIELDS(JSON, "pid,fecha,codigo,perdidos", "pid", "+fecha,+codigo");
 }
@@ -97,7 +122,7 @@ static void assert_refused(void **state, const char *list, const char *message)
     char *const lists[] = {(char *)list, NULL};
     char line[256];
 
-    assert_int_equal(fields_choose(&fields, FORMAT_JSON, lists), -EINVAL);
+    assert_int_equal(fields_choose(&fields, FORMAT_JSON, false, lists), -EINVAL);
     snprintf(line, sizeof(line), "%s\n", message);
     assert_string_equal(caught_line(state), line);
     assert_string_equal(caught_line(state), "");
@@ -131,7 +156,7 @@ static void long_keys_are_unknown(void **state)
     for (size_t len = 250; len < sizeof(list); len++) {
         memset(list, 'p', len);
         list[len] = '\0';
-        assert_int_equal(fields_choose(&fields, FORMAT_JSON, lists), -EINVAL);
+        assert_int_equal(fields_choose(&fields, FORMAT_JSON, false, lists), -EINVAL);
         assert_non_null(strstr(caught_line(state), "there is no key 'ppp"));
     }
 }
@@ -172,6 +197,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(usual_fields),
+        TEST(the_machine_is_added),
         TEST(a_list_replaces_the_usual_fields),
         TEST(plus_adds_at_the_end),
         TEST(plus_adds_before_the_path_in_text),

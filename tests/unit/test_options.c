@@ -253,8 +253,8 @@ static void assert_fields(void **state, const char *first, size_t n, char *const
 /* The format decides which fields are the usual ones, wherever it is given. */
 static void test_fields(void **state)
 {
-    assert_fields(state, "codigo", 17, WORDS("-n", "x"));
-    assert_fields(state, "codigo", 18, WORDS("-n", "x", "-F", "+fecha"));
+    assert_fields(state, "codigo", 18, WORDS("-n", "x"));
+    assert_fields(state, "codigo", 19, WORDS("-n", "x", "-F", "+fecha"));
     assert_fields(state, "date", 7, WORDS("-n", "x", "-f", "text"));
     assert_fields(state, "date", 8, WORDS("-n", "x", "-F+fecha", "-f", "text"));
     assert_fields(state, "pid", 2, WORDS("-n", "x", "--fields=pid", "-f", "text", "-F", "+tid"));

@@ -264,6 +264,20 @@ static void writes_are_chosen_with_their_copies_and_closes(void **state)
     assert_string_equal(fixture->seen, "o1.3 d1.5 c1.3 c1.5 o1.3 ");
 }
 
+/* The same process and descriptor of another machine is another one. */
+static void machines_are_told_apart(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->config.writes = true;
+    write_file(fixture, "a",
+               LINE("open", 1, 3, 1, ",\"flags\":\"O_WRONLY\",\"maquina\":\"a\"")
+                   LINE("error", 1, 3, 2, ",\"maquina\":\"b\"") LINE("error", 1, 3, 3, "")
+                       LINE("error", 1, 3, 4, ",\"maquina\":\"a\""));
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "o1.3 e1.3 ");
+}
+
 static void every_chosen_descriptor_is_remembered(void **state)
 {
     struct fixture *fixture = *state;
@@ -303,6 +317,7 @@ int main(void)
         replay_test(a_stop_ends_it_before_its_files),
         replay_test(a_file_that_cannot_be_read_is_refused),
         replay_test(writes_are_chosen_with_their_copies_and_closes),
+        replay_test(machines_are_told_apart),
         replay_test(every_chosen_descriptor_is_remembered),
     };
 

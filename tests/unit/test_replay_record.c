@@ -78,6 +78,8 @@ static void each_kind_is_written_as_it_was_read(void **state)
     assert_same("{\"codigo\":\"held\"," HEAD FILE_3 DATES ",\"flags\":\"O_WRONLY\"}");
     assert_same("{\"codigo\":\"error\"," HEAD FILE_3 DATES "}");
     assert_same("{\"codigo\":\"lost\"," DATES ",\"perdidos\":9007199254740991}");
+    assert_same("{\"codigo\":\"error\"," HEAD FILE_3 DATES ",\"maquina\":\"web-1\"}");
+    assert_same("{\"codigo\":\"lost\"," DATES ",\"perdidos\":1,\"maquina\":\"web-1\"}");
 }
 
 static void bytes_of_paths_are_kept(void **state)
@@ -254,6 +256,7 @@ static void values_that_filemon_does_not_write_are_refused(void **state)
     refuse_value("close", "\"fichero_hex\":\"2f00\"", "fichero_hex");
     refuse_value("close", "\"fichero_hex\":\"2fFF\"", "fichero_hex");
     refuse_value("close", "\"fichero_hex\":\"\"", "fichero_hex");
+    refuse_value("close", "\"maquina\":\"a b\"", "maquina");
     refuse_value("held", "\"flags\":\"O_RDONLY|O_NONE\"", "flags");
     refuse("{\"codigo\":\"open\"," HEAD FILE_3 DATES ",\"flags\":\"O_RDONLY\",\"modo\":\"0888\"}",
            "modo");

@@ -4,12 +4,19 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
+
+#include "text.h"
 
 #define SLOTS_MIN 1024
 
 static uint64_t key_of(const struct event *record, int fd)
 {
-    return ((uint64_t)record->pid << 32 | (uint32_t)fd) + 1;
+    uint64_t key = (uint64_t)record->pid << 32 | (uint32_t)fd;
+
+    if (record->host != NULL)
+        key ^= text_hash(TEXT_HASH_START, record->host, strlen(record->host));
+    return key != 0 ? key : 1;
 }
 
 static size_t slot_of(const struct choice *choice, uint64_t key)

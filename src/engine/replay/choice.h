@@ -3,8 +3,8 @@
  * Applies -w and -u to records as the other engines apply them to calls: what is chosen is an open,
  * and with it the copies and the close of its descriptor.
  *
- * So the descriptors that are chosen and open are remembered, by process and number.  A close
- * whose open was not read is not chosen.
+ * So the descriptors that are chosen and open are remembered, by machine, process and number.  A
+ * close whose open was not read is not chosen.
  */
 #ifndef FILEMON_CHOICE_H
 #define FILEMON_CHOICE_H

@@ -103,6 +103,9 @@ static bool take_text(struct record *record, const struct field *field, const js
         return take_mode(event, text);
     case FIELD_REASON:
         return take_reason(event, text);
+    case FIELD_HOST:
+        event->host = text;
+        return event_is_host(text);
     default:
         return true;
     }
@@ -154,6 +157,7 @@ static bool is_required(const struct field *field, enum event_code code)
     case FIELD_ERRNO: /* of the descriptor */
     case FIELD_PATH:  /* of fichero_hex, perhaps: see check() */
     case FIELD_PATH_HEX:
+    case FIELD_HOST:
         return false;
     case FIELD_REASON:
         return code == EVENT_CLOSE;

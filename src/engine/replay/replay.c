@@ -117,7 +117,8 @@ static enum stream_state advance(struct engine *engine, struct stream *stream)
 
 static void deliver(struct engine *engine, const struct event *record)
 {
-    struct event lost = {.code = EVENT_LOST, .lost = 1, .date_us = record->date_us};
+    struct event lost = {
+        .code = EVENT_LOST, .lost = 1, .date_us = record->date_us, .host = record->host};
     int result = choice_takes(&engine->choice, record);
 
     if (result != 0)

@@ -11,6 +11,8 @@
 #   make bench      measures what watching costs, compared with other tools
 #   make install    DESTDIR= PREFIX=; make uninstall removes the installed files
 #   make dist       build/filemon-VERSION.tar.gz of the last commit
+#   make deb        build/deb/*.deb, Debian packages of the last commit; DEB_HOST=arm64 for another architecture
+#   make check-deb  checks these packages: lintian, and installing, upgrading and removing them in a small Debian
 #   make lint       cppcheck, shellcheck, clang-format, man page
 #   make format
 #
@@ -87,8 +89,11 @@ packages_live := strace systemd iproute2 procps rsyslog rsyslog-relp rsyslog-pgs
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
 packages_coverage := gcovr
+packages_deb := build-essential debhelper dpkg-dev fakeroot
+packages_check_deb := lintian mmdebstrap jq
 packages_lint := cppcheck shellcheck clang-format mandoc man-db sparse
 
+comma := ,
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -329,10 +334,31 @@ uninstall:
 	    [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir; done
 
 version := $(shell sed -n 's/^\#define FILEMON_VERSION "\(.*\)"/\1/p' src/options.h)
+tarball := $(BUILD)/filemon-$(version).tar.gz
+# Without .git this is such a tarball, unpacked.
 .PHONY: dist
 dist:
 	@mkdir -p $(BUILD)
-	git archive --prefix=filemon-$(version)/ -o $(BUILD)/filemon-$(version).tar.gz HEAD
+	@if [ -e .git ]; then git archive --prefix=filemon-$(version)/ -o $(tarball) HEAD; \
+	    else tar -czf $(tarball) --exclude=./build --transform='s,^\.,filemon-$(version),' .; fi
+
+DEB_HOST ?=
+deb := $(BUILD)/deb
+.PHONY: deb check-deb
+deb: dist
+	@tests/packages $(packages_build) $(packages_deb) libcmocka-dev libjansson-dev
+	rm -rf $(deb)
+	mkdir -p $(deb)
+	cp $(tarball) $(deb)/filemon_$(version).orig.tar.gz
+	tar -xzf $(tarball) -C $(deb)
+	cp -R $(deb)/filemon-$(version)/src/share/debian $(deb)/filemon-$(version)/debian
+	cd $(deb)/filemon-$(version) && env -u MAKEFLAGS -u MAKELEVEL -u CI \
+	    $(if $(DEB_HOST),DEB_BUILD_OPTIONS="nocheck $$DEB_BUILD_OPTIONS") \
+	    dpkg-buildpackage -us -uc $(if $(DEB_HOST),-a$(DEB_HOST) -Pcross$(comma)nocheck)
+
+check-deb: deb
+	@tests/packages $(packages_check_deb)
+	@BUILD=$(BUILD) tests/run deb
 
 .PHONY: clean
 clean:

@@ -228,7 +228,7 @@ static void a_stop_ends_it_before_its_files(void **state)
     write_file(fixture, "a", OPEN(1, 1, 10, "O_RDONLY"));
     open_engine(fixture);
     engine_replay.mark(fixture->engine);
-    engine_replay.stop(fixture->engine);
+    (engine_replay.stop)(fixture->engine); /* cmocka 2 has a macro stop() */
     assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_DONE);
     assert_string_equal(fixture->seen, "mark ");
     engine_replay.close(fixture->engine);

@@ -14,8 +14,8 @@
 #define FM_TABLE_ROW 8
 static struct fm_table {
     struct files_struct *files; /* NULL: free */
-    atomic_t records; /* slots with its number */
-    u32 highest; /* the highest descriptor that ever had a record */
+    atomic_t records;           /* slots with its number */
+    u32 highest;                /* the highest descriptor that ever had a record */
 } fm_tables[FM_TABLE_ROWS * FM_TABLE_ROW];
 static DEFINE_RAW_SPINLOCK(fm_tables_lock); /* held to write .files */
 

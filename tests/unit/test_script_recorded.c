@@ -275,12 +275,16 @@ static void a_long_list_takes_several_lines(void **state)
     }
     fm_list_end(&list);
     for (at = lines(); *at; at = strchr(at, '\n') + 1, lines_seen++) {
-        char *number = strstr(at, "cierra: \"");
+        const char *number = strstr(at, "cierra: \"");
 
         assert_true(strchr(at, '\n') - at < FM_LINE);
         assert_non_null(number);
-        for (number += 9; *number != '"'; number += *number == ',', next += 2)
-            assert_int_equal(strtoul(number, &number, 10), next);
+        for (number += 9; *number != '"'; next += 2) {
+            char *end;
+
+            assert_int_equal(strtoul(number, &end, 10), next);
+            number = end + (*end == ',');
+        }
     }
     assert_int_equal(next, 10001);
     assert_true(lines_seen >= 4);

@@ -40,6 +40,7 @@ enum {
     CODE_TOP,
     CODE_READY_FD,
     CODE_HOST,
+    CODE_EVERY,
 };
 
 /* As row.argument: the names of all engines, which engine.c has. */
@@ -320,9 +321,9 @@ static int parse_duration(const char *text, int64_t *ms)
 
 static int take_duration(struct parser *parser, const struct row *row, char *argument)
 {
-    (void)row;
-    if (parse_duration(argument, &parser->options->duration_ms) != 0)
-        return refuse("-d wants seconds from 0.001 to %d, not '%s'", DURATION_LIMIT_S, argument);
+    if (parse_duration(argument, member_of(parser, row)) != 0)
+        return refuse("%s wants seconds from 0.001 to %d, not '%s'", label_of(row).text,
+                      DURATION_LIMIT_S, argument);
     return 0;
 }
 
@@ -458,7 +459,8 @@ static const struct row rows[] = {
     {'x', "failed", NULL, "opens that failed, too; -xx: only those", .take = take_failed},
     {'i', "initial", NULL, "files held open when the watch begins, too", .take = set_true,
      MEMBER(initial)},
-    {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration},
+    {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration,
+     MEMBER(duration_ms)},
     {.help = "Output"},
     {'f', "format", "json|text|csv", "text is for people; default: json", .take = take_format,
      MEMBER(format)},
@@ -476,6 +478,9 @@ static const struct row rows[] = {
      .take = take_sort, MEMBER(sort)},
     {CODE_TOP, "top", "N", "rows of totals, 0 for all; default: 20,\nand all with -f json",
      .take = take_number, MEMBER(top), .value = TOP_LIMIT},
+    {CODE_EVERY, "every", "SECONDS",
+     "with -c: totals so far, again and again;\n-o FILE has the last", .take = take_duration,
+     MEMBER(every_ms)},
     {'o', "output", "FILE", "append to FILE; SIGHUP reopens it", .take = set_text, MEMBER(output)},
     {.help = "Engine"},
     {'e', "engine", engines, "default: auto,\nstap where it can run, else bpf",
@@ -797,6 +802,8 @@ static int check(const struct parser *parser)
     if ((parser->sort_given || options->top != SUMMARY_TOP_DEFAULT) &&
         options->summary == SUMMARY_NONE)
         return refuse("--sort and --top are about totals: they go with -c or -C");
+    if (options->every_ms > 0 && options->summary != SUMMARY_ALONE)
+        return refuse("--every is about totals alone: it goes with -c");
     if ((options->stap.kernel == NULL) != (options->stap.kallsyms == NULL))
         return refuse(
             "--kernel and --kallsyms go together: a module for another kernel needs both");

@@ -53,6 +53,7 @@ struct options {
     enum failed_choice failed; /* -x: FAILED_TOO, -xx: FAILED_ALONE; with -r never FAILED_OMITTED */
     bool initial;
     int64_t duration_ms;      /* -1: no end */
+    int64_t every_ms;         /* --every; 0: not given */
     int ready_fd;             /* --ready-fd: open for writing; -1: none */
     struct stap_options stap; /* kernel and kallsyms: with ACTION_PREPARE, both or neither */
     int verbosity;            /* -1 quiet, 0, 1 verbose */

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "clock.h"
 #include "diag.h"
 #include "event/ledger.h"
 #include "output/output.h"
@@ -85,6 +86,26 @@ static void filter_record(void *ctx, const struct event *record)
         deliver_lost(pipeline, record);
 }
 
+static void print_summary(struct pipeline *pipeline, int64_t date_us)
+{
+    const struct options *options = pipeline->options;
+    struct summary_view view;
+    int result;
+
+    if (!takes_lines(pipeline) || !pipeline->summary)
+        return;
+    view = (struct summary_view){options->format, options->sort, options->top};
+    result = summary_print(pipeline->summary, pipeline->output, &view, date_us);
+    if (result < 0)
+        output_failed(pipeline, result);
+}
+
+void pipeline_print_summary(struct pipeline *pipeline)
+{
+    print_summary(pipeline,
+                  pipeline->read_us > 0 ? pipeline->read_us : clock_ns(CLOCK_REALTIME) / 1000);
+}
+
 static void pass_mark(struct pipeline *pipeline)
 {
     if (pipeline->awaits_mark)
@@ -104,13 +125,31 @@ void pipeline_take(void *ctx, const struct event *event)
         pipeline->lost++;
 }
 
+/* Intervals without a record have no totals of their own: they would be those of the last one. */
+static void pass_date(struct pipeline *pipeline, int64_t date_us)
+{
+    int64_t every_us = pipeline->options->every_ms * 1000;
+
+    if (every_us > 0 && pipeline->due_us == 0)
+        pipeline->due_us = date_us + every_us;
+    if (every_us > 0 && date_us >= pipeline->due_us) {
+        print_summary(pipeline, pipeline->due_us);
+        pipeline->due_us += ((date_us - pipeline->due_us) / every_us + 1) * every_us;
+    }
+    if (date_us > pipeline->read_us)
+        pipeline->read_us = date_us;
+}
+
 void pipeline_take_record(void *ctx, const struct event *record)
 {
     struct pipeline *pipeline = ctx;
 
-    if (record->code == EVENT_MARK)
+    if (record->code == EVENT_MARK) {
         pass_mark(pipeline);
-    else if (record->path_cut && recordfilter_compares_paths(&pipeline->filter))
+        return;
+    }
+    pass_date(pipeline, record->date_us);
+    if (record->path_cut && recordfilter_compares_paths(&pipeline->filter))
         deliver_lost(pipeline, record);
     else
         filter_record(pipeline, record);
@@ -126,20 +165,6 @@ void pipeline_finish(struct pipeline *pipeline)
 bool pipeline_has_summary(const struct pipeline *pipeline)
 {
     return pipeline->summary != NULL;
-}
-
-void pipeline_print_summary(struct pipeline *pipeline)
-{
-    const struct options *options = pipeline->options;
-    struct summary_view view;
-    int result;
-
-    if (!takes_lines(pipeline) || !pipeline->summary)
-        return;
-    view = (struct summary_view){options->format, options->sort, options->top};
-    result = summary_print(pipeline->summary, pipeline->output, &view);
-    if (result < 0)
-        output_failed(pipeline, result);
 }
 
 /* ---- The output ----------------------------------------------------------------------------- */
@@ -201,11 +226,27 @@ void pipeline_reopen(struct pipeline *pipeline)
 
 /* ---- Opening and closing -------------------------------------------------------------------- */
 
+static int open_replaced(struct pipeline *pipeline)
+{
+    const char *file = pipeline->options->output;
+    int result = output_open_replaced(&pipeline->output, file);
+
+    if (result == -EEXIST)
+        diag(DIAG_ERROR, "%s: it is no regular file, which --every could replace", file);
+    else if (result < 0)
+        diag(DIAG_ERROR, "%s: %s; --every replaces FILE by one that it makes in the same directory",
+             file, strerror(-result));
+    return result;
+}
+
 static int open_output(struct pipeline *pipeline)
 {
     const struct options *options = pipeline->options;
-    int result = output_open(&pipeline->output, options->output, options->format, &options->fields);
+    int result;
 
+    if (options->every_ms > 0 && options->output)
+        return open_replaced(pipeline);
+    result = output_open(&pipeline->output, options->output, options->format, &options->fields);
     if (result == -EEXIST)
         diag(DIAG_ERROR, "%s: %s; name another FILE, or give -F the columns of this one",
              options->output, reason(result));

@@ -28,8 +28,10 @@ struct pipeline {
     struct summary *summary; /* NULL: the options ask for none */
     struct output *output;   /* NULL: not opened */
     bool awaits_mark;        /* set by who asked for an EVENT_MARK: it prints the summary */
-    int error;               /* 0: the output takes lines */
-    uint64_t lost;           /* events */
+    int64_t read_us;         /* date of the latest record that was read; 0: none was */
+    int64_t due_us; /* --every: totals are due at a record of this date; 0: not known yet */
+    int error;      /* 0: the output takes lines */
+    uint64_t lost;  /* events */
 };
 
 /* Borrows options and paths.  0, or -errno with a message given.  Call pipeline_close() in any
@@ -40,7 +42,8 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
 /* An engine_sink.event; ctx is the pipeline. */
 void pipeline_take(void *ctx, const struct event *event);
 
-/* The same for a record, which passes the ledger by. */
+/* The same for a record, which passes the ledger by.  With --every, totals are printed when the
+ * date of records has reached the next interval. */
 void pipeline_take_record(void *ctx, const struct event *record);
 
 /* No event follows: prints the summary that awaits a mark, and the last one. */

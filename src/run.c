@@ -56,6 +56,7 @@ struct run {
     bool abandoned;    /* after a second signal: nothing is waited for */
     bool discarded;    /* lines that waited to be written then */
     int64_t end_ms;    /* of CLOCK_MONOTONIC; -1: none */
+    int64_t totals_ms; /* when the next totals of --every are due; -1: never */
 };
 
 /* ---- Transitions: what happens in which state, and which state follows ---------------------- */
@@ -77,6 +78,8 @@ static enum state begin(struct run *run)
     ready_report(&run->ready);
     if (run->options->duration_ms >= 0)
         run->end_ms = clock_ms() + run->options->duration_ms;
+    if (run->options->every_ms > 0 && !run->ops->delivers_records)
+        run->totals_ms = clock_ms() + run->options->every_ms;
     return command_release(&run->command) < 0 ? stop(run) : WATCHING;
 }
 
@@ -322,7 +325,20 @@ static int time_left(const struct run *run, bool reads_engine)
 
     if (run->end_ms >= 0 && transitions[run->state][TIME_OVER])
         left = sooner(left, run->end_ms > clock_ms() ? run->end_ms - clock_ms() : 0);
+    if (run->totals_ms >= 0 && run->state == WATCHING)
+        left = sooner(left, run->totals_ms > clock_ms() ? run->totals_ms - clock_ms() : 0);
     return left > 60000 ? 60000 : (int)left;
+}
+
+/* After a delay of several intervals, the next totals are due at the end of the current one. */
+static void check_totals(struct run *run)
+{
+    int64_t late = run->totals_ms >= 0 && run->state == WATCHING ? clock_ms() - run->totals_ms : -1;
+
+    if (late < 0)
+        return;
+    run->totals_ms += (late / run->options->every_ms + 1) * run->options->every_ms;
+    handle(run, SUMMARY_ASKED);
 }
 
 /* What is polled beside the engine. */
@@ -357,6 +373,7 @@ static void step(struct run *run)
         handle(run, GROUPS_REMOVED);
     if (run->end_ms >= 0 && clock_ms() >= run->end_ms)
         handle(run, TIME_OVER);
+    check_totals(run);
     if (reads_engine)
         dispatch_engine(run);
     pipeline_write(&run->pipeline);
@@ -528,7 +545,8 @@ static struct run run_init(const struct options *options, const struct engine_op
                         .targets = TARGETS_NONE,
                         .command = COMMAND_NONE,
                         .ready = READY_NONE,
-                        .end_ms = -1};
+                        .end_ms = -1,
+                        .totals_ms = -1};
 }
 
 int run_watch(const struct options *options, const struct engine_ops *ops)

@@ -17,6 +17,7 @@
 #include "output/csv.h"
 #include "output/human.h"
 #include "output/json.h"
+#include "output/replace.h"
 
 /* How long output_reopen() waits for the reader of the old file. */
 #define REOPEN_WAIT_MS 1000
@@ -39,8 +40,8 @@ struct writer {
 struct output {
     const struct writer *writer;
     const struct fields *fields;
-    char *file; /* NULL: standard output */
-    int fd;
+    char *file;   /* NULL: standard output */
+    int fd;       /* -1: file is replaced */
     bool regular; /* fd is a regular file */
     bool mixes;   /* a pipe, terminal or socket: others may write to it at the same time */
     bool shared;  /* others may share the open file description, so O_NONBLOCK must not be set */
@@ -227,6 +228,21 @@ int output_open(struct output **output, const char *file, enum output_format for
     return 0;
 }
 
+int output_open_replaced(struct output **output, const char *file)
+{
+    struct output *made = calloc(1, sizeof(*made));
+    int error = made != NULL ? replace_open(file, &made->file) : -ENOMEM;
+
+    if (error < 0) {
+        free(made);
+        return error;
+    }
+    made->writer = &writers[FORMAT_JSON];
+    made->fd = -1;
+    *output = made;
+    return 0;
+}
+
 /* Makes room for so many bytes after the pending ones. */
 static int reserve(struct output *output, size_t bytes)
 {
@@ -302,6 +318,8 @@ int output_bytes(struct output *output, const char *bytes, size_t size)
 {
     int error = begin_line(output);
 
+    if (output->fd < 0)
+        output->start = output->end = 0;
     if (error == 0)
         error = reserve(output, size);
     if (error == 0) {
@@ -384,6 +402,14 @@ static int write_some(struct output *output)
     return output_pending(output) != 0;
 }
 
+static int replace(struct output *output)
+{
+    int error = replace_file(output->file, output->buf + output->start, output_pending(output));
+
+    output->start = output->end = 0;
+    return error;
+}
+
 /* The beginning of the record that contains this place of buf.  buf begins with a whole record. */
 static size_t record_start(const struct output *output, size_t place)
 {
@@ -421,7 +447,7 @@ int output_write(struct output *output)
     int more = output_pending(output) != 0;
 
     while (output->error == 0 && more != 0) {
-        more = write_some(output);
+        more = output->fd < 0 ? replace(output) : write_some(output);
         if (more < 0 && more != -EINTR)
             output->error = more;
         if (output->error != 0 && output->regular)
@@ -451,7 +477,7 @@ int output_reopen(struct output *output)
 {
     int old = output->fd, fd, error;
 
-    if (output->file == NULL)
+    if (output->file == NULL || output->fd < 0)
         return 0;
     fd = open_file(output->file, &output->shared);
     if (fd < 0)
@@ -473,7 +499,7 @@ int output_close(struct output *output, int timeout_ms)
 
     if (error == 0)
         error = draining;
-    if (close(output->fd) != 0 && error == 0)
+    if (output->fd >= 0 && close(output->fd) != 0 && error == 0)
         error = -errno;
     release(output);
     return error;

@@ -36,12 +36,20 @@ struct fields; /* output/fields.h */
 int output_open(struct output **output, const char *file, enum output_format format,
                 const struct fields *fields);
 
+/*
+ * The same for a file that each output_write() replaces, see output/replace.h, by the last text of
+ * output_bytes(); it takes no record.  The file is left as it is until then.  What
+ * replace_open() returns.
+ */
+int output_open_replaced(struct output **output, const char *file);
+
 /* Adds a record to the buffer.  0, -ENOMEM.  With FORMAT_CSV the first record comes after a header,
  * which output_close() writes if there is no record; a file given by its path that has content when
  * it is opened gets no header. */
 int output_event(struct output *output, const struct event *event);
 
-/* Adds text that is no record; its last byte must be a newline.  0, -ENOMEM. */
+/* Adds text that is no record, or replaces what waits; its last byte must be a newline.  0,
+ * -ENOMEM. */
 int output_bytes(struct output *output, const char *bytes, size_t size);
 
 /* Bytes in the buffer.  The caller should add no more while it is above OUTPUT_HIGH_WATER. */
@@ -67,9 +75,9 @@ int output_write(struct output *output);
 
 /*
  * First writes the buffer to the old file, then opens the file again by its name (SIGHUP, for
- * logrotate); does nothing for standard output.  0: output_fd() is another now, unless it is
- * standard output.  -errno: the old file stays in use; -ETIMEDOUT: the reader of a FIFO did not
- * take the buffer within a second.
+ * logrotate); does nothing for standard output and for a file that is replaced.  0: output_fd() is
+ * another now, unless it is standard output.  -errno: the old file stays in use; -ETIMEDOUT: the
+ * reader of a FIFO did not take the buffer within a second.
  */
 int output_reopen(struct output *output);
 

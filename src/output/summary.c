@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "array.h"
-#include "clock.h"
 #include "output/columns.h"
 #include "output/json.h"
 #include "output/value.h"
@@ -503,7 +502,7 @@ int summary_write(const struct summary *summary, FILE *out, const struct summary
 }
 
 int summary_print(const struct summary *summary, struct output *output,
-                  const struct summary_view *view)
+                  const struct summary_view *view, int64_t date_us)
 {
     char *text = NULL;
     size_t size;
@@ -512,8 +511,7 @@ int summary_print(const struct summary *summary, struct output *output,
 
     if (out == NULL)
         return -ENOMEM;
-    status = summary_write(summary, out, view, columns_of_terminal(output_fd(output)),
-                           clock_ns(CLOCK_REALTIME) / 1000);
+    status = summary_write(summary, out, view, columns_of_terminal(output_fd(output)), date_us);
     if (fclose(out) != 0)
         status = -ENOMEM;
     if (status == 0)

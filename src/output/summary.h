@@ -53,8 +53,8 @@ void summary_take(struct summary *summary, const struct event *record);
 int summary_write(const struct summary *summary, FILE *out, const struct summary_view *view,
                   size_t columns, int64_t date_us);
 
-/* Adds the totals to the output, with its width and the current date.  0, -ENOMEM. */
+/* Adds the totals to the output, with its width.  0, -ENOMEM. */
 int summary_print(const struct summary *summary, struct output *output,
-                  const struct summary_view *view);
+                  const struct summary_view *view, int64_t date_us);
 
 #endif

@@ -215,3 +215,16 @@ END
     replays 2 --host 'a b' -r merged
     said "filemon: --host a b: a NAME has at most 64 letters, digits, or characters of .:_-"
 }
+
+# As of each end of an interval of the records' own dates, and of the last record.
+test_totals_of_a_replay_follow_its_dates() {
+    write_records a 7 10000 /etc/a /etc/b /etc/c /etc/d
+    write_records b 7 60000 /etc/a
+    replays 0 -c -f json --every 2 -r a b
+    records 'map([.date_us, .aperturas]) == [[12000000, 2], [14000000, 4], [60000500, 5]]'
+    replays 0 -c -f json --every 2 -r a b -o totals
+    [ ! -s out ]
+    jq -e -s 'map([.date_us, .aperturas]) == [[60000500, 5]]' totals
+    replays 0 -C -f json -r a
+    records '.[-1].date_us == 13000500'
+}

@@ -168,6 +168,19 @@ static void test_what_does_not_go_with_records(void **state)
     REFUSED("-r|FILE is empty", "-r", "");
 }
 
+static void test_totals_again_and_again(void **state)
+{
+    struct options options = ACCEPTED("-n", "x", "-c", "--every", "0.25");
+
+    assert_int_equal(options.every_ms, 250);
+    assert_int_equal(options.duration_ms, -1);
+    options_release(&options);
+    REFUSED("--every|-c", "-n", "x", "--every", "5");
+    REFUSED("--every|-c", "-n", "x", "-C", "--every", "5");
+    REFUSED("--every wants seconds|'0'", "-n", "x", "-c", "--every", "0");
+    REFUSED("--every wants seconds|'5m'", "-n", "x", "-c", "--every", "5m");
+}
+
 static void test_every_process(void **state)
 {
     struct options options = ACCEPTED("-a", "/etc/passwd");
@@ -784,6 +797,7 @@ int main(void)
         TEST(test_every_option),
         TEST(test_files_of_records),
         TEST(test_what_does_not_go_with_records),
+        TEST(test_totals_again_and_again),
         TEST(test_every_process),
         TEST(test_engines),
         TEST(test_formats),

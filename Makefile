@@ -84,7 +84,7 @@ packages_build := gcc libc6-dev $(if $(filter-out 0,$(REPLAY)),libjansson-dev) $
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
-packages_live := strace systemd iproute2 procps rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
+packages_live := strace systemd iproute2 procps btrfs-progs rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
     postgresql
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev

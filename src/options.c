@@ -453,6 +453,9 @@ static const struct row rows[] = {
     {.help = "What to report"},
     {.argument = "PATH", .help = "files at or below it; default: every file"},
     {'X', "exclude", "PATH", "not below this one; the longest match decides", .take = take_exclude},
+    {'I', "inode", NULL,
+     "PATHs mean these files and directories themselves,\nwhatever name leads to them",
+     .take = set_true, MEMBER(by_inode)},
     {'m', "match", "GLOB", "files whose whole path matches, like '*.conf'", .take = take_pattern},
     {'w', "writes", NULL, "opens for writing alone", .take = set_true, MEMBER(writes)},
     {'u', "user", "USER", "what threads of this user open, a name or number", .take = take_user},
@@ -756,6 +759,7 @@ static const char *watching_option(const struct parser *parser)
         {options->initial, "-i"},
         {options->duration_ms >= 0, "-d"},
         {options->n_users > 0, "-u"},
+        {options->by_inode, "-I"},
         {options->engine != &engine_auto, "-e"},
         {options->action == ACTION_CHECK, "--check"},
         {options->action == ACTION_PREPARE, "--prepare"},
@@ -777,6 +781,13 @@ static int check_replay(const struct parser *parser)
     for (char **path = parser->options->excludes; *path != NULL; path++)
         if ((*path)[0] != '/')
             return refuse("-X %s: with -r it must be absolute, as the paths of records are", *path);
+    return 0;
+}
+
+static int check_inodes(const struct parser *parser)
+{
+    if (parser->options->by_inode && parser->n_paths == 0 && parser->n_excludes == 0)
+        return refuse("-I says what PATHs mean: it goes with a PATH or -X PATH");
     return 0;
 }
 
@@ -813,7 +824,9 @@ static int check(const struct parser *parser)
         return refuse("-xx reports only opens that failed: -i does not go with it");
     if (parser->n_files > 0)
         return check_replay(parser);
-    return options->action == ACTION_RUN ? check_targets(parser) : check_no_targets(parser);
+    if (options->action != ACTION_RUN)
+        return check_no_targets(parser);
+    return check_inodes(parser) != 0 ? -EINVAL : check_targets(parser);
 }
 
 void options_init(struct options *options)

@@ -36,7 +36,8 @@ struct options {
     char **patterns; /* -m */
     uid_t *users;    /* -u: in the order given, each once */
     size_t n_users;
-    bool writes; /* -w */
+    bool by_inode; /* -I */
+    bool writes;   /* -w */
     bool all;
     char **command;                  /* the part of argv after "--"; NULL: none */
     int depth;                       /* DEPTH_ALL or 0 and more */

@@ -119,7 +119,7 @@ void pipeline_take(void *ctx, const struct event *event)
 
     if (event->code == EVENT_MARK)
         pass_mark(pipeline);
-    else if (event->path_cut && recordfilter_compares_paths(&pipeline->filter))
+    else if (event->path_cut && recordfilter_compares_path(&pipeline->filter, event->code))
         deliver_lost(pipeline, event);
     else if (ledger_take(pipeline->ledger, event) < 0)
         pipeline->lost++;
@@ -149,7 +149,7 @@ void pipeline_take_record(void *ctx, const struct event *record)
         return;
     }
     pass_date(pipeline, record->date_us);
-    if (record->path_cut && recordfilter_compares_paths(&pipeline->filter))
+    if (record->path_cut && recordfilter_compares_path(&pipeline->filter, record->code))
         deliver_lost(pipeline, record);
     else
         filter_record(pipeline, record);
@@ -265,6 +265,7 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
 
     *pipeline = (struct pipeline){.options = options,
                                   .filter = {.paths = paths,
+                                             .by_inode = options->by_inode,
                                              .patterns = options->patterns,
                                              .only_failed = options->failed == FAILED_ALONE}};
     pipeline->ledger = ledger_new(filter_record, pipeline);

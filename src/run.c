@@ -449,6 +449,7 @@ static int open_engine(struct run *run)
     run->config = run_config(run->options, run->filter);
     run->config.groups = run->targets.group_ids;
     run->config.n_groups = run->targets.n_groups;
+    run->config.inodes = paths_inodes(run->paths, &run->config.n_inodes);
     return run->ops->open(&run->engine, &run->config, &sink);
 }
 
@@ -459,7 +460,8 @@ static int open_paths(struct run *run)
 
     if (run->ops->delivers_records)
         return paths_add_texts(run->filter, options->paths, options->excludes);
-    return paths_open(&run->paths, run->filter, options->paths, options->excludes);
+    return paths_open(&run->paths, run->filter, options->paths, options->excludes,
+                      options->by_inode);
 }
 
 /* What is refused leaves no FILE behind: the output comes after the targets. */

@@ -7,12 +7,15 @@
 #include "exec.h"
 #include "filter.h"
 #include "held.h"
+#include "inodes.h"
 
 /*
  * Each write is one command: a letter, and bytes whose meaning depends on the letter alone.
  *
  *   +BYTES   more of the argument of the next command (a write carries at most MAXSTRINGLEN - 1)
  *   I  E     the argument is a PATH (I) or an exclusion (E); also allowed after G
+ *   O  X     the argument is a descriptor of the writer, whose file or directory itself is a PATH
+ *            (O) or an exclusion (X); not allowed after G
  *   N        the argument is a name, matched at exec
  *   D        the argument is how many generations to follow
  *   A        watch every process
@@ -22,7 +25,8 @@
  *   C        with A: the argument is the id of a control group: report only what its processes and
  *            marked ones open
  *   T        report initially open descriptors, too
- *   G        go: names, paths and switches are complete; answers "mirando"
+ *   G        go: names, paths and switches are complete; answers "mirando", or "sin_inodo" if an O
+ *            or X failed
  *   P        the argument is a process to watch, as the writer's namespace numbers it
  *   H        report some of the initially open descriptors; answers "sigue" if there are more
  *   M        answers "marca", after the lines of all earlier events
@@ -60,6 +64,11 @@ static void fm_control(const char *command)
     case 'E':
         fm_prefix_add(fm_argument, fm_argument_len, command[0] == 'I');
         break;
+    case 'O':
+    case 'X':
+        if (kstrtol(fm_argument, 10, &number) == 0)
+            fm_inode_add(number, command[0] == 'O');
+        break;
     case 'N':
         fm_name_add(fm_argument, fm_argument_len);
         break;
@@ -85,6 +94,10 @@ static void fm_control(const char *command)
         fm_initial = true;
         break;
     case 'G':
+        if (fm_inode_missing) {
+            fm_send_status("sin_inodo", 9);
+            break;
+        }
         fm_self[0] = current->tgid;
         fm_owner = get_pid(task_tgid(current));
         fm_ns = task_active_pid_ns(current);

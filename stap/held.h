@@ -6,6 +6,7 @@
 #include "asked.h"
 #include "ends.h"
 #include "filter.h"
+#include "inodes.h"
 #include "recorded.h"
 #include "walk.h"
 
@@ -38,6 +39,8 @@ static u32 fm_descriptor_flags(struct files_struct *files, unsigned int fd, cons
  * like have no path, and are never reported. */
 static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
 {
+    if (!fm_wanted_inode(&file->f_path))
+        return false;
     fm_event(line);
     line->task = task->group_leader;
     if (!fm_path_of(line, &file->f_path)) {

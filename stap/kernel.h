@@ -12,13 +12,16 @@
 #include <linux/close_range.h>
 #include <linux/cpumask.h>
 #include <linux/cred.h>
+#include <linux/dcache.h>
 #include <linux/delay.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
 #include <linux/ktime.h>
+#include <linux/magic.h>
 #include <linux/mm_types.h>
+#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <linux/percpu.h>
 #include <linux/pid_namespace.h>

@@ -7,12 +7,15 @@
 #include "filter.h"
 #include "held.h"
 #include "inflight.h"
+#include "inodes.h"
 #include "recorded.h"
 #include "walk.h"
 
 /* Begins a line with the path of the file.  False: the file is not to be reported. */
 static bool fm_begin_file(struct fm_line *line, struct file *file)
 {
+    if (!fm_wanted_inode(&file->f_path))
+        return false;
     fm_event(line);
     if (fm_path_of(line, &file->f_path))
         return fm_wanted(line->path, line->path_len);

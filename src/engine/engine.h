@@ -32,6 +32,7 @@
 #include "engine/finding.h"
 #include "event/event.h"
 #include "event/pathfilter.h"
+#include "event/paths.h"
 
 enum engine_state {
     ENGINE_STARTING,
@@ -45,6 +46,9 @@ struct stap_options;
 /* The configuration of any engine, which borrows it until close(). */
 struct engine_config {
     const struct pathfilter *filter; /* applied in the kernel: other paths are not delivered */
+    const struct inode_path *inodes; /* applied in the kernel instead of paths: what is at or below
+                                      * one of them, by whatever name */
+    size_t n_inodes;                 /* 0: paths are compared */
     char *const *names;              /* programs to match at exec; ends with NULL */
     bool all;                        /* every process but filemon and its own programs */
     bool writes;                     /* only what is opened for writing */

@@ -40,6 +40,9 @@ struct pending {
 struct paths {
     struct pathfilter *filter;
     int inotify; /* -1: nothing is watched */
+    bool by_inode;
+    struct inode_path *inodes;
+    size_t n_inodes;
     bool warned_unwatched;
     struct pending **pending;
     size_t n_pending;
@@ -208,13 +211,15 @@ static void release_pending(struct paths *paths, struct pending *pending)
 
 /* ---- Adding to the filter ------------------------------------------------------------------- */
 
-static int add_route(struct pathfilter *filter, const struct route *route,
+/* By inode, paths are compared with nothing but names of failed opens. */
+static int add_route(struct paths *paths, const struct route *route,
                      enum pathfilter_verdict verdict)
 {
+    enum pathfilter_form form = paths->by_inode ? PATHFILTER_TYPED : PATHFILTER_RESOLVED;
     int error = 0;
 
     for (size_t i = 0; error == 0 && i < route->n_paths; i++)
-        error = pathfilter_add(filter, route->paths[i], verdict, PATHFILTER_RESOLVED);
+        error = pathfilter_add(paths->filter, route->paths[i], verdict, form);
     return error;
 }
 
@@ -248,6 +253,56 @@ static int add_pending(struct paths *paths, const char *path, enum pathfilter_ve
     return pending->path != NULL ? settle(paths, pending, route, 0) : -ENOMEM;
 }
 
+/*
+ * Keeps the inode in the kernel's memory.  FAT makes up another number and generation when it reads
+ * an inode again, and in btrfs engines compare its address.  A watch does not keep a file system
+ * from being unmounted, as an open descriptor would.  Returns the watch; -1: none.
+ */
+static int keep_inode(struct paths *paths, const char *path)
+{
+    int watch = -1;
+
+    if (paths->inotify < 0)
+        paths->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+    if (paths->inotify >= 0)
+        watch = inotify_add_watch(paths->inotify, path, IN_DELETE_SELF);
+    if (watch < 0 && !paths->warned_unwatched) {
+        diag(DIAG_WARNING,
+             "%s cannot be watched: %s; in btrfs or FAT it may stop matching when the kernel has "
+             "dropped it from memory",
+             path, strerror(errno));
+        paths->warned_unwatched = true;
+    }
+    return watch;
+}
+
+/* The path is kept as it is: the texts of links would not do, since /proc/PID/root reads "/" in
+ * every container. */
+static int add_inode(struct paths *paths, const char *path, enum pathfilter_verdict verdict)
+{
+    struct inode_path *more = reallocarray(paths->inodes, paths->n_inodes + 1, sizeof(*more)),
+                      inode = {.path = strdup(path), .verdict = verdict};
+
+    if (more != NULL)
+        paths->inodes = more;
+    if (more == NULL || inode.path == NULL || access(path, F_OK) < 0) {
+        free(inode.path);
+        return -errno;
+    }
+    inode.watch = keep_inode(paths, path);
+    more[paths->n_inodes++] = inode;
+    return 0;
+}
+
+/* Adds what the kernel compares a file with, other than its path. */
+static int add_beside_route(struct paths *paths, const char *path, enum pathfilter_verdict verdict,
+                            struct route *route)
+{
+    if (paths->by_inode)
+        return add_inode(paths, path, verdict);
+    return route->missing != 0 ? add_pending(paths, path, verdict, route) : 0;
+}
+
 static int add_operand(struct paths *paths, const char *operand, enum pathfilter_verdict verdict)
 {
     struct route route = {0};
@@ -256,18 +311,19 @@ static int add_operand(struct paths *paths, const char *operand, enum pathfilter
 
     if (error == 0)
         error = route_resolve(&route, path);
-    if (error == 0 && route.missing != 0)
-        error = add_pending(paths, path, verdict, &route);
     if (error == 0)
-        error = add_route(paths->filter, &route, verdict);
+        error = add_beside_route(paths, path, verdict, &route);
+    if (error == 0)
+        error = add_route(paths, &route, verdict);
     if (error == 0) {
         pathfilter_clean(path);
         error = pathfilter_add(paths->filter, path, verdict, PATHFILTER_TYPED);
     }
     if (error < 0)
-        diag(DIAG_ERROR, "%s: %s; a PATH must lead to a file or directory", operand,
-             strerror(-error));
-    else if (route.missing != 0)
+        diag(DIAG_ERROR, "%s: %s; %s", operand, strerror(-error),
+             paths->by_inode ? "with -I, which asks for the file itself, a PATH must exist"
+                             : "a PATH must lead to a file or directory");
+    else if (route.missing != 0 && !paths->by_inode)
         report_missing(operand, &route);
     route_release(&route);
     free(path);
@@ -365,7 +421,7 @@ int paths_add_texts(struct pathfilter *filter, char *const *includes, char *cons
 }
 
 int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
-               char *const *excludes)
+               char *const *excludes, bool by_inode)
 {
     int error;
 
@@ -375,6 +431,7 @@ int paths_open(struct paths **paths, struct pathfilter *filter, char *const *inc
         return -ENOMEM;
     }
     (*paths)->filter = filter;
+    (*paths)->by_inode = by_inode;
     (*paths)->inotify = -1;
     error = add_all(*paths, includes, excludes);
     if (error < 0) {
@@ -390,8 +447,11 @@ void paths_close(struct paths *paths)
         return;
     for (size_t i = 0; i < paths->n_pending; i++)
         release_pending(paths, paths->pending[i]);
+    for (size_t i = 0; i < paths->n_inodes; i++)
+        free(paths->inodes[i].path);
     if (paths->inotify >= 0)
         close(paths->inotify);
+    free(paths->inodes);
     free(paths->pending);
     free(paths->users);
     free(paths);
@@ -399,7 +459,13 @@ void paths_close(struct paths *paths)
 
 int paths_fd(const struct paths *paths)
 {
-    return paths->n_pending > 0 ? paths->inotify : -1;
+    return paths->n_pending > 0 || paths->n_inodes > 0 ? paths->inotify : -1;
+}
+
+const struct inode_path *paths_inodes(const struct paths *paths, size_t *n)
+{
+    *n = paths != NULL ? paths->n_inodes : 0;
+    return paths != NULL ? paths->inodes : NULL;
 }
 
 /* ---- Changes -------------------------------------------------------------------------------- */
@@ -407,7 +473,7 @@ int paths_fd(const struct paths *paths)
 static int add_prefixes(struct paths *paths, const struct pending *pending,
                         const struct route *route, paths_added *added, void *ctx)
 {
-    int error = add_route(paths->filter, route, pending->verdict);
+    int error = add_route(paths, route, pending->verdict);
 
     for (size_t i = 0; error == 0 && i < route->n_paths; i++)
         error = added(ctx, route->paths[i], pending->verdict);
@@ -449,10 +515,22 @@ static void note_all(struct paths *paths)
         paths->pending[i]->due = true;
 }
 
+/* The inode is deleted: it has no name, and no process has it open. */
+static void report_deleted(const struct paths *paths, int watch)
+{
+    for (size_t i = 0; i < paths->n_inodes; i++)
+        if (paths->inodes[i].watch == watch)
+            diag(DIAG_WARNING,
+                 "%s is deleted: with -I, another file that has this name is not meant",
+                 paths->inodes[i].path);
+}
+
 /* IN_UNMOUNT: whatever the mount point covered can be a place now. */
 static void note_event(struct paths *paths, const struct inotify_event *event)
 {
-    if (event->mask & (IN_Q_OVERFLOW | IN_UNMOUNT))
+    if (event->mask & IN_DELETE_SELF)
+        report_deleted(paths, event->wd);
+    else if (event->mask & (IN_Q_OVERFLOW | IN_UNMOUNT))
         note_all(paths);
     else if (event->len > 0)
         note_name(paths, event->wd, event->name);

@@ -14,20 +14,35 @@
  * All become prefixes.  Until the operand exists, inotify(7) watches the directories in which its
  * components are looked up.  If one of these names is made there, or moved there, the operand is
  * resolved again, and new prefixes are added; the old ones stay.
+ *
+ * By inode (-I), each operand must exist.  The files themselves are the engine's to compare:
+ * paths_inodes() lists them.  The filter gets only typed prefixes, for the names of failed opens.
  */
 #ifndef FILEMON_PATHS_H
 #define FILEMON_PATHS_H
+
+#include <stdbool.h>
 
 #include "event/pathfilter.h"
 
 struct paths;
 
-/* Adds the operands to the filter, which must outlive *paths.  Both lists end with a NULL.  0, or
- * -errno after a message: then *paths is NULL, and the filter has a part of them.  Free with
+/* An operand that means the file or directory to which it leads. */
+struct inode_path {
+    char *path; /* absolute; links in it are for the kernel to follow */
+    enum pathfilter_verdict verdict;
+    int watch; /* of inotify(7), which keeps the inode in the kernel's memory; -1: none */
+};
+
+/* Adds the operands to the filter, which must outlive *paths.  Both lists end with a NULL.
+ * 0, or -errno after a message: then *paths is NULL, and the filter has a part of them.  Free with
  * paths_close(), which takes NULL. */
 int paths_open(struct paths **paths, struct pathfilter *filter, char *const *includes,
-               char *const *excludes);
+               char *const *excludes, bool by_inode);
 void paths_close(struct paths *paths);
+
+/* The operands, if by_inode; owned by paths, which may be NULL: none.  *n: their number. */
+const struct inode_path *paths_inodes(const struct paths *paths, size_t *n);
 
 /* Adds the operands, which are absolute, to the filter as they are written but cleaned, without
  * looking at any file.  0, or -errno after a message. */
@@ -42,7 +57,8 @@ int paths_fd(const struct paths *paths);
  * no further call for this operand. */
 typedef int paths_added(void *ctx, const char *path, enum pathfilter_verdict verdict);
 
-/* Reads the events of inotify(7) and resolves the operands again that they concern. */
+/* Reads the events of inotify(7), resolves the operands again that they concern, and warns of
+ * inodes that are deleted. */
 void paths_dispatch(struct paths *paths, paths_added *added, void *ctx);
 
 #endif

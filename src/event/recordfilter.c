@@ -10,9 +10,14 @@ static bool has_patterns(const struct recordfilter *filter)
     return filter->patterns != NULL && filter->patterns[0] != NULL;
 }
 
-bool recordfilter_compares_paths(const struct recordfilter *filter)
+static bool has_paths_for(const struct recordfilter *filter, enum event_code code)
 {
-    return has_patterns(filter) || !pathfilter_all(filter->paths);
+    return !pathfilter_all(filter->paths) && (!filter->by_inode || code == EVENT_FAIL);
+}
+
+bool recordfilter_compares_path(const struct recordfilter *filter, enum event_code code)
+{
+    return has_patterns(filter) || has_paths_for(filter, code);
 }
 
 static bool matches_any(const struct recordfilter *filter, const char *path)
@@ -70,11 +75,13 @@ static int match_patterns(const struct recordfilter *filter, const struct event 
     return record->code == EVENT_FAIL ? match_name(filter, record) : match_path(filter, record);
 }
 
-static int match_paths(const struct pathfilter *paths, const struct event *record)
+static int match_paths(const struct recordfilter *filter, const struct event *record)
 {
+    if (!has_paths_for(filter, record->code))
+        return 1;
     if (record->code == EVENT_FAIL)
-        return pathfilter_match_name(paths, record->path, record->path_len);
-    return pathfilter_match(paths, record->path, record->path_len);
+        return pathfilter_match_name(filter->paths, record->path, record->path_len);
+    return pathfilter_match(filter->paths, record->path, record->path_len);
 }
 
 int recordfilter_match(const struct recordfilter *filter, const struct event *record)
@@ -85,7 +92,7 @@ int recordfilter_match(const struct recordfilter *filter, const struct event *re
         return 1;
     if (filter->only_failed && record->code != EVENT_FAIL)
         return 0;
-    result = match_paths(filter->paths, record);
+    result = match_paths(filter, record);
     return result > 0 ? match_patterns(filter, record) : result;
 }
 

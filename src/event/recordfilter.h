@@ -18,6 +18,7 @@
 /* Its members are borrowed. */
 struct recordfilter {
     const struct pathfilter *paths;
+    bool by_inode;         /* the engine has matched PATHs, except with the names of failed opens */
     char *const *patterns; /* NULL at the end; NULL or none: every path passes */
     bool only_failed;      /* only FAIL and LOST records pass */
 };
@@ -26,8 +27,8 @@ struct recordfilter {
  * A LOST passes always. */
 int recordfilter_match(const struct recordfilter *filter, const struct event *record);
 
-/* Whether the filter compares paths: then it cannot judge a record whose path is cut. */
-bool recordfilter_compares_paths(const struct recordfilter *filter);
+/* Whether the filter compares the paths of such records: it cannot judge one whose path is cut. */
+bool recordfilter_compares_path(const struct recordfilter *filter, enum event_code code);
 
 /* Why the pattern, which is not empty, cannot match a path or cannot mean what it says, and what to
  * write instead, for a message; a constant.  NULL: it can. */

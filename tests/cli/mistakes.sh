@@ -30,6 +30,7 @@ test_mistakes_of_a_command_line() {
 2|-a -u ""|-u: its USER is empty: a variable or command substitution gave nothing
 2|-a -m passwd|-m passwd: it is compared with a whole path, which begins with /; put */ before it
 2|-a -m "*/[ab"|-m */[ab: a bracket is not closed; [[] stands for the character
+2|-n x -I|-I says what PATHs mean: it goes with a PATH or -X PATH
 2|-n x -m ""|-m: its GLOB is empty: a variable or command substitution gave nothing
 2|-n x -xx -i|-xx reports only opens that failed: -i does not go with it
 2|-n /usr/sbin/nginx|-n /usr/sbin/nginx: a NAME is no path: give its last component, 'nginx'
@@ -69,6 +70,8 @@ END
 1|-a loop|loop: Too many levels of symbolic links; a PATH must lead to a file or directory
 0|-a dir/nothing|dir/nothing: No such file or directory; it matches as soon as it exists
 0|-a file/below|file/below: Not a directory; it matches as soon as it exists
+1|-a -I dir/nothing|dir/nothing: No such file or directory; with -I, which asks for the file itself, a PATH must exist
+1|-a -I dir -X file/below|file/below: Not a directory; with -I, which asks for the file itself, a PATH must exist
 1|-a dir >&-|standard output: Bad file descriptor; -o FILE writes elsewhere
 127|-- ./nothing|./nothing: No such file or directory; COMMAND is a program in PATH or the path of one
 126|-- ./file|./file: Permission denied; COMMAND must be a file that may be executed

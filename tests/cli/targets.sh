@@ -115,6 +115,73 @@ test_relative_paths_and_links_are_resolved() {
         received_is
 }
 
+# The script gets an open descriptor of each, and no path.
+test_inodes_are_sent_as_descriptors() {
+    prepared
+    mkdir real
+    ln -s real link
+    touch file
+    watch_and_stop -n nothing-of-that-name -I link file -X /etc
+    sed 's/+[0-9][0-9]*/+FD/g' root/proc/systemtap/filemon_test_1/control > received
+    { commands N nothing-of-that-name -- O FD FD -- X FD; printf GS; } | cmp - received
+}
+
+test_a_deleted_inode_is_reported() {
+    prepared
+    watches <<'END'
+wait
+END
+    touch file
+    start -n nothing-of-that-name -I file
+    wait_said 'watching with'
+    mv -f "$(mktemp)" file
+    wait_said 'file is deleted: with -I, another file that has this name is not meant'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+# Such as in a kernel that was built with CONFIG_RANDSTRUCT.  Without -I the module is as good as before.
+test_inodes_that_the_script_refuses() {
+    prepared
+    scenario staprun <<'END'
+ready filemon_test_1
+until G
+say {codigo: "sin_inodo", modulo: "filemon_test_1"}
+caught
+END
+    touch file
+    run -n nothing-of-that-name -I file
+    [ "$status" -eq 1 ]
+    said '-I is not possible: the kernel was built with CONFIG_RANDSTRUCT, or has no memory for the PATHs$'
+    unsaid 'watching with'
+    watch_and_stop -n nothing-of-that-name
+    unsaid 'building'
+}
+
+# What the script reports was matched there; only the name of a failed open is compared here.
+test_by_inode_any_path_is_reported() {
+    {
+        open_line 7 3 /elsewhere/file
+        close_line 7 3
+        open_line 7 -2 /elsewhere/none | sed 's/"open"/"fail"/; s/, tabla: 7//'
+        open_line 7 -2 /etc/none | sed 's/"open"/"fail"/; s/, tabla: 7//'
+    } > standin/lines
+    prepared
+    watches <<'END'
+send lines
+mark sent
+wait
+END
+    start -n nothing-of-that-name -x -I /etc
+    await [ -e standin/sent ]
+    wait_said 'watching with'
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+    records 'map([.codigo, .fichero]) == [["open", "/elsewhere/file"], ["close", "/elsewhere/file"], ["fail", "/etc/none"]]'
+}
+
 # The pids of running processes are sent after the name itself, so that no new process is missed.
 test_names_of_running_programs() {
     prepared

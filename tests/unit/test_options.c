@@ -154,8 +154,9 @@ static void test_files_of_records(void **state)
 static void test_what_does_not_go_with_records(void **state)
 {
     static char *const words[][3] = {
-        {"-p", "1"}, {"-n", "x"}, {"-g", "x"},   {"-a"},      {"-D", "0"},   {"-i"},
-        {"-d", "1"}, {"-u", "0"}, {"-e", "bpf"}, {"--check"}, {"--prepare"}, {"--module-dir", "m"},
+        {"-p", "1"}, {"-n", "x"},   {"-g", "x"},           {"-a"}, {"-D", "0"},
+        {"-i"},      {"-d", "1"},   {"-u", "0"},           {"-I"}, {"-e", "bpf"},
+        {"--check"}, {"--prepare"}, {"--module-dir", "m"},
     };
     char expected[64];
 
@@ -355,6 +356,23 @@ static void test_patterns(void **state)
     REFUSED("-m /a[b: a bracket is not closed", "-m", "/a[b", "-n", "x");
     REFUSED("-m passwd: |which begins with /", "-m", "passwd", "-a");
     REFUSED("-m|GLOB is empty", "-m", "", "-a");
+}
+
+static void test_inodes(void **state)
+{
+    struct options options = ACCEPTED("-n", "x", "/etc");
+
+    assert_false(options.by_inode);
+    options_release(&options);
+    options = ACCEPTED("-I", "-n", "x", "/etc");
+    assert_true(options.by_inode);
+    options_release(&options);
+    options = ACCEPTED("--inode", "-n", "x", "-X", "/etc");
+    assert_true(options.by_inode);
+    options_release(&options);
+    REFUSED("-I says what PATHs mean: it goes with a PATH or -X", "-I", "-n", "x");
+    REFUSED("-I says what PATHs mean", "-I", "-a", "-m", "*.conf");
+    REFUSED("--check|no target", "--check", "-I", "-n", "x");
 }
 
 static void test_users(void **state)
@@ -750,6 +768,7 @@ static void test_help(void **state)
         "      --sort opens|time|failed|name  ",
         "      --top N  ",
         "  -o, --output FILE",
+        "  -I, --inode  ",
         "  -m, --match GLOB",
         "  -g, --cgroup CGROUP",
         "  -w, --writes",
@@ -808,6 +827,7 @@ int main(void)
         TEST(test_abbreviated_long_options),
         TEST(test_failed_alone),
         TEST(test_patterns),
+        TEST(test_inodes),
         TEST(test_users),
         TEST(test_groups),
         TEST(test_too_many_users_or_groups),

@@ -39,7 +39,7 @@ static void operands_become_prefixes(void **state)
     assert_int_equal(mkdir("real", 0700), 0);
     assert_int_equal(mkdir("real/sub", 0700), 0);
     assert_int_equal(symlink("real", "link"), 0);
-    assert_int_equal(paths_open(&paths, filter, includes, excludes), 0);
+    assert_int_equal(paths_open(&paths, filter, includes, excludes, false), 0);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         int len = snprintf(path, sizeof(path), "%s%s", (char *)*state, cases[i].name);
 
@@ -72,7 +72,7 @@ static struct watched *watch(const char *include, const char *exclude)
     char *includes[] = {(char *)include, NULL}, *excludes[] = {(char *)exclude, NULL};
 
     watched->filter = pathfilter_new();
-    assert_int_equal(paths_open(&watched->paths, watched->filter, includes, excludes), 0);
+    assert_int_equal(paths_open(&watched->paths, watched->filter, includes, excludes, false), 0);
     return watched;
 }
 
@@ -164,7 +164,7 @@ static void the_end_of_a_loop_of_links_is_followed(void **state)
     watched = watch("ping", NULL);
     assert_int_equal(symlink("far", "pong"), 0);
     assert_int_equal(symlink("ping", "far"), 0);
-    assert_int_equal(paths_open(&paths, filter, includes, excludes), -ELOOP);
+    assert_int_equal(paths_open(&paths, filter, includes, excludes, false), -ELOOP);
     pathfilter_free(filter);
     paths_dispatch(watched->paths, note_added, watched);
     assert_int_equal(mkdir("real", 0700), 0);
@@ -285,6 +285,130 @@ static void texts_are_cleaned_and_not_resolved(void **state)
     pathfilter_free(filter);
 }
 
+static struct watched *new_watched(void)
+{
+    struct watched *watched = calloc(1, sizeof(*watched));
+
+    watched->filter = pathfilter_new();
+    return watched;
+}
+
+static int watch_inodes(struct watched *watched, const char *include, const char *exclude)
+{
+    char *includes[] = {(char *)include, NULL}, *excludes[] = {(char *)exclude, NULL};
+
+    return paths_open(&watched->paths, watched->filter, includes, excludes, true);
+}
+
+static int open_by_inode(const char *include, const char *exclude)
+{
+    struct watched *watched = new_watched();
+    int error = watch_inodes(watched, include, exclude);
+
+    end(watched);
+    return error;
+}
+
+static int count_prefix(void *ctx, const char *path, enum pathfilter_verdict verdict)
+{
+    (void)path;
+    (void)verdict;
+    ++*(int *)ctx;
+    return 0;
+}
+
+/* The kernel follows the links itself: the text of /proc/PID/root leads to another file.  Paths of
+ * files are not compared, but names of failed opens are, also with what a link leads to. */
+static void by_inode_operands_are_kept_as_they_are(void **state)
+{
+    struct watched *watched = new_watched();
+    const struct inode_path *inodes;
+    char path[PATH_MAX];
+    int prefixes = 0, len;
+    size_t n;
+
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(symlink("real", "link"), 0);
+    assert_int_equal(watch_inodes(watched, "link", "/proc/self/root/"), 0);
+    inodes = paths_inodes(watched->paths, &n);
+    assert_int_equal(n, 2);
+    snprintf(path, sizeof(path), "%s/link", (char *)*state);
+    assert_string_equal(inodes[0].path, path);
+    assert_int_equal(inodes[0].verdict, PATHFILTER_INCLUDE);
+    assert_string_equal(inodes[1].path, "/proc/self/root/");
+    assert_int_equal(inodes[1].verdict, PATHFILTER_EXCLUDE);
+    pathfilter_each(watched->filter, count_prefix, &prefixes);
+    assert_int_equal(prefixes, 0);
+    len = snprintf(path, sizeof(path), "%s/real/none", (char *)*state);
+    assert_int_equal(pathfilter_match_name(watched->filter, path, (size_t)len), 1);
+    assert_int_equal(pathfilter_match_name(watched->filter, "/none", 5), 0);
+    end(watched);
+}
+
+static void a_deleted_inode_is_reported(void **state)
+{
+    struct watched *watched = new_watched();
+    void *caught;
+
+    (void)state;
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(mkdir("other", 0700), 0);
+    assert_int_equal(caught_begin(&caught), 0);
+    assert_int_equal(watch_inodes(watched, "real", "other"), 0);
+    assert_int_equal(rename("real", "moved"), 0);
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(rmdir("real"), 0);
+    assert_false(is_readable(watched));
+    assert_int_equal(rename("other", "moved"), 0);
+    assert_true(is_readable(watched));
+    paths_dispatch(watched->paths, note_added, watched);
+    assert_non_null(strstr(caught_line(&caught), "/real is deleted: with -I"));
+    assert_string_equal(caught_line(&caught), "");
+    end(watched);
+    caught_end(&caught);
+}
+
+/* A path that does not exist has no inode. */
+static void by_inode_each_path_must_exist(void **state)
+{
+    void *caught;
+
+    (void)state;
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(symlink("real", "link"), 0);
+    assert_int_equal(symlink("nowhere", "dangling"), 0);
+    assert_int_equal(open_by_inode("link", "real"), 0);
+    assert_int_equal(caught_begin(&caught), 0);
+    assert_int_equal(open_by_inode("missing", NULL), -ENOENT);
+    assert_non_null(strstr(caught_line(&caught), "missing: No such file or directory; with -I"));
+    assert_int_equal(open_by_inode("real", "dangling"), -ENOENT);
+    assert_non_null(strstr(caught_line(&caught), "dangling: No such file or directory; with -I"));
+    caught_end(&caught);
+}
+
+static void an_inode_that_cannot_be_kept_is_reported_once(void **state)
+{
+    struct rlimit limit, none;
+    const char *line;
+    void *caught;
+    int next;
+
+    (void)state;
+    assert_int_equal(mkdir("real", 0700), 0);
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+    assert_int_equal(caught_begin(&caught), 0);
+    next = dup(STDERR_FILENO);
+    close(next);
+    none = (struct rlimit){.rlim_cur = (rlim_t)next, .rlim_max = limit.rlim_max};
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+    assert_int_equal(open_by_inode("real", "/"), 0);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+    line = caught_line(&caught);
+    assert_non_null(strstr(line, "real cannot be watched: Too many open files; in btrfs or FAT"));
+    assert_string_equal(caught_line(&caught), "");
+    caught_end(&caught);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -296,6 +420,10 @@ int main(void)
         test_in_directory(a_link_that_replaces_a_directory_is_followed),
         test_in_directory(a_missing_path_without_inotify_is_reported),
         test_in_directory(texts_are_cleaned_and_not_resolved),
+        test_in_directory(by_inode_each_path_must_exist),
+        test_in_directory(by_inode_operands_are_kept_as_they_are),
+        test_in_directory(a_deleted_inode_is_reported),
+        test_in_directory(an_inode_that_cannot_be_kept_is_reported_once),
         test_in_directory(random_paths_match_once_they_exist),
     };
 

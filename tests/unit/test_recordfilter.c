@@ -47,16 +47,16 @@ static void without_rules_every_record_passes(void **state)
     for (enum event_code code = 0; code < EVENT_LOST; code++) {
         assert_int_equal(match(&filter, code, "/a"), 1);
         assert_int_equal(match(&empty, code, "pipe:[5]"), 1);
+        assert_false(recordfilter_compares_path(&filter, code));
+        assert_false(recordfilter_compares_path(&empty, code));
     }
-    assert_false(recordfilter_compares_paths(&filter));
-    assert_false(recordfilter_compares_paths(&empty));
 }
 
 static void a_pattern_matches_the_whole_path(void **state)
 {
     struct recordfilter filter = FILTER("*.conf", "/srv/?/[a-c]*");
 
-    assert_true(recordfilter_compares_paths(&filter));
+    assert_true(recordfilter_compares_path(&filter, EVENT_OPEN));
     assert_int_equal(match(&filter, EVENT_OPEN, "/etc/a.conf"), 1);
     assert_int_equal(match(&filter, EVENT_CLOSE, "/etc/x/y/.conf"), 1);
     assert_int_equal(match(&filter, EVENT_OPEN, "/etc/a.conf.d/a"), 0);
@@ -125,6 +125,25 @@ static void paths_and_patterns_must_both_match(void **state)
     assert_int_equal(match(&filter, EVENT_FAIL, "/etc/a"), 0);
 }
 
+/* The path of a file that the engine has matched by its inode may be any; a failed open has no
+ * file. */
+static void by_inode_only_names_of_failed_opens_are_compared(void **state)
+{
+    struct recordfilter filter = {.paths = *state, .by_inode = true},
+                        patterns = FILTER("*.conf", NULL);
+
+    patterns.by_inode = true;
+    assert_int_equal(pathfilter_add(*state, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED), 0);
+    for (enum event_code code = 0; code < EVENT_LOST; code++) {
+        assert_int_equal(match(&filter, code, "/srv/a"), code != EVENT_FAIL);
+        assert_int_equal(match(&patterns, code, "/srv/a"), 0);
+        assert_int_equal(recordfilter_compares_path(&filter, code), code == EVENT_FAIL);
+    }
+    assert_int_equal(match(&filter, EVENT_FAIL, "/etc/a"), 1);
+    assert_int_equal(match(&patterns, EVENT_OPEN, "/srv/a.conf"), 1);
+    assert_true(recordfilter_compares_path(&patterns, EVENT_OPEN));
+}
+
 static void failed_opens_alone(void **state)
 {
     struct recordfilter filter = {.paths = *state, .only_failed = true};
@@ -168,6 +187,7 @@ int main(void)
         TEST(names_of_failed_opens_are_cleaned),
         TEST(what_is_too_long_is_an_error),
         TEST(paths_and_patterns_must_both_match),
+        TEST(by_inode_only_names_of_failed_opens_are_compared),
         TEST(failed_opens_alone),
         TEST(losses_pass_always),
         TEST(patterns_that_match_nothing_have_a_fault),

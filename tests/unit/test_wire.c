@@ -86,6 +86,11 @@ static void on_watching(void *ctx)
     log_call(ctx, "WATCHING\n");
 }
 
+static void on_refused(void *ctx)
+{
+    log_call(ctx, "REFUSED\n");
+}
+
 static void on_more(void *ctx)
 {
     log_call(ctx, "MORE\n");
@@ -108,6 +113,7 @@ static int begin(void **state)
                              .event_ctx = calls,
                              .loaded = on_loaded,
                              .watching = on_watching,
+                             .refused = on_refused,
                              .more = on_more,
                              .idle = on_idle,
                              .lost = on_lost,
@@ -280,6 +286,7 @@ static void every_kind(void **state)
     assert_calls(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
     assert_calls(state, "{codigo: \"listo\", modulo: \"filemon_a\"}\n", "LOADED filemon_a\n");
     assert_calls(state, "{codigo: \"mirando\", modulo: \"m\"}\n", "WATCHING\n");
+    assert_calls(state, "{codigo: \"sin_inodo\", modulo: \"m\"}\n", "REFUSED\n");
     assert_calls(state, "{codigo: \"sigue\", modulo: \"m\"}\n", "MORE\n");
     assert_calls(state, "{codigo: \"fin\", modulo: \"m\"}\n", "IDLE\n");
     assert_calls(state, "\n\n", ""); /* an empty line is no line */

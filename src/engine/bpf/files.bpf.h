@@ -117,9 +117,12 @@ static __always_inline bool name_copy(struct task_struct *task, struct scratch *
             count_lost();
         return false;
     }
-    wanted = write_path(task, s, file) || same || filter(s);
-    if (!same)
-        s->record.marks |= MARK_GONE;
+    if (same) { /* it is as wanted as origin */
+        write_path(task, s, file);
+        return true;
+    }
+    wanted = write_wanted_path(task, s, file);
+    s->record.marks |= MARK_GONE;
     return wanted;
 }
 
@@ -154,7 +157,8 @@ static __always_inline __u64 descriptor_flags(__u32 flags, bool cloexec)
 static __always_inline bool is_held_as_path(struct task_struct *task, struct scratch *s,
                                             struct file *file)
 {
-    return write_path(task, s, file) ? s->payload[0] == '/' : filter(s);
+    return write_wanted_path(task, s, file) &&
+           (!(s->record.marks & MARK_TEXT) || s->payload[0] == '/');
 }
 
 /*

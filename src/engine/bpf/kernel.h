@@ -71,11 +71,14 @@ struct ns_common {
 
 struct inode {
     unsigned long i_ino;
+    __u32 i_generation;
     void *i_private;
 };
 
 struct super_block {
+    __u32 s_dev;
     unsigned long s_magic;
+    struct dentry *s_root;
 };
 
 struct dentry_operations {

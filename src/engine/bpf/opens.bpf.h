@@ -5,6 +5,7 @@
 
 #include "asked.bpf.h"
 #include "claims.bpf.h"
+#include "inodes.bpf.h"
 #include "recorded.bpf.h"
 #include "state.bpf.h"
 #include "walk.bpf.h"
@@ -111,6 +112,15 @@ static __always_inline bool write_path(struct task_struct *task, struct scratch 
     return false;
 }
 
+/* Writes the path of the file for the record in s.  False: the path filter excludes the file. */
+static __always_inline bool write_wanted_path(struct task_struct *task, struct scratch *s,
+                                              struct file *file)
+{
+    if (by_inode && !is_wanted_inode(task, s, file))
+        return false;
+    return write_path(task, s, file) || by_inode || filter(s);
+}
+
 static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
 {
     struct file *file = s->file ? s->file : file_of(task, s->record.fd);
@@ -119,7 +129,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
         return;
     if (!file) /* another thread has already closed it */
         count_lost();
-    else if ((write_path(task, s, file) || filter(s)) && claim(&s->record, file))
+    else if (write_wanted_path(task, s, file) && claim(&s->record, file))
         deliver_path(s);
 }
 

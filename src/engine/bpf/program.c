@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <bpf/btf.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -57,6 +58,7 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     data->x32_calls = kernel_takes_x32();
     data->report_held = config->initial;
     data->filtering = size->any;
+    data->by_inode = config->n_inodes > 0;
     program->skeleton->bss->wanted_below_root = size->below_root;
     data->longest_component = (__u32)size->longest;
     data->naming = size->names > 0;
@@ -98,6 +100,16 @@ static struct filemon_bpf *open_skeleton(enum way way)
     return NULL;
 }
 
+static int size_inodes(const struct program *program)
+{
+    size_t n = program->config->n_inodes;
+    int result = bpf_program__set_autoload(program->skeleton->progs.add_inode, n > 0);
+
+    if (result < 0 || n == 0)
+        return result;
+    return bpf_map__set_max_entries(program->skeleton->maps.inodes, (__u32)n);
+}
+
 static int load_programs(struct program *program, const struct rules_size *size)
 {
     struct filemon_bpf *skeleton = program->skeleton = open_skeleton(program->way);
@@ -108,6 +120,8 @@ static int load_programs(struct program *program, const struct rules_size *size)
     set_parameters(program, size);
     result = size_map(skeleton->maps.rules, size->nodes,
                       offsetof(struct rule_key, name) + size->longest + 1);
+    if (result == 0)
+        result = size_inodes(program);
     if (result == 0) /* with the NUL, so that no name matches the beginning of another */
         result = size_map(skeleton->maps.names, size->names, size->longest_name + 1);
     if (result == 0)
@@ -149,6 +163,38 @@ static int fill_sets(const struct program *program)
     return result < 0 ? result
                       : fill_set(program->skeleton->maps.groups, config->groups, config->n_groups,
                                  sizeof(config->groups[0]));
+}
+
+void program_run(const struct bpf_program *program)
+{
+    struct bpf_test_run_opts options = {.sz = sizeof(options)};
+
+    bpf_prog_test_run_opts(bpf_program__fd(program), &options);
+}
+
+static int add_inode(struct program *program, const struct inode_path *inode)
+{
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+    int fd = open(inode->path, O_PATH | O_CLOEXEC);
+
+    if (fd < 0)
+        return messages_fail(-errno, inode->path);
+    data->inode_fd = (__u32)fd;
+    data->inode_verdict = inode->verdict == PATHFILTER_EXCLUDE ? RULE_EXCLUDE : RULE_INCLUDE;
+    data->inode_added = false;
+    program_run(program->skeleton->progs.add_inode);
+    close(fd);
+    return data->inode_added ? 0 : messages_fail(-EIO, inode->path);
+}
+
+static int add_inodes(struct program *program)
+{
+    const struct engine_config *config = program->config;
+    int result = 0;
+
+    for (size_t i = 0; result == 0 && i < config->n_inodes; i++)
+        result = add_inode(program, &config->inodes[i]);
+    return result;
 }
 
 /* Linux 7.0 and later can preempt programs on tracepoints; bpf_rdonly_cast() exists since 6.2. */
@@ -206,7 +252,7 @@ int program_load(struct program *program)
     if (result == 0)
         result = fill_sets(program);
     malloc_trim(0); /* libbpf had the whole type information of the kernel in memory */
-    return result < 0 ? fail_load(result) : 0;
+    return result < 0 ? fail_load(result) : add_inodes(program);
 }
 
 void program_unload(struct program *program)

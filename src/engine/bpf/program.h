@@ -65,6 +65,9 @@ enum way program_best_way(void);
  */
 int program_load(struct program *program);
 
+/* Runs a program once, in this thread. */
+void program_run(const struct bpf_program *program);
+
 /* Detaches the programs, and frees what program_load() has made. */
 void program_unload(struct program *program);
 

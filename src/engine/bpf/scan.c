@@ -51,18 +51,10 @@ int scan_target(struct program *program, pid_t pid)
     return result;
 }
 
-/* Runs the program once, on this CPU. */
-static void run_program(const struct bpf_program *program)
-{
-    struct bpf_test_run_opts options = {.sz = sizeof(options)};
-
-    bpf_prog_test_run_opts(bpf_program__fd(program), &options);
-}
-
 static void forget_process(struct program *program, __u32 tgid)
 {
     program->skeleton->bss->exited_unseen = tgid;
-    run_program(program->skeleton->progs.forget_process);
+    program_run(program->skeleton->progs.forget_process);
 }
 
 static bool has_exited_unseen(const struct program *program, __u32 tgid)
@@ -111,7 +103,7 @@ static void run_for_each(struct program *program, const struct bpf_program *sett
 {
     for (size_t i = 0; i < n; i++) {
         program->skeleton->bss->doubted = tables[i];
-        run_program(settle);
+        program_run(settle);
     }
 }
 

@@ -22,8 +22,9 @@ const volatile __u64 wake_at = 0;           /* bytes in the ring buffer that wak
 const volatile __u32 longest_component = 0; /* of any rule */
 const volatile __u32 longest_name = 0;
 
-/* Whether a path is included that matches no rule but that of the root.  Can change during the run,
- * when a PATH turns out to lead to "/". */
+/* Whether a path is included that matches no rule but that of the root; with by_inode, whether a
+ * file is that no inode decides on.  Can change during the run, when a PATH turns out to lead to
+ * "/". */
 volatile bool wanted_below_root = false;
 
 /* filemon itself: set by scan_tasks(). */
@@ -149,6 +150,26 @@ struct lookup {
     bool wanted; /* the result so far */
 };
 
+/* What identifies an inode as long as it exists. */
+struct inode_key {
+    __u64 number;
+    __u64 address; /* 0, where device and number suffice */
+    __u32 device, unused;
+};
+
+/* A search for the nearest ancestor of a file that decides, by a walk (inodes.bpf.h). */
+struct ancestry {
+    struct inode_key key;
+    __u32 distance;       /* of the walk's dentry from the file, in components */
+    __u32 nearest;        /* distance of the one that decides so far; NO_ANCESTOR: none */
+    __u32 mount_distance; /* of the root of the walk's mount; only if above_mount */
+    bool above_mount;     /* the walk is at the root of its mount, or above it */
+    bool is_disconnected; /* the walk ended below the root of its mount */
+    bool wanted;          /* the result so far */
+};
+
+#define NO_ANCESTOR 0xffffffffu
+
 /* What is too large for the stack, in one run of a program. */
 struct scratch {
     struct record record;
@@ -162,6 +183,7 @@ struct scratch {
     struct walk walk;
     struct components components;
     struct lookup lookup;
+    struct ancestry ancestry;
 };
 
 /*

@@ -54,10 +54,11 @@ struct engine {
     char path[PATH_MAX]; /* of the module to be loaded */
     int64_t started;     /* ms */
     struct wire *wire;
-    pid_t pid;       /* of staprun, which executes stapio; 0: none */
-    int out, err;    /* its standard output and error; -1: EOF */
-    int control;     /* the script's control file */
-    char loaded[64]; /* the module's name in the kernel */
+    pid_t pid;           /* of staprun, which executes stapio; 0: none */
+    int out, err;        /* its standard output and error; -1: EOF */
+    int control;         /* the script's control file */
+    char loaded[64];     /* the module's name in the kernel */
+    const char *missing; /* a PATH of -I that could not be opened; NULL: none */
     bool watching, idle, stopping;
     int error;             /* -errno of a callback */
     int64_t deadline;      /* ms: when the next stop signal is due; NO_DEADLINE: not asked to end */
@@ -184,6 +185,22 @@ static int send_number(struct engine *engine, char letter, unsigned long number)
     return send_command(engine, letter, digits);
 }
 
+/* Sends an open descriptor of the file or directory: so the script reads the inode's identity from
+ * where it will look for it, which is not always what stat(2) returns. */
+static int send_inode(struct engine *engine, const struct inode_path *inode)
+{
+    int fd = open(inode->path, O_PATH | O_CLOEXEC), result;
+
+    if (fd < 0) {
+        engine->missing = inode->path;
+        return -errno;
+    }
+    result = send_number(engine, inode->verdict == PATHFILTER_INCLUDE ? 'O' : 'X',
+                         (unsigned long)fd);
+    close(fd);
+    return result;
+}
+
 static int send_config(struct engine *engine)
 {
     const struct engine_config *config = engine->config;
@@ -199,6 +216,8 @@ static int send_config(struct engine *engine)
         result = send_command(engine, 'N', *name);
     if (result == 0 && config->filter)
         result = pathfilter_each(config->filter, send_prefix, engine);
+    for (size_t i = 0; result == 0 && i < config->n_inodes; i++)
+        result = send_inode(engine, &config->inodes[i]);
     if (result == 0 && (config->all || config->n_groups > 0))
         result = send_command(engine, 'A', NULL);
     if (result == 0 && config->writes)
@@ -238,7 +257,8 @@ static void on_loaded(void *ctx, const char *module)
     else
         engine->error = send_config(engine);
     if (engine->error < 0)
-        engine_failed(engine->config, "%s: %s", path, strerror(-engine->error));
+        engine_failed(engine->config, "%s: %s", engine->missing ? engine->missing : path,
+                      strerror(-engine->error));
     module_build_end(&engine->build); /* the module is loaded: its temporary file can be removed */
 }
 
@@ -248,6 +268,17 @@ static void on_watching(void *ctx)
 
     engine->watching = true;
     module_forget_failure(&engine->module);
+}
+
+/* The script cannot compare the inodes of -I. */
+static void on_refused(void *ctx)
+{
+    struct engine *engine = ctx;
+
+    engine->error = -EOPNOTSUPP;
+    engine_failed(engine->config,
+                  "-I is not possible: the kernel was built with CONFIG_RANDSTRUCT, or has no "
+                  "memory for the PATHs");
 }
 
 /* The script stopped its report of open files because its ring was full.  Everything in the ring
@@ -734,6 +765,7 @@ static int stap_open(struct engine **opened, const struct engine_config *config,
             .event = sink->event,
             .loaded = on_loaded,
             .watching = on_watching,
+            .refused = on_refused,
             .more = on_more,
             .idle = on_idle,
             .lost = on_lost,

@@ -391,6 +391,14 @@ static int take_watching(struct wire *wire, const struct fields *fields, struct 
     return 0;
 }
 
+static int take_refused(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    (void)fields;
+    (void)event;
+    wire->sink.refused(wire->sink.ctx);
+    return 0;
+}
+
 static int take_more(struct wire *wire, const struct fields *fields, struct event *event)
 {
     (void)fields;
@@ -432,6 +440,7 @@ static const struct kind {
     {"lost", EVENT_LOST, HAS_NUMBER | HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
     {"listo", 0, HAS_NOTICE, 0, take_loaded},
     {"mirando", 0, HAS_NOTICE, 0, take_watching},
+    {"sin_inodo", 0, HAS_NOTICE, 0, take_refused},
     {"marca", EVENT_MARK, HAS_NOTICE, 0, take_exit},
     {"sigue", 0, HAS_NOTICE, 0, take_more},
     {"fin", 0, HAS_NOTICE, 0, take_idle},

@@ -18,6 +18,7 @@ struct wire_sink {
     void *event_ctx;
     void (*loaded)(void *ctx, const char *module); /* "listo" */
     void (*watching)(void *ctx);                   /* "mirando" */
+    void (*refused)(void *ctx);                    /* "sin_inodo" */
     void (*more)(void *ctx);                       /* "sigue" */
     void (*idle)(void *ctx);                       /* "fin" */
     void (*lost)(void *ctx, uint64_t lines);       /* number missing before the next line */

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <linux/auxvec.h>
 #include <linux/close_range.h>
+#include <linux/magic.h>
 #include <linux/openat2.h>
 #include <pthread.h>
 #include <signal.h>
@@ -38,6 +39,7 @@ typedef unsigned short umode_t;
 #undef static_assert
 #define static_assert(condition) _Static_assert(condition, #condition)
 #define ARRAY_SIZE(array) (sizeof(array) / sizeof((array)[0]))
+#define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 #define min(a, b) ((a) < (b) ? (a) : (b))
 #define min_t(type, a, b) min((type)(a), (type)(b))
 
@@ -49,6 +51,10 @@ typedef unsigned short umode_t;
 #define S_IALLUGO 07777
 #define PID_MAX_LIMIT (4 << 20)
 #define NSEC_PER_MSEC 1000000L
+
+struct hlist_node {
+    struct hlist_node *next, **pprev;
+};
 
 /* Errors that the kernel never returns to user space. */
 enum { ERESTARTSYS = 512, ERESTARTNOINTR, ERESTARTNOHAND, ERESTART_RESTARTBLOCK = 516 };

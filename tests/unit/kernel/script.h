@@ -43,6 +43,7 @@ static inline void script_reset(void)
     fm_writes = false;
     fm_n_users = 0;
     fm_n_groups = 0;
+    fm_by_inode = fm_inode_missing = false;
     fm_self[0] = fm_self[1] = 0;
     fm_owner = NULL;
     fm_ns = &init_pid_ns;
@@ -75,6 +76,7 @@ static inline int script_tear_down(void **state)
     (void)state;
     fm_names_free();
     fm_prefixes_free();
+    fm_inodes_free();
     fm_records_free();
     fm_buffers_free();
     assert_int_equal(kernel_allocated, 0);

@@ -20,13 +20,40 @@
 
 /* ---- Files ----------------------------------------------------------------------------------- */
 
+struct super_block {
+    dev_t s_dev;
+    unsigned long s_magic;
+    struct dentry *s_root;
+};
+
+struct inode {
+    unsigned long i_ino;
+    u32 i_generation;
+    struct super_block *i_sb;
+};
+
+struct dentry_operations {
+    void *d_dname;
+};
+
 struct dentry {
     const char *name; /* the whole path */
+    struct dentry *d_parent;
+    struct inode *d_inode;
+    const struct dentry_operations *d_op;
+    struct super_block *d_sb;
+};
+
+/* Held by whoever renames. */
+static seqlock_t rename_lock;
+
+struct vfsmount {
+    struct dentry *mnt_root;
 };
 
 struct path {
-    void *mnt;
-    const struct dentry *dentry;
+    struct vfsmount *mnt;
+    struct dentry *dentry;
 };
 
 struct file {

@@ -169,7 +169,7 @@ cmocka = -Wno-deprecated-declarations -lcmocka
 $(BUILD)/tests/test_%: tests/unit/test_%.c $(modules)
 	@echo "  LD      $@"
 	@mkdir -p $(@D)
-	$(Q)$(link) -MMD -MP -o $@ $< $(modules) $(cmocka) -ljansson -lpthread -lutil $(libs) $(LDLIBS)
+	$(Q)$(link) -MMD -MP -o $@ $< $(modules) $(cmocka) -ljansson -lpthread -lrt -lutil $(libs) $(LDLIBS)
 
 # These tests run the script's C in user space, see tests/unit/kernel/script.h.
 $(filter $(BUILD)/tests/test_script_%,$(unit_tests)): private cppflags += -I.

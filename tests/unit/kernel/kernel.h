@@ -23,6 +23,10 @@
 #include <sys/syscall.h>
 #include <time.h>
 
+#ifndef CLOSE_RANGE_CLOEXEC /* before Linux 5.11 */
+#define CLOSE_RANGE_CLOEXEC 4
+#endif
+
 typedef uint8_t u8;
 typedef int32_t s32;
 typedef uint32_t u32;

@@ -88,7 +88,7 @@ static void copy(struct group *group, unsigned int from, unsigned int to, bool r
         return;
     if (replaces)
         fm_replacing(to);
-    world_call(__NR_dup2, from, to, 0, 0);
+    world_call(__NR_dup3, from, to, 0, 0);
     fm_installing(to, file); /* as fd_install() and do_dup2() do for the probes */
     world_install(group->files, to, file);
     fm_copied(from, to, replaces);

@@ -130,7 +130,7 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
 }
 
 #else
-#error "no system call numbers for this architecture"
+#error "no system call numbers for this architecture: build with BPF=0"
 #endif
 
 #endif

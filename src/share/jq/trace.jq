@@ -8,7 +8,8 @@
 # are "threads" of the format: on one row, slices must not overlap unless one encloses the other.
 #
 # State:
-#   open    .[pid][descriptor]: the files that are open, the oldest first
+#   open    .[pid][descriptor]: the files that are open, the oldest first, or null
+#   nulls   how many of these are null, at least; less for each file that was open then
 #   known   names of processes and, for rows, where the last slice ended.  jq copies an object that
 #           it changes, so this one is emptied when it is large; names are then written again.
 #   hosts   number of each host
@@ -90,9 +91,19 @@ def instant($pid; $scope; $name; $record):
 
 def path_of($pid; $record): ["open", "\($pid)", "\($record.descriptor)"];
 
+# An object of jq keeps the room of members that were deleted.  So what is not open any more is null,
+# and when there are many nulls the objects are made anew.
+def sweep:
+    setpath(["open"]; .open
+        | with_entries({key, value: (.value | with_entries(select(.value)))} | select(.value != {})))
+    | setpath(["nulls"]; -([.open[] | length] | add // 0));
+
 def set_open($path; $entries):
     if $entries != [] then setpath($path; $entries)
-    else delpaths([$path]) | if getpath($path[:2]) == {} then delpaths([$path[:2]]) else . end end;
+    else
+        setpath($path; null) | setpath(["nulls"]; .nulls + 1)
+        | if .nulls > 256 then sweep else . end
+    end;
 
 def free_row($others):
     if $others == [] then 0 else
@@ -174,10 +185,11 @@ def take($record):
 
 def still_open:
     .last as $last
-    | reduce .open[][][] as $entry (.; ends_without_close($entry; $last; "not seen"));
+    | reduce (.open[][] | select(.) | .[]) as $entry (.; ends_without_close($entry; $last; "not seen"));
 
 def events:
-    foreach ((., inputs), null) as $record ({open: {}, known: {}, hosts: {}, last: 0, out: []};
+    foreach ((., inputs), null) as $record (
+        {open: {}, nulls: 0, known: {}, hosts: {}, last: 0, out: []};
         setpath(["out"]; []) | if $record then take($record) else still_open end;
         .out[]);
 

@@ -693,7 +693,8 @@ size_t options_sort_pids(pid_t *pids, size_t n)
 {
     size_t kept = 0;
 
-    qsort(pids, n, sizeof *pids, compare_pids);
+    if (n > 0) /* else pids may be NULL, which qsort(3) does not allow */
+        qsort(pids, n, sizeof *pids, compare_pids);
     for (size_t i = 0; i < n; i++)
         if (kept == 0 || pids[i] != pids[kept - 1])
             pids[kept++] = pids[i];

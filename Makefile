@@ -4,6 +4,7 @@
 #   make demo       installs packages, builds, and shows filemon at work on a real kernel
 #   make check      installs packages and runs every test; the last line is "N passed, N failed"
 #   make check-unit runs the unit tests: in seconds, without root, installs nothing
+#   make check-trace  loads the trace of a make into speedscope, in a browser: installs chromium (300 MB)
 #   make deps       installs the packages that make check needs
 #   make soak       runs the random workloads of make check with other seeds: SEEDS=10000, FROM=1
 #   make fuzz       runs libFuzzer on each parser for FUZZ_SECONDS=60
@@ -84,6 +85,7 @@ packages_build := gcc libc6-dev $(if $(filter-out 0,$(REPLAY)),libjansson-dev) $
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
+packages_trace := jq chromium $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
 packages_live := strace systemd iproute2 procps btrfs-progs rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
     postgresql
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
@@ -248,7 +250,7 @@ parts := unit cli $(if $(SANITIZE),,records jq docs builds lint runtime sparse l
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_jq) $(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.
-.PHONY: deps check check-unit bench demo
+.PHONY: deps check check-unit check-trace bench demo
 deps:
 	@tests/packages $(packages)
 
@@ -258,6 +260,11 @@ check-unit: unit
 check: deps
 	@$(MAKE) all unit cli helpers
 	@BUILD=$(BUILD) tests/run $(parts)
+
+check-trace:
+	@tests/packages $(packages_build) $(packages_trace)
+	@$(MAKE) all
+	@tests/jq/browser $(BUILD)/filemon $(BUILD)/trace
 
 bench:
 	@tests/packages $(packages_build) $(packages_vm) $(packages_bench)

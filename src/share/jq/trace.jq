@@ -91,11 +91,12 @@ def instant($pid; $scope; $name; $record):
 
 def path_of($pid; $record): ["open", "\($pid)", "\($record.descriptor)"];
 
-# An object of jq keeps the room of members that were deleted.  So what is not open any more is null,
-# and when there are many nulls the objects are made anew.
+# An object of jq keeps the room of members that were deleted.  So what is not open any more is
+# null, and when there are many nulls the objects are made anew.
 def sweep:
     setpath(["open"]; .open
-        | with_entries({key, value: (.value | with_entries(select(.value)))} | select(.value != {})))
+        | with_entries({key, value: (.value | with_entries(select(.value)))}
+            | select(.value != {})))
     | setpath(["nulls"]; -([.open[] | length] | add // 0));
 
 def set_open($path; $entries):
@@ -185,7 +186,8 @@ def take($record):
 
 def still_open:
     .last as $last
-    | reduce (.open[][] | select(.) | .[]) as $entry (.; ends_without_close($entry; $last; "not seen"));
+    | reduce (.open[][] | select(.) | .[]) as $entry (.;
+        ends_without_close($entry; $last; "not seen"));
 
 def events:
     foreach ((., inputs), null) as $record (

@@ -24,7 +24,7 @@ static const char *const directories[] = {
     "system.slice/docker-" ID_A ".scope",
     "system.slice/docker-" ID_A ".scope/payload",
     "docker",
-    "docker/" ID_B,
+    ("docker/" ID_B),
     "machine.slice",
     "machine.slice/machine-deb.scope",
     "machine.slice/machine-deb.scope/payload",

@@ -655,7 +655,7 @@ static void test_pin_after_the_pid_was_reused(void **state)
 
 static void test_pins_leave_descriptors_free(void **state)
 {
-    struct procfs procfs;
+    struct procfs procfs = {.fd = -1}; /* gcc -O3 -flto */
     struct procfs_stat stat;
     struct procfs_pin pins[64];
     struct rlimit kept, few;

@@ -72,7 +72,7 @@ static void read_version(struct module *module, const char *text)
 static void run_version(struct module *module)
 {
     char *argv[] = {"stap", "--version", NULL}, text[2048] = "";
-    struct spawned stap;
+    struct spawned stap = {0};
     int fds[2];
     size_t len = 0;
     ssize_t n = -1;

@@ -773,6 +773,28 @@ static const char *watching_option(const struct parser *parser)
     return NULL;
 }
 
+static bool is_in_directory_of(const char *path, const char *file)
+{
+    size_t len = (size_t)(strrchr(path, '/') - path) + 1;
+
+    return path[len] != '\0' && strncmp(path, file, len) == 0 && strchr(file + len, '/') == NULL;
+}
+
+/* A pattern after -r, as /var/log/filemon/day?.json, becomes one FILE and several PATHs. */
+static void warn_mistaken(const struct options *options)
+{
+    for (char **path = options->paths; *path != NULL; path++)
+        for (char **file = options->files; *file != NULL; file++)
+            if (is_in_directory_of(*path, *file)) {
+                diag(DIAG_WARNING,
+                     "%s is taken for a PATH, as %s is a FILE; a FILE that begins with a slash "
+                     "needs "
+                     "its own -r",
+                     *path, *file);
+                return;
+            }
+}
+
 static int check_replay(const struct parser *parser)
 {
     const char *watching = watching_option(parser);
@@ -782,6 +804,7 @@ static int check_replay(const struct parser *parser)
     for (char **path = parser->options->excludes; *path != NULL; path++)
         if ((*path)[0] != '/')
             return refuse("-X %s: with -r it must be absolute, as the paths of records are", *path);
+    warn_mistaken(parser->options);
     return 0;
 }
 

@@ -151,6 +151,26 @@ static void test_files_of_records(void **state)
     options_release(&options);
 }
 
+/* Nothing would be below the second, and the output would be empty. */
+static void test_a_file_that_is_taken_for_a_path(void **state)
+{
+    struct options options;
+
+    assert_int_equal(parse(&options, WORDS("-r", "/log/a", "/log/b", "/log/c")), 0);
+    assert_string_equal(caught_line(state),
+                        "filemon: /log/b is taken for a PATH, as /log/a is a FILE; a FILE that "
+                        "begins with a slash needs its own -r\n");
+    assert_string_equal(caught_line(state), "");
+    assert_string_equal(joined(options.paths), "/log/b|/log/c|");
+    options_release(&options);
+    options = ACCEPTED("-r", "/log/a", "/log/b/c", "/logs/b", "/lo", "/", "-r", "/log/d");
+    options_release(&options);
+    options = ACCEPTED("-r", "a", "b", "/b");
+    options_release(&options);
+    options = ACCEPTED("-r", "/a", "/");
+    options_release(&options);
+}
+
 static void test_what_does_not_go_with_records(void **state)
 {
     static char *const words[][3] = {
@@ -815,6 +835,7 @@ int main(void)
         TEST(test_defaults),
         TEST(test_every_option),
         TEST(test_files_of_records),
+        TEST(test_a_file_that_is_taken_for_a_path),
         TEST(test_what_does_not_go_with_records),
         TEST(test_totals_again_and_again),
         TEST(test_every_process),

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -282,10 +283,11 @@ static int add_inode(struct paths *paths, const char *path, enum pathfilter_verd
 {
     struct inode_path *more = reallocarray(paths->inodes, paths->n_inodes + 1, sizeof(*more)),
                       inode = {.path = strdup(path), .verdict = verdict};
+    struct stat status;
 
     if (more != NULL)
         paths->inodes = more;
-    if (more == NULL || inode.path == NULL || access(path, F_OK) < 0) {
+    if (more == NULL || inode.path == NULL || stat(path, &status) < 0) {
         free(inode.path);
         return -errno;
     }

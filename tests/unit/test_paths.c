@@ -8,12 +8,16 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "caught.h"
@@ -386,6 +390,32 @@ static void by_inode_each_path_must_exist(void **state)
     caught_end(&caught);
 }
 
+/* As a service is: a user with one capability.  False: this process may not become one. */
+static bool become_searcher(void)
+{
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    unsigned int search = 1u << CAP_DAC_READ_SEARCH;
+    struct __user_cap_data_struct sets[2] = {{.effective = search, .permitted = search}};
+
+    return prctl(PR_SET_KEEPCAPS, 1) == 0 && setresuid(65534, 65534, 65534) == 0 &&
+           syscall(SYS_capset, &header, sets) == 0;
+}
+
+static void by_inode_a_capability_opens_directories(void **state)
+{
+    pid_t child;
+    int status;
+
+    (void)state;
+    assert_int_equal(mkdir("hidden", 0700), 0);
+    assert_int_equal(mkdir("hidden/real", 0700), 0);
+    child = fork();
+    if (child == 0)
+        _exit(become_searcher() && open_by_inode("hidden/real", NULL) != 0);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+}
+
 static void an_inode_that_cannot_be_kept_is_reported_once(void **state)
 {
     struct rlimit limit, none;
@@ -423,6 +453,7 @@ int main(void)
         test_in_directory(by_inode_each_path_must_exist),
         test_in_directory(by_inode_operands_are_kept_as_they_are),
         test_in_directory(a_deleted_inode_is_reported),
+        test_in_directory(by_inode_a_capability_opens_directories),
         test_in_directory(an_inode_that_cannot_be_kept_is_reported_once),
         test_in_directory(random_paths_match_once_they_exist),
     };

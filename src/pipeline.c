@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "diag.h"
+#include "event/facts.h"
 #include "event/ledger.h"
 #include "output/output.h"
 #include "output/summary.h"
@@ -51,7 +52,7 @@ static int write_record(struct pipeline *pipeline, const struct event *record)
     return output_event(pipeline->output, &hosted);
 }
 
-static void deliver(struct pipeline *pipeline, const struct event *record)
+static void deliver_named(struct pipeline *pipeline, const struct event *record)
 {
     int result;
 
@@ -64,6 +65,22 @@ static void deliver(struct pipeline *pipeline, const struct event *record)
     result = write_record(pipeline, record);
     if (result < 0)
         output_failed(pipeline, result);
+}
+
+static void deliver(struct pipeline *pipeline, const struct event *record)
+{
+    struct event_facts facts;
+    struct event named;
+
+    if (!pipeline->facts || !record->facts) {
+        deliver_named(pipeline, record);
+        return;
+    }
+    facts = *record->facts;
+    facts_complete(pipeline->facts, &facts);
+    named = *record;
+    named.facts = &facts;
+    deliver_named(pipeline, &named);
 }
 
 /* A path that cannot be compared is neither shown nor dropped without being counted. */
@@ -261,7 +278,7 @@ static int open_output(struct pipeline *pipeline)
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
                   const struct pathfilter *paths)
 {
-    bool summarizes = options->summary != SUMMARY_NONE;
+    bool summarizes = options->summary != SUMMARY_NONE, has_facts = options->fields.facts != 0;
 
     *pipeline = (struct pipeline){.options = options,
                                   .filter = {.paths = paths,
@@ -271,7 +288,9 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
     pipeline->ledger = ledger_new(filter_record, pipeline);
     if (summarizes)
         pipeline->summary = summary_new();
-    if (pipeline->ledger && (pipeline->summary || !summarizes))
+    if (has_facts)
+        pipeline->facts = facts_new();
+    if (pipeline->ledger && (pipeline->summary || !summarizes) && (pipeline->facts || !has_facts))
         return open_output(pipeline);
     diag(DIAG_ERROR, "cannot start: %s", strerror(ENOMEM));
     return -ENOMEM;
@@ -304,6 +323,7 @@ int pipeline_close(struct pipeline *pipeline, bool discard)
     int result = pipeline->output ? close_output(pipeline, discard) : 0;
 
     ledger_free(pipeline->ledger);
+    facts_free(pipeline->facts);
     summary_free(pipeline->summary);
     if (pipeline->lost > 0)
         diag(DIAG_WARNING, "%llu event%s lost", (unsigned long long)pipeline->lost,

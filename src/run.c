@@ -403,6 +403,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .depth = options->depth,
         .failed = options->failed != FAILED_OMITTED || options->summary != SUMMARY_NONE,
         .initial = options->initial,
+        .facts = options->fields.facts,
         .other_way = options->other_way,
         .files = options->files,
         .stap = &options->stap,

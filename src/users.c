@@ -52,6 +52,17 @@ static const struct passwd *find_user(const char *name)
     return entry;
 }
 
+static const struct passwd *find_user_of(uid_t user)
+{
+    const struct passwd *entry;
+
+    rewind_users();
+    while ((entry = next_user()) != NULL && entry->pw_uid != user)
+        ;
+    end_users();
+    return entry;
+}
+
 static const struct group *find_group(const char *name)
 {
     FILE *groups = fopen("/etc/group", "re");
@@ -69,6 +80,7 @@ static const struct group *find_group(const char *name)
 #define next_user getpwent
 #define end_users endpwent
 #define find_user getpwnam
+#define find_user_of getpwuid
 #define find_group getgrnam
 #endif
 
@@ -122,4 +134,11 @@ int users_find_group(const char *name, gid_t *group)
         return -ENOENT;
     *group = entry->gr_gid;
     return 0;
+}
+
+char *users_name(uid_t user)
+{
+    const struct passwd *entry = find_user_of(user);
+
+    return entry != NULL ? strdup(entry->pw_name) : NULL;
 }

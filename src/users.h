@@ -17,4 +17,7 @@ const char *users_nearest(const char *given);
 /* The group of this name.  0; -ENOENT: it cannot be found. */
 int users_find_group(const char *name, gid_t *group);
 
+/* The name of this user, for free(3); NULL: none, or a database cannot be read. */
+char *users_name(uid_t user);
+
 #endif

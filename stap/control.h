@@ -5,6 +5,7 @@
 
 #include "asked.h"
 #include "exec.h"
+#include "facts.h"
 #include "filter.h"
 #include "held.h"
 #include "inodes.h"
@@ -24,6 +25,7 @@
  *            open
  *   C        with A: the argument is the id of a control group: report only what its processes and
  *            marked ones open
+ *   K        the argument is a set of facts to add to lines, as a number: see facts.h
  *   T        report initially open descriptors, too
  *   G        go: names, paths and switches are complete; answers "mirando", or "sin_inodo" if an O
  *            or X failed
@@ -89,6 +91,10 @@ static void fm_control(const char *command)
     case 'C':
         if (kstrtou64(fm_argument, 10, &id) == 0)
             fm_group_add(id);
+        break;
+    case 'K':
+        if (kstrtol(fm_argument, 10, &number) == 0)
+            fm_facts = number;
         break;
     case 'T':
         fm_initial = true;

@@ -203,6 +203,10 @@ static void fm_format_thread(struct fm_line *line, const struct fm_thread *who)
     }
 }
 
+/* What else is asked for: see facts.h. */
+static u32 fm_facts;
+static void fm_add_facts(struct fm_line *line);
+
 /* Copies a constant size, the maximum, which is faster; the buffer has room for it. */
 static void fm_add_thread(struct fm_line *line)
 {
@@ -372,6 +376,8 @@ static __always_inline void fm_start_with(struct fm_line *line, const char *code
     fm_head(line);
     fm_str(line, code, len);
     fm_add_thread(line);
+    if (unlikely(fm_facts))
+        fm_add_facts(line);
 }
 #define fm_start(line, code) fm_start_with(line, code, sizeof(code) - 1)
 

@@ -4,6 +4,7 @@
 #define FILEMON_STAP_REPORT_H
 
 #include "calls.h"
+#include "facts.h"
 #include "record.h"
 #include "walk.h"
 

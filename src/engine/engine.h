@@ -59,6 +59,7 @@ struct engine_config {
     int depth;                       /* levels of descendants to follow; DEPTH_ALL: every one */
     bool failed;                     /* deliver failed opens, too */
     bool initial;                    /* report_held() will be called */
+    unsigned int facts;              /* what to add to events: see event_facts */
     bool other_way;                  /* --engine NAME:WAY: see engine_ops.way */
     char *const *files;              /* only for the replay: what it reads; ends with NULL */
     const struct stap_options *stap; /* only for that engine, see engine/stap/stap.h; never NULL */

@@ -117,6 +117,31 @@ static bool set_lost(struct event *event, int64_t value)
     return value >= 0 && value <= INTEGER_MAX;
 }
 
+static int64_t get_user(const struct event *event)
+{
+    return event->facts->user;
+}
+
+static const char *get_user_name(const struct event_facts *facts)
+{
+    return facts->user_name;
+}
+
+static size_t size_of(const char *text)
+{
+    return text != NULL ? strlen(text) : 0;
+}
+
+size_t event_texts_size(const struct event_facts *facts)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; facts != NULL && i < field_count; i++)
+        if (field_table[i].text != NULL && (field_table[i].facts & ~facts->known) == 0)
+            size += size_of(field_table[i].text(facts));
+    return size;
+}
+
 const struct field field_table[] = {
     {"codigo", FIELD_CODE, EVERY, NULL, "what happened: open, close, dup, fail, held, error, lost",
      .columns = -5},
@@ -152,6 +177,10 @@ const struct field field_table[] = {
     {"maquina", FIELD_HOST, EVERY, NULL, "name of the machine, with --host", .columns = -16},
     {"fecha", FIELD_ISO_DATE, EVERY, NULL, "date and time in UTC, ISO 8601; only with -F",
      .columns = -27, .on_request = true},
+    {"uid", FIELD_INT, OF_PROCESS, get_user, "effective user of the thread; only with -F",
+     .columns = 7, .on_request = true, .facts = FACT(USER)},
+    {"usuario", FIELD_TEXT, OF_PROCESS, NULL, "the name of that user; only with -F", .columns = -10,
+     .on_request = true, .facts = FACT(USER), .text = get_user_name},
 };
 _Static_assert(LENGTH(field_table) <= FIELDS_MAX, "FIELDS_MAX holds every field");
 const size_t field_count = LENGTH(field_table);

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "event/fact.h"
+
 enum event_code {
     EVENT_OPEN,
     EVENT_CLOSE,
@@ -44,6 +46,16 @@ struct fd_range {
     unsigned int first, last;
 };
 
+/*
+ * What only -F asks for: engine_config.facts.  `known` is a set of facts (FACT()); the members of
+ * others say nothing.  Texts end with NUL.
+ */
+struct event_facts {
+    unsigned int known;
+    uid_t user;            /* in the initial user namespace */
+    const char *user_name; /* filled in by facts_complete(); NULL: it has none */
+};
+
 /* The size of a comm, NUL included (TASK_COMM_LEN of linux/sched.h). */
 #define EVENT_COMM_SIZE 16
 
@@ -64,6 +76,7 @@ struct fd_range {
  *   EXIT          nothing more
  *   MARK          no member
  *   LOST          lost, date_us
+ *   all but LOST  facts, if engine_config.facts has any
  * The ledger fills in the rest: path and duration_ns of a CLOSE, path of a DUP, and all of ERROR.
  */
 struct event {
@@ -88,6 +101,7 @@ struct event {
     uint64_t lost;
     const struct fd_range *ranges;
     size_t n_ranges;
+    const struct event_facts *facts; /* NULL: none was asked for */
 };
 
 #define EVENT_NO_MODE (-1)
@@ -108,6 +122,7 @@ enum field_kind {
     FIELD_REASON,   /* event_reason_name() */
     FIELD_ISO_DATE, /* ISO 8601, in UTC */
     FIELD_HOST,     /* a word; omitted if it is not known */
+    FIELD_TEXT,     /* bytes; omitted if there is no text */
 };
 
 struct field {
@@ -120,6 +135,8 @@ struct field {
     bool on_request; /* records have it only with -F */
     bool (*set)(struct event *, int64_t); /* inverse of get; false: no record has this value.  NULL:
                                            * the value follows from other fields */
+    unsigned int facts; /* that it needs, a set; omitted if they are not known */
+    const char *(*text)(const struct event_facts *); /* FIELD_TEXT: the value; NULL: none */
 };
 
 /* In the order of the record.  field_count entries, at most FIELDS_MAX. */
@@ -129,6 +146,9 @@ extern const size_t field_count;
 
 /* number, or 2^53 - 1 if it is larger: a double holds every integer up to there exactly. */
 int64_t event_integer(uint64_t number);
+
+/* The bytes of all texts in the facts, without their NULs; facts may be NULL. */
+size_t event_texts_size(const struct event_facts *facts);
 
 /* "open", "close", ... for codes below EVENT_RECORDS. */
 const char *event_code_name(enum event_code code);

@@ -8,8 +8,9 @@
 
 #define LINE_END "\r\n"
 
-/* Everything but path and comm, which have no fixed limit. */
+/* Everything but path, comm and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
+#define FACTS_FIXED_MAX 512
 
 /* U+FFFD for each byte, and two quotes. */
 #define STRING_BOUND(size) (3 * (size) + 2)
@@ -68,12 +69,19 @@ static char *put_value(char *at, const struct value *value)
     return at;
 }
 
+/* What facts add to a record. */
+static size_t facts_bound(const struct event_facts *facts)
+{
+    return facts != NULL ? FACTS_FIXED_MAX + STRING_BOUND(event_texts_size(facts)) : 0;
+}
+
 size_t csv_bound(const struct event *event)
 {
     size_t path = event->path != NULL ? event->path_len : 0;
     size_t comm = event->comm != NULL ? strlen(event->comm) : 0;
 
-    return FIXED_MAX + STRING_BOUND(comm) + STRING_BOUND(path) + 2 * path;
+    return FIXED_MAX + STRING_BOUND(comm) + STRING_BOUND(path) + 2 * path +
+           facts_bound(event->facts);
 }
 
 size_t csv_record(char *buf, const struct event *event, const struct fields *fields)

@@ -166,6 +166,7 @@ static void complete(struct fields *fields, bool hosted)
 static void divide(struct fields *fields)
 {
     for (size_t i = 0; i < fields->n; i++) {
+        fields->facts |= fields->list[i]->facts;
         for (unsigned int code = 0; code < EVENT_RECORDS; code++) {
             struct field_places *of = &fields->of[code];
 

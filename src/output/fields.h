@@ -19,7 +19,8 @@ struct fields {
     size_t n;
     const struct field *list[FIELDS_MAX];
     struct field_places of[EVENT_RECORDS]; /* by code: the listed fields of its records */
-    bool usual; /* no LIST has replaced the usual keys: others may have been added */
+    bool usual;         /* no LIST has replaced the usual keys: others may have been added */
+    unsigned int facts; /* that the engine must add to events */
 };
 
 /*

@@ -12,8 +12,9 @@
 #include "output/value.h"
 #include "text.h"
 
-/* Everything but the path, which has no fixed limit. */
+/* Everything but the path and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
+#define FACTS_FIXED_MAX 512
 
 /* A value of a fixed width, and a NUL. */
 #define VALUE_MAX EVENT_FLAGS_SIZE
@@ -218,6 +219,20 @@ static void put_word(struct line *line, const struct field *field, const struct 
     line->at = line->filled = put_coloured(line->at, padded, line->event, line->screen);
 }
 
+/* A text of any length, in columns of a fixed width at least. */
+static void put_text(struct line *line, const struct field *field, const struct value *value)
+{
+    size_t size = value->kind == VALUE_BYTES ? value->size : 0;
+    size_t width = width_of(field, line->screen), columns;
+    char *start = line->at;
+
+    line->at = columns_put(start, value->bytes, size, most_columns(line, field));
+    if (size > 0)
+        line->filled = line->at;
+    for (columns = columns_of(start, (size_t)(line->at - start)); columns < width; columns++)
+        *line->at++ = ' ';
+}
+
 static void put_field(struct line *line, const struct field *field)
 {
     struct value value;
@@ -229,6 +244,8 @@ static void put_field(struct line *line, const struct field *field)
     value_get(&value, field, line->event);
     if (value.kind == VALUE_HEX)
         put_hex(line, &value);
+    else if (field->kind == FIELD_TEXT)
+        put_text(line, field, &value);
     else
         put_word(line, field, &value);
 }
@@ -243,11 +260,17 @@ static void put_loss(struct line *line)
     line->filled = line->at;
 }
 
+/* What facts add to a record. */
+static size_t facts_bound(const struct event_facts *facts)
+{
+    return facts != NULL ? FACTS_FIXED_MAX + COLUMNS_BOUND(event_texts_size(facts)) : 0;
+}
+
 size_t human_bound(const struct event *event)
 {
     size_t path = event->path != NULL ? event->path_len : 0;
 
-    return FIXED_MAX + COLUMNS_BOUND(path) + 2 * path;
+    return FIXED_MAX + COLUMNS_BOUND(path) + 2 * path + facts_bound(event->facts);
 }
 
 size_t human_record(char *buf, const struct event *event, const struct fields *fields,

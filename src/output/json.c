@@ -7,13 +7,14 @@
 #include "output/value.h"
 #include "text.h"
 
-/* Everything but path and comm, which have no fixed limit. */
+/* Everything but path, comm and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
+#define FACTS_FIXED_MAX 512
 
 /* A field, and the text before its value: ",\"pid\":". */
 #define HEAD_BYTES 24
 static struct member {
-    int64_t (*get)(const struct event *); /* as in field_table */
+    int64_t (*get)(const struct event *); /* as in field_table; NULL: a record may lack the value */
     size_t size;
     char head[HEAD_BYTES];
 } members[FIELDS_MAX]; /* in the order of field_table */
@@ -102,18 +103,25 @@ static char *put_value(char *at, const struct value *value)
     return at;
 }
 
+/* What facts add to a record. */
+static size_t facts_bound(const struct event_facts *facts)
+{
+    return facts != NULL ? FACTS_FIXED_MAX + JSON_STRING_BOUND(event_texts_size(facts)) : 0;
+}
+
 size_t json_bound(const struct event *event)
 {
     size_t path = event->path != NULL ? event->path_len : 0;
     size_t comm = event->comm != NULL ? strlen(event->comm) : 0;
 
-    return FIXED_MAX + JSON_STRING_BOUND(comm) + JSON_STRING_BOUND(path) + 2 * path;
+    return FIXED_MAX + JSON_STRING_BOUND(comm) + JSON_STRING_BOUND(path) + 2 * path +
+           facts_bound(event->facts);
 }
 
 static void make_members(void)
 {
     for (size_t i = 0; i < field_count; i++) {
-        members[i].get = field_table[i].get;
+        members[i].get = field_table[i].facts == 0 ? field_table[i].get : NULL;
         members[i].size = (size_t)snprintf(members[i].head, HEAD_BYTES,
                                            ",\"%s\":", field_table[i].key);
     }

@@ -39,12 +39,23 @@ static void set_iso_date(struct value *value, int64_t date_us)
     set_word(value, value->room);
 }
 
+static bool are_known(unsigned int needed, const struct event_facts *facts)
+{
+    return needed == 0 || (facts != NULL && (needed & ~facts->known) == 0);
+}
+
+static void set_text(struct value *value, const char *text)
+{
+    if (text != NULL)
+        set_bytes(value, VALUE_BYTES, text, strlen(text));
+}
+
 void value_get(struct value *value, const struct field *field, const struct event *event)
 {
     size_t path_len = event->path != NULL ? event->path_len : 0;
 
     value->kind = VALUE_NONE;
-    if ((field->codes & (1u << event->code)) == 0)
+    if ((field->codes & (1u << event->code)) == 0 || !are_known(field->facts, event->facts))
         return;
     switch (field->kind) {
     case FIELD_CODE:
@@ -86,6 +97,9 @@ void value_get(struct value *value, const struct field *field, const struct even
         break;
     case FIELD_ISO_DATE:
         set_iso_date(value, event->date_us);
+        break;
+    case FIELD_TEXT:
+        set_text(value, field->text(event->facts));
         break;
     }
 }

@@ -68,6 +68,25 @@ open        7  /etc/passwd
 END
 }
 
+# What the engine adds where -F asks for it.
+test_facts_of_the_script() {
+    { open_line 7 3 /etc/hosts | sed 's/, fichero:/, uid: 0&/'; close_line 7 3 | sed 's/, descriptor:/, uid: 4294967294&/'
+      open_line 7 4 /etc/passwd; } > standin/lines
+    watched_until_interrupted -F codigo,uid,usuario
+    diff -u - out <<'END'
+{"codigo":"open","uid":0,"usuario":"root"}
+{"codigo":"close","uid":4294967294}
+{"codigo":"open"}
+END
+    rm standin/sent
+    watched_until_interrupted -f text -F usuario,uid,fichero
+    diff -u - out <<'END'
+root             0  /etc/hosts
+           4294967294  /etc/hosts
+                    /etc/passwd
+END
+}
+
 test_fields_that_are_added() {
     some_lines
     watched_until_interrupted -F +fecha

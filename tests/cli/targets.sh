@@ -41,6 +41,8 @@ test_every_command_to_the_script() {
     watch_and_stop -a /etc -D 0
     { commands D 0 -- I /etc; printf AG; } | received_is
     logged 1 '^staprun .*\.ko$'
+    watch_and_stop -n nothing-of-that-name -w -F +usuario,fecha
+    { commands N nothing-of-that-name -- K 1; printf WG; } | received_is
     sleep 1000 & one=$!
     sleep 1000 & two=$!
     watch_and_stop -p $two,$one

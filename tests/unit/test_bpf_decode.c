@@ -289,6 +289,42 @@ static void test_close_range(void **state)
     assert_range(0, 3, ~0u);
 }
 
+/* If some are asked for, every record has them before it. */
+static int decode_with_facts(const struct record_facts *facts, size_t size)
+{
+    char *exact = malloc(sizeof(*facts) + size);
+    int result;
+
+    memcpy(exact, facts, sizeof(*facts));
+    memcpy(exact + sizeof(*facts), &sample, size);
+    decoder.has_facts = true;
+    result = decode_record(&decoder, exact, sizeof(*facts) + size, &event);
+    decoder.has_facts = false;
+    event.comm = NULL;
+    free(exact);
+    return result;
+}
+
+static void test_facts(void **state)
+{
+    struct record_facts facts = {.known = FACT(USER), .user = 4294967294};
+
+    (void)state;
+    begin(RECORD_CLOSE);
+    assert_int_equal(decode(RECORD_HEAD), 0);
+    assert_null(event.facts);
+    assert_int_equal(decode_with_facts(&facts, RECORD_HEAD), 0);
+    assert_int_equal(event.code, EVENT_CLOSE);
+    assert_int_equal(event.fd, 3);
+    assert_int_equal(event.facts->known, FACT(USER));
+    assert_int_equal(event.facts->user, 4294967294);
+    assert_null(event.facts->user_name);
+    assert_int_equal(decode_with_facts(&facts, RECORD_HEAD - 1), -EBADMSG);
+    decoder.has_facts = true;
+    assert_int_equal(decode_record(&decoder, &facts, sizeof(facts) - 1, &event), -EBADMSG);
+    decoder.has_facts = false;
+}
+
 static void test_malformed_records(void **state)
 {
     (void)state;
@@ -318,6 +354,7 @@ int main(void)
         cmocka_unit_test(test_held),
         cmocka_unit_test(test_received),
         cmocka_unit_test(test_close_range),
+        cmocka_unit_test(test_facts),
         cmocka_unit_test(test_malformed_records),
     };
 

@@ -97,6 +97,23 @@ static void columns_of_a_list_in_its_order(void **state)
     assert_listed(&event, "errno,fichero", ",,,3\r\n");
 }
 
+/* Facts that are not known leave their columns empty. */
+static void facts_that_are_known(void **state)
+{
+    struct event event = event_of(EVENT_CLOSE, "/a", 2);
+    struct event_facts facts = {.known = FACT(USER), .user = 33, .user_name = "a\"b"};
+    char name[4097] = "";
+    size_t len;
+
+    (void)state;
+    assert_listed(&event, "uid,usuario,pid", ",,5817,\r\n");
+    event.facts = &facts;
+    assert_listed(&event, "uid,usuario,pid", "33,\"a\"\"b\",5817,\r\n");
+    facts.user_name = memset(name, '"', sizeof(name) - 1);
+    free(record_with(&event, "+usuario", &len));
+    assert_in_range(len, 2 * 4096, csv_bound(&event));
+}
+
 static void records_fill_their_columns(void **state)
 {
     struct event event = event_of(EVENT_OPEN, "/etc/hosts", 10);
@@ -214,6 +231,7 @@ int main(void)
         cmocka_unit_test(header_has_every_field),
         cmocka_unit_test(records_fill_their_columns),
         cmocka_unit_test(columns_of_a_list_in_its_order),
+        cmocka_unit_test(facts_that_are_known),
         cmocka_unit_test(quoting),
         cmocka_unit_test(random_paths_can_be_read_back),
     };

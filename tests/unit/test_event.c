@@ -182,7 +182,11 @@ static void fields_of_each_record(void **state)
         {"perdidos", "lost"},
         {"maquina", "open close dup fail held error lost"},
         {"fecha", "open close dup fail held error lost"},
+        {"uid", "open close dup fail held error"},
+        {"usuario", "open close dup fail held error"},
     };
+
+    bool on_request = false;
 
     (void)state;
     assert_int_equal(field_count, sizeof(contract) / sizeof(contract[0]));
@@ -199,7 +203,9 @@ static void fields_of_each_record(void **state)
         }
         assert_string_equal(carried, contract[i][1]);
         assert_true(field_table[i].help != NULL && field_table[i].help[0] != '\0');
-        assert_int_equal(field_table[i].on_request, strcmp(contract[i][0], "fecha") == 0);
+        on_request |= strcmp(contract[i][0], "fecha") == 0; /* this one and those after it */
+        assert_int_equal(field_table[i].on_request, on_request);
+        assert_int_equal(strstr(field_table[i].help, "only with -F") != NULL, on_request);
     }
 }
 

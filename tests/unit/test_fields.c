@@ -90,6 +90,24 @@ static void plus_adds_at_the_end(void **state)
     FIELDS(JSON, "pid,fecha,codigo,perdidos", "pid", "+fecha,+codigo");
 }
 
+static unsigned int facts_of(const char *list)
+{
+    char *const lists[] = {(char *)list, NULL};
+    struct fields fields;
+
+    assert_int_equal(fields_choose(&fields, FORMAT_JSON, false, lists), 0);
+    return fields.facts;
+}
+
+/* The engine adds only the facts that the keys need. */
+static void keys_need_facts(void **state)
+{
+    (void)state;
+    assert_int_equal(facts_of("+fecha"), 0);
+    assert_int_equal(facts_of("+uid"), FACT(USER));
+    assert_int_equal(facts_of("usuario"), FACT(USER));
+}
+
 /* The path has no fixed width, so it stays the last of the usual columns. */
 static void plus_adds_before_the_path_in_text(void **state)
 {
@@ -110,8 +128,10 @@ static void fields_that_cannot_be_left_out(void **state)
 static void every_field(void **state)
 {
     FIELDS(JSON,
+           "usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo",
+           "usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo");
 }
@@ -142,9 +162,10 @@ static void unknown_keys_name_near_ones(void **state)
     assert_refused(state, "pid ,tid",
                    "filemon: -F pid ,tid: there is no key 'pid '; did you mean pid? "
                    "'filemon --help' lists the keys");
-    assert_refused(state, "PID",
-                   "filemon: -F PID: there is no key 'PID'; did you mean pid or ppid or tid? "
-                   "'filemon --help' lists the keys");
+    assert_refused(
+        state, "PID",
+        "filemon: -F PID: there is no key 'PID'; did you mean pid or ppid or tid or uid? "
+        "'filemon --help' lists the keys");
 }
 
 static void long_keys_are_unknown(void **state)
@@ -200,6 +221,7 @@ int main(void)
         TEST(the_machine_is_added),
         TEST(a_list_replaces_the_usual_fields),
         TEST(plus_adds_at_the_end),
+        TEST(keys_need_facts),
         TEST(plus_adds_before_the_path_in_text),
         TEST(fields_that_cannot_be_left_out),
         TEST(every_field),

@@ -136,6 +136,29 @@ static void columns_of_a_list_in_its_order(void **state)
     assert_listed(&event, "fichero_hex,pid", &unlimited, "2fff    5817");
 }
 
+/* A text of any length is whole, unless the screen is limited. */
+static void facts_that_are_known(void **state)
+{
+    static const struct screen terminal = {.columns = 200};
+    struct event event = event_of(EVENT_CLOSE, "/etc/hosts");
+    struct event_facts facts = {.known = FACT(USER), .user = 33, .user_name = "www-data"};
+    char name[4097] = "", *line;
+
+    (void)state;
+    assert_listed(&event, "uid,usuario,pid", &unlimited, "                      5817");
+    event.facts = &facts;
+    assert_listed(&event, "uid,usuario,pid", &unlimited, "     33 www-data      5817");
+    facts.user_name = "w\x01-of-a-long-name";
+    assert_listed(&event, "usuario,pid", &unlimited, "w\\x01-of-a-long-name    5817");
+    assert_listed(&event, "usuario,pid", &terminal, "w…g-name      5817");
+    facts.user_name = NULL;
+    assert_listed(&event, "pid,usuario", &unlimited, "   5817");
+    facts.user_name = memset(name, '\1', sizeof(name) - 1);
+    line = line_with(&event, "+usuario", &unlimited);
+    assert_true(strlen(line) > 4 * 4096);
+    free(line);
+}
+
 static void what_failed_has_no_descriptor(void **state)
 {
     struct event event = event_of(EVENT_FAIL, "/x");
@@ -310,6 +333,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_for_each_kind),
         cmocka_unit_test(columns_of_a_list_in_its_order),
+        cmocka_unit_test(facts_that_are_known),
         cmocka_unit_test(what_failed_has_no_descriptor),
         cmocka_unit_test(losses_are_described_whatever_the_list),
         cmocka_unit_test(columns_of_a_list_fit_the_screen),

@@ -154,6 +154,27 @@ static void fields_of_a_list_in_its_order(void **state)
     assert_listed(&event, "errno,modo", "{}\n");
 }
 
+/* Facts are left out where they are not known. */
+static void facts_that_are_known(void **state)
+{
+    struct event event = event_of(EVENT_CLOSE, "/a");
+    struct event_facts facts = {.known = FACT(USER), .user = 33, .user_name = "www-\"data"};
+
+    (void)state;
+    assert_listed(&event, "uid,pid,usuario", "{\"pid\":5817}\n");
+    event.facts = &facts;
+    assert_listed(&event, "uid,pid,usuario",
+                  "{\"uid\":33,\"pid\":5817,\"usuario\":\"www-\\\"data\"}\n");
+    facts.user = UINT32_MAX - 1;
+    facts.user_name = NULL;
+    assert_listed(&event, "uid,usuario", "{\"uid\":4294967294}\n");
+    facts.known = 0;
+    assert_listed(&event, "uid,usuario", "{}\n");
+    event.code = EVENT_LOST;
+    facts.known = FACT(USER);
+    assert_listed(&event, "uid", "{\"perdidos\":3}\n");
+}
+
 /* As for a path with every key, and for a loss whatever the keys are. */
 static void what_a_list_cannot_hide(void **state)
 {
@@ -443,6 +464,8 @@ static void random_bytes_make_strict_json(void **state)
     }
 }
 
+#define FACTS "uid,usuario"
+
 /* One byte that is not UTF-8 adds fichero_hex, and gives the longest record. */
 static void longest_record_fits(void **state)
 {
@@ -464,6 +487,10 @@ static void longest_record_fits(void **state)
     event.mode = -2;
     free(record_with(&event, "+fecha", &len));
     assert_in_range(len, 4094 * 6 + 2 * 4095, json_bound(&event));
+    memset(path, '\1', 4095);
+    event.facts = &(struct event_facts){.known = ~0u, .user = UINT32_MAX, .user_name = path};
+    free(record_with(&event, "+" FACTS, &len));
+    assert_in_range(len, 4095 * 6 * 2, json_bound(&event));
 }
 
 /* A path ends at its length, even within a character. */
@@ -561,6 +588,7 @@ int main(void)
         cmocka_unit_test(one_record_of_each_kind),
         cmocka_unit_test(lost_records_have_no_process),
         cmocka_unit_test(fields_of_a_list_in_its_order),
+        cmocka_unit_test(facts_that_are_known),
         cmocka_unit_test(what_a_list_cannot_hide),
         cmocka_unit_test(modes_are_octal),
         cmocka_unit_test(control_characters_are_escaped),

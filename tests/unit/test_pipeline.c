@@ -123,6 +123,26 @@ static void test_ledger_filter_output(void **state)
     assert_string_equal(caught_line(&fixture->caught), "");
 }
 
+/* What engines add as numbers is written with its name. */
+static void test_names_of_facts(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_facts facts = {.known = FACT(USER)};
+    struct event event = {
+        .code = EVENT_FAIL, .comm = "comm", .path = "/etc/x", .path_len = 6, .facts = &facts};
+    struct pipeline *pipeline;
+
+    fixture->options.failed = FAILED_TOO;
+    fixture->options.fields = *listed(FORMAT_JSON, "uid,usuario");
+    pipeline = open_pipeline(fixture);
+    pipeline_take(pipeline, &event);
+    facts.user = 4294967294;
+    pipeline_take(pipeline, &event);
+    assert_string_equal(written(fixture),
+                        "{\"uid\":0,\"usuario\":\"root\"}\n{\"uid\":4294967294}\n");
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
 /* The kernel's side has cut the path, so nobody knows whether a PATH matches it. */
 static void test_cut_path_is_lost(void **state)
 {
@@ -272,6 +292,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_ledger_filter_output),
+        TEST(test_names_of_facts),
         TEST(test_cut_path_is_lost),
         TEST(test_records_pass_the_ledger_by),
         TEST(test_summary_at_mark_and_at_end),

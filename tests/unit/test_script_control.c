@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "kernel/script.h"
 
+#include "event/fact.h"
+
 /* Sends the argument in pieces of 3 bytes, and then the command. */
 static void command(const char *letter, const char *argument)
 {
@@ -58,6 +60,17 @@ static void switches_are_set(void **state)
     assert_false(fm_writes);
     command("W", "");
     assert_true(fm_writes);
+}
+
+/* filemon sends its own set of facts. */
+static void facts_are_set(void **state)
+{
+    (void)state;
+    assert_int_equal(FM_USER, FACT_USER);
+    command("K", "1");
+    assert_int_equal(fm_facts, FACT(USER));
+    command("K", "x");
+    assert_int_equal(fm_facts, FACT(USER));
 }
 
 /* The number is one of the writer's namespace. */
@@ -212,6 +225,7 @@ int main(void)
         script_test(names_are_matched_at_exec),
         script_test(the_depth_sets_the_mark_of_targets),
         script_test(switches_are_set),
+        script_test(facts_are_set),
         script_test(users_are_added_up_to_a_limit),
         script_test(groups_are_added_up_to_a_limit),
         script_test(go_stores_the_writer_and_its_namespaces),

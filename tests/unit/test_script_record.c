@@ -174,6 +174,21 @@ static void a_line_names_the_thread_as_it_is_now(void **state)
     assert_non_null(strstr(lines(), "ppid: 96,"));
 }
 
+/* The text of the last thread is kept, but its facts can change. */
+static void a_line_has_the_facts_that_are_asked_for(void **state)
+{
+    (void)state;
+    fm_facts = 1 << FM_USER;
+    current->euid = (kuid_t){33};
+    report("/x");
+    lines_are(
+        "{codigo: \"open\", proceso: \"cat\", pid: 100, ppid: 100, tid: 100, uid: 33, "
+        "fichero: \"/x\", descriptor: 3}\n");
+    current->euid = (kuid_t){4294967294};
+    report("/x");
+    assert_non_null(strstr(lines(), ", tid: 100, uid: 4294967294, fich"));
+}
+
 /* Each byte takes six in the line, so the text is longer than the text that is kept. */
 static void a_comm_of_control_bytes_is_whole(void **state)
 {
@@ -667,6 +682,7 @@ int main(void)
         script_test(eight_bytes_without_escapes_are_recognised),
         script_test(a_line_names_the_thread_and_the_file),
         script_test(a_line_names_the_thread_as_it_is_now),
+        script_test(a_line_has_the_facts_that_are_asked_for),
         script_test(a_comm_of_control_bytes_is_whole),
         script_test(times_are_those_of_filemons_time_namespace),
         script_test(a_status_line_names_the_module),

@@ -46,6 +46,12 @@ static void log_path(struct calls *calls, const struct event *event)
         log_call(calls, " mode %o", (unsigned int)event->mode);
 }
 
+static void log_facts(struct calls *calls, const struct event_facts *facts)
+{
+    if (facts->known & FACT(USER))
+        log_call(calls, " user %u", facts->user);
+}
+
 static void on_event(void *ctx, const struct event *event)
 {
     static const char *const codes[] = {
@@ -73,6 +79,8 @@ static void on_event(void *ctx, const struct event *event)
         log_call(calls, " %s", event_reason_name(event->reason));
     for (size_t i = 0; i < event->n_ranges; i++)
         log_call(calls, " [%u,%u]", event->ranges[i].first, event->ranges[i].last);
+    if (event->facts)
+        log_facts(calls, event->facts);
     log_call(calls, "\n");
 }
 
@@ -321,6 +329,22 @@ static void tables(void **state)
                           ", tabla: 8, fichero: \"/a\", descriptor: -2, " TIMES ", flags: 0}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, tabla: 8, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"mirando\", modulo: \"m\", tabla: 7}");
+}
+
+/* Any line about a thread can have facts, and no other. */
+static void facts(void **state)
+{
+#define FACTS ", uid: 4294967294"
+    assert_calls(state,
+                 "{codigo: \"open\", " WHERE FACTS ", fichero: \"/a\", descriptor: 3, " TIMES
+                 ", flags: 0}\n",
+                 "OPEN " AT " fd 3 path /a flags 0 user 4294967294\n");
+    assert_calls(state, "{codigo: \"close\", " WHERE FACTS ", descriptor: 3, " TIMES "}\n",
+                 "CLOSE " AT " fd 3 close user 4294967294\n");
+    assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");
+    assert_garbage(state, "{codigo: \"lost\", perdidos: 7, uid: 0, us: 5, ns: 6}");
+    assert_garbage(state, "{codigo: \"fin\", modulo: \"m\", uid: 0}");
 }
 
 /* A close of one descriptor is by close(2) if the line has no reason; the only other reason is
@@ -785,6 +809,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(every_kind, begin, end),
         cmocka_unit_test_setup_teardown(tables, begin, end),
+        cmocka_unit_test_setup_teardown(facts, begin, end),
         cmocka_unit_test_setup_teardown(reasons, begin, end),
         cmocka_unit_test_setup_teardown(escapes, begin, end),
         cmocka_unit_test_setup_teardown(numbers, begin, end),

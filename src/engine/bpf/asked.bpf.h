@@ -40,10 +40,9 @@ static __always_inline bool is_for_writing(__u64 flags)
     return access != O_RDONLY && access != O_ACCMODE && !(flags & O_PATH);
 }
 
-/* real_cred: the kernel may override the other credentials for a moment (linux/cred.h). */
 static __always_inline bool is_of_users(struct task_struct *task)
 {
-    __u32 user = task->real_cred->euid.val;
+    __u32 user = effective_user(task);
 
     return bpf_map_lookup_elem(&users, &user) != NULL;
 }

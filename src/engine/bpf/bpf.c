@@ -99,6 +99,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->config = *config;
     engine->sink = *sink;
     engine->reader.wakeups = engine->reader.clock = -1;
+    engine->reader.decoder.has_facts = config->facts != 0;
     engine->program.config = &engine->config;
     engine->program.way = program_best_way();
     engine->program.probes = links_may_probe(&engine->program);

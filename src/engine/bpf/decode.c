@@ -160,7 +160,8 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
     }
 }
 
-int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event)
+static int decode_after_facts(struct decoder *decoder, const void *data, size_t size,
+                              struct event *event)
 {
     const struct record *record = data;
     int64_t mono_ns;
@@ -191,7 +192,28 @@ int decode_record(struct decoder *decoder, const void *data, size_t size, struct
         .lost = 0,
         .ranges = NULL,
         .n_ranges = 0,
+        .facts = NULL,
     };
     return decode_rest(decoder, record, (const char *)(record + 1), size - kinds[record->kind].size,
                        event);
+}
+
+static void decode_facts(struct decoder *decoder, const struct record_facts *facts)
+{
+    decoder->facts = (struct event_facts){.known = facts->known, .user = facts->user};
+}
+
+int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event)
+{
+    const struct record_facts *facts = data;
+    int result;
+
+    if (!decoder->has_facts)
+        return decode_after_facts(decoder, data, size, event);
+    if (size < sizeof(*facts))
+        return -EBADMSG;
+    decode_facts(decoder, facts);
+    result = decode_after_facts(decoder, facts + 1, size - sizeof(*facts), event);
+    event->facts = &decoder->facts;
+    return result;
 }

@@ -3,6 +3,7 @@
 #ifndef FILEMON_BPF_DECODE_H
 #define FILEMON_BPF_DECODE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -12,8 +13,10 @@
 /* The clocks of decode_record(), which the caller sets, and the memory that the event of its last
  * call points to. */
 struct decoder {
+    bool has_facts;          /* facts precede each record: some were asked for */
     int64_t epoch_ns;        /* see clock_epoch_ns() */
     int64_t clock_offset_ns; /* filemon's CLOCK_MONOTONIC minus that of the records */
+    struct event_facts facts;
     char path[PAYLOAD_BYTES + 64];
     struct fd_range ranges[FDS_OF_EXEC / 2];
 };

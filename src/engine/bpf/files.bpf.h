@@ -335,7 +335,7 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
                                            __u32 flags)
 {
     __u32 end = task->files->fdt->max_fds - 1;
-    struct record record;
+    void *room;
 
     /* CLOSE_RANGE_CLOEXEC closes nothing, and unknown flags are an error. */
     if (first > last || first > end || flags & ~CLOSE_RANGE_UNSHARE)
@@ -343,12 +343,15 @@ static __always_inline void on_close_range(struct task_struct *task, __u32 first
     /* The call copies the table, and closes descriptors of the copy: none of these is recorded. */
     if (flags & CLOSE_RANGE_UNSHARE && task->files->count.counter > 1)
         return;
-    if (clear_range(table_of(task), first, last < end ? last : end)) {
-        begin_record(task, &record, RECORD_CLOSE_RANGE, -1);
-        record.first = first;
-        record.last = last;
-        deliver(&record, RECORD_UNTIL(last));
-    }
+    if (!clear_range(table_of(task), first, last < end ? last : end))
+        return;
+    room = reserve_room(RECORD_UNTIL(last));
+    if (!room)
+        return;
+    begin_record(task, record_in(room), RECORD_CLOSE_RANGE, -1);
+    record_in(room)->first = first;
+    record_in(room)->last = last;
+    submit_room(room);
 }
 
 #endif

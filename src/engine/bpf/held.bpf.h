@@ -95,14 +95,16 @@ static __always_inline bool mark_held(struct task_struct *task, const struct scr
 static __always_inline bool deliver_held(struct task_struct *task, struct scratch *s,
                                          struct file *file, const __u32 bytes)
 {
-    void *record = bpf_ringbuf_reserve(&events, sizeof(s->record) + bytes, 0);
+    const __u32 head = facts_asked ? sizeof(s->facts) + sizeof(s->record) : sizeof(s->record);
+    void *from = facts_asked ? (void *)&s->facts : (void *)&s->record;
+    void *record = bpf_ringbuf_reserve(&events, head + bytes, 0);
 
     if (!record) {
         count_lost();
         return false;
     }
     s->record.time = bpf_ktime_get_ns();
-    bpf_probe_read_kernel(record, sizeof(s->record) + bytes, s);
+    bpf_probe_read_kernel(record, head + bytes, from);
     if (mark_held(task, s, file)) {
         bpf_ringbuf_submit(record, BPF_RB_NO_WAKEUP);
         return true;

@@ -13,20 +13,17 @@
 /* Delivers the record in s and its payload, and marks the descriptor as recorded. */
 static __always_inline void deliver_path(struct scratch *s)
 {
-    __u64 size = sizeof(s->record) + bounded(s->length, 2 * PAYLOAD_BYTES);
     __u64 table = s->record.table;
     __u32 fd = s->record.fd;
 
-    if (size > sizeof(s->record) + PAYLOAD_BYTES)
-        return;
     if (s->record.kind == RECORD_FAIL) {
-        deliver(&s->record, size);
+        deliver_scratch(s);
         return;
     }
     /* Before the delivery: another thread may close the descriptor at any time, and an unmarked
      * descriptor's close would not be delivered. */
     set_recorded(table, fd, RECORDED);
-    if (!deliver(&s->record, size))
+    if (!deliver_scratch(s))
         clear_recorded(table, fd);
 }
 

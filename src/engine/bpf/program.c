@@ -55,6 +55,7 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     data->only_users = config->n_users > 0;
     data->only_groups = config->n_groups > 0;
     data->report_failed = config->failed;
+    data->facts_asked = config->facts;
     data->x32_calls = kernel_takes_x32();
     data->report_held = config->initial;
     data->filtering = size->any;

@@ -23,7 +23,8 @@ struct reader {
 
 /*
  * Opens the ring buffer of this map, which is borrowed until reader_close().  *reader is all zeros,
- * but wakeups and clock are -1.  clock_offset_ns: see decode.h.  0, -errno after a message.
+ * but wakeups and clock are -1, and decoder.has_facts says whether facts are asked for.
+ * clock_offset_ns: see decode.h.  0, -errno after a message.
  */
 int reader_open(struct reader *reader, int map, int64_t clock_offset_ns,
                 const struct engine_sink *sink);

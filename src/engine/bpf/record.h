@@ -12,6 +12,8 @@
 #include <linux/types.h>
 #endif
 
+#include "event/fact.h"
+
 /* The size of the longest path that is not cut, its NUL included (PATH_MAX). */
 #define PATH_BYTES 4096
 
@@ -102,6 +104,21 @@ struct record {
         };
         __s32 origin; /* DUP, DUP2, with or without a path */
     };
+};
+
+/*
+ * If any facts are asked for, they precede each record in the ring buffer: so the records of a run
+ * without any are not larger.
+ */
+struct record_facts {
+    __u32 known; /* a set: FACT() */
+    __u32 user;
+};
+
+/* Both, where a record is made. */
+struct report {
+    struct record_facts facts;
+    struct record record;
 };
 
 /* The size of a record whose last member is this one. */

@@ -9,6 +9,7 @@
 #include <bpf/bpf_helpers.h>
 #include <stdbool.h>
 
+#include "facts.bpf.h"
 #include "record.h"
 
 /* Set by the loader before it loads. */
@@ -172,6 +173,7 @@ struct ancestry {
 
 /* What is too large for the stack, in one run of a program. */
 struct scratch {
+    struct record_facts facts;
     struct record record;
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as in the ring buffer */
     __u32 length;                     /* of the payload */
@@ -258,14 +260,34 @@ static __always_inline __u64 wakeup_flags(const struct record *record)
     return BPF_RB_FORCE_WAKEUP;
 }
 
-/* Delivers the first size bytes of a record and the payload behind it.  False: there is no room,
- * and the loss is counted. */
+/* Delivers the first size bytes of a record and the payload behind it, and the facts before it.
+ * False: there is no room, and the loss is counted. */
 static __always_inline bool deliver(struct record *record, __u64 size)
 {
-    if (bpf_ringbuf_output(&events, record, size, wakeup_flags(record)) == 0)
+    long result;
+
+    if (facts_asked)
+        result = bpf_ringbuf_output(&events, facts_of(record), sizeof(struct record_facts) + size,
+                                    wakeup_flags(record));
+    else
+        result = bpf_ringbuf_output(&events, record, size, wakeup_flags(record));
+    if (result == 0)
         return true;
     count_lost();
     return false;
+}
+
+/* Delivers the record in s and its payload. */
+static __always_inline bool deliver_scratch(struct scratch *s)
+{
+    __u64 length = bounded(s->length, 2 * PAYLOAD_BYTES);
+
+    if (length > PAYLOAD_BYTES)
+        return false;
+    /* Or clang would add to the length before the check, where verifiers before 6.10 do not see
+     * that the sum is bounded, too. */
+    barrier_var(length);
+    return deliver(&s->record, sizeof(s->record) + length);
 }
 
 /* The number of pid in filemon's own pid namespace; 0: it has none there.  pid must be a pointer
@@ -380,9 +402,9 @@ static __always_inline bool is_io_worker(struct task_struct *task)
 }
 
 /*
- * Fills in the members that every record has.  The actions of an io_uring worker are reported as
- * those of its process's leader.  trusted: the same task, by the pointer that the kernel gave,
- * through which its own members are read without a check of the address.
+ * Fills in the facts and the members that every record has.  The actions of an io_uring worker are
+ * reported as those of its process's leader.  trusted: the same task, by the pointer that the
+ * kernel gave, through which its own members are read without a check of the address.
  */
 static __always_inline void begin_record_of(struct task_struct *task, struct task_struct *trusted,
                                             struct record *record, enum record_kind kind, __s32 fd)
@@ -401,6 +423,8 @@ static __always_inline void begin_record_of(struct task_struct *task, struct tas
     record->kind = kind;
     record->marks = 0;
     record->walked = record->mode = record->unused = 0;
+    if (facts_asked)
+        begin_facts(task, facts_of(record));
 }
 
 /* The same for the current task. */
@@ -410,19 +434,49 @@ static __always_inline void begin_record(struct task_struct *task, struct record
     begin_record_of(task, bpf_get_current_task_btf(), record, kind, fd);
 }
 
+static __always_inline __u64 size_of_facts(void)
+{
+    return facts_asked ? sizeof(struct record_facts) : 0;
+}
+
+/*
+ * Reserves room for a record of this size and for its facts, to be filled in and submitted.  NULL:
+ * there is none, and the loss is counted.  Unlike a record on the stack, it needs none of that.
+ * The result is not the record itself: verifiers before 6.2 cannot tell that a pointer into the
+ * room is not NULL.
+ */
+static __always_inline void *reserve_room(const __u64 size)
+{
+    void *room = bpf_ringbuf_reserve(&events, size_of_facts() + size, 0);
+
+    if (!room)
+        count_lost();
+    return room;
+}
+
+static __always_inline struct record *record_in(void *room)
+{
+    return room + size_of_facts();
+}
+
+static __always_inline void submit_room(void *room)
+{
+    __u64 flags = wakeup_flags(record_in(room));
+
+    bpf_ringbuf_submit(room, flags);
+}
+
 /* Delivers a close by the current task.  time: when the descriptor was closed; 0: now. */
 static __always_inline void deliver_close(struct task_struct *task, __s32 fd, __u64 time)
 {
-    struct record *record = bpf_ringbuf_reserve(&events, RECORD_HEAD, 0);
+    void *room = reserve_room(RECORD_HEAD);
 
-    if (!record) {
-        count_lost();
+    if (!room)
         return;
-    }
-    begin_record(task, record, RECORD_CLOSE, fd);
+    begin_record(task, record_in(room), RECORD_CLOSE, fd);
     if (time)
-        record->time = time;
-    bpf_ringbuf_submit(record, wakeup_flags(record));
+        record_in(room)->time = time;
+    submit_room(room);
 }
 
 #endif

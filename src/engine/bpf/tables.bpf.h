@@ -34,7 +34,7 @@ struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
     __type(key, __u64);
-    __type(value, struct record);
+    __type(value, struct report);
 } doubts SEC(".maps");
 
 /* `doubts` has new entries.  Cleared by the loader. */
@@ -88,14 +88,32 @@ enum end {
     END_BY_OTHERS, /* the last user has left before: its record is in `doubts`, if it was seen */
 };
 
+static __always_inline void copy_end(struct record *record, const struct report *last)
+{
+    __builtin_memcpy(record, &last->record, RECORD_HEAD);
+    if (facts_asked)
+        *facts_of(record) = last->facts;
+}
+
+/* The record of an end that nobody has seen has no thread. */
+static __always_inline void begin_end(struct record *record)
+{
+    __builtin_memset(record, 0, RECORD_HEAD);
+    record->fd = -1;
+    if (facts_asked)
+        __builtin_memset(facts_of(record), 0, sizeof(struct record_facts));
+}
+
 static __always_inline void fill_end(__u64 table, enum end how, struct record *record)
 {
-    struct record *last = bpf_map_lookup_elem(&doubts, &table);
+    struct report *last = bpf_map_lookup_elem(&doubts, &table);
 
     if (how == END_BY_THIS)
         begin_record(current_task(), record, RECORD_EXIT, -1);
     else if (last)
-        *record = *last;
+        copy_end(record, last);
+    else
+        begin_end(record);
     if (!record->time)
         record->time = bpf_ktime_get_ns();
     record->kind = RECORD_EXIT;
@@ -108,13 +126,18 @@ static __always_inline void fill_end(__u64 table, enum end how, struct record *r
  * record. */
 SUBPROGRAM int end_table(__u64 table, enum end how)
 {
-    struct record record = {.fd = -1};
+    void *room;
 
     if (bpf_map_delete_elem(&tables, &table) != 0)
         return 0;
     sweep_table(table);
-    fill_end(table, how, &record);
-    deliver(&record, RECORD_HEAD);
+    room = reserve_room(RECORD_HEAD);
+    if (!room) {
+        bpf_map_delete_elem(&doubts, &table);
+        return 0;
+    }
+    fill_end(table, how, record_in(room));
+    submit_room(room);
     return 0;
 }
 
@@ -125,12 +148,12 @@ SUBPROGRAM int end_table(__u64 table, enum end how)
  */
 SUBPROGRAM int doubt_end(__u64 table, bool goes_on)
 {
-    struct record record = {};
+    struct report report = {};
 
-    begin_record(current_task(), &record, RECORD_EXIT, -1);
+    begin_record(current_task(), &report.record, RECORD_EXIT, -1);
     if (goes_on)
-        record.time = 0;
-    if (bpf_map_update_elem(&doubts, &table, &record, BPF_ANY) != 0)
+        report.record.time = 0;
+    if (bpf_map_update_elem(&doubts, &table, &report, BPF_ANY) != 0)
         count_lost();
     is_in_doubt = true;
     return 0;

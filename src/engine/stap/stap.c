@@ -220,6 +220,8 @@ static int send_config(struct engine *engine)
         result = send_inode(engine, &config->inodes[i]);
     if (result == 0 && (config->all || config->n_groups > 0))
         result = send_command(engine, 'A', NULL);
+    if (result == 0 && config->facts != 0)
+        result = send_number(engine, 'K', config->facts);
     if (result == 0 && config->writes)
         result = send_command(engine, 'W', NULL);
     if (result == 0 && config->initial)

@@ -33,6 +33,7 @@ struct wire {
     bool skipping; /* the rest of a line that is too long */
     char line[LINE_MAX_BYTES];
     char path[2 * PATH_MAX];
+    struct event_facts facts;
     struct fd_range ranges[MAX_RANGES];
     size_t n_parts;
     struct part *parts[MAX_PARTS];
@@ -44,7 +45,7 @@ struct fields {
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
-        cortado;
+        cortado, uid;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -57,6 +58,7 @@ struct fields {
     INT(ppid)                                                                                      \
     INT(tid)                                                                                       \
     BIG(tabla)                                                                                     \
+    BIG(uid)                                                                                       \
     TEXT(fichero)                                                                                  \
     INT(parte)                                                                                     \
     INT(descriptor)                                                                                \
@@ -418,6 +420,9 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 #define HAS(name) (1u << KEY_##name)
 #define HAS_NUMBER (HAS(n) | HAS(nn))
 #define HAS_NOTICE (HAS_NUMBER | HAS(modulo))
+/* Any line about a thread can have them. */
+#define HAS_FACTS HAS(uid)
+
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
 #define HAS_FD (HAS_TABLE | HAS(descriptor))
@@ -450,6 +455,9 @@ static const struct kind *find_kind(const struct fields *fields)
 {
     unsigned int held = fields->seen & ~HAS(codigo);
 
+    if (held & HAS(tid))
+        held &= ~HAS_FACTS;
+
     for (size_t i = 0; i < LENGTH(kinds); i++)
         if (!strcmp(kinds[i].codigo, fields->codigo))
             return (held & ~kinds[i].may) == kinds[i].must ? &kinds[i] : NULL;
@@ -475,6 +483,18 @@ static bool take_number(struct wire *wire, const struct fields *fields)
     return true;
 }
 
+static void take_facts(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    if (!(fields->seen & HAS_FACTS))
+        return;
+    wire->facts = (struct event_facts){0};
+    if (fields->seen & HAS(uid)) {
+        wire->facts.user = (uid_t)fields->uid;
+        wire->facts.known |= FACT(USER);
+    }
+    event->facts = &wire->facts;
+}
+
 static void take_fields(struct wire *wire, const struct fields *fields)
 {
     const struct kind *kind = find_kind(fields);
@@ -496,6 +516,7 @@ static void take_fields(struct wire *wire, const struct fields *fields)
         (fields->proceso && strlen(fields->proceso) >= EVENT_COMM_SIZE))
         return;
     event.code = kind->code;
+    take_facts(wire, fields, &event);
     result = kind->take(wire, fields, &event);
     if (result >= 0 && kind->take != take_part && take_number(wire, fields) && result == 1)
         wire->sink.event(wire->sink.event_ctx, &event);

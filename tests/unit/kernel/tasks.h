@@ -273,6 +273,7 @@ static inline pid_t __task_pid_nr_ns(struct task_struct *task, enum pid_type typ
 
 #define task_euid(task) ((task)->euid)
 #define uid_eq(left, right) ((left).val == (right).val)
+#define __kuid_val(user) ((user).val)
 #define current_user_ns() (&current->user_ns)
 
 static inline kuid_t make_kuid(const struct user_namespace *ns, uid_t user)

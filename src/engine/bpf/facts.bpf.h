@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The facts about a thread that -F asks for, in front of its records. */
+#ifndef FILEMON_BPF_FACTS_H
+#define FILEMON_BPF_FACTS_H
+
+#include "kernel.h"
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_helpers.h>
+#include <stdbool.h>
+
+#include "record.h"
+
+/* The facts to add, a set.  Set by the loader before it loads; if 0, the verifier removes the code
+ * for facts, and records have none. */
+const volatile __u32 facts_asked = 0;
+
+static __always_inline bool is_asked(__u32 fact)
+{
+    return facts_asked & fact;
+}
+
+static __always_inline struct record_facts *facts_of(struct record *record)
+{
+    return (struct record_facts *)record - 1;
+}
+
+/* real_cred: the kernel may override the other credentials for a moment (linux/cred.h). */
+static __always_inline __u32 effective_user(struct task_struct *task)
+{
+    return task->real_cred->euid.val;
+}
+
+static __always_inline void begin_facts(struct task_struct *task, struct record_facts *facts)
+{
+    __builtin_memset(facts, 0, sizeof(*facts));
+    if (is_asked(FACT(USER))) {
+        facts->user = effective_user(task);
+        facts->known |= FACT(USER);
+    }
+}
+
+#endif

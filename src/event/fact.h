@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The facts that engines add to an event only where -F asks for a key that needs them.  Included by
+ * the eBPF programs, too, so without other headers; stap/facts.h has the same numbers.
+ */
+#ifndef FILEMON_FACT_H
+#define FILEMON_FACT_H
+
+enum event_fact {
+    FACT_USER, /* the effective user of the thread */
+};
+
+/* In a set of facts. */
+#define FACT(name) (1u << FACT_##name)
+
+#endif

@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The names of what the facts of events have as numbers. */
+#ifndef FILEMON_FACTS_H
+#define FILEMON_FACTS_H
+
+#include "event/event.h"
+
+struct facts;
+
+/* NULL: no memory.  Free with facts_free(), which takes NULL. */
+struct facts *facts_new(void);
+void facts_free(struct facts *facts);
+
+/*
+ * Fills in the names of what is known.  They are valid until the next call.  Each name is looked up
+ * once and then kept, also that there was none, as long as not too many others follow.
+ */
+void facts_complete(struct facts *facts, struct event_facts *event);
+
+#endif

@@ -6,7 +6,7 @@
 #include "record.h"
 
 /* enum event_fact of src/event/fact.h */
-enum { FM_USER };
+enum { FM_USER, FM_MOUNTS, FM_GROUP };
 
 static u32 fm_facts; /* to add to lines, a set */
 
@@ -18,7 +18,33 @@ static inline bool fm_is_fact(u32 fact)
 static void fm_user(struct fm_line *line)
 {
     fm_lit(line, ", uid: ");
-    fm_num(line, __kuid_val(task_euid(line->task)));
+    fm_num(line, __kuid_val(task_euid(line->locked)));
+}
+
+/* The beginning of struct mnt_namespace, which only the kernel's fs/mount.h has. */
+struct fm_mounts {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+    atomic_t count;
+#endif
+    struct ns_common ns;
+};
+
+/* An exiting thread has no namespaces. */
+static void fm_mounts(struct fm_line *line)
+{
+    struct nsproxy *namespaces = line->locked->nsproxy;
+
+    if (!namespaces)
+        return;
+    fm_lit(line, ", mnt_ns: ");
+    fm_num(line, ((const struct fm_mounts *)namespaces->mnt_ns)->ns.inum);
+}
+
+/* See fm_is_in_groups(). */
+static void fm_group(struct fm_line *line)
+{
+    fm_lit(line, ", cgroup: ");
+    fm_num(line, cgroup_id(task_dfl_cgroup(line->locked)));
 }
 
 /* Numbers are those of the initial namespaces. */
@@ -26,6 +52,10 @@ static void fm_add_facts(struct fm_line *line)
 {
     if (fm_is_fact(FM_USER))
         fm_user(line);
+    if (fm_is_fact(FM_MOUNTS))
+        fm_mounts(line);
+    if (fm_is_fact(FM_GROUP))
+        fm_group(line);
 }
 
 #endif

@@ -22,6 +22,8 @@
 #include <linux/magic.h>
 #include <linux/mm_types.h>
 #include <linux/mount.h>
+#include <linux/ns_common.h>
+#include <linux/nsproxy.h>
 #include <linux/openat2.h>
 #include <linux/percpu.h>
 #include <linux/pid_namespace.h>

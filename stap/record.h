@@ -23,7 +23,8 @@ struct fm_line {
     u32 parts; /* pieces of the path that were sent before this line */
     u32 table; /* number of the descriptor's table; 0: not in this line */
     struct task_struct *task;
-    bool broken; /* a piece found no room in the ring */
+    struct task_struct *locked; /* whose facts are added: current, or task_lock() is held */
+    bool broken;                /* a piece found no room in the ring */
 };
 
 #define FM_FICHERO ", fichero: \""
@@ -55,8 +56,11 @@ static void fm_begin(struct fm_line *line)
 {
     char *buffer = this_cpu_read(fm_buffer);
 
-    *line = (struct fm_line){
-        .start = buffer, .at = buffer, .path = buffer + FM_LINE - 1, .task = current};
+    *line = (struct fm_line){.start = buffer,
+                             .at = buffer,
+                             .path = buffer + FM_LINE - 1,
+                             .task = current,
+                             .locked = current};
 }
 
 static inline void fm_str(struct fm_line *line, const char *text, u32 len)

@@ -122,9 +122,19 @@ static int64_t get_user(const struct event *event)
     return event->facts->user;
 }
 
+static int64_t get_mounts(const struct event *event)
+{
+    return event->facts->mounts;
+}
+
 static const char *get_user_name(const struct event_facts *facts)
 {
     return facts->user_name;
+}
+
+static const char *get_group_path(const struct event_facts *facts)
+{
+    return facts->group_path;
 }
 
 static size_t size_of(const char *text)
@@ -181,6 +191,11 @@ const struct field field_table[] = {
      .columns = 7, .on_request = true, .facts = FACT(USER)},
     {"usuario", FIELD_TEXT, OF_PROCESS, NULL, "the name of that user; only with -F", .columns = -10,
      .on_request = true, .facts = FACT(USER), .text = get_user_name},
+    {"mnt_ns", FIELD_INT, OF_PROCESS, get_mounts,
+     "inode of the thread's mount namespace; only with -F", .columns = 10, .on_request = true,
+     .facts = FACT(MOUNTS)},
+    {"cgroup", FIELD_TEXT, OF_PROCESS, NULL, "path of its control group; only with -F",
+     .columns = -40, .on_request = true, .facts = FACT(GROUP), .text = get_group_path},
 };
 _Static_assert(LENGTH(field_table) <= FIELDS_MAX, "FIELDS_MAX holds every field");
 const size_t field_count = LENGTH(field_table);

@@ -52,8 +52,11 @@ struct fd_range {
  */
 struct event_facts {
     unsigned int known;
-    uid_t user;            /* in the initial user namespace */
-    const char *user_name; /* filled in by facts_complete(); NULL: it has none */
+    uid_t user;      /* in the initial user namespace */
+    uint32_t mounts; /* the inode of the mount namespace */
+    uint64_t group;  /* the kernel's id of the control group in the unified hierarchy */
+    /* Filled in by facts_complete().  NULL: it has none. */
+    const char *user_name, *group_path;
 };
 
 /* The size of a comm, NUL included (TASK_COMM_LEN of linux/sched.h). */

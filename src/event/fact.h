@@ -7,7 +7,9 @@
 #define FILEMON_FACT_H
 
 enum event_fact {
-    FACT_USER, /* the effective user of the thread */
+    FACT_USER,   /* the effective user of the thread */
+    FACT_MOUNTS, /* its mount namespace */
+    FACT_GROUP,  /* its control group */
 };
 
 /* In a set of facts. */

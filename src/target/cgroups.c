@@ -3,11 +3,13 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "diag.h"
@@ -333,4 +335,41 @@ bool cgroup_exists(const struct cgroup *group)
     struct stat stat;
 
     return lstat(group->path, &stat) == 0 && stat.st_ino == group->id;
+}
+
+/* include/linux/exportfs.h: FILEID_KERNFS, a handle that is the id alone. */
+#define HANDLE_OF_ID 0xfe
+
+/* A descriptor of the group's directory; -1: there is none. */
+static int open_id(const char *root, uint64_t id)
+{
+    char bytes[sizeof(struct file_handle) + sizeof(id)] __attribute__((aligned(8))) = "";
+    struct file_handle *handle = (struct file_handle *)bytes;
+    int mount = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC), group;
+
+    if (mount < 0)
+        return -1;
+    handle->handle_bytes = sizeof(id);
+    handle->handle_type = HANDLE_OF_ID;
+    memcpy(handle->f_handle, &id, sizeof(id));
+    group = open_by_handle_at(mount, handle, O_PATH | O_CLOEXEC);
+    close(mount);
+    return group;
+}
+
+char *cgroups_path(const char *root, uint64_t id)
+{
+    char link[32], path[PATH_MAX];
+    int group = open_id(root, id);
+    ssize_t len;
+
+    if (group < 0)
+        return NULL;
+    snprintf(link, sizeof(link), "/proc/self/fd/%d", group);
+    len = readlink(link, path, sizeof(path) - 1);
+    close(group);
+    path[len > 0 ? len : 0] = '\0';
+    if (strcmp(path, root) == 0)
+        return strdup("/");
+    return is_below(path, root) ? strdup(path + strlen(root)) : NULL;
 }

@@ -35,4 +35,8 @@ int cgroups_find(const char *root, const char *given, struct cgroup *found);
 /* Whether the group is still there. */
 bool cgroup_exists(const struct cgroup *group);
 
+/* The path of the group that has this id, as below root, for free(3): "/system.slice".  NULL: there
+ * is none, or none any more. */
+char *cgroups_path(const char *root, uint64_t id);
+
 #endif

@@ -307,7 +307,10 @@ static int decode_with_facts(const struct record_facts *facts, size_t size)
 
 static void test_facts(void **state)
 {
-    struct record_facts facts = {.known = FACT(USER), .user = 4294967294};
+    struct record_facts facts = {.known = FACT(USER) | FACT(MOUNTS),
+                                 .user = 4294967294,
+                                 .mounts = 4026531832,
+                                 .group = ~0ull};
 
     (void)state;
     begin(RECORD_CLOSE);
@@ -316,8 +319,10 @@ static void test_facts(void **state)
     assert_int_equal(decode_with_facts(&facts, RECORD_HEAD), 0);
     assert_int_equal(event.code, EVENT_CLOSE);
     assert_int_equal(event.fd, 3);
-    assert_int_equal(event.facts->known, FACT(USER));
+    assert_int_equal(event.facts->known, FACT(USER) | FACT(MOUNTS));
     assert_int_equal(event.facts->user, 4294967294);
+    assert_int_equal(event.facts->mounts, 4026531832);
+    assert_true(event.facts->group == ~0ull);
     assert_null(event.facts->user_name);
     assert_int_equal(decode_with_facts(&facts, RECORD_HEAD - 1), -EBADMSG);
     decoder.has_facts = true;

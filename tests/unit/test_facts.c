@@ -57,10 +57,20 @@ static void each_of_many_users_has_its_own_name(void **state)
 
 static void unknown_facts_have_no_names(void **state)
 {
-    struct event_facts event = {.known = 0, .user = 0};
+    struct event_facts event = {.known = 0, .user = 0, .group = 1};
 
     facts_complete(*state, &event);
     assert_null(event.user_name);
+    assert_null(event.group_path);
+}
+
+/* No group has this id. */
+static void groups_that_are_removed_have_no_path(void **state)
+{
+    struct event_facts event = {.known = FACT(GROUP), .group = UINT64_MAX};
+
+    facts_complete(*state, &event);
+    assert_null(event.group_path);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -71,6 +81,7 @@ int main(void)
         TEST(users_have_their_names),
         TEST(each_of_many_users_has_its_own_name),
         TEST(unknown_facts_have_no_names),
+        TEST(groups_that_are_removed_have_no_path),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

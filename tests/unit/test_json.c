@@ -168,8 +168,13 @@ static void facts_that_are_known(void **state)
     facts.user = UINT32_MAX - 1;
     facts.user_name = NULL;
     assert_listed(&event, "uid,usuario", "{\"uid\":4294967294}\n");
+    facts.known = FACT(GROUP) | FACT(MOUNTS);
+    facts.mounts = 4026531832;
+    facts.group_path = "/system.slice";
+    assert_listed(&event, "uid,cgroup,mnt_ns",
+                  "{\"cgroup\":\"/system.slice\",\"mnt_ns\":4026531832}\n");
     facts.known = 0;
-    assert_listed(&event, "uid,usuario", "{}\n");
+    assert_listed(&event, "uid,usuario,cgroup,mnt_ns", "{}\n");
     event.code = EVENT_LOST;
     facts.known = FACT(USER);
     assert_listed(&event, "uid", "{\"perdidos\":3}\n");
@@ -464,7 +469,7 @@ static void random_bytes_make_strict_json(void **state)
     }
 }
 
-#define FACTS "uid,usuario"
+#define FACTS "uid,usuario,mnt_ns,cgroup"
 
 /* One byte that is not UTF-8 adds fichero_hex, and gives the longest record. */
 static void longest_record_fits(void **state)
@@ -488,9 +493,13 @@ static void longest_record_fits(void **state)
     free(record_with(&event, "+fecha", &len));
     assert_in_range(len, 4094 * 6 + 2 * 4095, json_bound(&event));
     memset(path, '\1', 4095);
-    event.facts = &(struct event_facts){.known = ~0u, .user = UINT32_MAX, .user_name = path};
+    event.facts = &(struct event_facts){.known = ~0u,
+                                        .user = UINT32_MAX,
+                                        .mounts = UINT32_MAX,
+                                        .user_name = path,
+                                        .group_path = path};
     free(record_with(&event, "+" FACTS, &len));
-    assert_in_range(len, 4095 * 6 * 2, json_bound(&event));
+    assert_in_range(len, 4095 * 6 * 3, json_bound(&event));
 }
 
 /* A path ends at its length, even within a character. */

@@ -67,6 +67,8 @@ static void facts_are_set(void **state)
 {
     (void)state;
     assert_int_equal(FM_USER, FACT_USER);
+    assert_int_equal(FM_MOUNTS, FACT_MOUNTS);
+    assert_int_equal(FM_GROUP, FACT_GROUP);
     command("K", "1");
     assert_int_equal(fm_facts, FACT(USER));
     command("K", "x");

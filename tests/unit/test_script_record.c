@@ -177,6 +177,10 @@ static void a_line_names_the_thread_as_it_is_now(void **state)
 /* The text of the last thread is kept, but its facts can change. */
 static void a_line_has_the_facts_that_are_asked_for(void **state)
 {
+    struct mnt_namespace mounts = {.ns.inum = 4026531832};
+    struct nsproxy namespaces = {.mnt_ns = &mounts};
+    struct cgroup group = {.id = 5000000000};
+
     (void)state;
     fm_facts = 1 << FM_USER;
     current->euid = (kuid_t){33};
@@ -187,6 +191,14 @@ static void a_line_has_the_facts_that_are_asked_for(void **state)
     current->euid = (kuid_t){4294967294};
     report("/x");
     assert_non_null(strstr(lines(), ", tid: 100, uid: 4294967294, fich"));
+    fm_facts = 1 << FM_MOUNTS | 1 << FM_GROUP;
+    current->nsproxy = &namespaces;
+    current->cgroup = &group;
+    report("/x");
+    assert_non_null(strstr(lines(), ", tid: 100, mnt_ns: 4026531832, cgroup: 5000000000, fich"));
+    current->nsproxy = NULL; /* an exiting thread */
+    report("/x");
+    assert_non_null(strstr(lines(), ", tid: 100, cgroup: 5000000000, fich"));
 }
 
 /* Each byte takes six in the line, so the text is longer than the text that is kept. */

@@ -50,6 +50,10 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
 {
     if (facts->known & FACT(USER))
         log_call(calls, " user %u", facts->user);
+    if (facts->known & FACT(MOUNTS))
+        log_call(calls, " mounts %u", facts->mounts);
+    if (facts->known & FACT(GROUP))
+        log_call(calls, " group %ju", (uintmax_t)facts->group);
 }
 
 static void on_event(void *ctx, const struct event *event)
@@ -342,6 +346,9 @@ static void facts(void **state)
     assert_calls(state, "{codigo: \"close\", " WHERE FACTS ", descriptor: 3, " TIMES "}\n",
                  "CLOSE " AT " fd 3 close user 4294967294\n");
     assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
+    assert_calls(state,
+                 "{codigo: \"exit\", " WHERE ", mnt_ns: 4026531832, cgroup: -1, " TIMES "}\n",
+                 "EXIT " AT " mounts 4026531832 group 18446744073709551615\n");
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, uid: 0, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"fin\", modulo: \"m\", uid: 0}");

@@ -200,7 +200,8 @@ static int decode_after_facts(struct decoder *decoder, const void *data, size_t 
 
 static void decode_facts(struct decoder *decoder, const struct record_facts *facts)
 {
-    decoder->facts = (struct event_facts){.known = facts->known, .user = facts->user};
+    decoder->facts = (struct event_facts){
+        .known = facts->known, .user = facts->user, .mounts = facts->mounts, .group = facts->group};
 }
 
 int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event)

@@ -38,6 +38,14 @@ static __always_inline void begin_facts(struct task_struct *task, struct record_
         facts->user = effective_user(task);
         facts->known |= FACT(USER);
     }
+    if (is_asked(FACT(MOUNTS))) {
+        facts->mounts = BPF_CORE_READ(task, nsproxy, mnt_ns, ns.inum);
+        facts->known |= facts->mounts ? FACT(MOUNTS) : 0; /* an exiting thread has none */
+    }
+    if (is_asked(FACT(GROUP))) {
+        facts->group = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
+        facts->known |= FACT(GROUP);
+    }
 }
 
 #endif

@@ -67,6 +67,11 @@ struct proc_ns_operations {
 
 struct ns_common {
     const struct proc_ns_operations *ops;
+    unsigned int inum;
+};
+
+struct mnt_namespace {
+    struct ns_common ns;
 };
 
 struct inode {
@@ -295,6 +300,7 @@ struct time_namespace {
 };
 
 struct nsproxy {
+    struct mnt_namespace *mnt_ns;
     struct time_namespace *time_ns; /* with CONFIG_TIME_NS, from 5.6 on */
 };
 

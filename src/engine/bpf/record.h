@@ -112,7 +112,8 @@ struct record {
  */
 struct record_facts {
     __u32 known; /* a set: FACT() */
-    __u32 user;
+    __u32 user, mounts, unused;
+    __u64 group;
 };
 
 /* Both, where a record is made. */

@@ -45,7 +45,7 @@ struct fields {
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
-        cortado, uid;
+        cortado, uid, mnt_ns, cgroup;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -59,6 +59,8 @@ struct fields {
     INT(tid)                                                                                       \
     BIG(tabla)                                                                                     \
     BIG(uid)                                                                                       \
+    BIG(mnt_ns)                                                                                    \
+    BIG(cgroup)                                                                                    \
     TEXT(fichero)                                                                                  \
     INT(parte)                                                                                     \
     INT(descriptor)                                                                                \
@@ -421,7 +423,7 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 #define HAS_NUMBER (HAS(n) | HAS(nn))
 #define HAS_NOTICE (HAS_NUMBER | HAS(modulo))
 /* Any line about a thread can have them. */
-#define HAS_FACTS HAS(uid)
+#define HAS_FACTS (HAS(uid) | HAS(mnt_ns) | HAS(cgroup))
 
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
@@ -483,15 +485,23 @@ static bool take_number(struct wire *wire, const struct fields *fields)
     return true;
 }
 
+/* The facts whose keys are in the set. */
+static unsigned int known_facts(unsigned int seen)
+{
+    return (seen & HAS(uid) ? FACT(USER) : 0) | (seen & HAS(mnt_ns) ? FACT(MOUNTS) : 0) |
+           (seen & HAS(cgroup) ? FACT(GROUP) : 0);
+}
+
 static void take_facts(struct wire *wire, const struct fields *fields, struct event *event)
 {
     if (!(fields->seen & HAS_FACTS))
         return;
-    wire->facts = (struct event_facts){0};
-    if (fields->seen & HAS(uid)) {
-        wire->facts.user = (uid_t)fields->uid;
-        wire->facts.known |= FACT(USER);
-    }
+    wire->facts = (struct event_facts){
+        .known = known_facts(fields->seen),
+        .user = (uid_t)fields->uid,
+        .mounts = (uint32_t)fields->mnt_ns,
+        .group = (uint64_t)fields->cgroup,
+    };
     event->facts = &wire->facts;
 }
 

@@ -176,8 +176,24 @@ struct cgroup {
 #define cgroup_parent(group) ((group)->parent)
 #define task_dfl_cgroup(task) ((task)->cgroup)
 
+struct ns_common {
+    unsigned int inum;
+};
+
+struct mnt_namespace {
+#if LINUX_VERSION_CODE < KERNEL_VERSION(5, 11, 0)
+    atomic_t count;
+#endif
+    struct ns_common ns;
+};
+
+struct nsproxy {
+    struct mnt_namespace *mnt_ns;
+};
+
 struct task_struct {
     struct cgroup *cgroup;
+    struct nsproxy *nsproxy;
     pid_t pid, tgid;
     kuid_t euid;
     struct user_namespace user_ns;

@@ -6,7 +6,7 @@
 #include "record.h"
 
 /* enum event_fact of src/event/fact.h */
-enum { FM_USER, FM_MOUNTS, FM_GROUP };
+enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE };
 
 static u32 fm_facts; /* to add to lines, a set */
 
@@ -47,6 +47,16 @@ static void fm_group(struct fm_line *line)
     fm_num(line, cgroup_id(task_dfl_cgroup(line->locked)));
 }
 
+static void fm_file(struct fm_line *line)
+{
+    fm_lit(line, ", mayor: ");
+    fm_num(line, MAJOR(line->inode->i_sb->s_dev));
+    fm_lit(line, ", menor: ");
+    fm_num(line, MINOR(line->inode->i_sb->s_dev));
+    fm_lit(line, ", inodo: ");
+    fm_num(line, line->inode->i_ino);
+}
+
 /* Numbers are those of the initial namespaces. */
 static void fm_add_facts(struct fm_line *line)
 {
@@ -56,6 +66,8 @@ static void fm_add_facts(struct fm_line *line)
         fm_mounts(line);
     if (fm_is_fact(FM_GROUP))
         fm_group(line);
+    if (fm_is_fact(FM_FILE) && line->inode)
+        fm_file(line);
 }
 
 #endif

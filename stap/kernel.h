@@ -18,6 +18,7 @@
 #include <linux/file.h>
 #include <linux/fs.h>
 #include <linux/fs_struct.h>
+#include <linux/kdev_t.h>
 #include <linux/ktime.h>
 #include <linux/magic.h>
 #include <linux/mm_types.h>

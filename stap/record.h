@@ -24,11 +24,12 @@ struct fm_line {
     u32 table; /* number of the descriptor's table; 0: not in this line */
     struct task_struct *task;
     struct task_struct *locked; /* whose facts are added: current, or task_lock() is held */
+    const struct inode *inode;  /* of the file whose path the line has; NULL: it has none */
     bool broken;                /* a piece found no room in the ring */
 };
 
 #define FM_FICHERO ", fichero: \""
-#define FM_ROOM 512        /* more than the text of a line without its path */
+#define FM_ROOM 640        /* more than the text of a line without its path */
 #define FM_THREAD_TEXT 128 /* a text with a comm of control bytes is longer */
 
 static void fm_buffers_free(void)

@@ -15,10 +15,16 @@
 #define ONLY(code) (1u << EVENT_##code)
 #define EVERY ((1u << EVENT_RECORDS) - 1)
 #define OF_PROCESS (EVERY & ~ONLY(LOST))
+#define OF_FILE (OF_PROCESS & ~ONLY(FAIL))
 
 int64_t event_integer(uint64_t number)
 {
     return number < INTEGER_MAX ? (int64_t)number : INTEGER_MAX;
+}
+
+bool event_is_integer(uint64_t number)
+{
+    return number <= INTEGER_MAX;
 }
 
 static int64_t get_pid(const struct event *event)
@@ -127,6 +133,11 @@ static int64_t get_mounts(const struct event *event)
     return event->facts->mounts;
 }
 
+static int64_t get_inode(const struct event *event)
+{
+    return event_integer(event->facts->file.inode);
+}
+
 static const char *get_user_name(const struct event_facts *facts)
 {
     return facts->user_name;
@@ -196,6 +207,10 @@ const struct field field_table[] = {
      .facts = FACT(MOUNTS)},
     {"cgroup", FIELD_TEXT, OF_PROCESS, NULL, "path of its control group; only with -F",
      .columns = -40, .on_request = true, .facts = FACT(GROUP), .text = get_group_path},
+    {"dispositivo", FIELD_DEVICE, OF_FILE, NULL, "device of the file, like 8:1; only with -F",
+     .columns = -7, .on_request = true, .facts = FACT(FILE)},
+    {"inodo", FIELD_INODE, OF_FILE, get_inode, "inode of the file; only with -F", .columns = 10,
+     .on_request = true, .facts = FACT(FILE)},
 };
 _Static_assert(LENGTH(field_table) <= FIELDS_MAX, "FIELDS_MAX holds every field");
 const size_t field_count = LENGTH(field_table);

@@ -46,6 +46,12 @@ struct fd_range {
     unsigned int first, last;
 };
 
+/* The identity of a file, as its superblock and its inode in the kernel have it. */
+struct event_file {
+    uint32_t major, minor;
+    uint64_t inode;
+};
+
 /*
  * What only -F asks for: engine_config.facts.  `known` is a set of facts (FACT()); the members of
  * others say nothing.  Texts end with NUL.
@@ -55,6 +61,7 @@ struct event_facts {
     uid_t user;      /* in the initial user namespace */
     uint32_t mounts; /* the inode of the mount namespace */
     uint64_t group;  /* the kernel's id of the control group in the unified hierarchy */
+    struct event_file file;
     /* Filled in by facts_complete().  NULL: it has none. */
     const char *user_name, *group_path;
 };
@@ -79,8 +86,9 @@ struct event_facts {
  *   EXIT          nothing more
  *   MARK          no member
  *   LOST          lost, date_us
- *   all but LOST  facts, if engine_config.facts has any
- * The ledger fills in the rest: path and duration_ns of a CLOSE, path of a DUP, and all of ERROR.
+ *   all but LOST  facts, if engine_config.facts has any: the file, in those with a path but FAIL
+ * The ledger fills in the rest: path, file and duration_ns of a CLOSE, path and file of a DUP, and
+ * all of ERROR.
  */
 struct event {
     enum event_code code;
@@ -126,6 +134,8 @@ enum field_kind {
     FIELD_ISO_DATE, /* ISO 8601, in UTC */
     FIELD_HOST,     /* a word; omitted if it is not known */
     FIELD_TEXT,     /* bytes; omitted if there is no text */
+    FIELD_INODE,    /* an integer; omitted from 2^53 on, where a double does not hold each */
+    FIELD_DEVICE,   /* "8:1" */
 };
 
 struct field {
@@ -152,6 +162,9 @@ int64_t event_integer(uint64_t number);
 
 /* The bytes of all texts in the facts, without their NULs; facts may be NULL. */
 size_t event_texts_size(const struct event_facts *facts);
+
+/* Whether event_integer() would keep the number as it is. */
+bool event_is_integer(uint64_t number);
 
 /* "open", "close", ... for codes below EVENT_RECORDS. */
 const char *event_code_name(enum event_code code);

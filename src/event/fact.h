@@ -10,6 +10,7 @@ enum event_fact {
     FACT_USER,   /* the effective user of the thread */
     FACT_MOUNTS, /* its mount namespace */
     FACT_GROUP,  /* its control group */
+    FACT_FILE,   /* device and inode of the file */
 };
 
 /* In a set of facts. */

@@ -10,8 +10,8 @@
 /* A path, shared by the descriptors that were copied from each other. */
 struct path {
     uint32_t refs;
-    uint32_t len;
-    char bytes[];
+    uint32_t len : 31, has_file : 1;
+    char bytes[]; /* the path with its NUL, and the struct event_file if has_file */
 };
 
 /* An open descriptor.  The descriptors of one table form a ring; one of them is its anchor. */
@@ -37,6 +37,7 @@ struct ledger {
     size_t count, room;     /* of items */
     size_t n_used, n_slots; /* n_slots is a power of 2 */
     uint64_t secret;
+    struct event_facts facts; /* of the record that is being emitted */
 };
 
 /* Bit of a slot: this is the key (table), not (table, fd). */
@@ -51,16 +52,25 @@ struct ledger {
 
 /* ---- Paths ---------------------------------------------------------------------------------- */
 
-static struct path *path_new(const char *bytes, size_t len)
+static bool has_file(const struct event *event)
 {
-    struct path *path = malloc(sizeof(*path) + len + 1);
+    return event->facts != NULL && (event->facts->known & FACT(FILE)) != 0;
+}
+
+static struct path *path_new(const struct event *event)
+{
+    size_t len = event->path_len, more = has_file(event) ? sizeof(struct event_file) : 0;
+    struct path *path = malloc(sizeof(*path) + len + 1 + more);
 
     if (path == NULL)
         return NULL;
     path->refs = 1;
-    path->len = (uint32_t)len;
-    memcpy(path->bytes, bytes, len);
+    path->len = len & INT32_MAX;
+    path->has_file = more > 0;
+    memcpy(path->bytes, event->path, len);
     path->bytes[len] = '\0';
+    if (more > 0)
+        memcpy(path->bytes + len + 1, &event->facts->file, more);
     return path;
 }
 
@@ -302,9 +312,23 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
-/* A record about a held descriptor, with the process and the time of the cause. */
-static struct event record_of(const struct event *cause, enum event_code code,
-                              const struct held *held)
+/* The facts of the cause, but for its file, and those of this file. */
+static const struct event_facts *facts_of(struct ledger *ledger, const struct event_facts *cause,
+                                          const struct path *path)
+{
+    ledger->facts = *cause;
+    ledger->facts.known &= ~FACT(FILE);
+    if (path->has_file) {
+        ledger->facts.known |= FACT(FILE);
+        memcpy(&ledger->facts.file, path->bytes + path->len + 1, sizeof(ledger->facts.file));
+    }
+    return &ledger->facts;
+}
+
+/* A record about a held descriptor, with the process and the time of the cause.  It is valid until
+ * the next call. */
+static struct event record_of(struct ledger *ledger, const struct event *cause,
+                              enum event_code code, const struct held *held)
 {
     struct event record = *cause;
 
@@ -312,13 +336,16 @@ static struct event record_of(const struct event *cause, enum event_code code,
     record.fd = (int)held->fd;
     record.path = held->path->bytes;
     record.path_len = held->path->len;
+    if (cause->facts != NULL)
+        record.facts = facts_of(ledger, cause->facts, held->path);
     return record;
 }
 
 /* The same for CLOSE and ERROR: pid and ppid are those of the opener, if another process closes. */
-static struct event end_of(const struct event *cause, enum event_code code, const struct held *held)
+static struct event end_of(struct ledger *ledger, const struct event *cause, enum event_code code,
+                           const struct held *held)
 {
-    struct event record = record_of(cause, code, held);
+    struct event record = record_of(ledger, cause, code, held);
 
     if (held->pid != cause->pid) {
         record.pid = held->pid;
@@ -330,7 +357,7 @@ static struct event end_of(const struct event *cause, enum event_code code, cons
 static void emit_close(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                        const struct held *held)
 {
-    struct event record = end_of(cause, EVENT_CLOSE, held);
+    struct event record = end_of(ledger, cause, EVENT_CLOSE, held);
 
     record.reason = reason;
     record.duration_ns = cause->mono_ns > held->since_ns ? cause->mono_ns - held->since_ns : 0;
@@ -356,7 +383,7 @@ static void close_missed(struct ledger *ledger, const struct event *event)
 
     if (held == NULL)
         return;
-    record = end_of(event, EVENT_ERROR, held);
+    record = end_of(ledger, event, EVENT_ERROR, held);
     ledger->emit(ledger->ctx, &record);
     drop(ledger, held);
 }
@@ -516,7 +543,7 @@ static int take_open(struct ledger *ledger, const struct event *event)
 {
     close_missed(ledger, event);
     ledger->emit(ledger->ctx, event);
-    return hold(ledger, event, path_new(event->path, event->path_len));
+    return hold(ledger, event, path_new(event));
 }
 
 /* The descriptor that was copied; NULL: not held. */
@@ -541,13 +568,13 @@ static int take_dup(struct ledger *ledger, const struct event *event)
     if (origin == NULL && event->path == NULL)
         return 0;
     if (origin != NULL) {
-        record = record_of(event, EVENT_DUP, origin);
+        record = record_of(ledger, event, EVENT_DUP, origin);
         record.fd = event->fd;
         record.path_cut = false;
         path = origin->path;
         path->refs++;
     } else {
-        path = path_new(event->path, event->path_len);
+        path = path_new(event);
     }
     ledger->emit(ledger->ctx, &record);
     return hold(ledger, event, path);

@@ -50,6 +50,20 @@ static void set_text(struct value *value, const char *text)
         set_bytes(value, VALUE_BYTES, text, strlen(text));
 }
 
+static void set_device(struct value *value, const struct event_file *file)
+{
+    snprintf(value->room, sizeof(value->room), "%u:%u", file->major, file->minor);
+    set_word(value, value->room);
+}
+
+static void set_inode(struct value *value, int64_t shown, uint64_t inode)
+{
+    if (!event_is_integer(inode))
+        return;
+    value->kind = VALUE_INTEGER;
+    value->integer = shown;
+}
+
 void value_get(struct value *value, const struct field *field, const struct event *event)
 {
     size_t path_len = event->path != NULL ? event->path_len : 0;
@@ -100,6 +114,12 @@ void value_get(struct value *value, const struct field *field, const struct even
         break;
     case FIELD_TEXT:
         set_text(value, field->text(event->facts));
+        break;
+    case FIELD_INODE:
+        set_inode(value, field->get(event), event->facts->file.inode);
+        break;
+    case FIELD_DEVICE:
+        set_device(value, &event->facts->file);
         break;
     }
 }

@@ -308,6 +308,8 @@ static int decode_with_facts(const struct record_facts *facts, size_t size)
 static void test_facts(void **state)
 {
     struct record_facts facts = {.known = FACT(USER) | FACT(MOUNTS),
+                                 .device = 259 << DEVICE_MINOR_BITS | 1048575,
+                                 .inode = ~0ull,
                                  .user = 4294967294,
                                  .mounts = 4026531832,
                                  .group = ~0ull};
@@ -323,6 +325,9 @@ static void test_facts(void **state)
     assert_int_equal(event.facts->user, 4294967294);
     assert_int_equal(event.facts->mounts, 4026531832);
     assert_true(event.facts->group == ~0ull);
+    assert_int_equal(event.facts->file.major, 259);
+    assert_int_equal(event.facts->file.minor, 1048575);
+    assert_true(event.facts->file.inode == ~0ull);
     assert_null(event.facts->user_name);
     assert_int_equal(decode_with_facts(&facts, RECORD_HEAD - 1), -EBADMSG);
     decoder.has_facts = true;

@@ -186,6 +186,8 @@ static void fields_of_each_record(void **state)
         {"usuario", "open close dup fail held error"},
         {"mnt_ns", "open close dup fail held error"},
         {"cgroup", "open close dup fail held error"},
+        {"dispositivo", "open close dup held error"},
+        {"inodo", "open close dup held error"},
     };
 
     bool on_request = false;

@@ -107,6 +107,8 @@ static void keys_need_facts(void **state)
     assert_int_equal(facts_of("+uid"), FACT(USER));
     assert_int_equal(facts_of("usuario"), FACT(USER));
     assert_int_equal(facts_of("+mnt_ns"), FACT(MOUNTS));
+    assert_int_equal(facts_of("inodo"), FACT(FILE));
+    assert_int_equal(facts_of("dispositivo"), FACT(FILE));
     assert_int_equal(facts_of("cgroup,uid"), FACT(GROUP) | FACT(USER));
 }
 
@@ -130,10 +132,10 @@ static void fields_that_cannot_be_left_out(void **state)
 static void every_field(void **state)
 {
     FIELDS(JSON,
-           "cgroup,mnt_ns,usuario,uid,"
+           "inodo,dispositivo,cgroup,mnt_ns,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo",
-           "cgroup,mnt_ns,usuario,uid,"
+           "inodo,dispositivo,cgroup,mnt_ns,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo");
 }

@@ -151,6 +151,9 @@ static void facts_that_are_known(void **state)
     facts.user_name = "w\x01-of-a-long-name";
     assert_listed(&event, "usuario,pid", &unlimited, "w\\x01-of-a-long-name    5817");
     assert_listed(&event, "usuario,pid", &terminal, "w…g-name      5817");
+    facts.known |= FACT(FILE);
+    facts.file = (struct event_file){8, 1, 733};
+    assert_listed(&event, "inodo,dispositivo,pid", &unlimited, "       733 8:1        5817");
     facts.user_name = NULL;
     assert_listed(&event, "pid,usuario", &unlimited, "   5817");
     facts.user_name = memset(name, '\1', sizeof(name) - 1);

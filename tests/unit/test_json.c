@@ -173,8 +173,16 @@ static void facts_that_are_known(void **state)
     facts.group_path = "/system.slice";
     assert_listed(&event, "uid,cgroup,mnt_ns",
                   "{\"cgroup\":\"/system.slice\",\"mnt_ns\":4026531832}\n");
+    facts.known = FACT(FILE);
+    facts.file = (struct event_file){8, 1, 733};
+    assert_listed(&event, "dispositivo,inodo", "{\"dispositivo\":\"8:1\",\"inodo\":733}\n");
+    facts.file = (struct event_file){4095, 1048575, (UINT64_C(1) << 53) - 1};
+    assert_listed(&event, "dispositivo,inodo",
+                  "{\"dispositivo\":\"4095:1048575\",\"inodo\":9007199254740991}\n");
+    facts.file.inode++; /* jq would read another number */
+    assert_listed(&event, "inodo", "{}\n");
     facts.known = 0;
-    assert_listed(&event, "uid,usuario,cgroup,mnt_ns", "{}\n");
+    assert_listed(&event, "uid,usuario,cgroup,mnt_ns,dispositivo,inodo", "{}\n");
     event.code = EVENT_LOST;
     facts.known = FACT(USER);
     assert_listed(&event, "uid", "{\"perdidos\":3}\n");
@@ -469,7 +477,7 @@ static void random_bytes_make_strict_json(void **state)
     }
 }
 
-#define FACTS "uid,usuario,mnt_ns,cgroup"
+#define FACTS "uid,usuario,mnt_ns,cgroup,dispositivo,inodo"
 
 /* One byte that is not UTF-8 adds fichero_hex, and gives the longest record. */
 static void longest_record_fits(void **state)
@@ -496,6 +504,7 @@ static void longest_record_fits(void **state)
     event.facts = &(struct event_facts){.known = ~0u,
                                         .user = UINT32_MAX,
                                         .mounts = UINT32_MAX,
+                                        .file = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
                                         .user_name = path,
                                         .group_path = path};
     free(record_with(&event, "+" FACTS, &len));

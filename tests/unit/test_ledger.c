@@ -199,6 +199,62 @@ static void close_is_paired_with_open(void **state)
     assert_emitted("");
 }
 
+/* The thread's are those of the event, and the file's those of its open. */
+static void facts_are_those_of_the_thread_and_of_the_file(void **state)
+{
+    struct event_facts opener = {FACT(USER) | FACT(FILE), .user = 1, .file = {8, 1, 733}};
+    struct event_facts closer = {FACT(USER), .user = 2};
+    struct event event = event_of(EVENT_OPEN, 10, 3);
+
+    event.path = "/a";
+    event.path_len = 2;
+    event.facts = &opener;
+    assert_int_equal(counted_ledger_take(*state, &event), 0);
+    assert_ptr_equal(last.facts, &opener);
+    opener.file = (struct event_file){0, 0, 1}; /* of another open */
+    event = event_of(EVENT_DUP, 10, 4);
+    event.origin = 3;
+    event.facts = &closer;
+    assert_int_equal(counted_ledger_take(*state, &event), 0);
+    assert_int_equal(last.facts->known, FACT(USER) | FACT(FILE));
+    assert_int_equal(last.facts->file.inode, 733);
+    event = event_of(EVENT_OPEN, 10, 3);
+    event.path = "/b";
+    event.path_len = 2;
+    event.facts = &opener;
+    assert_int_equal(counted_ledger_take(*state, &event), 0); /* after an ERROR of the first */
+    event = event_of(EVENT_EXIT, 10, -1);
+    event.facts = &closer;
+    assert_int_equal(counted_ledger_take(*state, &event), 0);
+    assert_int_equal(last.fd, 4);
+    assert_int_equal(last.facts->user, 2);
+    assert_int_equal(last.facts->file.major, 8);
+    assert_int_equal(last.facts->file.minor, 1);
+    assert_int_equal(last.facts->file.inode, 733);
+    assert_emitted(
+        "open 3 /a\n"
+        "dup 4 /a of 3\n"
+        "error 3 /a\n"
+        "open 3 /b\n"
+        "close 3 /b exit 0\n"
+        "close 4 /a exit 0\n");
+}
+
+/* A descriptor whose open had no file has none later. */
+static void a_file_that_is_not_known_is_not_made_up(void **state)
+{
+    struct event_facts facts = {FACT(USER) | FACT(FILE), .user = 2, .file = {8, 1, 733}};
+    struct event event = event_of(EVENT_CLOSE, 10, 3);
+
+    open_fd(*state, 10, 3, "/a");
+    event.facts = &facts;
+    assert_int_equal(counted_ledger_take(*state, &event), 0);
+    assert_int_equal(last.facts->known, FACT(USER));
+    assert_emitted(
+        "open 3 /a\n"
+        "close 3 /a close 0\n");
+}
+
 static void records_have_process_and_time_of_the_event(void **state)
 {
     struct event close = event_of(EVENT_CLOSE, 10, 3);
@@ -799,6 +855,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         test_of(close_is_paired_with_open),
+        test_of(facts_are_those_of_the_thread_and_of_the_file),
+        test_of(a_file_that_is_not_known_is_not_made_up),
         test_of(records_have_process_and_time_of_the_event),
         test_of(processes_are_separate),
         test_of(processes_outside_the_namespace_are_separate),

@@ -69,6 +69,7 @@ static void facts_are_set(void **state)
     assert_int_equal(FM_USER, FACT_USER);
     assert_int_equal(FM_MOUNTS, FACT_MOUNTS);
     assert_int_equal(FM_GROUP, FACT_GROUP);
+    assert_int_equal(FM_FILE, FACT_FILE);
     command("K", "1");
     assert_int_equal(fm_facts, FACT(USER));
     command("K", "x");

@@ -46,6 +46,29 @@ static void open_descriptors_of_a_watched_process_are_reported(void **state)
     assert_true(fm_is_recorded(fm_find_table(task->files), 5));
 }
 
+/* Of the thread that is scanned, which is locked, and of the file. */
+static void held_descriptors_have_the_facts_that_are_asked_for(void **state)
+{
+    struct super_block super = {.s_dev = 8 << 20 | 1};
+    struct inode inode = {.i_sb = &super, .i_ino = 733};
+    struct mnt_namespace mounts = {.ns.inum = 4026531832};
+    struct nsproxy namespaces = {.mnt_ns = &mounts};
+    struct task_struct *thread = world_thread(201, target(200));
+    struct file *file = world_file("/x", 0);
+
+    (void)state;
+    fm_facts = 1 << FM_USER | 1 << FM_MOUNTS | 1 << FM_FILE;
+    world_share(thread, world_files()); /* a table of its own */
+    thread->euid = (kuid_t){33};
+    thread->nsproxy = &namespaces;
+    file->f_inode = &inode;
+    world_install(thread->files, 5, file);
+    scan_all();
+    assert_non_null(strstr(lines(),
+                           ", uid: 33, mnt_ns: 4026531832, mayor: 8, menor: 1, inodo: 733, "
+                           "fichero: \"/x\", descriptor: 5"));
+}
+
 /* O_CLOEXEC is a flag of the descriptor; the flags of the open do not count. */
 static void close_on_exec_is_read_from_the_descriptor(void **state)
 {
@@ -426,6 +449,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         script_test(open_descriptors_of_a_watched_process_are_reported),
+        script_test(held_descriptors_have_the_facts_that_are_asked_for),
         script_test(close_on_exec_is_read_from_the_descriptor),
         script_test(processes_that_are_not_watched_are_not_scanned),
         script_test(where_the_first_thread_has_exited_another_is_scanned_at_its_number),

@@ -219,6 +219,24 @@ static void an_open_is_reported_when_its_descriptor_is_installed(void **state)
     assert_true(fm_is_recorded(fm_my_table(), 5));
 }
 
+static void an_open_has_the_device_and_the_inode_if_asked(void **state)
+{
+    struct super_block super = {.s_dev = 259 << 20 | 1048575};
+    struct inode inode = {.i_sb = &super, .i_ino = 733};
+    struct file *file = world_file("/x", 0);
+
+    (void)state;
+    file->f_inode = &inode;
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("/x"), O_RDWR, 0);
+    fm_installing(5, file);
+    assert_null(strstr(lines(), "inodo"));
+    fm_facts = 1 << FM_FILE;
+    fm_installing(6, file);
+    assert_non_null(strstr(lines(), ", mayor: 259, menor: 1048575, inodo: 733, fichero: \"/x\""));
+    fm_closing(6);
+    assert_null(strstr(lines(), "inodo"));
+}
+
 static void the_mode_is_reported_if_the_call_may_create_a_file(void **state)
 {
     struct file *file = world_file("/x", 0);
@@ -545,6 +563,7 @@ int main(void)
         script_test(a_directory_that_is_too_long_is_left_out),
         script_test(a_directory_that_changed_meanwhile_is_read_again),
         script_test(an_open_is_reported_when_its_descriptor_is_installed),
+        script_test(an_open_has_the_device_and_the_inode_if_asked),
         script_test(the_mode_is_reported_if_the_call_may_create_a_file),
         script_test(descriptors_that_other_calls_install_are_not_reported),
         script_test(a_received_descriptor_is_reported_with_its_motivo),

@@ -54,6 +54,9 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
         log_call(calls, " mounts %u", facts->mounts);
     if (facts->known & FACT(GROUP))
         log_call(calls, " group %ju", (uintmax_t)facts->group);
+    if (facts->known & FACT(FILE))
+        log_call(calls, " file %u:%u %ju", facts->file.major, facts->file.minor,
+                 (uintmax_t)facts->file.inode);
 }
 
 static void on_event(void *ctx, const struct event *event)
@@ -349,6 +352,11 @@ static void facts(void **state)
     assert_calls(state,
                  "{codigo: \"exit\", " WHERE ", mnt_ns: 4026531832, cgroup: -1, " TIMES "}\n",
                  "EXIT " AT " mounts 4026531832 group 18446744073709551615\n");
+    assert_calls(state,
+                 "{codigo: \"open\", " WHERE
+                 ", mayor: 8, menor: 1, inodo: -1, fichero: \"/a\", "
+                 "descriptor: 3, " TIMES ", flags: 0}\n",
+                 "OPEN " AT " fd 3 path /a flags 0 file 8:1 18446744073709551615\n");
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, uid: 0, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"fin\", modulo: \"m\", uid: 0}");

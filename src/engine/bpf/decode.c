@@ -201,7 +201,13 @@ static int decode_after_facts(struct decoder *decoder, const void *data, size_t 
 static void decode_facts(struct decoder *decoder, const struct record_facts *facts)
 {
     decoder->facts = (struct event_facts){
-        .known = facts->known, .user = facts->user, .mounts = facts->mounts, .group = facts->group};
+        .known = facts->known,
+        .user = facts->user,
+        .mounts = facts->mounts,
+        .group = facts->group,
+        .file = {.major = facts->device >> DEVICE_MINOR_BITS,
+                 .minor = facts->device & ((1u << DEVICE_MINOR_BITS) - 1),
+                 .inode = facts->inode}};
 }
 
 int decode_record(struct decoder *decoder, const void *data, size_t size, struct event *event)

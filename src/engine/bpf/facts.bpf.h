@@ -48,4 +48,16 @@ static __always_inline void begin_facts(struct task_struct *task, struct record_
     }
 }
 
+/* Adds the file of the record. */
+static __always_inline void add_file(struct record *record, struct file *file)
+{
+    struct record_facts *facts = facts_of(record);
+
+    if (!is_asked(FACT(FILE)))
+        return;
+    facts->inode = BPF_CORE_READ(file, f_inode, i_ino);
+    facts->device = BPF_CORE_READ(file, f_inode, i_sb, s_dev);
+    facts->known |= FACT(FILE);
+}
+
 #endif

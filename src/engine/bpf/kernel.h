@@ -74,16 +74,17 @@ struct mnt_namespace {
     struct ns_common ns;
 };
 
-struct inode {
-    unsigned long i_ino;
-    __u32 i_generation;
-    void *i_private;
-};
-
 struct super_block {
     __u32 s_dev;
     unsigned long s_magic;
     struct dentry *s_root;
+};
+
+struct inode {
+    unsigned long i_ino;
+    __u32 i_generation;
+    void *i_private;
+    struct super_block *i_sb;
 };
 
 struct dentry_operations {
@@ -139,6 +140,7 @@ struct path {
 
 struct file {
     struct path f_path;
+    struct inode *f_inode;
     unsigned int f_flags;
 };
 

@@ -95,11 +95,12 @@ static __always_inline void begin_open(struct task_struct *task, struct scratch 
     s->record.mode = s->request.mode;
 }
 
-/* Writes the path of the file, or the name of a file that has no path, for the record in s.  False:
+/* Adds the file, and its path, or the name of a file that has no path, to the record in s.  False:
  * a path, which filter() has to check. */
 static __always_inline bool write_path(struct task_struct *task, struct scratch *s,
                                        struct file *file)
 {
+    add_file(&s->record, file);
     walk_file(task, s, file);
     if (write_pathless_name(s))
         return true;

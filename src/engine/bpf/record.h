@@ -112,9 +112,13 @@ struct record {
  */
 struct record_facts {
     __u32 known; /* a set: FACT() */
-    __u32 user, mounts, unused;
-    __u64 group;
+    __u32 user, mounts;
+    __u32 device; /* as the kernel has it: MKDEV() of linux/kdev_t.h */
+    __u64 group, inode;
 };
+
+/* The minor number of record_facts.device is in so many bits, the major one above it. */
+#define DEVICE_MINOR_BITS 20
 
 /* Both, where a record is made. */
 struct report {

@@ -45,7 +45,7 @@ struct fields {
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
-        cortado, uid, mnt_ns, cgroup;
+        cortado, uid, mnt_ns, cgroup, mayor, menor, inodo;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -61,6 +61,9 @@ struct fields {
     BIG(uid)                                                                                       \
     BIG(mnt_ns)                                                                                    \
     BIG(cgroup)                                                                                    \
+    BIG(mayor)                                                                                     \
+    BIG(menor)                                                                                     \
+    BIG(inodo)                                                                                     \
     TEXT(fichero)                                                                                  \
     INT(parte)                                                                                     \
     INT(descriptor)                                                                                \
@@ -423,7 +426,8 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 #define HAS_NUMBER (HAS(n) | HAS(nn))
 #define HAS_NOTICE (HAS_NUMBER | HAS(modulo))
 /* Any line about a thread can have them. */
-#define HAS_FACTS (HAS(uid) | HAS(mnt_ns) | HAS(cgroup))
+#define HAS_FILE (HAS(mayor) | HAS(menor) | HAS(inodo))
+#define HAS_FACTS (HAS(uid) | HAS(mnt_ns) | HAS(cgroup) | HAS_FILE)
 
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
@@ -489,7 +493,8 @@ static bool take_number(struct wire *wire, const struct fields *fields)
 static unsigned int known_facts(unsigned int seen)
 {
     return (seen & HAS(uid) ? FACT(USER) : 0) | (seen & HAS(mnt_ns) ? FACT(MOUNTS) : 0) |
-           (seen & HAS(cgroup) ? FACT(GROUP) : 0);
+           (seen & HAS(cgroup) ? FACT(GROUP) : 0) |
+           ((seen & HAS_FILE) == HAS_FILE ? FACT(FILE) : 0);
 }
 
 static void take_facts(struct wire *wire, const struct fields *fields, struct event *event)
@@ -501,6 +506,7 @@ static void take_facts(struct wire *wire, const struct fields *fields, struct ev
         .user = (uid_t)fields->uid,
         .mounts = (uint32_t)fields->mnt_ns,
         .group = (uint64_t)fields->cgroup,
+        .file = {(uint32_t)fields->mayor, (uint32_t)fields->menor, (uint64_t)fields->inodo},
     };
     event->facts = &wire->facts;
 }

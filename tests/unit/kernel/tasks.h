@@ -56,7 +56,11 @@ struct path {
     struct dentry *dentry;
 };
 
+#define MAJOR(dev) ((dev) >> 20)
+#define MINOR(dev) ((dev)&0xfffff)
+
 struct file {
+    struct inode *f_inode;
     struct path f_path;
     unsigned int f_flags;
     int references;
@@ -88,6 +92,8 @@ struct fs_struct {
 #endif
     struct path root, pwd;
 };
+
+#define file_inode(file) ((file)->f_inode)
 
 /* Writes the path to the end of the buffer. */
 static inline char *d_path(const struct path *path, char *buffer, int size)

@@ -826,14 +826,25 @@ static int check_no_targets(const struct parser *parser)
     return 0;
 }
 
+/* This key alone says something to totals: by which name they are grouped. */
+static bool lists_only_the_executable(const struct options *options)
+{
+    for (char *const *list = options->field_lists; *list != NULL; list++)
+        if (strcmp(*list + (**list == '+'), "ejecutable") != 0)
+            return false;
+    return true;
+}
+
 static int check(const struct parser *parser)
 {
     const struct options *options = parser->options;
 
     if (options->summary != SUMMARY_NONE && options->format == FORMAT_CSV)
         return refuse("-c and -C give text or json: -f csv does not go with them");
-    if (parser->n_field_lists > 0 && options->summary == SUMMARY_ALONE)
-        return refuse("-F chooses the keys of records, and -c prints none; -C prints both");
+    if (options->summary == SUMMARY_ALONE && !lists_only_the_executable(options))
+        return refuse(
+            "-F chooses the keys of records, and -c prints none; -C prints both, and "
+            "-c -F ejecutable has totals by executable");
     if ((parser->sort_given || options->top != SUMMARY_TOP_DEFAULT) &&
         options->summary == SUMMARY_NONE)
         return refuse("--sort and --top are about totals: they go with -c or -C");

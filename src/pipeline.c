@@ -130,12 +130,20 @@ static void pass_mark(struct pipeline *pipeline)
     pipeline->awaits_mark = false;
 }
 
+static void take_executable(struct pipeline *pipeline, const struct event *event)
+{
+    if (pipeline->facts)
+        facts_take_executable(pipeline->facts, event);
+}
+
 void pipeline_take(void *ctx, const struct event *event)
 {
     struct pipeline *pipeline = ctx;
 
     if (event->code == EVENT_MARK)
         pass_mark(pipeline);
+    else if (event->code == EVENT_EXECUTABLE)
+        take_executable(pipeline, event);
     else if (event->path_cut && recordfilter_compares_path(&pipeline->filter, event->code))
         deliver_lost(pipeline, event);
     else if (ledger_take(pipeline->ledger, event) < 0)
@@ -287,7 +295,7 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
                                              .only_failed = options->failed == FAILED_ALONE}};
     pipeline->ledger = ledger_new(filter_record, pipeline);
     if (summarizes)
-        pipeline->summary = summary_new();
+        pipeline->summary = summary_new(options->fields.facts & FACT(EXECUTABLE));
     if (has_facts)
         pipeline->facts = facts_new();
     if (pipeline->ledger && (pipeline->summary || !summarizes) && (pipeline->facts || !has_facts))

@@ -3,10 +3,11 @@
 #ifndef FILEMON_STAP_FACTS_H
 #define FILEMON_STAP_FACTS_H
 
+#include "executables.h"
 #include "record.h"
 
 /* enum event_fact of src/event/fact.h */
-enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE };
+enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE, FM_EXECUTABLE };
 
 static u32 fm_facts; /* to add to lines, a set */
 
@@ -57,6 +58,27 @@ static void fm_file(struct fm_line *line)
     fm_num(line, line->inode->i_ino);
 }
 
+/* Before the text of the line begins: this can send a line of its own. */
+static void fm_find_facts(struct fm_line *line)
+{
+    if (fm_is_fact(FM_EXECUTABLE))
+        line->executable = fm_executable_of(line->locked, line->executing);
+}
+
+/* A program was executed.  If its process has no more lines until it exits, only this can find the
+ * executable for what it leaves open. */
+static void fm_note_executable(void)
+{
+    if (fm_is_fact(FM_EXECUTABLE) && fm_my_table())
+        fm_executable_of(current, false);
+}
+
+static void fm_executable(struct fm_line *line)
+{
+    fm_lit(line, ", programa: ");
+    fm_num(line, line->executable);
+}
+
 /* Numbers are those of the initial namespaces. */
 static void fm_add_facts(struct fm_line *line)
 {
@@ -68,6 +90,8 @@ static void fm_add_facts(struct fm_line *line)
         fm_group(line);
     if (fm_is_fact(FM_FILE) && line->inode)
         fm_file(line);
+    if (line->executable)
+        fm_executable(line);
 }
 
 #endif

@@ -132,6 +132,7 @@ static void fm_list_begin(struct fm_list *list)
 {
     fm_event(&list->line);
     list->line.table = list->table;
+    list->line.executing = strcmp(list->reason, "exec") == 0;
     fm_start(&list->line, "close");
     fm_descriptor(&list->line, -1);
     fm_times(&list->line, list->time);

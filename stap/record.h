@@ -25,11 +25,13 @@ struct fm_line {
     struct task_struct *task;
     struct task_struct *locked; /* whose facts are added: current, or task_lock() is held */
     const struct inode *inode;  /* of the file whose path the line has; NULL: it has none */
+    u64 executable;             /* its number; 0: not known */
+    bool executing;             /* the line is about what exec(2) closes */
     bool broken;                /* a piece found no room in the ring */
 };
 
 #define FM_FICHERO ", fichero: \""
-#define FM_ROOM 640        /* more than the text of a line without its path */
+#define FM_ROOM 672        /* more than the text of a line without its path */
 #define FM_THREAD_TEXT 128 /* a text with a comm of control bytes is longer */
 
 static void fm_buffers_free(void)
@@ -53,15 +55,18 @@ static bool fm_buffers_make(void)
     return true;
 }
 
-static void fm_begin(struct fm_line *line)
+static void fm_begin_in(struct fm_line *line, char *buffer)
 {
-    char *buffer = this_cpu_read(fm_buffer);
-
     *line = (struct fm_line){.start = buffer,
                              .at = buffer,
                              .path = buffer + FM_LINE - 1,
                              .task = current,
                              .locked = current};
+}
+
+static void fm_begin(struct fm_line *line)
+{
+    fm_begin_in(line, this_cpu_read(fm_buffer));
 }
 
 static inline void fm_str(struct fm_line *line, const char *text, u32 len)
@@ -210,6 +215,7 @@ static void fm_format_thread(struct fm_line *line, const struct fm_thread *who)
 
 /* What else is asked for: see facts.h. */
 static u32 fm_facts;
+static void fm_find_facts(struct fm_line *line);
 static void fm_add_facts(struct fm_line *line);
 
 /* Copies a constant size, the maximum, which is faster; the buffer has room for it. */
@@ -376,6 +382,8 @@ static void fm_reason(struct fm_line *line, const char *reason)
 
 static __always_inline void fm_start_with(struct fm_line *line, const char *code, u32 len)
 {
+    if (unlikely(fm_facts))
+        fm_find_facts(line);
     if (unlikely(!fm_path_fits(line)))
         fm_parts(line);
     fm_head(line);

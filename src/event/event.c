@@ -148,6 +148,11 @@ static const char *get_group_path(const struct event_facts *facts)
     return facts->group_path;
 }
 
+static const char *get_executable_path(const struct event_facts *facts)
+{
+    return facts->executable_path;
+}
+
 static size_t size_of(const char *text)
 {
     return text != NULL ? strlen(text) : 0;
@@ -202,6 +207,8 @@ const struct field field_table[] = {
      .columns = 7, .on_request = true, .facts = FACT(USER)},
     {"usuario", FIELD_TEXT, OF_PROCESS, NULL, "the name of that user; only with -F", .columns = -10,
      .on_request = true, .facts = FACT(USER), .text = get_user_name},
+    {"ejecutable", FIELD_TEXT, OF_PROCESS, NULL, "path of its program; only with -F",
+     .columns = -24, .on_request = true, .facts = FACT(EXECUTABLE), .text = get_executable_path},
     {"mnt_ns", FIELD_INT, OF_PROCESS, get_mounts,
      "inode of the thread's mount namespace; only with -F", .columns = 10, .on_request = true,
      .facts = FACT(MOUNTS)},

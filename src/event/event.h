@@ -27,6 +27,7 @@ enum event_code {
     /* Notices from an engine to the ledger, which turns them into CLOSE records. */
     EVENT_EXEC = EVENT_RECORDS, /* a program was executed: `ranges` are the descriptors it closed */
     EVENT_EXIT,                 /* the file descriptor table was freed, with all that was open */
+    EVENT_EXECUTABLE,           /* path is the executable that event_facts.executable stands for */
     EVENT_MARK,                 /* answer to engine_ops.mark(); the ledger must not get it */
 };
 
@@ -62,8 +63,9 @@ struct event_facts {
     uint32_t mounts; /* the inode of the mount namespace */
     uint64_t group;  /* the kernel's id of the control group in the unified hierarchy */
     struct event_file file;
+    uint64_t executable; /* a number that stands for the path of an earlier EXECUTABLE */
     /* Filled in by facts_complete().  NULL: it has none. */
-    const char *user_name, *group_path;
+    const char *user_name, *group_path, *executable_path;
 };
 
 /* The size of a comm, NUL included (TASK_COMM_LEN of linux/sched.h). */
@@ -84,6 +86,7 @@ struct event_facts {
  *                 else REASON_COUNT; path, if origin may have been closed meanwhile
  *   EXEC          ranges; comm is the old one, which the task still has when exec closes them
  *   EXIT          nothing more
+ *   EXECUTABLE    path, and no fact but the executable
  *   MARK          no member
  *   LOST          lost, date_us
  *   all but LOST  facts, if engine_config.facts has any: the file, in those with a path but FAIL

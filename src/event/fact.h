@@ -7,10 +7,11 @@
 #define FILEMON_FACT_H
 
 enum event_fact {
-    FACT_USER,   /* the effective user of the thread */
-    FACT_MOUNTS, /* its mount namespace */
-    FACT_GROUP,  /* its control group */
-    FACT_FILE,   /* device and inode of the file */
+    FACT_USER,       /* the effective user of the thread */
+    FACT_MOUNTS,     /* its mount namespace */
+    FACT_GROUP,      /* its control group */
+    FACT_FILE,       /* device and inode of the file */
+    FACT_EXECUTABLE, /* the executable of the process */
 };
 
 /* In a set of facts. */

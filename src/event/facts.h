@@ -5,11 +5,17 @@
 
 #include "event/event.h"
 
+/* At least so many executables are known: those that were used last. */
+#define FACTS_EXECUTABLES 32768
+
 struct facts;
 
 /* NULL: no memory.  Free with facts_free(), which takes NULL. */
 struct facts *facts_new(void);
 void facts_free(struct facts *facts);
+
+/* Keeps the path of an EVENT_EXECUTABLE.  Without memory its records have none. */
+void facts_take_executable(struct facts *facts, const struct event *event);
 
 /*
  * Fills in the names of what is known.  They are valid until the next call.  Each name is looked up

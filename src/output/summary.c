@@ -43,6 +43,7 @@ struct summary {
     struct counts all;
     uint64_t histogram[BUCKETS];
     uint64_t lost;
+    bool by_executable;
 };
 
 static int table_init(struct table *table, size_t limit, size_t bytes)
@@ -59,17 +60,18 @@ static void table_release(struct table *table)
     free(table->rows);
 }
 
-struct summary *summary_new(void)
+struct summary *summary_new(bool by_executable)
 {
     struct summary *summary = calloc(1, sizeof(*summary));
 
     if (summary == NULL)
         return NULL;
     if (table_init(&summary->files, SUMMARY_FILES, SUMMARY_PATH_BYTES) != 0 ||
-        table_init(&summary->programs, SUMMARY_PROGRAMS, SUMMARY_PROGRAMS * EVENT_COMM_SIZE) != 0) {
+        table_init(&summary->programs, SUMMARY_PROGRAMS, SUMMARY_PATH_BYTES) != 0) {
         summary_free(summary);
         return NULL;
     }
+    summary->by_executable = by_executable;
     return summary;
 }
 
@@ -178,15 +180,26 @@ static unsigned int bucket_of(uint64_t ns)
     return ns > 0 ? 63u - (unsigned int)__builtin_clzll(ns) : 0;
 }
 
+static const char *program_of(const struct summary *summary, const struct event *record)
+{
+    const struct event_facts *facts = record->facts;
+    bool known = facts != NULL && facts->known & FACT(EXECUTABLE) && facts->executable_path != NULL;
+
+    return summary->by_executable && known ? facts->executable_path : record->comm;
+}
+
 void summary_take(struct summary *summary, const struct event *record)
 {
+    const char *program;
+
     if (record->code == EVENT_LOST) {
         summary->lost += record->lost;
         return;
     }
     count(&summary->all, record);
     count(counts_of(&summary->files, record->path, record->path_len), record);
-    count(counts_of(&summary->programs, record->comm, strlen(record->comm)), record);
+    program = program_of(summary, record);
+    count(counts_of(&summary->programs, program, strlen(program)), record);
     if (record->code == EVENT_CLOSE)
         summary->histogram[bucket_of(record->duration_ns)]++;
 }
@@ -369,7 +382,8 @@ static int write_json(const struct summary *summary, FILE *out, const struct sum
     json_counts(out, &summary->all);
     status = json_table(out, files, "fichero", shown_rows(files, view));
     if (status == 0)
-        status = json_table(out, programs, "proceso", shown_rows(programs, view));
+        status = json_table(out, programs, summary->by_executable ? "ejecutable" : "proceso",
+                            shown_rows(programs, view));
     json_histogram(out, summary);
     fprintf(out, ",\"perdidos\":%" PRId64 "}\n", event_integer(summary->lost));
     return status;

@@ -3,15 +3,17 @@
  * Totals of a run: for each file and each program the number of opens, of failed opens and of open
  * descriptors, and how long files were open; and a histogram of these times by powers of two.
  *
- * A program is a comm.  A file that one comm opens and another closes, after an exec, counts with
- * both.  DUP and HELD records do not count as opens, but as open descriptors; their closes count.
+ * A program is a comm, or the path of an executable.  A file that one program opens and another
+ * closes, after an exec, counts with both.  DUP and HELD records do not count as opens, but as open
+ * descriptors; their closes count.
  *
  * Memory is bounded: the first SUMMARY_FILES files and SUMMARY_PROGRAMS programs have a row each,
- * as long as the paths of the files fit in SUMMARY_PATH_BYTES.  The others are summed in one row.
+ * as long as the paths of each table fit in SUMMARY_PATH_BYTES.  The others are summed in one row.
  */
 #ifndef FILEMON_SUMMARY_H
 #define FILEMON_SUMMARY_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "event/event.h"
@@ -38,8 +40,9 @@ struct summary_view {
 
 struct summary;
 
-/* NULL: no memory.  Free with summary_free(). */
-struct summary *summary_new(void);
+/* by_executable: programs are executables, where records have them.  NULL: no memory.  Free with
+ * summary_free(). */
+struct summary *summary_new(bool by_executable);
 void summary_free(struct summary *summary);
 
 /* Counts one record.  Without memory for a new row, it counts with the others. */

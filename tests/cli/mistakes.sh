@@ -48,7 +48,7 @@ test_mistakes_of_a_command_line() {
 2|-n x -c --sort size|--sort wants one of opens|time|failed|name, not 'size'
 2|-n x --top 5|--sort and --top are about totals: they go with -c or -C
 2|-n x -F pid,fichro|-F pid,fichro: there is no key 'fichro'; did you mean fichero? 'filemon --help' lists the keys
-2|-n x -F pid -c|-F chooses the keys of records, and -c prints none; -C prints both
+2|-n x -F pid -c|-F chooses the keys of records, and -c prints none; -C prints both, and -c -F ejecutable has totals by executable
 2|-n x -D all|-D wants a number from 0 to 1000000, not 'all'
 125|--|no COMMAND after --
 END

@@ -310,6 +310,7 @@ static void test_facts(void **state)
     struct record_facts facts = {.known = FACT(USER) | FACT(MOUNTS),
                                  .device = 259 << DEVICE_MINOR_BITS | 1048575,
                                  .inode = ~0ull,
+                                 .executable = 77,
                                  .user = 4294967294,
                                  .mounts = 4026531832,
                                  .group = ~0ull};
@@ -328,11 +329,27 @@ static void test_facts(void **state)
     assert_int_equal(event.facts->file.major, 259);
     assert_int_equal(event.facts->file.minor, 1048575);
     assert_true(event.facts->file.inode == ~0ull);
+    assert_int_equal(event.facts->executable, 77);
     assert_null(event.facts->user_name);
     assert_int_equal(decode_with_facts(&facts, RECORD_HEAD - 1), -EBADMSG);
     decoder.has_facts = true;
     assert_int_equal(decode_record(&decoder, &facts, sizeof(facts) - 1, &event), -EBADMSG);
     decoder.has_facts = false;
+}
+
+/* It has no thread, and stands before the records that have its number. */
+static void test_executable(void **state)
+{
+    struct record_facts facts = {.known = FACT(EXECUTABLE), .executable = ~0ull};
+
+    (void)state;
+    begin(RECORD_EXECUTABLE);
+    sample.record.walked = 8;
+    memcpy(sample.payload, "cat/bin/", 8);
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + 8), 0);
+    assert_int_equal(event.code, EVENT_EXECUTABLE);
+    assert_string_equal(event.path, "/bin/cat");
+    assert_true(event.facts->executable == ~0ull);
 }
 
 static void test_malformed_records(void **state)
@@ -344,7 +361,7 @@ static void test_malformed_records(void **state)
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
     assert_int_equal(decode(RECORD_HEAD - 1), -EBADMSG);
-    begin(RECORD_RECEIVED + 1);
+    begin(RECORD_EXECUTABLE + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }
 
@@ -365,6 +382,7 @@ int main(void)
         cmocka_unit_test(test_received),
         cmocka_unit_test(test_close_range),
         cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_executable),
         cmocka_unit_test(test_malformed_records),
     };
 

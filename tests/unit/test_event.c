@@ -184,6 +184,7 @@ static void fields_of_each_record(void **state)
         {"fecha", "open close dup fail held error lost"},
         {"uid", "open close dup fail held error"},
         {"usuario", "open close dup fail held error"},
+        {"ejecutable", "open close dup fail held error"},
         {"mnt_ns", "open close dup fail held error"},
         {"cgroup", "open close dup fail held error"},
         {"dispositivo", "open close dup held error"},

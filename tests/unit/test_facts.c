@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include <pwd.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -73,6 +74,54 @@ static void groups_that_are_removed_have_no_path(void **state)
     assert_null(event.group_path);
 }
 
+static void take_executable(struct facts *facts, uint64_t number, const char *path)
+{
+    struct event_facts event_facts = {.known = FACT(EXECUTABLE), .executable = number};
+    struct event event = {
+        .code = EVENT_EXECUTABLE, .path = path, .path_len = strlen(path), .facts = &event_facts};
+
+    facts_take_executable(facts, &event);
+}
+
+static const char *path_of(struct facts *facts, uint64_t number)
+{
+    struct event_facts event = {.known = FACT(EXECUTABLE), .executable = number};
+
+    facts_complete(facts, &event);
+    return event.executable_path;
+}
+
+static void executables_are_known_by_their_numbers(void **state)
+{
+    assert_null(path_of(*state, 7));
+    take_executable(*state, 7, "/bin/cat");
+    take_executable(*state, UINT64_MAX, "/bin/dd");
+    assert_string_equal(path_of(*state, 7), "/bin/cat");
+    assert_string_equal(path_of(*state, UINT64_MAX), "/bin/dd");
+    take_executable(*state, 7, "/bin/cp");
+    assert_string_equal(path_of(*state, 7), "/bin/cp");
+    assert_null(path_of(*state, 8));
+}
+
+/* Memory is bounded, and what is used again and again stays. */
+static void the_executables_that_were_used_last_are_kept(void **state)
+{
+    uint64_t number, last = 3 * FACTS_EXECUTABLES + 77;
+    char path[32];
+
+    for (number = 1; number <= last; number++) {
+        snprintf(path, sizeof(path), "/%ju", (uintmax_t)number);
+        take_executable(*state, number, path);
+        assert_string_equal(path_of(*state, 1), "/1");
+    }
+    for (number = last; number > last - FACTS_EXECUTABLES + 1; number--) {
+        snprintf(path, sizeof(path), "/%ju", (uintmax_t)number);
+        assert_string_equal(path_of(*state, number), path);
+    }
+    assert_string_equal(path_of(*state, 1), "/1");
+    assert_null(path_of(*state, 2));
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -82,6 +131,8 @@ int main(void)
         TEST(each_of_many_users_has_its_own_name),
         TEST(unknown_facts_have_no_names),
         TEST(groups_that_are_removed_have_no_path),
+        TEST(executables_are_known_by_their_numbers),
+        TEST(the_executables_that_were_used_last_are_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -477,7 +477,7 @@ static void random_bytes_make_strict_json(void **state)
     }
 }
 
-#define FACTS "uid,usuario,mnt_ns,cgroup,dispositivo,inodo"
+#define FACTS "uid,usuario,ejecutable,mnt_ns,cgroup,dispositivo,inodo"
 
 /* One byte that is not UTF-8 adds fichero_hex, and gives the longest record. */
 static void longest_record_fits(void **state)
@@ -506,9 +506,10 @@ static void longest_record_fits(void **state)
                                         .mounts = UINT32_MAX,
                                         .file = {UINT32_MAX, UINT32_MAX, UINT32_MAX},
                                         .user_name = path,
-                                        .group_path = path};
+                                        .group_path = path,
+                                        .executable_path = path};
     free(record_with(&event, "+" FACTS, &len));
-    assert_in_range(len, 4095 * 6 * 3, json_bound(&event));
+    assert_in_range(len, 4095 * 6 * 4, json_bound(&event));
 }
 
 /* A path ends at its length, even within a character. */

@@ -299,6 +299,8 @@ static void test_fields(void **state)
     REFUSED("-F pidd|did you mean pid?|filemon --help", "-n", "x", "-F", "pidd");
     REFUSED("-F +pid|already", "-n", "x", "-F", "+pid", "-f", "text");
     REFUSED("-F|-c prints none|-C", "-n", "x", "-F", "pid", "-c");
+    REFUSED("-F|-c prints none|-C", "-n", "x", "-F", "+ejecutable,pid", "-c");
+    assert_fields(state, "ejecutable", 1, WORDS("-n", "x", "-F", "ejecutable", "-c"));
 }
 
 static void assert_view(void **state, int sort, int top, char *const *words)

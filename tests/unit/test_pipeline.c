@@ -143,6 +143,26 @@ static void test_names_of_facts(void **state)
     assert_int_equal(pipeline_close(pipeline, false), 0);
 }
 
+static void test_totals_by_executable(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_facts facts = {.known = FACT(EXECUTABLE), .executable = 5};
+    struct event event = {.code = EVENT_EXECUTABLE, .path = "/bin/cat", .path_len = 8};
+    struct pipeline *pipeline;
+
+    fixture->options.summary = SUMMARY_ALONE;
+    fixture->options.fields = *listed(FORMAT_JSON, "ejecutable");
+    pipeline = open_pipeline(fixture);
+    event.facts = &facts;
+    pipeline_take(pipeline, &event);
+    event = (struct event){.code = EVENT_FAIL, .comm = "comm", .path = "/etc/x", .path_len = 6};
+    event.facts = &facts;
+    pipeline_take(pipeline, &event);
+    pipeline_finish(pipeline);
+    assert_non_null(strstr(written(fixture), "\"ejecutables\":[{\"ejecutable\":\"/bin/cat\","));
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
 /* The kernel's side has cut the path, so nobody knows whether a PATH matches it. */
 static void test_cut_path_is_lost(void **state)
 {
@@ -293,6 +313,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(test_ledger_filter_output),
         TEST(test_names_of_facts),
+        TEST(test_totals_by_executable),
         TEST(test_cut_path_is_lost),
         TEST(test_records_pass_the_ledger_by),
         TEST(test_summary_at_mark_and_at_end),

@@ -16,7 +16,7 @@
 
 static int make(void **state)
 {
-    *state = summary_new();
+    *state = summary_new(false);
     return *state == NULL;
 }
 
@@ -231,7 +231,7 @@ static void histogram_of_times(void **state)
                  {UINT64_MAX, (INT64_C(1) << 53) - 1, (INT64_C(1) << 53) - 1}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        void *one = summary_new();
+        void *one = summary_new(false);
         take_pair(&one, "x", "/a", cases[i].ns);
         json_t *summary = object(&one);
         assert_int_equal(length(summary, "histograma"), 1);
@@ -439,6 +439,40 @@ static void all_rows_in_text(void **state)
     free(text);
 }
 
+static int make_by_executable(void **state)
+{
+    *state = summary_new(true);
+    return *state == NULL;
+}
+
+/* Threads of one program have many names; where no executable is known, the name has to do. */
+static void programs_are_executables(void **state)
+{
+    struct event_facts facts = {.known = FACT(EXECUTABLE), .executable_path = "/bin/\xff"};
+    struct event event = {.code = EVENT_OPEN, .comm = "one", .path = "/a", .path_len = 2};
+    json_t *summary;
+
+    event.facts = &facts;
+    summary_take(*state, &event);
+    event.comm = "two";
+    summary_take(*state, &event);
+    facts.known = 0;
+    summary_take(*state, &event);
+    facts = (struct event_facts){.known = FACT(EXECUTABLE)};
+    summary_take(*state, &event);
+    event.facts = NULL;
+    summary_take(*state, &event);
+    summary = object(state);
+    assert_null(json_object_get(summary, "procesos"));
+    assert_int_equal(length(summary, "ejecutables"), 2);
+    assert_string_equal(string(at(summary, "ejecutables", 0), "ejecutable"), "two");
+    COUNTS(at(summary, "ejecutables", 0), 3, 0, 3, 0, 0, 0, 0);
+    assert_string_equal(string(at(summary, "ejecutables", 1), "ejecutable_hex"), "2f62696e2fff");
+    COUNTS(at(summary, "ejecutables", 1), 2, 0, 2, 0, 0, 0, 0);
+    COUNTS(json_object_get(summary, "otros_ejecutables"), 0, 0, 0, 0, 0, 0, 0);
+    json_decref(summary);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, release)
 
 int main(void)
@@ -459,6 +493,7 @@ int main(void)
         TEST(rows_are_sorted),
         TEST(top_rows_and_the_sum_of_the_others),
         TEST(all_rows_in_text),
+        cmocka_unit_test_setup_teardown(programs_are_executables, make_by_executable, release),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

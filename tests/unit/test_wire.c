@@ -57,6 +57,8 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
     if (facts->known & FACT(FILE))
         log_call(calls, " file %u:%u %ju", facts->file.major, facts->file.minor,
                  (uintmax_t)facts->file.inode);
+    if (facts->known & FACT(EXECUTABLE))
+        log_call(calls, " executable %ju", (uintmax_t)facts->executable);
 }
 
 static void on_event(void *ctx, const struct event *event)
@@ -67,6 +69,10 @@ static void on_event(void *ctx, const struct event *event)
         [EVENT_EXEC] = "EXEC", [EVENT_EXIT] = "EXIT"};
     struct calls *calls = ctx;
 
+    if (event->code == EVENT_EXECUTABLE) {
+        log_call(calls, "EXECUTABLE %ju %s\n", (uintmax_t)event->facts->executable, event->path);
+        return;
+    }
     log_call(calls, "%s", codes[event->code]);
     if (event->code == EVENT_LOST) {
         log_call(calls, " %ju at %jd\n", (uintmax_t)event->lost, (intmax_t)event->date_us);
@@ -357,6 +363,16 @@ static void facts(void **state)
                  ", mayor: 8, menor: 1, inodo: -1, fichero: \"/a\", "
                  "descriptor: 3, " TIMES ", flags: 0}\n",
                  "OPEN " AT " fd 3 path /a flags 0 file 8:1 18446744073709551615\n");
+    assert_calls(state,
+                 "{codigo: \"programa\", tid: 11, programa: 77, fichero: \"/bin/cat\"}\n"
+                 "{codigo: \"exit\", " WHERE ", programa: 77, " TIMES "}\n",
+                 "EXECUTABLE 77 /bin/cat\nEXIT " AT " executable 77\n");
+    assert_calls(state,
+                 "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/b\"}\n"
+                 "{codigo: \"programa\", tid: 11, programa: 77, fichero: \"in/cat\", parte: 1}\n",
+                 "EXECUTABLE 77 /bin/cat\n");
+    assert_garbage(state, "{codigo: \"programa\", tid: 11, fichero: \"/bin/cat\"}");
+    assert_garbage(state, "{codigo: \"programa\", tid: 11, uid: 0, programa: 7, fichero: \"/a\"}");
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, uid: 0, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"fin\", modulo: \"m\", uid: 0}");

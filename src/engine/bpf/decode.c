@@ -27,6 +27,7 @@ static const struct {
     [RECORD_DUP2_PATH] = {EVENT_DUP, REASON_DUP2, sizeof(struct record)},
     [RECORD_RECEIVED] = {EVENT_OPEN, REASON_RECEIVED, sizeof(struct record)},
     [RECORD_HELD] = {EVENT_HELD, REASON_COUNT, sizeof(struct record)},
+    [RECORD_EXECUTABLE] = {EVENT_EXECUTABLE, REASON_COUNT, sizeof(struct record)},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -137,6 +138,8 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
             return -EBADMSG;
         decode_flags(record, event);
         return decode_path(decoder, record, payload, record->walked, event);
+    case RECORD_EXECUTABLE:
+        return decode_path(decoder, record, payload, len, event);
     case RECORD_CLOSE_RANGE:
         decoder->ranges[0] = (struct fd_range){record->first, record->last};
         event->ranges = decoder->ranges;
@@ -205,6 +208,7 @@ static void decode_facts(struct decoder *decoder, const struct record_facts *fac
         .user = facts->user,
         .mounts = facts->mounts,
         .group = facts->group,
+        .executable = facts->executable,
         .file = {.major = facts->device >> DEVICE_MINOR_BITS,
                  .minor = facts->device & ((1u << DEVICE_MINOR_BITS) - 1),
                  .inode = facts->inode}};

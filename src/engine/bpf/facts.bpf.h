@@ -31,6 +31,37 @@ static __always_inline __u32 effective_user(struct task_struct *task)
     return task->real_cred->euid.val;
 }
 
+/* The executable of a process.  The first three members tell whether it is still the same: the
+ * start of the process, since process ids are reused; how many programs its thread has executed;
+ * and the file, which prctl(2) can change (PR_SET_MM_EXE_FILE). */
+struct executable {
+    __u64 born, execs, file;
+    __u64 number; /* unique: see new_number() */
+    __u64 before; /* how many were delivered before it: see may_be_forgotten() */
+};
+
+/* By tgid.  Sized by the loader.  An evicted executable gets another number. */
+struct {
+    __uint(type, BPF_MAP_TYPE_LRU_HASH);
+    __uint(max_entries, 1);
+    __type(key, __u32);
+    __type(value, struct executable);
+} executables SEC(".maps");
+
+static __always_inline __u64 birth_of(struct task_struct *task)
+{
+    return BPF_CORE_READ(task, group_leader, start_time);
+}
+
+/* The number that note_executable() has found when this call or an earlier one began; 0: none. */
+static __always_inline __u64 executable_number(struct task_struct *task)
+{
+    __u32 tgid = task->tgid;
+    struct executable *known = bpf_map_lookup_elem(&executables, &tgid);
+
+    return known && known->born == birth_of(task) ? known->number : 0;
+}
+
 static __always_inline void begin_facts(struct task_struct *task, struct record_facts *facts)
 {
     __builtin_memset(facts, 0, sizeof(*facts));
@@ -45,6 +76,10 @@ static __always_inline void begin_facts(struct task_struct *task, struct record_
     if (is_asked(FACT(GROUP))) {
         facts->group = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
         facts->known |= FACT(GROUP);
+    }
+    if (is_asked(FACT(EXECUTABLE))) {
+        facts->executable = executable_number(task);
+        facts->known |= facts->executable ? FACT(EXECUTABLE) : 0;
     }
 }
 

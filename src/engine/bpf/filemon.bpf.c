@@ -18,6 +18,7 @@
 #include "claims.bpf.h"
 #include "closings.bpf.h"
 #include "exec.bpf.h"
+#include "executables.bpf.h"
 #include "files.bpf.h"
 #include "held.bpf.h"
 #include "inflight.bpf.h"
@@ -81,6 +82,7 @@ int BPF_PROG(on_signal, int signal, void *info, struct k_sigaction *action)
     s = get_scratch(ON_SIGNAL);
     if (!request || !s)
         return 0;
+    note_executable(task);
     s->request = *request;
     forget_interrupted(pid, THREAD_OUTSIDE);
     if (becomes_eintr(s->request.error, action->sa.sa_flags)) {
@@ -99,6 +101,7 @@ int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
 
     if (stopping || !is_watched(task->tgid))
         return 0;
+    note_executable(task);
     report_last_ring_open(task, ON_RING_SUBMIT);
     if (is_ring_open(request)) {
         clear_ring_reported(request); /* of an earlier request at the same address */
@@ -131,6 +134,7 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
 
     if (stopping || !is_watched(task->tgid))
         return 0;
+    note_executable(task);
     forget_last_ring_open(task, request);
     if (is_ring_open(request)) {
         if (!clear_ring_reported(request))

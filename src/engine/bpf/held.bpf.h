@@ -15,6 +15,7 @@
 #include "asked.bpf.h"
 #include "claims.bpf.h"
 #include "closings.bpf.h"
+#include "executables.bpf.h"
 #include "files.bpf.h"
 #include "recorded.bpf.h"
 #include "state.bpf.h"
@@ -150,6 +151,7 @@ int find_held(struct bpf_iter__task_file *ctx)
     cloexec = closes_on_exec(task, fd);
     if (is_own_file(task, cloexec) || !is_asked_for(task, file->f_flags))
         return 0;
+    note_executable(task);
     begin_record_of(task, trusted, &s->record, RECORD_HELD, fd);
     s->record.flags = descriptor_flags(file->f_flags, cloexec);
     if (!is_held_as_path(task, s, file))

@@ -218,6 +218,7 @@ struct task_struct {
     unsigned int flags;
     unsigned int ptrace;
     int pid, tgid;
+    __u64 start_time, self_exec_id;
     char comm[16];
     struct task_struct *group_leader;
     unsigned int in_execve : 1;

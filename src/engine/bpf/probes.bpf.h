@@ -95,6 +95,7 @@ static __always_inline int install(struct pt_regs *regs, __u32 fd, struct file *
 
     if (file_received(task) == (__u64)file) {
         end_receiving(task);
+        note_executable(task);
         take_received(fd, (__u64)file);
     } else {
         install_file(task, regs, fd, file);

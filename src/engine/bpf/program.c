@@ -21,6 +21,7 @@
 #include "engine/bpf/links.h"
 #include "engine/bpf/messages.h"
 #include "engine/bpf/record.h"
+#include "event/fact.h"
 #include "filemon-direct.skel.h"
 #include "filemon.skel.h"
 
@@ -111,6 +112,19 @@ static int size_inodes(const struct program *program)
     return bpf_map__set_max_entries(program->skeleton->maps.inodes, (__u32)n);
 }
 
+/* If executables are not asked for, neither their map nor their scratch, the last one, takes
+ * memory. */
+static int size_executables(const struct program *program, const struct filemon_bpf *skeleton)
+{
+    bool asked = program->config->facts & FACT(EXECUTABLE);
+    struct bpf_map *scratches = skeleton->maps.scratches;
+    int result = bpf_map__set_max_entries(skeleton->maps.executables, asked ? EXECUTABLES : 1);
+
+    if (result == 0 && !asked)
+        result = bpf_map__set_max_entries(scratches, bpf_map__max_entries(scratches) - 1);
+    return result;
+}
+
 static int load_programs(struct program *program, const struct rules_size *size)
 {
     struct filemon_bpf *skeleton = program->skeleton = open_skeleton(program->way);
@@ -136,6 +150,8 @@ static int load_programs(struct program *program, const struct rules_size *size)
     if (result == 0)
         result = bpf_map__set_max_entries(skeleton->maps.claims,
                                           program->config->initial ? CLAIMS : 1);
+    if (result == 0)
+        result = size_executables(program, skeleton);
     if (result == 0)
         result = links_select(program);
     if (result == 0)

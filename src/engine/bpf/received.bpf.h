@@ -11,6 +11,7 @@
 
 #include "asked.bpf.h"
 #include "claims.bpf.h"
+#include "executables.bpf.h"
 #include "files.bpf.h"
 #include "opens.bpf.h"
 #include "state.bpf.h"
@@ -121,6 +122,7 @@ int on_received(struct pt_regs *ctx)
     if (!file)
         return 0;
     end_receiving(task);
+    note_executable(task);
     if (result >= 0 && !stopping)
         take_installed(result, file);
     return 0;

@@ -66,9 +66,14 @@ enum record_kind {
     /* DUP and DUP2 with the path of the copy, as in OPEN: origin may have been closed meanwhile. */
     RECORD_DUP_PATH,
     RECORD_DUP2_PATH,
-    RECORD_HELD,     /* the payload is longer than the path */
-    RECORD_RECEIVED, /* as OPEN */
+    RECORD_HELD,       /* the payload is longer than the path */
+    RECORD_RECEIVED,   /* as OPEN */
+    RECORD_EXECUTABLE, /* what record_facts.executable stands for; has no thread */
 };
+
+/* The kernel's side knows the executables of so many processes at once.  event/facts.h keeps the
+ * paths of twice as many, so that it has those that are not delivered again. */
+#define EXECUTABLES 16384
 
 /* Properties of a record's path. */
 enum record_mark {
@@ -87,9 +92,9 @@ struct record {
     char comm[COMM_BYTES];
     __u8 kind, marks;
     /*
-     * OPEN, FAIL, HELD, RECEIVED, and copies with a path.  The payload's first `walked` bytes are a
-     * path in reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest is the name
-     * of a failed open, which must be appended.
+     * OPEN, FAIL, HELD, RECEIVED, EXECUTABLE, and copies with a path.  The payload's first `walked`
+     * bytes are a path in reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest
+     * is the name of a failed open, which must be appended.
      */
     __u16 walked, mode;
     __u16 unused;
@@ -114,7 +119,7 @@ struct record_facts {
     __u32 known; /* a set: FACT() */
     __u32 user, mounts;
     __u32 device; /* as the kernel has it: MKDEV() of linux/kdev_t.h */
-    __u64 group, inode;
+    __u64 group, inode, executable;
 };
 
 /* The minor number of record_facts.device is in so many bits, the major one above it. */

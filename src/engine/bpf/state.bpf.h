@@ -177,7 +177,8 @@ struct scratch {
     struct record record;
     char payload[PAYLOAD_BYTES + 64]; /* follows the record, as in the ring buffer */
     __u32 length;                     /* of the payload */
-    __u32 program; /* enum program: functions of their own get the scratch by it */
+    __u32 program;         /* enum program: functions of their own get the scratch by it */
+    volatile bool is_used; /* that of ON_EXECUTABLE */
 
     struct request request;
     struct file *file; /* the result of the request; NULL: look in the file descriptor table */
@@ -203,6 +204,7 @@ enum program {
     ON_RING_SUBMIT,
     ON_HELD,
     ON_RETURN,
+    ON_EXECUTABLE, /* any program, see deliver_executable(); the last one, see program.c */
     SCRATCHES,
 };
 

@@ -13,6 +13,7 @@
 #include "calls.bpf.h"
 #include "claims.bpf.h"
 #include "closings.bpf.h"
+#include "executables.bpf.h"
 #include "files.bpf.h"
 #include "inflight.bpf.h"
 #include "received.bpf.h"
@@ -47,6 +48,8 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     if (call < CALL_OF_TABLE && !is_watched(current->tgid))
         return CALL_NONE;
     *task = untrusted(current);
+    if (is_asked(FACT(EXECUTABLE)) && is_watched(current->tgid))
+        note_executable(*task);
     call_arguments(regs, compat, args);
     return call;
 }

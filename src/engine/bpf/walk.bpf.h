@@ -98,19 +98,26 @@ static __always_inline struct mount *mount_of(struct vfsmount *mnt)
     return (void *)mnt - bpf_core_field_offset(struct mount, mnt);
 }
 
+static __always_inline void walk_begin_below(struct scratch *s, struct dentry *root_dentry,
+                                             struct vfsmount *root_mnt, struct dentry *dentry,
+                                             struct vfsmount *mnt)
+{
+    s->walk.dentry = dentry;
+    s->walk.mount = mount_of(mnt);
+    s->walk.root_dentry = root_dentry;
+    s->walk.root_mount = mount_of(root_mnt);
+    s->length = 0;
+    s->components.count = 0;
+    read_mount(s);
+    read_dentry(s);
+}
+
 static __always_inline void walk_begin(struct task_struct *task, struct scratch *s,
                                        struct dentry *dentry, struct vfsmount *mnt)
 {
     struct fs_struct *fs = task->fs;
 
-    s->walk.dentry = dentry;
-    s->walk.mount = mount_of(mnt);
-    s->walk.root_dentry = fs->root.dentry;
-    s->walk.root_mount = mount_of(fs->root.mnt);
-    s->length = 0;
-    s->components.count = 0;
-    read_mount(s);
-    read_dentry(s);
+    walk_begin_below(s, fs->root.dentry, fs->root.mnt, dentry, mnt);
 }
 
 static __always_inline void walk_file(struct task_struct *task, struct scratch *s,

@@ -45,7 +45,7 @@ struct fields {
     char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
-        cortado, uid, mnt_ns, cgroup, mayor, menor, inodo;
+        cortado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -64,6 +64,7 @@ struct fields {
     BIG(mayor)                                                                                     \
     BIG(menor)                                                                                     \
     BIG(inodo)                                                                                     \
+    BIG(programa)                                                                                  \
     TEXT(fichero)                                                                                  \
     INT(parte)                                                                                     \
     INT(descriptor)                                                                                \
@@ -425,9 +426,9 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 #define HAS(name) (1u << KEY_##name)
 #define HAS_NUMBER (HAS(n) | HAS(nn))
 #define HAS_NOTICE (HAS_NUMBER | HAS(modulo))
-/* Any line about a thread can have them. */
+/* Any line of an event in a thread can have them. */
 #define HAS_FILE (HAS(mayor) | HAS(menor) | HAS(inodo))
-#define HAS_FACTS (HAS(uid) | HAS(mnt_ns) | HAS(cgroup) | HAS_FILE)
+#define HAS_FACTS (HAS(uid) | HAS(mnt_ns) | HAS(cgroup) | HAS_FILE | HAS(programa))
 
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
@@ -448,6 +449,8 @@ static const struct kind {
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla), HAS(modo) | HAS(parte) | HAS(cortado), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
+    {"programa", EVENT_EXECUTABLE, HAS_NUMBER | HAS(tid) | HAS(programa) | HAS(fichero), HAS(parte),
+     take_open},
     {"lost", EVENT_LOST, HAS_NUMBER | HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
     {"listo", 0, HAS_NOTICE, 0, take_loaded},
     {"mirando", 0, HAS_NOTICE, 0, take_watching},
@@ -457,16 +460,21 @@ static const struct kind {
     {"fin", 0, HAS_NOTICE, 0, take_idle},
 };
 
+/* Whether a line of this kind may have exactly these keys. */
+static bool fits(const struct kind *kind, unsigned int held)
+{
+    unsigned int may = kind->may | (kind->must & HAS(us) && kind->must & HAS(tid) ? HAS_FACTS : 0);
+
+    return (held & kind->must) == kind->must && (held & ~(kind->must | may)) == 0;
+}
+
 static const struct kind *find_kind(const struct fields *fields)
 {
     unsigned int held = fields->seen & ~HAS(codigo);
 
-    if (held & HAS(tid))
-        held &= ~HAS_FACTS;
-
     for (size_t i = 0; i < LENGTH(kinds); i++)
         if (!strcmp(kinds[i].codigo, fields->codigo))
-            return (held & ~kinds[i].may) == kinds[i].must ? &kinds[i] : NULL;
+            return fits(&kinds[i], held) ? &kinds[i] : NULL;
     return NULL;
 }
 
@@ -494,7 +502,8 @@ static unsigned int known_facts(unsigned int seen)
 {
     return (seen & HAS(uid) ? FACT(USER) : 0) | (seen & HAS(mnt_ns) ? FACT(MOUNTS) : 0) |
            (seen & HAS(cgroup) ? FACT(GROUP) : 0) |
-           ((seen & HAS_FILE) == HAS_FILE ? FACT(FILE) : 0);
+           ((seen & HAS_FILE) == HAS_FILE ? FACT(FILE) : 0) |
+           (seen & HAS(programa) ? FACT(EXECUTABLE) : 0);
 }
 
 static void take_facts(struct wire *wire, const struct fields *fields, struct event *event)
@@ -507,6 +516,7 @@ static void take_facts(struct wire *wire, const struct fields *fields, struct ev
         .mounts = (uint32_t)fields->mnt_ns,
         .group = (uint64_t)fields->cgroup,
         .file = {(uint32_t)fields->mayor, (uint32_t)fields->menor, (uint64_t)fields->inodo},
+        .executable = (uint64_t)fields->programa,
     };
     event->facts = &wire->facts;
 }

@@ -43,6 +43,8 @@ static inline void script_reset(void)
     fm_writes = false;
     fm_n_users = 0;
     fm_facts = 0;
+    memset(fm_executables, 0, sizeof(fm_executables));
+    fm_last_executable = 0;
     fm_n_groups = 0;
     fm_by_inode = fm_inode_missing = false;
     fm_self[0] = fm_self[1] = 0;

@@ -204,7 +204,7 @@ struct task_struct {
     kuid_t euid;
     struct user_namespace user_ns;
     unsigned int flags;
-    u64 start_time;
+    u64 start_time, self_exec_id;
     char comm[TASK_COMM_LEN];
     struct task_struct *real_parent, *group_leader;
     struct signal_struct *signal, own_signal;

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "kernel/script.h"
+
+#define CAT "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
+#define PATH_LINE(tid, number, path)                                                               \
+    "{codigo: \"programa\", tid: " #tid ", programa: " #number ", fichero: \"" path "\"}\n"
+
+/* A line of current, about nothing. */
+static void report(void)
+{
+    struct fm_line line;
+
+    fm_event(&line);
+    fm_start(&line, "x");
+    fm_finish(&line);
+}
+
+static void executes(struct task_struct *task, const char *path)
+{
+    task->mm->exe_file = world_file(path, 0);
+}
+
+static int set_up(void **state)
+{
+    int result = script_set_up(state);
+
+    fm_facts = 1 << FM_EXECUTABLE;
+    executes(current, "/bin/cat");
+    return result;
+}
+
+static void the_path_is_sent_once_before_the_first_line(void **state)
+{
+    (void)state;
+    report();
+    lines_are(PATH_LINE(100, 1, "/bin/cat") "{codigo: \"x\", " CAT ", programa: 1}\n");
+    report();
+    lines_are("{codigo: \"x\", " CAT ", programa: 1}\n");
+}
+
+static void threads_share_it_and_children_do_not(void **state)
+{
+    struct task_struct *first = current;
+
+    (void)state;
+    report();
+    lines();
+    current = world_thread(101, first);
+    current->mm = first->mm;
+    report();
+    assert_null(strstr(lines(), "fichero"));
+    current = world_process(102, "cat", first);
+    executes(current, "/bin/cat");
+    report();
+    assert_non_null(strstr(lines(), "tid: 102, programa: 2, fichero"));
+}
+
+static void another_program_has_another_number(void **state)
+{
+    (void)state;
+    report();
+    lines();
+    current->self_exec_id++;
+    report();
+    assert_non_null(strstr(lines(), "programa: 2, fichero: \"/bin/cat\""));
+    executes(current, "/bin/dd"); /* by prctl(2) */
+    report();
+    assert_non_null(strstr(lines(), "programa: 3, fichero: \"/bin/dd\""));
+    current->start_time++; /* another process with the same id */
+    report();
+    assert_non_null(strstr(lines(), "programa: 4, fichero: \"/bin/dd\""));
+}
+
+/* What exec closes was opened by the old program. */
+static void in_exec_it_is_the_old_one(void **state)
+{
+    struct fm_line line;
+
+    (void)state;
+    report();
+    lines();
+    executes(current, "/bin/dd");
+    script_record(5);
+    world_install(current->files, 5, world_file("/x", O_CLOEXEC));
+    fm_close_many(0, ~0u, true, "exec");
+    assert_non_null(strstr(lines(), "programa: 1, "));
+    report();
+    assert_non_null(strstr(lines(), "programa: 2, fichero: \"/bin/dd\""));
+    current->start_time++;
+    fm_event(&line);
+    line.executing = true;
+    fm_start(&line, "x");
+    fm_finish(&line);
+    assert_null(strstr(lines(), "programa"));
+}
+
+/* At its exit a process has no memory any more. */
+static void at_its_exit_a_process_still_has_its_number(void **state)
+{
+    (void)state;
+    report();
+    lines();
+    current->mm = NULL;
+    report();
+    lines_are("{codigo: \"x\", " CAT ", programa: 1}\n");
+    current->start_time++;
+    report();
+    lines_are("{codigo: \"x\", " CAT "}\n");
+}
+
+/* Of a process that has nothing open, nothing will be reported. */
+static void what_is_left_open_after_exec_belongs_to_the_new_program(void **state)
+{
+    (void)state;
+    fm_note_executable();
+    assert_string_equal(lines(), "");
+    script_record(5);
+    lines();
+    current->self_exec_id++;
+    executes(current, "/bin/dd");
+    fm_note_executable();
+    lines_are(PATH_LINE(100, 1, "/bin/dd"));
+    current->mm = NULL;
+    report();
+    lines_are("{codigo: \"x\", " CAT ", programa: 1}\n");
+}
+
+static void a_path_without_room_is_sent_later(void **state)
+{
+    static char path[FM_MESSAGE];
+
+    (void)state;
+    memset(path, 'x', sizeof(path) - 2);
+    executes(current, path);
+    report();
+    lines_are("{codigo: \"x\", " CAT "}\n");
+    executes(current, "/bin/cat");
+    fm_ring_in = fm_ring_out + FM_RING - 20;
+    report();
+    fm_ring_in = fm_ring_out;
+    atomic_set(&fm_lost, 0);
+    report();
+    assert_non_null(strstr(lines(), "programa: 1, fichero: \"/bin/cat\""));
+}
+
+static void a_long_path_is_sent_in_parts(void **state)
+{
+    static char path[FM_PATH];
+
+    (void)state;
+    memset(path, '\n', sizeof(path) - 1);
+    executes(current, path);
+    report();
+    assert_non_null(strstr(lines(), "{codigo: \"programa\", tid: 100, programa: 1, fichero: "));
+}
+
+/* More processes than rows: an overwritten one is sent again. */
+static void processes_that_have_no_row_any_more_are_sent_again(void **state)
+{
+    pid_t tgid;
+    int i;
+
+    (void)state;
+    report();
+    lines();
+    for (tgid = 101; tgid < 101 + 2 * FM_EXECUTABLES; tgid++) {
+        current->tgid = tgid;
+        report();
+        if (tgid % 1000 == 0)
+            lines();
+    }
+    lines();
+    for (i = 0; i < FM_EXECUTABLE_TRIES; i++)
+        assert_true(fm_executable_row(100)->number > 1);
+    current->tgid = 100;
+    report();
+    assert_non_null(strstr(lines(), "fichero: \"/bin/cat\""));
+}
+
+#define test(name) cmocka_unit_test_setup_teardown(name, set_up, script_tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        test(the_path_is_sent_once_before_the_first_line),
+        test(threads_share_it_and_children_do_not),
+        test(another_program_has_another_number),
+        test(in_exec_it_is_the_old_one),
+        test(at_its_exit_a_process_still_has_its_number),
+        test(what_is_left_open_after_exec_belongs_to_the_new_program),
+        test(a_path_without_room_is_sent_later),
+        test(a_long_path_is_sent_in_parts),
+        test(processes_that_have_no_row_any_more_are_sent_again),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -3,11 +3,12 @@
 #ifndef FILEMON_STAP_FACTS_H
 #define FILEMON_STAP_FACTS_H
 
+#include "calls.h"
 #include "executables.h"
 #include "record.h"
 
 /* enum event_fact of src/event/fact.h */
-enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE, FM_EXECUTABLE };
+enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE, FM_EXECUTABLE, FM_GIVEN };
 
 static u32 fm_facts; /* to add to lines, a set */
 
@@ -56,6 +57,28 @@ static void fm_file(struct fm_line *line)
     fm_num(line, MINOR(line->inode->i_sb->s_dev));
     fm_lit(line, ", inodo: ");
     fm_num(line, line->inode->i_ino);
+}
+
+/* The name that the program gave the call, after the path has been written.  Left out if the line
+ * has no room for it, or if another thread has unmapped it meanwhile. */
+static void fm_given(struct fm_line *line, const struct fm_call *call)
+{
+    char *name = line->at + FM_ROOM, *end = line->start + FM_LINE;
+    long room = min_t(long, FM_PATH, end - name), len;
+
+    if (!fm_is_fact(FM_GIVEN) || !call->name || room <= 0)
+        return;
+    len = fm_user_string(name, call->name, room);
+    if (len < 0 || len == room)
+        return;
+    line->path = memmove(end - len, name, len);
+    line->path_len = len;
+    if (fm_path_cost(line) - len + FM_ROOM > line->path - line->at)
+        return;
+    fm_lit(line, ", pedido: \"");
+    for (; line->path_len; line->path_len--)
+        line->at = fm_escape(line->at, *line->path++);
+    *line->at++ = '"';
 }
 
 /* Before the text of the line begins: this can send a line of its own. */

@@ -8,6 +8,7 @@
 #define FILEMON_STAP_FOR_FILEMON_H
 
 #include "calls.h"
+#include "facts.h"
 #include "record.h"
 
 /*
@@ -63,6 +64,7 @@ static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32
     line->table = table;
     fm_start(line, "open");
     fm_path(line);
+    fm_given(line, call);
     fm_descriptor(line, fd);
     fm_times(line, time);
     if (unlikely(call->received)) {

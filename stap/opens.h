@@ -4,6 +4,7 @@
 #define FILEMON_STAP_OPENS_H
 
 #include "asked.h"
+#include "facts.h"
 #include "filter.h"
 #include "held.h"
 #include "inflight.h"
@@ -60,6 +61,7 @@ static void fm_open_failed(const struct fm_call *call, int result)
     whole = fm_path_given(&line, call) || result == -EFAULT;
     fm_start(&line, "fail");
     fm_path(&line);
+    fm_given(&line, call);
     fm_descriptor(&line, result);
     fm_times(&line, time);
     fm_flags_and_mode(&line, call->flags, call->mode);

@@ -148,6 +148,11 @@ static const char *get_group_path(const struct event_facts *facts)
     return facts->group_path;
 }
 
+static const char *get_given(const struct event_facts *facts)
+{
+    return facts->given;
+}
+
 static const char *get_executable_path(const struct event_facts *facts)
 {
     return facts->executable_path;
@@ -218,6 +223,9 @@ const struct field field_table[] = {
      .columns = -7, .on_request = true, .facts = FACT(FILE)},
     {"inodo", FIELD_INODE, OF_FILE, get_inode, "inode of the file; only with -F", .columns = 10,
      .on_request = true, .facts = FACT(FILE)},
+    {"pedido", FIELD_TEXT, ONLY(OPEN) | ONLY(FAIL), NULL,
+     "the name as the program gave it; only with -F", .columns = -24, .on_request = true,
+     .facts = FACT(GIVEN), .text = get_given},
 };
 _Static_assert(LENGTH(field_table) <= FIELDS_MAX, "FIELDS_MAX holds every field");
 const size_t field_count = LENGTH(field_table);

@@ -63,6 +63,7 @@ struct event_facts {
     uint32_t mounts; /* the inode of the mount namespace */
     uint64_t group;  /* the kernel's id of the control group in the unified hierarchy */
     struct event_file file;
+    const char *given;
     uint64_t executable; /* a number that stands for the path of an earlier EXECUTABLE */
     /* Filled in by facts_complete().  NULL: it has none. */
     const char *user_name, *group_path, *executable_path;
@@ -89,7 +90,8 @@ struct event_facts {
  *   EXECUTABLE    path, and no fact but the executable
  *   MARK          no member
  *   LOST          lost, date_us
- *   all but LOST  facts, if engine_config.facts has any: the file, in those with a path but FAIL
+ *   all but LOST  facts, if engine_config.facts has any: the file, in those with a path but FAIL;
+ *                 the name given, in OPEN and FAIL
  * The ledger fills in the rest: path, file and duration_ns of a CLOSE, path and file of a DUP, and
  * all of ERROR.
  */

@@ -12,6 +12,7 @@ enum event_fact {
     FACT_GROUP,      /* its control group */
     FACT_FILE,       /* device and inode of the file */
     FACT_EXECUTABLE, /* the executable of the process */
+    FACT_GIVEN,      /* the name that the program gave the call */
 };
 
 /* In a set of facts. */

@@ -312,12 +312,13 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
-/* The facts of the cause, but for its file, and those of this file. */
+/* The facts of the cause, but for its file and the name that it was given, and those of this file.
+ */
 static const struct event_facts *facts_of(struct ledger *ledger, const struct event_facts *cause,
                                           const struct path *path)
 {
     ledger->facts = *cause;
-    ledger->facts.known &= ~FACT(FILE);
+    ledger->facts.known &= ~(FACT(FILE) | FACT(GIVEN));
     if (path->has_file) {
         ledger->facts.known |= FACT(FILE);
         memcpy(&ledger->facts.file, path->bytes + path->len + 1, sizeof(ledger->facts.file));

@@ -337,6 +337,39 @@ static void test_facts(void **state)
     decoder.has_facts = false;
 }
 
+static const char *given_to(enum record_kind kind, const char *walked, const char *given)
+{
+    struct record_facts facts = {.known = FACT(GIVEN)};
+
+    begin(kind);
+    sample.record.walked = (__u16)strlen(walked);
+    strcpy(sample.payload, walked);
+    strcat(sample.payload, given);
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + strlen(sample.payload)), 0);
+    return event.facts->given;
+}
+
+/* After the path, which has it at the end only if the open has failed. */
+static void test_name_that_was_given(void **state)
+{
+    struct record_facts facts = {.known = 0};
+
+    (void)state;
+    assert_string_equal(given_to(RECORD_OPEN, "hosts/etc/", "../etc/hosts"), "../etc/hosts");
+    assert_string_equal(event.path, "/etc/hosts");
+    assert_string_equal(given_to(RECORD_OPEN, "", "/"), "/");
+    assert_string_equal(event.path, "/");
+    assert_string_equal(given_to(RECORD_FAIL, "b/a/", "none"), "none");
+    assert_string_equal(event.path, "/a/b/none");
+    assert_string_equal(given_to(RECORD_FAIL, "b/a/", ""), "");
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + 4), 0);
+    assert_null(event.facts->given);
+    sample.record.walked = 5;
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + 4), -EBADMSG);
+    sample.record.kind = RECORD_OPEN;
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + 4), -EBADMSG);
+}
+
 /* It has no thread, and stands before the records that have its number. */
 static void test_executable(void **state)
 {
@@ -382,6 +415,7 @@ int main(void)
         cmocka_unit_test(test_received),
         cmocka_unit_test(test_close_range),
         cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_name_that_was_given),
         cmocka_unit_test(test_executable),
         cmocka_unit_test(test_malformed_records),
     };

@@ -189,6 +189,7 @@ static void fields_of_each_record(void **state)
         {"cgroup", "open close dup fail held error"},
         {"dispositivo", "open close dup held error"},
         {"inodo", "open close dup held error"},
+        {"pedido", "open fail"},
     };
 
     bool on_request = false;

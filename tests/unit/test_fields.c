@@ -108,6 +108,7 @@ static void keys_need_facts(void **state)
     assert_int_equal(facts_of("usuario"), FACT(USER));
     assert_int_equal(facts_of("+mnt_ns"), FACT(MOUNTS));
     assert_int_equal(facts_of("ejecutable"), FACT(EXECUTABLE));
+    assert_int_equal(facts_of("pedido"), FACT(GIVEN));
     assert_int_equal(facts_of("inodo"), FACT(FILE));
     assert_int_equal(facts_of("dispositivo"), FACT(FILE));
     assert_int_equal(facts_of("cgroup,uid"), FACT(GROUP) | FACT(USER));
@@ -133,10 +134,10 @@ static void fields_that_cannot_be_left_out(void **state)
 static void every_field(void **state)
 {
     FIELDS(JSON,
-           "inodo,dispositivo,cgroup,mnt_ns,ejecutable,usuario,uid,"
+           "pedido,inodo,dispositivo,cgroup,mnt_ns,ejecutable,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo",
-           "inodo,dispositivo,cgroup,mnt_ns,ejecutable,usuario,uid,"
+           "pedido,inodo,dispositivo,cgroup,mnt_ns,ejecutable,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo");
 }

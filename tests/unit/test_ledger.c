@@ -202,8 +202,9 @@ static void close_is_paired_with_open(void **state)
 /* The thread's are those of the event, and the file's those of its open. */
 static void facts_are_those_of_the_thread_and_of_the_file(void **state)
 {
-    struct event_facts opener = {FACT(USER) | FACT(FILE), .user = 1, .file = {8, 1, 733}};
-    struct event_facts closer = {FACT(USER), .user = 2};
+    struct event_facts opener = {FACT(USER) | FACT(FILE) | FACT(GIVEN), .user = 1,
+                                 .file = {8, 1, 733}, .given = "a"};
+    struct event_facts closer = {FACT(USER) | FACT(GIVEN), .user = 2, .given = "b"};
     struct event event = event_of(EVENT_OPEN, 10, 3);
 
     event.path = "/a";

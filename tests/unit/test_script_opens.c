@@ -237,6 +237,65 @@ static void an_open_has_the_device_and_the_inode_if_asked(void **state)
     assert_null(strstr(lines(), "inodo"));
 }
 
+/* An open of path by this name. */
+static void opens_by_name(const char *path, const char *name)
+{
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user(name), O_RDWR, 0);
+    fm_installing(5, world_file(path, 0));
+}
+
+static void an_open_has_the_name_that_was_given_if_asked(void **state)
+{
+    (void)state;
+    opens_by_name("/etc/hosts", "../etc/hosts");
+    assert_null(strstr(lines(), "pedido"));
+    fm_facts = 1 << FM_GIVEN;
+    opens_by_name("/etc/hosts", "../etc/h\n\"s");
+    assert_non_null(strstr(
+        lines(), ", fichero: \"/etc/hosts\", pedido: \"../etc/h\\u000a\\\"s\", descriptor: 5"));
+    opens_by_name("/etc/hosts", NULL); /* not in memory */
+    assert_null(strstr(lines(), "pedido"));
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("none"), O_RDWR, 0);
+    fm_open_returned(-ENOENT);
+    assert_non_null(
+        strstr(lines(), ", fichero: \"/home/u/none\", pedido: \"none\", descriptor: -2"));
+}
+
+/* A name of any length is whole, or left out where the line has no room for it. */
+static void names_of_every_length_are_whole_or_left_out(void **state)
+{
+    static char path[FM_PATH], name[FM_PATH + 1], expected[FM_MESSAGE];
+    size_t len, step;
+    unsigned int whole = 0;
+
+    (void)state;
+    fm_facts = 1 << FM_GIVEN;
+    memset(path, 'p', sizeof(path) - 1);
+    for (step = 0; step < 8; step++) {
+        bool plain = step % 2 == 0;
+
+        path[step / 2 * 1364 + 1] = '\0';
+        path[0] = '/';
+        for (len = 1; len <= FM_PATH; len += 91) {
+            memset(name, plain ? 'n' : '\n', len);
+            name[len] = '\0';
+            opens_by_name(path, name);
+            const char *text = lines(), *at = strstr(text, ", pedido: \"");
+
+            assert_non_null(strstr(text, "\", descriptor: 5, "));
+            if (at == NULL)
+                continue;
+            snprintf(expected, sizeof(expected), "%s\", descriptor", name);
+            if (plain)
+                assert_memory_equal(at + 11, expected, strlen(expected));
+            whole++;
+        }
+        path[step / 2 * 1364 + 1] = 'p';
+    }
+    assert_true(whole > 120);
+    assert_int_equal(atomic_read(&fm_lost), 0);
+}
+
 static void the_mode_is_reported_if_the_call_may_create_a_file(void **state)
 {
     struct file *file = world_file("/x", 0);
@@ -564,6 +623,8 @@ int main(void)
         script_test(a_directory_that_changed_meanwhile_is_read_again),
         script_test(an_open_is_reported_when_its_descriptor_is_installed),
         script_test(an_open_has_the_device_and_the_inode_if_asked),
+        script_test(an_open_has_the_name_that_was_given_if_asked),
+        script_test(names_of_every_length_are_whole_or_left_out),
         script_test(the_mode_is_reported_if_the_call_may_create_a_file),
         script_test(descriptors_that_other_calls_install_are_not_reported),
         script_test(a_received_descriptor_is_reported_with_its_motivo),

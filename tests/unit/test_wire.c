@@ -57,6 +57,8 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
     if (facts->known & FACT(FILE))
         log_call(calls, " file %u:%u %ju", facts->file.major, facts->file.minor,
                  (uintmax_t)facts->file.inode);
+    if (facts->known & FACT(GIVEN))
+        log_call(calls, " given %s", facts->given);
     if (facts->known & FACT(EXECUTABLE))
         log_call(calls, " executable %ju", (uintmax_t)facts->executable);
 }
@@ -371,6 +373,11 @@ static void facts(void **state)
                  "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/b\"}\n"
                  "{codigo: \"programa\", tid: 11, programa: 77, fichero: \"in/cat\", parte: 1}\n",
                  "EXECUTABLE 77 /bin/cat\n");
+    assert_calls(state,
+                 "{codigo: \"fail\", " WHO
+                 ", fichero: \"/a\\\"\", pedido: \"a\\\"\", descriptor: -2, " TIMES ", flags: 0}\n",
+                 "FAIL " AT " fd -2 path /a\" flags 0 given a\"\n");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", pedido: \"a\", " TIMES "}");
     assert_garbage(state, "{codigo: \"programa\", tid: 11, fichero: \"/bin/cat\"}");
     assert_garbage(state, "{codigo: \"programa\", tid: 11, uid: 0, programa: 7, fichero: \"/a\"}");
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");

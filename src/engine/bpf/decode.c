@@ -122,6 +122,19 @@ static void decode_exec(struct decoder *decoder, const struct record *record, st
     event->n_ranges = n;
 }
 
+/* The name that the program gave the call, after the path in the payload. */
+static void decode_given(struct decoder *decoder, const struct record *record, const char *payload,
+                         size_t len)
+{
+    size_t size = len - record->walked;
+
+    if (!decoder->has_facts || !(decoder->facts.known & FACT(GIVEN)) || size > PATH_BYTES)
+        return;
+    memcpy(decoder->given, payload + record->walked, size);
+    decoder->given[size] = '\0';
+    decoder->facts.given = decoder->given;
+}
+
 static int decode_rest(struct decoder *decoder, const struct record *record, const char *payload,
                        size_t len, struct event *event)
 {
@@ -130,8 +143,16 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
         event->flags = record->flags;
         return decode_path(decoder, record, payload, len, event);
     case RECORD_OPEN:
-    case RECORD_FAIL:
+        if (record->walked > len)
+            return -EBADMSG;
         decode_flags(record, event);
+        decode_given(decoder, record, payload, len);
+        return decode_path(decoder, record, payload, record->walked, event);
+    case RECORD_FAIL:
+        if (record->walked > len)
+            return -EBADMSG;
+        decode_flags(record, event);
+        decode_given(decoder, record, payload, len);
         return decode_path(decoder, record, payload, len, event);
     case RECORD_HELD:
         if (record->walked > len)

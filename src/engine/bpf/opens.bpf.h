@@ -119,6 +119,37 @@ static __always_inline bool write_wanted_path(struct task_struct *task, struct s
     return write_path(task, s, file) || by_inode || filter(s);
 }
 
+/* Reads the name of the request to this offset of the payload.  True: the name is too long, and
+ * cut. */
+static __always_inline bool read_name(struct scratch *s, __u64 at)
+{
+    const char *name = s->request.name;
+    long size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
+    char next = '\0';
+
+    if (size > 0)
+        s->length = at + size - 1;
+    else if (size < 0) /* the name cannot be read */
+        s->record.marks |= MARK_NONE;
+    if (size < PATH_BYTES)
+        return false;
+    bpf_probe_read_user(&next, 1, name + PATH_BYTES - 1);
+    return next != '\0';
+}
+
+/* Adds the name that an open was given, unless another thread has unmapped it meanwhile. */
+static __always_inline void add_given(struct scratch *s)
+{
+    __u64 at = bounded(s->length, PATH_BYTES);
+
+    if (!is_asked(FACT(GIVEN)) || !s->request.name || at != s->length)
+        return;
+    read_name(s, at);
+    if (!(s->record.marks & MARK_NONE))
+        s->facts.known |= FACT(GIVEN);
+    s->record.marks &= ~MARK_NONE;
+}
+
 static __always_inline void open_succeeded(struct task_struct *task, struct scratch *s)
 {
     struct file *file = s->file ? s->file : file_of(task, s->record.fd);
@@ -127,8 +158,10 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
         return;
     if (!file) /* another thread has already closed it */
         count_lost();
-    else if (write_wanted_path(task, s, file) && claim(&s->record, file))
+    else if (write_wanted_path(task, s, file) && claim(&s->record, file)) {
+        add_given(s);
         deliver_path(s);
+    }
 }
 
 /*
@@ -166,24 +199,6 @@ static __always_inline void walk_directory(struct task_struct *task, struct scra
     walk(s->program);
 }
 
-/* Reads the name of the request to this offset of the payload.  True: the name is too long, and
- * cut. */
-static __always_inline bool read_name(struct scratch *s, __u64 at)
-{
-    const char *name = s->request.name;
-    long size = bpf_probe_read_user_str(&s->payload[at], PATH_BYTES, name);
-    char next = '\0';
-
-    if (size > 0)
-        s->length = at + size - 1;
-    else if (size < 0) /* the name cannot be read */
-        s->record.marks |= MARK_NONE;
-    if (size < PATH_BYTES)
-        return false;
-    bpf_probe_read_user(&next, 1, name + PATH_BYTES - 1);
-    return next != '\0';
-}
-
 #define RESOLVE_IN_ROOT 0x10 /* linux/openat2.h */
 
 /* Whether the kernel looks up the name from dirfd on: a relative name, or any with
@@ -211,6 +226,8 @@ static __always_inline void open_failed(struct task_struct *task, struct scratch
     at = bounded(s->length, PATH_BYTES);
     s->record.walked = at;
     cut = read_name(s, at);
+    if (is_asked(FACT(GIVEN)) && !cut && !(s->record.marks & MARK_NONE))
+        s->facts.known |= FACT(GIVEN);
     /* A part of the path is missing: user space cannot filter it. */
     if (filtering && (cut || s->record.marks & MARK_CUT))
         count_lost();

@@ -94,7 +94,8 @@ struct record {
     /*
      * OPEN, FAIL, HELD, RECEIVED, EXECUTABLE, and copies with a path.  The payload's first `walked`
      * bytes are a path in reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest
-     * is the name of a failed open, which must be appended.
+     * is the name of a failed open, which must be appended, or with FACT(GIVEN) the name of an
+     * OPEN, which must not.
      */
     __u16 walked, mode;
     __u16 unused;

@@ -139,6 +139,7 @@ static __always_inline void report_ring_open(struct task_struct *task, __u32 pro
         return;
     s->request.flags = BPF_CORE_READ(open, how.flags);
     s->request.mode = BPF_CORE_READ(open, how.mode);
+    s->request.name = NULL; /* the kernel has freed its copy */
     begin_open(task, s, RECORD_OPEN, result);
     s->file = NULL;
     open_succeeded(task, s);

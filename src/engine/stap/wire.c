@@ -42,7 +42,7 @@ struct wire {
 /* The values of a line, not yet checked against its kind. */
 struct fields {
     unsigned int seen; /* bit 1u << the index in keys[] */
-    char *codigo, *proceso, *fichero, *motivo, *cierra, *modulo;
+    char *codigo, *proceso, *fichero, *pedido, *motivo, *cierra, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
         cortado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa;
@@ -67,6 +67,7 @@ struct fields {
     BIG(programa)                                                                                  \
     TEXT(fichero)                                                                                  \
     INT(parte)                                                                                     \
+    TEXT(pedido)                                                                                   \
     INT(descriptor)                                                                                \
     BIG(us)                                                                                        \
     BIG(ns)                                                                                        \
@@ -442,11 +443,12 @@ static const struct kind {
     unsigned int must, may;
     int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
 } kinds[] = {
-    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte) | HAS(motivo), take_opened},
+    {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte) | HAS(pedido) | HAS(motivo), take_opened},
     {"held", EVENT_HELD, HAS_OPEN, HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},
-    {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla), HAS(modo) | HAS(parte) | HAS(cortado), take_open},
+    {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla),
+     HAS(modo) | HAS(parte) | HAS(pedido) | HAS(cortado), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"programa", EVENT_EXECUTABLE, HAS_NUMBER | HAS(tid) | HAS(programa) | HAS(fichero), HAS(parte),
@@ -503,12 +505,12 @@ static unsigned int known_facts(unsigned int seen)
     return (seen & HAS(uid) ? FACT(USER) : 0) | (seen & HAS(mnt_ns) ? FACT(MOUNTS) : 0) |
            (seen & HAS(cgroup) ? FACT(GROUP) : 0) |
            ((seen & HAS_FILE) == HAS_FILE ? FACT(FILE) : 0) |
-           (seen & HAS(programa) ? FACT(EXECUTABLE) : 0);
+           (seen & HAS(programa) ? FACT(EXECUTABLE) : 0) | (seen & HAS(pedido) ? FACT(GIVEN) : 0);
 }
 
 static void take_facts(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    if (!(fields->seen & HAS_FACTS))
+    if (!(fields->seen & (HAS_FACTS | HAS(pedido))))
         return;
     wire->facts = (struct event_facts){
         .known = known_facts(fields->seen),
@@ -517,6 +519,7 @@ static void take_facts(struct wire *wire, const struct fields *fields, struct ev
         .group = (uint64_t)fields->cgroup,
         .file = {(uint32_t)fields->mayor, (uint32_t)fields->menor, (uint64_t)fields->inodo},
         .executable = (uint64_t)fields->programa,
+        .given = fields->pedido,
     };
     event->facts = &wire->facts;
 }

@@ -287,6 +287,7 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
                   const struct pathfilter *paths)
 {
     bool summarizes = options->summary != SUMMARY_NONE, has_facts = options->fields.facts != 0;
+    int result = 0;
 
     *pipeline = (struct pipeline){.options = options,
                                   .filter = {.paths = paths,
@@ -298,10 +299,14 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
         pipeline->summary = summary_new(options->fields.facts & FACT(EXECUTABLE));
     if (has_facts)
         pipeline->facts = facts_new();
-    if (pipeline->ledger && (pipeline->summary || !summarizes) && (pipeline->facts || !has_facts))
-        return open_output(pipeline);
-    diag(DIAG_ERROR, "cannot start: %s", strerror(ENOMEM));
-    return -ENOMEM;
+    if (!pipeline->ledger || (summarizes && !pipeline->summary) ||
+        (has_facts && !pipeline->facts)) {
+        diag(DIAG_ERROR, "cannot start: %s", strerror(ENOMEM));
+        return -ENOMEM;
+    }
+    if (options->fields.facts & FACT(GROUP))
+        result = facts_find_groups(pipeline->facts);
+    return result < 0 ? result : open_output(pipeline);
 }
 
 /* The output keeps its first error of writing, and pipeline_close() reports it. */

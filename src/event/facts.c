@@ -40,7 +40,7 @@ struct generation {
 struct facts {
     struct cache users, groups;
     struct generation young, old;
-    char groups_root[PATH_MAX]; /* empty: there is none */
+    char groups_root[PATH_MAX]; /* empty: not looked for, or there is none */
 };
 
 static const char *cache_get(const struct facts *facts, struct cache *cache, uint64_t number)
@@ -152,9 +152,12 @@ struct facts *facts_new(void)
         return NULL;
     facts->users.find = find_user;
     facts->groups.find = find_group;
-    if (cgroups_root(facts->groups_root) < 0)
-        facts->groups_root[0] = '\0';
     return facts;
+}
+
+int facts_find_groups(struct facts *facts)
+{
+    return cgroups_root("-F cgroup", facts->groups_root);
 }
 
 void facts_free(struct facts *facts)

@@ -14,6 +14,9 @@ struct facts;
 struct facts *facts_new(void);
 void facts_free(struct facts *facts);
 
+/* Finds the control groups, which have no names before.  0, -errno after a message. */
+int facts_find_groups(struct facts *facts);
+
 /* Keeps the path of an EVENT_EXECUTABLE.  Without memory its records have none. */
 void facts_take_executable(struct facts *facts, const struct event *event);
 

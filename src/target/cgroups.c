@@ -15,7 +15,7 @@
 #include "diag.h"
 #include "text.h"
 
-int cgroups_root(char root[static PATH_MAX])
+static int find_root(char root[static PATH_MAX])
 {
     FILE *mounts = setmntent("/proc/self/mounts", "r");
     int result = -ENOENT;
@@ -30,6 +30,18 @@ int cgroups_root(char root[static PATH_MAX])
         break;
     }
     endmntent(mounts);
+    return result;
+}
+
+int cgroups_root(const char *option, char root[static PATH_MAX])
+{
+    int result = find_root(root);
+
+    if (result < 0)
+        diag(DIAG_ERROR,
+             "%s: %s; it needs the unified hierarchy of control groups (cgroup v2), which systemd "
+             "mounts at /sys/fs/cgroup",
+             option, result == -ENOENT ? "no cgroup2 file system is mounted" : strerror(-result));
     return result;
 }
 

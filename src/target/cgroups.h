@@ -7,8 +7,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* The path where the unified hierarchy is mounted.  0; -ENOENT: it is not; -errno. */
-int cgroups_root(char root[static PATH_MAX]);
+/* The path where the unified hierarchy is mounted.  0, -errno after a message, which says that this
+ * option needs it: "-g". */
+int cgroups_root(const char *option, char root[static PATH_MAX]);
 
 /* A control group. */
 struct cgroup {

@@ -137,14 +137,9 @@ static int find_groups(struct targets *targets)
 
     if (!given[0])
         return 0;
-    result = cgroups_root(root);
-    if (result < 0) {
-        diag(DIAG_ERROR,
-             "-g: %s; it needs the unified hierarchy of control groups (cgroup v2), which systemd "
-             "mounts at /sys/fs/cgroup",
-             result == -ENOENT ? "no cgroup2 file system is mounted" : strerror(-result));
+    result = cgroups_root("-g", root);
+    if (result < 0)
         return result;
-    }
     result = make_groups(targets, ENGINE_GROUPS_MAX);
     for (; result == 0 && *given; given++)
         result = add_group(targets, root, *given);

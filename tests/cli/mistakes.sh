@@ -78,6 +78,17 @@ END
 END
 }
 
+test_control_groups_that_are_not_mounted() {
+    [ "$(id -u)" -eq 0 ] || skip 'only root can unmount'
+    for option in -g '-F cgroup'; do
+        status=0
+        unshare --mount sh -c 'awk "\$3 == \"cgroup2\" { print \$2 }" /proc/mounts | xargs -r umount -l
+            exec "$1" -e stap -n x '"$option"' nginx' sh "$tested" > out 2> err || status=$?
+        [ $status -eq 1 ]
+        said "^filemon: $option: no cgroup2 file system is mounted; it needs the unified hierarchy"
+    done
+}
+
 test_mistakes_about_processes() {
     prepared
     watches <<'END'

@@ -72,6 +72,9 @@ static void groups_that_are_removed_have_no_path(void **state)
 
     facts_complete(*state, &event);
     assert_null(event.group_path);
+    facts_find_groups(*state);
+    facts_complete(*state, &event);
+    assert_null(event.group_path);
 }
 
 static void take_executable(struct facts *facts, uint64_t number, const char *path)

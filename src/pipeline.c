@@ -52,10 +52,12 @@ static int write_record(struct pipeline *pipeline, const struct event *record)
     return output_event(pipeline->output, &hosted);
 }
 
-static void deliver_named(struct pipeline *pipeline, const struct event *record)
+static void deliver(struct pipeline *pipeline, const struct event *record)
 {
     int result;
 
+    if (pipeline->facts && record->facts)
+        facts_complete(pipeline->facts, record->facts);
     if (record->code == EVENT_LOST)
         pipeline->lost += record->lost;
     if (pipeline->summary)
@@ -65,22 +67,6 @@ static void deliver_named(struct pipeline *pipeline, const struct event *record)
     result = write_record(pipeline, record);
     if (result < 0)
         output_failed(pipeline, result);
-}
-
-static void deliver(struct pipeline *pipeline, const struct event *record)
-{
-    struct event_facts facts;
-    struct event named;
-
-    if (!pipeline->facts || !record->facts) {
-        deliver_named(pipeline, record);
-        return;
-    }
-    facts = *record->facts;
-    facts_complete(pipeline->facts, &facts);
-    named = *record;
-    named.facts = &facts;
-    deliver_named(pipeline, &named);
 }
 
 /* A path that cannot be compared is neither shown nor dropped without being counted. */
@@ -283,10 +269,18 @@ static int open_output(struct pipeline *pipeline)
     return result;
 }
 
+/* Records of files have the names that the machine had which wrote them. */
+static bool needs_facts(const struct options *options)
+{
+    bool replays = options->files != NULL && options->files[0] != NULL;
+
+    return options->fields.facts != 0 && !replays;
+}
+
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
                   const struct pathfilter *paths)
 {
-    bool summarizes = options->summary != SUMMARY_NONE, has_facts = options->fields.facts != 0;
+    bool summarizes = options->summary != SUMMARY_NONE, has_facts = needs_facts(options);
     int result = 0;
 
     *pipeline = (struct pipeline){.options = options,
@@ -304,7 +298,7 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
         diag(DIAG_ERROR, "cannot start: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
-    if (options->fields.facts & FACT(GROUP))
+    if (has_facts && options->fields.facts & FACT(GROUP))
         result = facts_find_groups(pipeline->facts);
     return result < 0 ? result : open_output(pipeline);
 }

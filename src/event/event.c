@@ -128,9 +128,23 @@ static int64_t get_user(const struct event *event)
     return event->facts->user;
 }
 
+static bool set_user(struct event *event, int64_t value)
+{
+    event->facts->user = (uid_t)value;
+    event->facts->known |= FACT(USER);
+    return value >= 0 && value <= UINT32_MAX;
+}
+
 static int64_t get_mounts(const struct event *event)
 {
     return event->facts->mounts;
+}
+
+static bool set_mounts(struct event *event, int64_t value)
+{
+    event->facts->mounts = (uint32_t)value;
+    event->facts->known |= FACT(MOUNTS);
+    return value >= 0 && value <= UINT32_MAX;
 }
 
 static int64_t get_inode(const struct event *event)
@@ -138,38 +152,28 @@ static int64_t get_inode(const struct event *event)
     return event_integer(event->facts->file.inode);
 }
 
-static const char *get_user_name(const struct event_facts *facts)
+static bool set_inode(struct event *event, int64_t value)
 {
-    return facts->user_name;
+    event->facts->file.inode = (uint64_t)value;
+    event->facts->known |= FACT(FILE);
+    return value >= 0 && value <= INTEGER_MAX;
 }
 
-static const char *get_group_path(const struct event_facts *facts)
+const char **event_text(const struct field *field, struct event_facts *facts)
 {
-    return facts->group_path;
+    return (const char **)((char *)facts + field->text);
 }
 
-static const char *get_given(const struct event_facts *facts)
-{
-    return facts->given;
-}
-
-static const char *get_executable_path(const struct event_facts *facts)
-{
-    return facts->executable_path;
-}
-
-static size_t size_of(const char *text)
-{
-    return text != NULL ? strlen(text) : 0;
-}
-
-size_t event_texts_size(const struct event_facts *facts)
+size_t event_texts_size(struct event_facts *facts)
 {
     size_t size = 0;
 
-    for (size_t i = 0; facts != NULL && i < field_count; i++)
-        if (field_table[i].text != NULL && (field_table[i].facts & ~facts->known) == 0)
-            size += size_of(field_table[i].text(facts));
+    for (size_t i = 0; facts != NULL && i < field_count; i++) {
+        const char *text = field_table[i].kind == FIELD_TEXT ? *event_text(&field_table[i], facts)
+                                                             : NULL;
+
+        size += text != NULL ? strlen(text) : 0;
+    }
     return size;
 }
 
@@ -209,23 +213,25 @@ const struct field field_table[] = {
     {"fecha", FIELD_ISO_DATE, EVERY, NULL, "date and time in UTC, ISO 8601; only with -F",
      .columns = -27, .on_request = true},
     {"uid", FIELD_INT, OF_PROCESS, get_user, "effective user of the thread; only with -F",
-     .columns = 7, .on_request = true, .facts = FACT(USER)},
+     .set = set_user, .columns = 7, .on_request = true, .facts = FACT(USER)},
     {"usuario", FIELD_TEXT, OF_PROCESS, NULL, "the name of that user; only with -F", .columns = -10,
-     .on_request = true, .facts = FACT(USER), .text = get_user_name},
+     .on_request = true, .facts = FACT(USER), .text = offsetof(struct event_facts, user_name)},
     {"ejecutable", FIELD_TEXT, OF_PROCESS, NULL, "path of its program; only with -F",
-     .columns = -24, .on_request = true, .facts = FACT(EXECUTABLE), .text = get_executable_path},
+     .columns = -24, .on_request = true, .facts = FACT(EXECUTABLE),
+     .text = offsetof(struct event_facts, executable_path)},
     {"mnt_ns", FIELD_INT, OF_PROCESS, get_mounts,
-     "inode of the thread's mount namespace; only with -F", .columns = 10, .on_request = true,
-     .facts = FACT(MOUNTS)},
+     "inode of the thread's mount namespace; only with -F", .set = set_mounts, .columns = 10,
+     .on_request = true, .facts = FACT(MOUNTS)},
     {"cgroup", FIELD_TEXT, OF_PROCESS, NULL, "path of its control group; only with -F",
-     .columns = -40, .on_request = true, .facts = FACT(GROUP), .text = get_group_path},
+     .columns = -40, .on_request = true, .facts = FACT(GROUP),
+     .text = offsetof(struct event_facts, group_path)},
     {"dispositivo", FIELD_DEVICE, OF_FILE, NULL, "device of the file, like 8:1; only with -F",
      .columns = -7, .on_request = true, .facts = FACT(FILE)},
-    {"inodo", FIELD_INODE, OF_FILE, get_inode, "inode of the file; only with -F", .columns = 10,
-     .on_request = true, .facts = FACT(FILE)},
+    {"inodo", FIELD_INODE, OF_FILE, get_inode, "inode of the file; only with -F", .set = set_inode,
+     .columns = 10, .on_request = true, .facts = FACT(FILE)},
     {"pedido", FIELD_TEXT, ONLY(OPEN) | ONLY(FAIL), NULL,
      "the name as the program gave it; only with -F", .columns = -24, .on_request = true,
-     .facts = FACT(GIVEN), .text = get_given},
+     .facts = FACT(GIVEN), .text = offsetof(struct event_facts, given)},
 };
 _Static_assert(LENGTH(field_table) <= FIELDS_MAX, "FIELDS_MAX holds every field");
 const size_t field_count = LENGTH(field_table);

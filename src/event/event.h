@@ -53,9 +53,13 @@ struct event_file {
     uint64_t inode;
 };
 
+/* In a record that was read, either may be missing. */
+#define EVENT_NO_MAJOR UINT32_MAX
+#define EVENT_NO_INODE UINT64_MAX
+
 /*
- * What only -F asks for: engine_config.facts.  `known` is a set of facts (FACT()); the members of
- * others say nothing.  Texts end with NUL.
+ * What only -F asks for: engine_config.facts.  `known` is a set of facts (FACT()); the numbers of
+ * others say nothing, and their texts are NULL.  Texts end with NUL.
  */
 struct event_facts {
     unsigned int known;
@@ -65,7 +69,7 @@ struct event_facts {
     struct event_file file;
     const char *given;
     uint64_t executable; /* a number that stands for the path of an earlier EXECUTABLE */
-    /* Filled in by facts_complete().  NULL: it has none. */
+    /* Filled in by facts_complete(), or read with -r.  NULL: it has none. */
     const char *user_name, *group_path, *executable_path;
 };
 
@@ -117,7 +121,7 @@ struct event {
     uint64_t lost;
     const struct fd_range *ranges;
     size_t n_ranges;
-    const struct event_facts *facts; /* NULL: none was asked for */
+    struct event_facts *facts; /* NULL: none was asked for */
 };
 
 #define EVENT_NO_MODE (-1)
@@ -153,8 +157,8 @@ struct field {
     bool on_request; /* records have it only with -F */
     bool (*set)(struct event *, int64_t); /* inverse of get; false: no record has this value.  NULL:
                                            * the value follows from other fields */
-    unsigned int facts; /* that it needs, a set; omitted if they are not known */
-    const char *(*text)(const struct event_facts *); /* FIELD_TEXT: the value; NULL: none */
+    unsigned int facts;                   /* that it needs, a set; omitted if they are not known */
+    size_t text; /* FIELD_TEXT: the offset of the value in struct event_facts */
 };
 
 /* In the order of the record.  field_count entries, at most FIELDS_MAX. */
@@ -165,8 +169,11 @@ extern const size_t field_count;
 /* number, or 2^53 - 1 if it is larger: a double holds every integer up to there exactly. */
 int64_t event_integer(uint64_t number);
 
+/* The text of a FIELD_TEXT in the facts. */
+const char **event_text(const struct field *field, struct event_facts *facts);
+
 /* The bytes of all texts in the facts, without their NULs; facts may be NULL. */
-size_t event_texts_size(const struct event_facts *facts);
+size_t event_texts_size(struct event_facts *facts);
 
 /* Whether event_integer() would keep the number as it is. */
 bool event_is_integer(uint64_t number);

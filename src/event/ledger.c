@@ -314,11 +314,12 @@ static int hold(struct ledger *ledger, const struct event *event, struct path *p
 
 /* The facts of the cause, but for its file and the name that it was given, and those of this file.
  */
-static const struct event_facts *facts_of(struct ledger *ledger, const struct event_facts *cause,
-                                          const struct path *path)
+static struct event_facts *facts_of(struct ledger *ledger, const struct event_facts *cause,
+                                    const struct path *path)
 {
     ledger->facts = *cause;
     ledger->facts.known &= ~(FACT(FILE) | FACT(GIVEN));
+    ledger->facts.given = NULL;
     if (path->has_file) {
         ledger->facts.known |= FACT(FILE);
         memcpy(&ledger->facts.file, path->bytes + path->len + 1, sizeof(ledger->facts.file));

@@ -70,7 +70,7 @@ static char *put_value(char *at, const struct value *value)
 }
 
 /* What facts add to a record. */
-static size_t facts_bound(const struct event_facts *facts)
+static size_t facts_bound(struct event_facts *facts)
 {
     return facts != NULL ? FACTS_FIXED_MAX + STRING_BOUND(event_texts_size(facts)) : 0;
 }

@@ -261,7 +261,7 @@ static void put_loss(struct line *line)
 }
 
 /* What facts add to a record. */
-static size_t facts_bound(const struct event_facts *facts)
+static size_t facts_bound(struct event_facts *facts)
 {
     return facts != NULL ? FACTS_FIXED_MAX + COLUMNS_BOUND(event_texts_size(facts)) : 0;
 }

@@ -182,10 +182,9 @@ static unsigned int bucket_of(uint64_t ns)
 
 static const char *program_of(const struct summary *summary, const struct event *record)
 {
-    const struct event_facts *facts = record->facts;
-    bool known = facts != NULL && facts->known & FACT(EXECUTABLE) && facts->executable_path != NULL;
+    const char *path = record->facts != NULL ? record->facts->executable_path : NULL;
 
-    return summary->by_executable && known ? facts->executable_path : record->comm;
+    return summary->by_executable && path != NULL ? path : record->comm;
 }
 
 void summary_take(struct summary *summary, const struct event *record)

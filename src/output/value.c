@@ -39,9 +39,12 @@ static void set_iso_date(struct value *value, int64_t date_us)
     set_word(value, value->room);
 }
 
-static bool are_known(unsigned int needed, const struct event_facts *facts)
+/* Whether the event has what the field needs; a text may still be NULL. */
+static bool are_known(const struct field *field, const struct event_facts *facts)
 {
-    return needed == 0 || (facts != NULL && (needed & ~facts->known) == 0);
+    if (field->facts == 0)
+        return true;
+    return facts != NULL && (field->kind == FIELD_TEXT || (field->facts & ~facts->known) == 0);
 }
 
 static void set_text(struct value *value, const char *text)
@@ -52,6 +55,8 @@ static void set_text(struct value *value, const char *text)
 
 static void set_device(struct value *value, const struct event_file *file)
 {
+    if (file->major == EVENT_NO_MAJOR)
+        return;
     snprintf(value->room, sizeof(value->room), "%u:%u", file->major, file->minor);
     set_word(value, value->room);
 }
@@ -69,7 +74,7 @@ void value_get(struct value *value, const struct field *field, const struct even
     size_t path_len = event->path != NULL ? event->path_len : 0;
 
     value->kind = VALUE_NONE;
-    if ((field->codes & (1u << event->code)) == 0 || !are_known(field->facts, event->facts))
+    if ((field->codes & (1u << event->code)) == 0 || !are_known(field, event->facts))
         return;
     switch (field->kind) {
     case FIELD_CODE:
@@ -113,7 +118,7 @@ void value_get(struct value *value, const struct field *field, const struct even
         set_iso_date(value, event->date_us);
         break;
     case FIELD_TEXT:
-        set_text(value, field->text(event->facts));
+        set_text(value, *event_text(field, event->facts));
         break;
     case FIELD_INODE:
         set_inode(value, field->get(event), event->facts->file.inode);

@@ -63,6 +63,20 @@ write_records() { # NAME PID DATE PATH...
     done > "$name"
 }
 
+# The names are those that the machine had where the file was written.
+test_keys_that_were_added_are_replayed() {
+    write_records records 7 10000 /etc/a
+    added='"uid":0,"usuario":"admin","ejecutable":"/bin/x","mnt_ns":1,"cgroup":"/a","dispositivo":"8:1","inodo":5'
+    sed -i "s|}\$|,$added}|" records
+    replays 0 -F +uid,usuario,ejecutable,mnt_ns,cgroup,dispositivo,inodo -r records
+    jq -c . records > expected
+    cmp expected out
+    replays 0 -F uid,pedido -r records
+    [ "$(cat out)" = "$(printf '{"uid":0}\n{"uid":0}')" ]
+    replays 0 -c -f json -F ejecutable -r records
+    jq -e '.ejecutables[0].ejecutable == "/bin/x"' out
+}
+
 test_files_are_merged() {
     write_records a 7 10000 /etc/a /etc/b /usr/c
     write_records b 8 10500 /etc/d /etc/e

@@ -181,7 +181,7 @@ static void facts_that_are_known(void **state)
                   "{\"dispositivo\":\"4095:1048575\",\"inodo\":9007199254740991}\n");
     facts.file.inode++; /* jq would read another number */
     assert_listed(&event, "inodo", "{}\n");
-    facts.known = 0;
+    facts = (struct event_facts){.known = 0};
     assert_listed(&event, "uid,usuario,cgroup,mnt_ns,dispositivo,inodo", "{}\n");
     event.code = EVENT_LOST;
     facts.known = FACT(USER);

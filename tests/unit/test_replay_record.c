@@ -32,15 +32,20 @@ static int end(void **state)
     return 0;
 }
 
-static const char *written(const struct event *event)
+static const char *written_with(const struct event *event, const char *list)
 {
     static char line[65536];
     size_t len;
 
     assert_true(json_bound(event) < sizeof(line));
-    len = json_record(line, event, listed(FORMAT_JSON, NULL));
+    len = json_record(line, event, listed(FORMAT_JSON, list));
     line[len - 1] = '\0'; /* the newline */
     return line;
+}
+
+static const char *written(const struct event *event)
+{
+    return written_with(event, NULL);
 }
 
 static void read_line(const char *line)
@@ -168,6 +173,38 @@ static void keys_come_in_any_order(void **state)
     assert_string_equal(record.event.path, "/\xff");
 }
 
+#define ADDED "uid,usuario,ejecutable,mnt_ns,cgroup,dispositivo,inodo,pedido"
+
+/* Any of the keys that -F adds can be missing. */
+static void added_keys_are_written_as_they_were_read(void **state)
+{
+    static const char *const added[] = {
+        "\"uid\":4294967295",
+        "\"usuario\":\"www-\\\"data\"",
+        "\"ejecutable\":\"/usr/bin/cat\"",
+        "\"mnt_ns\":4026531841",
+        "\"cgroup\":\"/system.slice\"",
+        "\"dispositivo\":\"8:1048575\"",
+        "\"inodo\":9007199254740991",
+        "\"pedido\":\"../x\"",
+    };
+    char line[2048], keys[1024];
+
+    (void)state;
+    for (unsigned int set = 0; set < 256; set++) {
+        char *end = keys;
+
+        for (unsigned int i = 0; i < 8; i++)
+            if (set >> i & 1)
+                end = stpcpy(stpcpy(end, ","), added[i]);
+        *end = '\0';
+        snprintf(line, sizeof(line),
+                 "{\"codigo\":\"open\"," HEAD FILE_3 DATES ",\"flags\":\"O_RDONLY\"%s}", keys);
+        read_line(line);
+        assert_string_equal(written_with(&record.event, "+" ADDED), line);
+    }
+}
+
 static void an_unknown_key_is_named(void **state)
 {
     static const char *const lines[] = {
@@ -257,6 +294,13 @@ static void values_that_filemon_does_not_write_are_refused(void **state)
     refuse_value("close", "\"fichero_hex\":\"2fFF\"", "fichero_hex");
     refuse_value("close", "\"fichero_hex\":\"\"", "fichero_hex");
     refuse_value("close", "\"maquina\":\"a b\"", "maquina");
+    refuse_value("close", "\"uid\":4294967296", "uid");
+    refuse_value("close", "\"mnt_ns\":-1", "mnt_ns");
+    refuse_value("close", "\"inodo\":9007199254740992", "inodo");
+    refuse_value("close", "\"dispositivo\":\"8\"", "dispositivo");
+    refuse_value("close", "\"dispositivo\":\"8:x\"", "dispositivo");
+    refuse_value("close", "\"dispositivo\":\":1\"", "dispositivo");
+    refuse_value("close", "\"ejecutable\":7", "ejecutable");
     refuse_value("held", "\"flags\":\"O_RDONLY|O_NONE\"", "flags");
     refuse("{\"codigo\":\"open\"," HEAD FILE_3 DATES ",\"flags\":\"O_RDONLY\",\"modo\":\"0888\"}",
            "modo");
@@ -294,6 +338,7 @@ int main(void)
         record_test(bytes_of_paths_are_kept),
         record_test(random_records_are_written_as_they_were_read),
         record_test(keys_come_in_any_order),
+        record_test(added_keys_are_written_as_they_were_read),
         record_test(an_unknown_key_is_named),
         record_test(totals_are_no_record),
         record_test(what_is_no_record_is_refused),

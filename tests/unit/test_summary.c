@@ -456,7 +456,7 @@ static void programs_are_executables(void **state)
     summary_take(*state, &event);
     event.comm = "two";
     summary_take(*state, &event);
-    facts.known = 0;
+    facts = (struct event_facts){.known = 0};
     summary_take(*state, &event);
     facts = (struct event_facts){.known = FACT(EXECUTABLE)};
     summary_take(*state, &event);

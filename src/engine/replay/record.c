@@ -30,6 +30,28 @@ static bool take_integer(struct event *event, const struct field *field, const j
     return json_is_integer(value) && field->set(event, json_integer_value(value));
 }
 
+/* For the first key that is a fact. */
+static void begin_facts(struct record *record)
+{
+    record->facts = (struct event_facts){
+        .file = {.major = EVENT_NO_MAJOR, .inode = EVENT_NO_INODE}};
+    record->event.facts = &record->facts;
+}
+
+static bool take_device(struct event_facts *facts, const char *text)
+{
+    size_t len = strcspn(text, ":");
+    int64_t major, minor;
+
+    if (text[len] == '\0' || text_number(text, len, 0, EVENT_NO_MAJOR - 1, &major) != 0 ||
+        text_number(text + len + 1, strlen(text + len + 1), 0, UINT32_MAX, &minor) != 0)
+        return false;
+    facts->file.major = (uint32_t)major;
+    facts->file.minor = (uint32_t)minor;
+    facts->known |= FACT(FILE);
+    return true;
+}
+
 /* fichero_hex has the bytes, wherever it stands. */
 static void take_path(struct event *event, const char *path, size_t len)
 {
@@ -106,6 +128,11 @@ static bool take_text(struct record *record, const struct field *field, const js
     case FIELD_HOST:
         event->host = text;
         return event_is_host(text);
+    case FIELD_TEXT:
+        *event_text(field, event->facts) = text;
+        return true;
+    case FIELD_DEVICE:
+        return take_device(event->facts, text);
     default:
         return true;
     }
@@ -113,8 +140,11 @@ static bool take_text(struct record *record, const struct field *field, const js
 
 static bool take_value(struct record *record, const struct field *field, const json_t *value)
 {
+    if (field->facts != 0 && record->event.facts == NULL)
+        begin_facts(record);
     switch (field->kind) {
     case FIELD_INT:
+    case FIELD_INODE:
     case FIELD_FD:
     case FIELD_DURATION:
         return take_integer(&record->event, field, value);

@@ -15,8 +15,9 @@
 struct record {
     struct event event;    /* points into the other members */
     struct json_t *object; /* of jansson */
-    char *bytes;           /* of fichero_hex */
-    size_t room;           /* of bytes */
+    struct event_facts facts;
+    char *bytes; /* of fichero_hex */
+    size_t room; /* of bytes */
     char why[192];
     const char *unknown; /* a key that filemon does not write in this kind of record; NULL: none */
 };

@@ -759,7 +759,6 @@ static const char *watching_option(const struct parser *parser)
         {options->depth != DEPTH_ALL, "-D"},
         {options->initial, "-i"},
         {options->duration_ms >= 0, "-d"},
-        {options->n_users > 0, "-u"},
         {options->by_inode, "-I"},
         {options->engine != &engine_auto, "-e"},
         {options->action == ACTION_CHECK, "--check"},

@@ -142,7 +142,7 @@ static void test_files_of_records(void **state)
     assert_string_equal(joined(options.paths), "/etc|");
     assert_int_equal(options.failed, FAILED_TOO);
     options_release(&options);
-    options = ACCEPTED("b", "--read", "a", "-xx", "-w", "-c", "-m", "/x*");
+    options = ACCEPTED("b", "--read", "a", "-xx", "-w", "-c", "-m", "/x*", "-u", "0");
     assert_string_equal(joined(options.files), "a|b|");
     assert_int_equal(options.failed, FAILED_ALONE);
     options_release(&options);
@@ -174,9 +174,8 @@ static void test_a_file_that_is_taken_for_a_path(void **state)
 static void test_what_does_not_go_with_records(void **state)
 {
     static char *const words[][3] = {
-        {"-p", "1"}, {"-n", "x"},   {"-g", "x"},           {"-a"}, {"-D", "0"},
-        {"-i"},      {"-d", "1"},   {"-u", "0"},           {"-I"}, {"-e", "bpf"},
-        {"--check"}, {"--prepare"}, {"--module-dir", "m"},
+        {"-p", "1"}, {"-n", "x"}, {"-g", "x"},   {"-a"},      {"-D", "0"},   {"-i"},
+        {"-d", "1"}, {"-I"},      {"-e", "bpf"}, {"--check"}, {"--prepare"}, {"--module-dir", "m"},
     };
     char expected[64];
 

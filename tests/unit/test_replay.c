@@ -278,6 +278,41 @@ static void machines_are_told_apart(void **state)
     assert_string_equal(fixture->seen, "o1.3 e1.3 ");
 }
 
+/* Who closes or copies does not matter; which user a copy or a close has need not be known. */
+static void users_are_chosen_at_the_open(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uid_t users[] = {5, 4294967294u};
+
+    fixture->config.users = users;
+    fixture->config.n_users = 2;
+    write_file(fixture, "a",
+               LINE("open", 1, 3, 1, ",\"flags\":\"O_RDONLY\",\"uid\":5")
+                   LINE("open", 1, 4, 2, ",\"flags\":\"O_RDONLY\",\"uid\":0") DUP(1, 5, 3, 3)
+                       LINE("error", 1, 3, 4, ",\"uid\":0") CLOSE(1, 4, 5)
+                           LINE("held", 2, 3, 6, ",\"flags\":\"O_RDONLY\",\"uid\":4294967294"));
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "o1.3 d1.5 e1.3 h2.3 ");
+}
+
+static void a_record_without_its_user_is_reported(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uid_t user = 0;
+
+    fixture->config.users = &user;
+    fixture->config.n_users = 1;
+    write_file(fixture, "a",
+               LINE("open", 1, 3, 1, ",\"flags\":\"O_RDONLY\",\"uid\":0") CLOSE(1, 3, 2)
+                   OPEN(1, 3, 3, "O_RDONLY") CLOSE(1, 3, 4) OPEN(1, 4, 5, "O_RDONLY"));
+    assert_int_equal(replay(fixture), -EBADMSG);
+    assert_string_equal(fixture->seen, "o1.3 c1.3 ");
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a:3: the record has no uid, so -u leaves it out; -F +uid writes "
+                        "records that have it\n");
+    assert_string_equal(caught_line(&fixture->caught), "");
+}
+
 static void every_chosen_descriptor_is_remembered(void **state)
 {
     struct fixture *fixture = *state;
@@ -317,6 +352,8 @@ int main(void)
         replay_test(a_stop_ends_it_before_its_files),
         replay_test(a_file_that_cannot_be_read_is_refused),
         replay_test(writes_are_chosen_with_their_copies_and_closes),
+        replay_test(users_are_chosen_at_the_open),
+        replay_test(a_record_without_its_user_is_reported),
         replay_test(machines_are_told_apart),
         replay_test(every_chosen_descriptor_is_remembered),
     };

@@ -83,20 +83,38 @@ static void drop(struct choice *choice, uint64_t key)
     }
 }
 
-static bool is_chosen(const struct choice *choice, const struct event *record)
+static int is_of_users(const struct engine_config *config, const struct event *record)
 {
-    return !choice->config->writes || (record->flags & O_ACCMODE) == O_WRONLY ||
-           (record->flags & O_ACCMODE) == O_RDWR;
+    const struct event_facts *facts = record->facts;
+
+    if (config->n_users == 0)
+        return true;
+    if (facts == NULL || !(facts->known & FACT(USER)))
+        return -ENODATA;
+    for (size_t i = 0; i < config->n_users; i++)
+        if (config->users[i] == facts->user)
+            return true;
+    return false;
+}
+
+/* As choice_takes(), of what is opened or failed to be. */
+static int is_chosen(const struct choice *choice, const struct event *record)
+{
+    uint64_t mode = record->flags & O_ACCMODE;
+
+    if (choice->config->writes && mode != O_WRONLY && mode != O_RDWR)
+        return 0;
+    return is_of_users(choice->config, record);
 }
 
 /* An open or a copy: its descriptor is chosen from now on, or not any more. */
-static int begin(struct choice *choice, const struct event *record, bool chosen)
+static int begin(struct choice *choice, const struct event *record, int chosen)
 {
     uint64_t key = key_of(record, record->fd);
 
-    if (!chosen) {
+    if (chosen <= 0) {
         drop(choice, key);
-        return 0;
+        return chosen;
     }
     return add(choice, key) < 0 ? -ENOMEM : 1;
 }
@@ -112,7 +130,7 @@ static int end(struct choice *choice, const struct event *record)
 
 int choice_takes(struct choice *choice, const struct event *record)
 {
-    if (!choice->config->writes)
+    if (!choice->config->writes && choice->config->n_users == 0)
         return 1;
     switch (record->code) {
     case EVENT_OPEN:

@@ -24,7 +24,8 @@ struct choice {
 
 #define CHOICE_OF(engine_config) ((struct choice){.config = (engine_config)})
 
-/* Whether the record is reported: 1, 0, or -ENOMEM. */
+/* Whether the record is reported: 1; 0; -ENODATA, with -u: the record does not say which user it is
+ * about; -ENOMEM. */
 int choice_takes(struct choice *choice, const struct event *record);
 
 void choice_release(struct choice *choice);

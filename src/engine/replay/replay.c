@@ -29,6 +29,7 @@ struct engine {
     bool watching, stopped, waits, marks;
     bool failed;       /* a line was no record, or a file could not be read to its end */
     bool said_unknown; /* that a key is left out */
+    bool said_no_user; /* that -u cannot choose a record */
 };
 
 /* ---- One file ------------------------------------------------------------------------------- */
@@ -115,13 +116,27 @@ static enum stream_state advance(struct engine *engine, struct stream *stream)
 
 /* ---- All files ------------------------------------------------------------------------------ */
 
-static void deliver(struct engine *engine, const struct event *record)
+static void report_no_user(struct engine *engine, const struct source *source)
 {
+    engine->failed = true;
+    if (engine->said_no_user)
+        return;
+    engine->said_no_user = true;
+    diag(DIAG_WARNING,
+         "%s:%llu: the record has no uid, so -u leaves it out; -F +uid writes records that have it",
+         source->name, (unsigned long long)source->line);
+}
+
+static void deliver(struct engine *engine, const struct stream *stream)
+{
+    const struct event *record = &stream->record.event;
     struct event lost = {
         .code = EVENT_LOST, .lost = 1, .date_us = record->date_us, .host = record->host};
     int result = choice_takes(&engine->choice, record);
 
-    if (result != 0)
+    if (result == -ENODATA)
+        report_no_user(engine, &stream->source);
+    else if (result != 0)
         engine->sink.event(engine->sink.ctx, result > 0 ? record : &lost);
 }
 
@@ -169,7 +184,7 @@ static bool replay(struct engine *engine)
         stream = earliest(engine);
         if (stream == NULL)
             return false;
-        deliver(engine, &stream->record.event);
+        deliver(engine, stream);
         stream->state = STREAM_GOES_ON;
     }
     return true;

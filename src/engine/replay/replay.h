@@ -8,7 +8,7 @@
  * record or its end.
  *
  * A line that is no record is reported with its number and skipped, and makes the run fail at its
- * end.  Memory holds a line of each file, and with -w a word for each chosen descriptor.
+ * end.  Memory holds a line of each file, and with -w or -u a word for each chosen descriptor.
  */
 #ifndef FILEMON_REPLAY_H
 #define FILEMON_REPLAY_H

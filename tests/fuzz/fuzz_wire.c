@@ -53,10 +53,9 @@ static void on_event(void *ctx, const struct event *event)
     }
 }
 
-static void on_loaded(void *ctx, const char *module, int version)
+static void on_loaded(void *ctx, const char *module)
 {
     add(ctx, module, strlen(module));
-    add(ctx, &version, sizeof(version));
 }
 
 static void on_notice(void *ctx)

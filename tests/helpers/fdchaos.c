@@ -419,6 +419,15 @@ static bool has_moved(const struct actor *actor, int fd, const char *before)
     return strcmp(now, before) != 0;
 }
 
+/* Reads the name.  The names are in the file of the program, and a process that has not read them
+ * yet may not have them in memory.  If the kernel then refuses the call before it reads the name,
+ * filemon cannot read it either. */
+static void touch_name(const char *name)
+{
+    for (const volatile char *at = name; *at != '\0'; at++)
+        ;
+}
+
 static int do_open(struct actor *actor, const struct request *request)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_OPEN, request->call, request->dirfd, -1);
@@ -430,6 +439,7 @@ static int do_open(struct actor *actor, const struct request *request)
     entry->flags = request->flags;
     entry->mode = request->call[0] == 'b' ? 0 : request->mode; /* open_by_handle_at takes no mode */
     read_fd(actor, at, before, sizeof(before));
+    touch_name(request->name);
     result = call_open(request);
     number = end(actor, entry, result);
     if (result >= 0)

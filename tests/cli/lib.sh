@@ -89,6 +89,26 @@ wait_record() { # PATTERN
     await grep -q -e "$1" out
 }
 
+# Runs filemon with a stand-in that carries out the COMMANDS, and then sends SIGINT to filemon.
+commands_are_read() { # [ARG...] < COMMANDS
+    prepared
+    { cat; printf '%s\n' 'mark sent' wait; } | watches
+    start -n nothing-of-that-name "$@"
+    await [ -e standin/sent ]
+    wait_said 'watching with' # a signal before that ends filemon without the script's last line
+    kill -INT "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
+# The same with one COMMAND, which sends the lines in standin/lines.
+lines_are_read() { # COMMAND (send or bytes) [ARG...]
+    command=$1; shift
+    commands_are_read "$@" <<END
+$command lines
+END
+}
+
 # Whether every line of the output is JSON, and the filter of jq is true of the array of all lines.
 records() { # FILTER
     jq -e -s "$1" out > /dev/null

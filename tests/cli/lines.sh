@@ -9,26 +9,6 @@ opened_and_closed='[
     {codigo: "close", proceso: "smtpd", pid: 7, ppid: 1, tid: 7, fichero: "/etc/hosts",
      descriptor: 3, date: 27, date_us: 1310920975027000, duracion_ns: 27000000, motivo: "close"}]'
 
-# Runs filemon with a stand-in that carries out the COMMANDS, and then sends SIGINT to filemon.
-commands_are_read() { # [ARG...] < COMMANDS
-    prepared
-    { cat; printf '%s\n' 'mark sent' wait; } | watches
-    start -n nothing-of-that-name "$@"
-    await [ -e standin/sent ]
-    wait_said 'watching with' # a signal before that ends filemon without the script's last line
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
-}
-
-# The same with one COMMAND, which sends the lines in standin/lines.
-lines_are_read() { # COMMAND (send or bytes) [ARG...]
-    command=$1; shift
-    commands_are_read "$@" <<END
-$command lines
-END
-}
-
 test_lines_become_records() {
     { open_line 7 3 /etc/hosts; close_line 7 3; } > standin/lines
     lines_are_read send

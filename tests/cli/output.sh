@@ -167,15 +167,7 @@ END
     # The next run appends to it.
     before=$(wc -l < file)
     [ "$before" -gt 0 ]
-    watches <<'END'
-send lines
-mark sent
-wait
-END
-    start -n nothing-of-that-name -o file
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
+    lines_are_read send -o file
     [ "$(jq -c .codigo file | wc -l)" -eq $((before + 2000)) ]
     [ "$(wc -l < file)" -eq $((before + 2000)) ]
 }
@@ -183,18 +175,8 @@ END
 # The file ends with a part of a line, as after a crash of the machine.
 test_a_torn_line_is_not_continued() {
     open_line 7 3 /etc/hosts > standin/lines
-    prepared
-    watches <<'END'
-send lines
-mark sent
-wait
-END
     printf '{"codigo":"open","pro' > file
-    start -n nothing-of-that-name -o file
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
+    lines_are_read send -o file
     [ "$(head -n 1 file)" = '{"codigo":"open","pro' ]
     [ "$(tail -n +2 file | jq -r .fichero)" = /etc/hosts ]
 }
@@ -399,17 +381,7 @@ test_filters_are_applied_in_filemon_too() {
         open_line 7 6 'pipe:[1]'
         close_line 7 3; close_line 7 4; close_line 7 5
     } > standin/lines
-    prepared
-    watches <<'END'
-send lines
-mark sent
-wait
-END
-    start -n nothing-of-that-name /etc -X /etc/ssl
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
+    lines_are_read send /etc -X /etc/ssl
     records 'map([.codigo, .fichero]) == [["open", "/etc/hosts"], ["close", "/etc/hosts"]]'
 }
 

@@ -7,23 +7,9 @@ some_lines() {
     { open_line 7 3 /etc/hosts; close_line 7 3; open_line 7 4 /etc/passwd; } > standin/lines
 }
 
-watched_until_interrupted() { # OPTION...
-    prepared
-    watches <<'END'
-send lines
-mark sent
-wait
-END
-    start -n nothing-of-that-name "$@"
-    await [ -e standin/sent ]
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
-}
-
 test_text_has_a_line_for_each_record() {
     some_lines
-    TZ=UTC watched_until_interrupted -f text
+    TZ=UTC lines_are_read send -f text
     diff -u - out <<'END'
 16:42:55.000 smtpd                 7 open      3          /etc/hosts
 16:42:55.027 smtpd                 7 close     3  27.0ms  /etc/hosts
@@ -33,7 +19,7 @@ END
 
 test_csv_has_a_header() {
     some_lines
-    watched_until_interrupted -f csv
+    lines_are_read send -f csv
     tr -d '\r' < out | cut -d, -f 1,3,6,7,13,14 > columns
     diff -u - columns <<'END'
 codigo,pid,fichero,descriptor,duracion_ns,motivo
@@ -45,14 +31,14 @@ END
 
 test_fields_in_the_order_of_the_list() {
     some_lines
-    watched_until_interrupted -F descriptor,codigo,duracion_ns
+    lines_are_read send -F descriptor,codigo,duracion_ns
     diff -u - out <<'END'
 {"descriptor":3,"codigo":"open"}
 {"descriptor":3,"codigo":"close","duracion_ns":27000000}
 {"descriptor":4,"codigo":"open"}
 END
     rm standin/sent
-    watched_until_interrupted -f csv -F fecha,fichero
+    lines_are_read send -f csv -F fecha,fichero
     tr -d '\r' < out | diff -u /dev/fd/3 - 3<<'END'
 fecha,fichero,fichero_hex,perdidos
 2011-07-17T16:42:55.000000Z,/etc/hosts,,
@@ -60,7 +46,7 @@ fecha,fichero,fichero_hex,perdidos
 2011-07-17T16:42:55.000000Z,/etc/passwd,,
 END
     rm standin/sent
-    watched_until_interrupted -f text -F codigo,tid,fichero
+    lines_are_read send -f text -F codigo,tid,fichero
     diff -u - out <<'END'
 open        7  /etc/hosts
 close       7  /etc/hosts
@@ -72,14 +58,14 @@ END
 test_facts_of_the_script() {
     { open_line 7 3 /etc/hosts | sed 's/, fichero:/, uid: 0&/'; close_line 7 3 | sed 's/, descriptor:/, uid: 4294967294&/'
       open_line 7 4 /etc/passwd; } > standin/lines
-    watched_until_interrupted -F codigo,uid,usuario
+    lines_are_read send -F codigo,uid,usuario
     diff -u - out <<'END'
 {"codigo":"open","uid":0,"usuario":"root"}
 {"codigo":"close","uid":4294967294}
 {"codigo":"open"}
 END
     rm standin/sent
-    watched_until_interrupted -f text -F usuario,uid,fichero
+    lines_are_read send -f text -F usuario,uid,fichero
     diff -u - out <<'END'
 root             0  /etc/hosts
            4294967294  /etc/hosts
@@ -89,13 +75,13 @@ END
 
 test_fields_that_are_added() {
     some_lines
-    watched_until_interrupted -F +fecha
+    lines_are_read send -F +fecha
     records 'map(.fecha) == ["2011-07-17T16:42:55.000000Z", "2011-07-17T16:42:55.027000Z",
                              "2011-07-17T16:42:55.000000Z"]
              and (.[1] | keys_unsorted) == ["codigo", "proceso", "pid", "ppid", "tid", "fichero", "descriptor",
                                             "date", "date_us", "duracion_ns", "motivo", "fecha"]'
     rm standin/sent
-    TZ=UTC watched_until_interrupted -f text -F +fecha
+    TZ=UTC lines_are_read send -f text -F +fecha
     diff -u - out <<'END'
 16:42:55.000 smtpd                 7 open      3         2011-07-17T16:42:55.000000Z  /etc/hosts
 16:42:55.027 smtpd                 7 close     3  27.0ms 2011-07-17T16:42:55.027000Z  /etc/hosts
@@ -106,20 +92,8 @@ END
 # Every event has its line, and a loss its number, whatever the keys are.
 test_records_without_any_of_the_fields() {
     open_line 7 3 /etc/hosts > standin/lines
-    prepared
-    watches <<'END'
-send lines
-skip 7
-mark sent
-wait
-END
     for format in json csv text; do
-        start -n nothing-of-that-name -f $format -F errno
-        await [ -e standin/sent ]
-        wait_said 'watching with'
-        await [ -s out ]
-        kill -INT "$pid"
-        finish
+        printf '%s\n' 'send lines' 'skip 7' | commands_are_read -f $format -F errno
         rm standin/sent
         tr -d '\r' < out > lines
         case $format in
@@ -132,7 +106,7 @@ END
 
 test_summary_instead_of_records() {
     some_lines
-    watched_until_interrupted -c
+    lines_are_read send -c
     diff -u - out <<'END'
 2 opens, 0 that failed, 1 still open
 
@@ -150,7 +124,7 @@ END
 
 test_summary_as_json() {
     some_lines
-    watched_until_interrupted -c -f json
+    lines_are_read send -c -f json
     records 'length == 1 and (.[0] | .codigo == "resumen" and .aperturas == 2 and .abiertos == 1
              and (.ficheros | map([.fichero, .aperturas, .total_ns]))
                  == [["/etc/hosts", 1, 27000000], ["/etc/passwd", 1, 0]])'
@@ -158,24 +132,24 @@ test_summary_as_json() {
 
 test_totals_are_sorted_and_limited() {
     { open_line 7 3 /b; open_line 7 4 /b; open_line 7 5 /a; open_line 7 6 /c; close_line 7 6; } > standin/lines
-    watched_until_interrupted -c --sort name
+    lines_are_read send -c --sort name
     awk '/file$/, /^$/ { print $NF }' out | xargs > names
     [ "$(cat names)" = 'file /a /b /c' ]
     rm standin/sent
-    watched_until_interrupted -C -f text --sort=time --top 1
+    lines_are_read send -C -f text --sort=time --top 1
     [ "$(grep -c ' open .*/[abc]$' out)" -eq 4 ]
     grep -A 2 'file$' out | tail -n 2 | diff -u /dev/fd/3 - 3<<'END'
       1       0       1       0  27.0ms  27.0ms  27.0ms  /c
       3       0       0       3       -       -       -  (2 others)
 END
     rm standin/sent
-    watched_until_interrupted -c -f json --top 2
+    lines_are_read send -c -f json --top 2
     records '.[0] | (.ficheros | map(.fichero)) == ["/b", "/a"] and .otros_ficheros.cierres == 1'
 }
 
 test_summary_after_records() {
     some_lines
-    watched_until_interrupted -C
+    lines_are_read send -C
     records 'map(.codigo) == ["open", "close", "open", "resumen"]'
 }
 

@@ -14,18 +14,7 @@ write_real_records() {
         close_line 7 3
         close_line 8 5
     } > standin/lines
-    prepared
-    watches <<'END'
-send lines
-mark sent
-wait
-END
-    start -n nothing-of-that-name
-    await [ -e standin/sent ]
-    wait_said 'watching with'
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
+    lines_are_read send
 }
 
 # Runs filemon -r with the ARGs; passes if it exits with STATUS.
@@ -199,18 +188,7 @@ test_a_full_disk_ends_a_replay() {
 
 test_records_name_their_machine() {
     open_line 7 3 /etc/hosts > standin/lines
-    prepared
-    watches <<'END'
-send lines
-mark sent
-wait
-END
-    start -n nothing-of-that-name --host web-1
-    await [ -e standin/sent ]
-    wait_said 'watching with'
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
+    lines_are_read send --host web-1
     records 'map(.maquina) == ["web-1"]'
     grep -q ',"maquina":"web-1"}$' out
     mv out web

@@ -169,18 +169,7 @@ test_by_inode_any_path_is_reported() {
         open_line 7 -2 /elsewhere/none | sed 's/"open"/"fail"/; s/, tabla: 7//'
         open_line 7 -2 /etc/none | sed 's/"open"/"fail"/; s/, tabla: 7//'
     } > standin/lines
-    prepared
-    watches <<'END'
-send lines
-mark sent
-wait
-END
-    start -n nothing-of-that-name -x -I /etc
-    await [ -e standin/sent ]
-    wait_said 'watching with'
-    kill -INT "$pid"
-    finish
-    [ "$status" -eq 0 ]
+    lines_are_read send -x -I /etc
     records 'map([.codigo, .fichero]) == [["open", "/elsewhere/file"], ["close", "/elsewhere/file"], ["fail", "/etc/none"]]'
 }
 

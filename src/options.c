@@ -470,7 +470,7 @@ static const struct row rows[] = {
     {'F', "fields", "LIST",
      "these keys of records in this order, see below;\n+KEY,... adds to the usual ones",
      .take = take_fields},
-    {CODE_HOST, "host", "NAME", "the key maquina in every record: where it is from",
+    {CODE_HOST, "host", "NAME", "the key maquina in records and totals: where from",
      .take = take_host, MEMBER(host)},
     {'c', "summary", NULL,
      "totals at the end instead of records, by default\nas text; SIGUSR1 shows them so far",

@@ -97,7 +97,7 @@ static void print_summary(struct pipeline *pipeline, int64_t date_us)
 
     if (!takes_lines(pipeline) || !pipeline->summary)
         return;
-    view = (struct summary_view){options->format, options->sort, options->top};
+    view = (struct summary_view){options->format, options->sort, options->top, options->host};
     result = summary_print(pipeline->summary, pipeline->output, &view, date_us);
     if (result < 0)
         output_failed(pipeline, result);

@@ -384,7 +384,10 @@ static int write_json(const struct summary *summary, FILE *out, const struct sum
         status = json_table(out, programs, summary->by_executable ? "ejecutable" : "proceso",
                             shown_rows(programs, view));
     json_histogram(out, summary);
-    fprintf(out, ",\"perdidos\":%" PRId64 "}\n", event_integer(summary->lost));
+    fprintf(out, ",\"perdidos\":%" PRId64, event_integer(summary->lost));
+    if (view->host != NULL)
+        fprintf(out, ",\"maquina\":\"%s\"", view->host);
+    fputs("}\n", out);
     return status;
 }
 
@@ -494,6 +497,8 @@ static int write_text(const struct summary *summary, FILE *out, const struct sum
     const struct counts *all = &summary->all;
     int status;
 
+    if (view->host != NULL)
+        fprintf(out, "%s: ", view->host);
     fprintf(out, "%" PRIu64 " opens, %" PRIu64 " that failed, %" PRIu64 " still open\n", all->opens,
             all->failures, still_open(all));
     if (summary->lost > 0)

@@ -31,7 +31,8 @@ enum summary_sort { SORT_OPENS, SORT_TIME, SORT_FAILED, SORT_NAME };
 struct summary_view {
     enum output_format format; /* not FORMAT_CSV */
     enum summary_sort sort;
-    int top; /* rows of a table, the others are summed: 0 for all; SUMMARY_TOP_DEFAULT */
+    int top;          /* rows of a table, the others are summed: 0 for all; SUMMARY_TOP_DEFAULT */
+    const char *host; /* the machine that totals name, see event_is_host(); NULL: none */
 };
 
 /* All rows in JSON, which programs read, and SUMMARY_TOP_TEXT in text. */

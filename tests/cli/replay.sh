@@ -205,6 +205,10 @@ test_records_name_their_machine() {
 /etc/hosts,,,web-1\r')" ]
     replays 0 -f text --host x -r merged
     [ "$(grep -c ' db-1 * /etc/a$' out)" -eq 2 ]
+    replays 0 -c -f json --host x -r merged
+    records 'map([.codigo, .maquina]) == [["resumen", "x"]]'
+    replays 0 -c --host x -r merged
+    grep -q '^x: 2 opens, ' out
     replays 2 --host 'a b' -r merged
     said "filemon: --host a b: a NAME has at most 64 letters, digits, or characters of .:_-"
 }

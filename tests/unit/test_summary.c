@@ -473,6 +473,23 @@ static void programs_are_executables(void **state)
     json_decref(summary);
 }
 
+static void totals_name_their_machine(void **state)
+{
+    struct summary_view view = {.format = FORMAT_JSON, .host = "web-1"};
+    json_t *summary = object_of(state, &view);
+    char *text;
+
+    assert_string_equal(string(summary, "maquina"), "web-1");
+    json_decref(summary);
+    view.format = FORMAT_TEXT;
+    text = written_as(state, &view, 80);
+    assert_ptr_equal(strstr(text, "web-1: 0 opens, "), text);
+    free(text);
+    text = written(state, FORMAT_JSON, COLUMNS_UNLIMITED);
+    assert_null(strstr(text, "maquina"));
+    free(text);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, release)
 
 int main(void)
@@ -493,6 +510,7 @@ int main(void)
         TEST(rows_are_sorted),
         TEST(top_rows_and_the_sum_of_the_others),
         TEST(all_rows_in_text),
+        TEST(totals_name_their_machine),
         cmocka_unit_test_setup_teardown(programs_are_executables, make_by_executable, release),
     };
 

@@ -162,7 +162,7 @@ struct field {
 };
 
 /* In the order of the record.  field_count entries, at most FIELDS_MAX. */
-#define FIELDS_MAX 32
+#define FIELDS_MAX 48
 extern const struct field field_table[];
 extern const size_t field_count;
 

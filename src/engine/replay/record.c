@@ -172,9 +172,9 @@ static const struct field *find_field(const char *key, const struct field *after
     return NULL;
 }
 
-static unsigned int bit_of(const struct field *field)
+static uint64_t bit_of(const struct field *field)
 {
-    return 1u << (field - field_table);
+    return UINT64_C(1) << (field - field_table);
 }
 
 static bool is_required(const struct field *field, enum event_code code)
@@ -197,7 +197,7 @@ static bool is_required(const struct field *field, enum event_code code)
 }
 
 /* By code: the fields that a record must have. */
-static unsigned int required[EVENT_RECORDS];
+static uint64_t required[EVENT_RECORDS];
 
 static void find_required(void)
 {
@@ -209,14 +209,14 @@ static void find_required(void)
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
-static int check(struct record *record, unsigned int seen)
+static int check(struct record *record, uint64_t seen)
 {
     const struct event *event = &record->event;
-    unsigned int missing = required[event->code] & ~seen;
+    uint64_t missing = required[event->code] & ~seen;
 
     if (missing != 0)
         return refuse(record, "the key %s is missing, one of the usual keys",
-                      field_table[__builtin_ctz(missing)].key);
+                      field_table[__builtin_ctzll(missing)].key);
     if (event->code != EVENT_LOST && event->path == NULL)
         return refuse(record, "the key fichero is missing, one of the usual keys");
     if ((event->code == EVENT_FAIL) != (event->fd < 0))
@@ -239,7 +239,7 @@ static bool is_cut(const struct event *event)
 static int take_keys(struct record *record)
 {
     const struct field *after = field_table, *field;
-    unsigned int seen = 0;
+    uint64_t seen = 0;
     const char *key;
     json_t *value;
 

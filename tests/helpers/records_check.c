@@ -44,7 +44,7 @@ static const struct shape {
      "fichero_hex?"},
     {"close",
      "codigo proceso pid ppid tid fichero descriptor date date_us duracion_ns motivo "
-     "fichero_hex?"},
+     "fichero_hex? leidos? escritos? lecturas? escrituras? mapeado?"},
     {"dup", "codigo proceso pid ppid tid fichero descriptor date date_us origen fichero_hex?"},
     {"fail",
      "codigo proceso pid ppid tid fichero descriptor date date_us flags modo? errno "
@@ -87,7 +87,7 @@ static void check_types(struct check *check, json_t *record)
 {
     static const char integers[] =
         " pid ppid tid descriptor date date_us duracion_ns origen "
-        "perdidos ";
+        "perdidos leidos escritos lecturas escrituras ";
     const char *key;
     json_t *value;
 
@@ -96,7 +96,10 @@ static void check_types(struct check *check, json_t *record)
         char word[64];
         snprintf(word, sizeof(word), " %s ", key);
         bool integer = strstr(integers, word) != NULL;
-        if (!(integer ? json_is_integer(value) : json_is_string(value)))
+        bool boolean = strcmp(key, "mapeado") == 0;
+        if (!(integer   ? json_is_integer(value)
+              : boolean ? json_is_boolean(value)
+                        : json_is_string(value)))
             fault(check, "%s has the wrong type", key);
         json_int_t number = json_integer_value(value);
         if (number > (json_int_t)1 << 53 || (number < 0 && strcmp(key, "descriptor") != 0))

@@ -460,6 +460,8 @@ static const struct row rows[] = {
     {'w', "writes", NULL, "opens for writing alone", .take = set_true, MEMBER(writes)},
     {'u', "user", "USER", "what threads of this user open, a name or number", .take = take_user},
     {'x', "failed", NULL, "opens that failed, too; -xx: only those", .take = take_failed},
+    {'b', "bytes", NULL, "what was read and written through a descriptor,\nin its close",
+     .take = set_true, MEMBER(bytes)},
     {'i', "initial", NULL, "files held open when the watch begins, too", .take = set_true,
      MEMBER(initial)},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration,
@@ -477,8 +479,8 @@ static const struct row rows[] = {
      .take = set_value, MEMBER(summary), .value = SUMMARY_ALONE},
     {'C', NULL, NULL, "totals after the records", .take = set_value, MEMBER(summary),
      .value = SUMMARY_AFTER},
-    {CODE_SORT, "sort", "opens|time|failed|name", "what comes first in totals; default: opens",
-     .take = take_sort, MEMBER(sort)},
+    {CODE_SORT, "sort", "opens|time|failed|bytes|name",
+     "what comes first in totals;\ndefault: opens", .take = take_sort, MEMBER(sort)},
     {CODE_TOP, "top", "N", "rows of totals, 0 for all; default: 20,\nand all with -f json",
      .take = take_number, MEMBER(top), .value = TOP_LIMIT},
     {CODE_EVERY, "every", "SECONDS",
@@ -847,6 +849,8 @@ static int check(const struct parser *parser)
     if ((parser->sort_given || options->top != SUMMARY_TOP_DEFAULT) &&
         options->summary == SUMMARY_NONE)
         return refuse("--sort and --top are about totals: they go with -c or -C");
+    if (options->sort == SORT_BYTES && !options->bytes)
+        return refuse("--sort bytes is about what -b counts: it goes with -b");
     if (options->every_ms > 0 && options->summary != SUMMARY_ALONE)
         return refuse("--every is about totals alone: it goes with -c");
     if ((options->stap.kernel == NULL) != (options->stap.kallsyms == NULL))
@@ -856,6 +860,8 @@ static int check(const struct parser *parser)
         return refuse("--kernel and --kallsyms go with --prepare alone");
     if (options->failed == FAILED_ALONE && options->initial)
         return refuse("-xx reports only opens that failed: -i does not go with it");
+    if (options->failed == FAILED_ALONE && options->bytes)
+        return refuse("-xx reports only opens that failed: -b does not go with it");
     if (parser->n_files > 0)
         return check_replay(parser);
     if (options->action != ACTION_RUN)
@@ -906,6 +912,40 @@ static int make_lists(struct options *options, size_t most)
     return 0;
 }
 
+/* Records that are read with their bytes are written with them, as they are. */
+static unsigned int fields_with(const struct parser *parser)
+{
+    const struct options *options = parser->options;
+    bool keeps = parser->n_files > 0 && options->format == FORMAT_JSON;
+
+    return (options->host != NULL ? FIELDS_HOST : 0) | (options->bytes || keeps ? FIELDS_BYTES : 0);
+}
+
+static int refuse_to_count(const struct engine_ops *engine)
+{
+    const struct engine_ops *other = engine_with(FACT(BYTES));
+
+    return other == NULL ? refuse("-b: no engine of this filemon counts bytes")
+                         : refuse("-b: engine %s does not count bytes; -e %s does", engine->name,
+                                  other->name);
+}
+
+/* After fields_choose(). */
+static int check_bytes(struct options *options)
+{
+    bool watches = options->action == ACTION_RUN && options->files[0] == NULL;
+
+    if (options->bytes && (options->fields.facts & FACT(BYTES)) == 0 &&
+        options->summary == SUMMARY_NONE)
+        return refuse("-b adds keys that this -F leaves out: name leidos or escritos in its LIST");
+    if (options->bytes)
+        options->fields.facts |= FACT(BYTES);
+    if (watches && (options->fields.facts & FACT(BYTES)) != 0 &&
+        engine_lacks(options->engine, FACT(BYTES)))
+        return refuse_to_count(options->engine);
+    return 0;
+}
+
 int options_parse(struct options *options, int argc, char **argv)
 {
     struct parser parser = {.options = options};
@@ -927,9 +967,10 @@ int options_parse(struct options *options, int argc, char **argv)
     if (options->summary == SUMMARY_ALONE && !parser.format_given)
         options->format = FORMAT_TEXT;
     status = check(&parser);
-    return status != 0 ? status
-                       : fields_choose(&options->fields, options->format, options->host != NULL,
-                                       options->field_lists);
+    if (status == 0)
+        status = fields_choose(&options->fields, options->format, fields_with(&parser),
+                               options->field_lists);
+    return status == 0 ? check_bytes(options) : status;
 }
 
 /* The second column of --help begins here. */

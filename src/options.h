@@ -38,6 +38,7 @@ struct options {
     size_t n_users;
     bool by_inode; /* -I */
     bool writes;   /* -w */
+    bool bytes;    /* -b */
     bool all;
     char **command;                  /* the part of argv after "--"; NULL: none */
     int depth;                       /* DEPTH_ALL or 0 and more */

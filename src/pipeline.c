@@ -136,6 +136,19 @@ void pipeline_take(void *ctx, const struct event *event)
         pipeline->lost++;
 }
 
+/* A close that was written without -b counts nothing in totals of bytes. */
+static void check_bytes(struct pipeline *pipeline, const struct event *record)
+{
+    bool are_known = record->facts != NULL && (record->facts->known & FACT(BYTES)) != 0;
+
+    if (!pipeline->options->bytes || record->code != EVENT_CLOSE || are_known ||
+        pipeline->said_no_bytes)
+        return;
+    pipeline->said_no_bytes = true;
+    diag(DIAG_WARNING,
+         "a close was written without -b: it has no bytes, and counts none in the totals");
+}
+
 /* Intervals without a record have no totals of their own: they would be those of the last one. */
 static void pass_date(struct pipeline *pipeline, int64_t date_us)
 {
@@ -160,6 +173,7 @@ void pipeline_take_record(void *ctx, const struct event *record)
         return;
     }
     pass_date(pipeline, record->date_us);
+    check_bytes(pipeline, record);
     if (record->path_cut && recordfilter_compares_path(&pipeline->filter, record->code))
         deliver_lost(pipeline, record);
     else
@@ -277,6 +291,12 @@ static bool needs_facts(const struct options *options)
     return options->fields.facts != 0 && !replays;
 }
 
+static unsigned int summary_of(const struct options *options)
+{
+    return (options->fields.facts & FACT(EXECUTABLE) ? SUMMARY_BY_EXECUTABLE : 0) |
+           (options->bytes ? SUMMARY_BYTES : 0);
+}
+
 int pipeline_open(struct pipeline *pipeline, const struct options *options,
                   const struct pathfilter *paths)
 {
@@ -288,9 +308,9 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
                                              .by_inode = options->by_inode,
                                              .patterns = options->patterns,
                                              .only_failed = options->failed == FAILED_ALONE}};
-    pipeline->ledger = ledger_new(filter_record, pipeline);
+    pipeline->ledger = ledger_new(filter_record, pipeline, options->fields.facts & FACT(BYTES));
     if (summarizes)
-        pipeline->summary = summary_new(options->fields.facts & FACT(EXECUTABLE));
+        pipeline->summary = summary_new(summary_of(options));
     if (has_facts)
         pipeline->facts = facts_new();
     if (!pipeline->ledger || (summarizes && !pipeline->summary) ||

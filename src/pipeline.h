@@ -33,6 +33,7 @@ struct pipeline {
     int64_t due_us; /* --every: totals are due at a record of this date; 0: not known yet */
     int error;      /* 0: the output takes lines */
     uint64_t lost;  /* events */
+    bool said_no_bytes;
 };
 
 /* Borrows options and paths.  0, or -errno with a message given.  Call pipeline_close() in any

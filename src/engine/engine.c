@@ -99,6 +99,15 @@ static void report_choice(const struct engine_ops *first, const struct finding *
              problem->what);
 }
 
+static int check_one(const struct engine_ops *ops, const struct engine_config *config,
+                     struct finding *problem)
+{
+    if ((ops->lacks & config->facts) == 0)
+        return ops->check(config, NULL, problem);
+    *problem = (struct finding){.what = "probes that count bytes", .fix = "it has none"};
+    return -ENOSYS;
+}
+
 static const struct engine_ops *choose_auto(const struct engine_ops *const *list,
                                             const struct engine_config *config)
 {
@@ -106,7 +115,7 @@ static const struct engine_ops *choose_auto(const struct engine_ops *const *list
     int results[LIST_MAX];
 
     for (size_t i = 0; i < LIST_MAX && list[i]; i++)
-        results[i] = list[i]->check(config, NULL, &problems[i]);
+        results[i] = check_one(list[i], config, &problems[i]);
     if (rank(list, results) == 0) {
         for (size_t i = 0; list[i]; i++)
             refuse(list[i], &problems[i]);
@@ -123,6 +132,20 @@ const struct engine_ops *engine_choose(const struct engine_ops *const *list,
                                        const struct engine_config *config)
 {
     return wanted == &engine_auto ? choose_auto(list, config) : choose_named(wanted, config);
+}
+
+const struct engine_ops *engine_with(unsigned int facts)
+{
+    const struct engine_ops *const *ops = engine_list;
+
+    while (*ops && (*ops)->lacks & facts)
+        ops++;
+    return *ops;
+}
+
+bool engine_lacks(const struct engine_ops *ops, unsigned int facts)
+{
+    return ops == &engine_auto ? engine_with(facts) == NULL : (ops->lacks & facts) != 0;
 }
 
 static bool is_engine(const struct engine_ops *ops, const char *name, bool *other_way)

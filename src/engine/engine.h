@@ -88,6 +88,7 @@ struct engine;
 struct engine_ops {
     const char *name;      /* as in --engine */
     bool delivers_records; /* which the ledger must not get; else events */
+    unsigned int lacks;    /* facts that it cannot add to events: a set */
     const char *way; /* of --engine NAME:WAY: its other way to work; NULL: it has only one way */
 
     /* Whether the engine can run here: findings_report() of its requirements. */
@@ -150,6 +151,12 @@ extern const struct engine_ops engine_auto;
 /* The engine of the list, or engine_auto, that has this name; other_way: it is NAME:WAY.  NULL:
  * none. */
 const struct engine_ops *engine_find(const char *name, bool *other_way);
+
+/* Whether the engine, or with engine_auto each of engine_list, cannot add one of these facts. */
+bool engine_lacks(const struct engine_ops *ops, unsigned int facts);
+
+/* The first of engine_list that can add all of these facts; NULL: none. */
+const struct engine_ops *engine_with(unsigned int facts);
 
 /* Returns wanted if it can run here; else NULL after a message.  engine_auto can run if an engine
  * of the list can. */

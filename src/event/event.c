@@ -159,6 +159,76 @@ static bool set_inode(struct event *event, int64_t value)
     return value >= 0 && value <= INTEGER_MAX;
 }
 
+/* -1: the record that was read lacks it. */
+static int64_t get_count(uint64_t count)
+{
+    return count == EVENT_NO_COUNT ? -1 : event_integer(count);
+}
+
+static bool set_count(struct event *event, uint64_t *count, int64_t value)
+{
+    *count = (uint64_t)value;
+    event->facts->known |= FACT(BYTES);
+    return value >= 0 && value <= INTEGER_MAX;
+}
+
+static int64_t get_read(const struct event *event)
+{
+    return get_count(event->facts->bytes.read);
+}
+
+static bool set_read(struct event *event, int64_t value)
+{
+    return set_count(event, &event->facts->bytes.read, value);
+}
+
+static int64_t get_written(const struct event *event)
+{
+    return get_count(event->facts->bytes.written);
+}
+
+static bool set_written(struct event *event, int64_t value)
+{
+    return set_count(event, &event->facts->bytes.written, value);
+}
+
+static int64_t get_reads(const struct event *event)
+{
+    return get_count(event->facts->bytes.reads);
+}
+
+static bool set_reads(struct event *event, int64_t value)
+{
+    return set_count(event, &event->facts->bytes.reads, value);
+}
+
+static int64_t get_writes(const struct event *event)
+{
+    return get_count(event->facts->bytes.writes);
+}
+
+static bool set_writes(struct event *event, int64_t value)
+{
+    return set_count(event, &event->facts->bytes.writes, value);
+}
+
+static int64_t get_mapped(const struct event *event)
+{
+    const struct event_bytes *bytes = &event->facts->bytes;
+
+    return bytes->mapped_is_missing ? -1 : bytes->mapped;
+}
+
+static bool set_mapped(struct event *event, int64_t value)
+{
+    struct event_bytes *bytes = &event->facts->bytes;
+
+    bytes->mapped = value != 0;
+    bytes->mapped_is_missing = false;
+    event->facts->known |= FACT(BYTES);
+    return true;
+}
+
 const char **event_text(const struct field *field, struct event_facts *facts)
 {
     return (const char **)((char *)facts + field->text);
@@ -209,6 +279,17 @@ const struct field field_table[] = {
      .columns = 0},
     {"perdidos", FIELD_INT, ONLY(LOST), get_lost, "events lost since the last such record",
      .set = set_lost, .columns = 7},
+    {"leidos", FIELD_COUNT, ONLY(CLOSE), get_read, "bytes read through the descriptor; with -b",
+     .set = set_read, .columns = 10, .on_request = true, .facts = FACT(BYTES)},
+    {"escritos", FIELD_COUNT, ONLY(CLOSE), get_written,
+     "bytes written through the descriptor; with -b", .set = set_written, .columns = 10,
+     .on_request = true, .facts = FACT(BYTES)},
+    {"lecturas", FIELD_COUNT, ONLY(CLOSE), get_reads, "calls that read; with -b", .set = set_reads,
+     .columns = 8, .on_request = true, .facts = FACT(BYTES)},
+    {"escrituras", FIELD_COUNT, ONLY(CLOSE), get_writes, "calls that wrote; with -b",
+     .set = set_writes, .columns = 10, .on_request = true, .facts = FACT(BYTES)},
+    {"mapeado", FIELD_BOOL, ONLY(CLOSE), get_mapped, "whether it was mapped (mmap); with -b",
+     .set = set_mapped, .columns = -7, .on_request = true, .facts = FACT(BYTES)},
     {"maquina", FIELD_HOST, EVERY, NULL, "name of the machine, with --host", .columns = -16},
     {"fecha", FIELD_ISO_DATE, EVERY, NULL, "date and time in UTC, ISO 8601; only with -F",
      .columns = -27, .on_request = true},

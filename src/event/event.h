@@ -27,6 +27,7 @@ enum event_code {
     /* Notices from an engine to the ledger, which turns them into CLOSE records. */
     EVENT_EXEC = EVENT_RECORDS, /* a program was executed: `ranges` are the descriptors it closed */
     EVENT_EXIT,                 /* the file descriptor table was freed, with all that was open */
+    EVENT_BYTES,                /* what was read and written through fd since the last one */
     EVENT_EXECUTABLE,           /* path is the executable that event_facts.executable stands for */
     EVENT_MARK,                 /* answer to engine_ops.mark(); the ledger must not get it */
 };
@@ -57,9 +58,20 @@ struct event_file {
 #define EVENT_NO_MAJOR UINT32_MAX
 #define EVENT_NO_INODE UINT64_MAX
 
+/* What was read and written through a descriptor. */
+struct event_bytes {
+    uint64_t read, written; /* bytes */
+    uint64_t reads, writes; /* calls */
+    bool mapped;
+    bool mapped_is_missing; /* in a record that was read */
+};
+
+/* Of any number of event_bytes, in a record that was read: it is missing. */
+#define EVENT_NO_COUNT UINT64_MAX
+
 /*
- * What only -F asks for: engine_config.facts.  `known` is a set of facts (FACT()); the numbers of
- * others say nothing, and their texts are NULL.  Texts end with NUL.
+ * What only -F or -b asks for: engine_config.facts.  `known` is a set of facts (FACT()); the
+ * numbers of others say nothing, and their texts are NULL.  Texts end with NUL.
  */
 struct event_facts {
     unsigned int known;
@@ -67,6 +79,7 @@ struct event_facts {
     uint32_t mounts; /* the inode of the mount namespace */
     uint64_t group;  /* the kernel's id of the control group in the unified hierarchy */
     struct event_file file;
+    struct event_bytes bytes;
     const char *given;
     uint64_t executable; /* a number that stands for the path of an earlier EXECUTABLE */
     /* Filled in by facts_complete(), or read with -r.  NULL: it has none. */
@@ -91,6 +104,7 @@ struct event_facts {
  *                 else REASON_COUNT; path, if origin may have been closed meanwhile
  *   EXEC          ranges; comm is the old one, which the task still has when exec closes them
  *   EXIT          nothing more
+ *   BYTES         table, fd, and no fact but the bytes; before the event that closes fd
  *   EXECUTABLE    path, and no fact but the executable
  *   MARK          no member
  *   LOST          lost, date_us
@@ -144,6 +158,8 @@ enum field_kind {
     FIELD_HOST,     /* a word; omitted if it is not known */
     FIELD_TEXT,     /* bytes; omitted if there is no text */
     FIELD_INODE,    /* an integer; omitted from 2^53 on, where a double does not hold each */
+    FIELD_COUNT,    /* an integer; omitted if it is negative: not known */
+    FIELD_BOOL,     /* true or false; omitted if it is negative: not known */
     FIELD_DEVICE,   /* "8:1" */
 };
 
@@ -154,7 +170,7 @@ struct field {
     int64_t (*get)(const struct event *); /* integers: the value, at most 2^53 - 1; else NULL */
     const char *help;                     /* one line, for --help */
     int columns;     /* in text: to the right in so many columns; negative: to the left; 0: any */
-    bool on_request; /* records have it only with -F */
+    bool on_request; /* records have it only with -F, or with -b if it needs FACT(BYTES) */
     bool (*set)(struct event *, int64_t); /* inverse of get; false: no record has this value.  NULL:
                                            * the value follows from other fields */
     unsigned int facts;                   /* that it needs, a set; omitted if they are not known */

@@ -13,6 +13,7 @@ enum event_fact {
     FACT_FILE,       /* device and inode of the file */
     FACT_EXECUTABLE, /* the executable of the process */
     FACT_GIVEN,      /* the name that the program gave the call */
+    FACT_BYTES,      /* what was read and written through a descriptor */
 };
 
 /* In a set of facts. */

@@ -22,6 +22,7 @@ struct held {
     uint32_t fd : 31, is_anchor : 1;
     uint32_t next, prev; /* in the ring: indexes in ledger.items */
     pid_t pid, ppid;     /* of the opener, see ledger.h */
+    uint32_t counted;    /* 1 + its index in ledger.counted; 0: none */
 };
 
 /*
@@ -37,7 +38,12 @@ struct ledger {
     size_t count, room;     /* of items */
     size_t n_used, n_slots; /* n_slots is a power of 2 */
     uint64_t secret;
-    struct event_facts facts; /* of the record that is being emitted */
+    bool counts_bytes;
+    /* What was counted of descriptors until they are closed: of few, since engines report it right
+     * before.  Those that are free form a list, by `reads`. */
+    struct event_bytes *counted;
+    uint32_t n_counted, first_free; /* 1 + an index; 0: the list is empty */
+    struct event_facts facts;       /* of the record that is being emitted */
 };
 
 /* Bit of a slot: this is the key (table), not (table, fd). */
@@ -212,6 +218,35 @@ static void shrink(struct ledger *ledger)
         resize_slots(ledger, ledger->n_slots / 2);
 }
 
+/* ---- Bytes ---------------------------------------------------------------------------------- */
+
+/* The number of a new entry, all zeros; 0: no memory. */
+static uint32_t new_counted(struct ledger *ledger)
+{
+    uint32_t number = ledger->first_free;
+    struct event_bytes *more;
+
+    if (number != 0) {
+        ledger->first_free = (uint32_t)ledger->counted[number - 1].reads;
+    } else {
+        more = realloc(ledger->counted, (ledger->n_counted + 1) * sizeof(*more));
+        if (more == NULL)
+            return 0;
+        ledger->counted = more;
+        number = ++ledger->n_counted;
+    }
+    ledger->counted[number - 1] = (struct event_bytes){0};
+    return number;
+}
+
+static void free_counted(struct ledger *ledger, uint32_t number)
+{
+    if (number == 0)
+        return;
+    ledger->counted[number - 1].reads = ledger->first_free;
+    ledger->first_free = number;
+}
+
 /* ---- Items ---------------------------------------------------------------------------------- */
 
 static uint32_t place_of(const struct ledger *ledger, const struct held *held)
@@ -269,6 +304,7 @@ static void drop(struct ledger *ledger, struct held *held)
     uint32_t place = place_of(ledger, held), last = (uint32_t)ledger->count - 1;
 
     path_unref(held->path);
+    free_counted(ledger, held->counted);
     if (held->is_anchor && held->next != place)
         set_anchor(ledger, held, held->next);
     if (held->is_anchor)
@@ -356,6 +392,17 @@ static struct event end_of(struct ledger *ledger, const struct event *cause, enu
     return record;
 }
 
+static void add_bytes(struct ledger *ledger, struct event *record, const struct held *held)
+{
+    if (record->facts == NULL)
+        ledger->facts = (struct event_facts){.known = 0};
+    record->facts = &ledger->facts;
+    record->facts->bytes = (struct event_bytes){0};
+    if (held->counted != 0)
+        record->facts->bytes = ledger->counted[held->counted - 1];
+    record->facts->known |= FACT(BYTES);
+}
+
 static void emit_close(struct ledger *ledger, const struct event *cause, enum event_reason reason,
                        const struct held *held)
 {
@@ -363,6 +410,8 @@ static void emit_close(struct ledger *ledger, const struct event *cause, enum ev
 
     record.reason = reason;
     record.duration_ns = cause->mono_ns > held->since_ns ? cause->mono_ns - held->since_ns : 0;
+    if (ledger->counts_bytes)
+        add_bytes(ledger, &record, held);
     ledger->emit(ledger->ctx, &record);
 }
 
@@ -591,6 +640,27 @@ static int take_close(struct ledger *ledger, const struct event *event)
     return 0;
 }
 
+static int take_bytes(struct ledger *ledger, const struct event *event)
+{
+    struct held *held = find_held(ledger, event, event->fd);
+    const struct event_bytes *more = &event->facts->bytes;
+    struct event_bytes *sum;
+
+    if (held == NULL)
+        return 0;
+    if (held->counted == 0)
+        held->counted = new_counted(ledger);
+    if (held->counted == 0)
+        return -ENOMEM;
+    sum = &ledger->counted[held->counted - 1];
+    sum->read += more->read;
+    sum->written += more->written;
+    sum->reads += more->reads;
+    sum->writes += more->writes;
+    sum->mapped |= more->mapped;
+    return 0;
+}
+
 int ledger_take(struct ledger *ledger, const struct event *event)
 {
     static const struct fd_range all = {0, INT_MAX};
@@ -609,13 +679,15 @@ int ledger_take(struct ledger *ledger, const struct event *event)
     case EVENT_EXIT:
         close_ranges(ledger, event, REASON_EXIT, &all, 1);
         return 0;
+    case EVENT_BYTES:
+        return take_bytes(ledger, event);
     default:
         ledger->emit(ledger->ctx, event);
         return 0;
     }
 }
 
-struct ledger *ledger_new(ledger_emit *emit, void *ctx)
+struct ledger *ledger_new(ledger_emit *emit, void *ctx, bool counts_bytes)
 {
     struct ledger *ledger = calloc(1, sizeof(*ledger));
 
@@ -625,6 +697,7 @@ struct ledger *ledger_new(ledger_emit *emit, void *ctx)
         ledger->secret = 0; /* the pool is empty only early in the boot, before any adversary */
     ledger->emit = emit;
     ledger->ctx = ctx;
+    ledger->counts_bytes = counts_bytes;
     return ledger;
 }
 
@@ -634,6 +707,7 @@ void ledger_free(struct ledger *ledger)
         return;
     for (size_t i = 0; i < ledger->count; i++)
         path_unref(ledger->items[i].path);
+    free(ledger->counted);
     free(ledger->items);
     free(ledger->slots);
     free(ledger);

@@ -28,6 +28,7 @@
  *               descriptor in ranges, in rising order.
  *   EXEC        a CLOSE (reason exec) for each held descriptor in ranges, in rising order.
  *   EXIT        a CLOSE (reason exit) for each held descriptor of the table, in rising order.
+ *   BYTES       nothing; the bytes are added to those of fd, if it is held, and are in its CLOSE.
  *   FAIL, LOST  the event itself.
  *
  * Clocks of two CPUs can differ a little: a duration that would be negative is 0.
@@ -42,13 +43,14 @@ struct ledger;
 /* Gets each record; its pointers are valid during the call, which must not call the ledger. */
 typedef void ledger_emit(void *ctx, const struct event *record);
 
-/* NULL: no memory.  Free with ledger_free(), which emits nothing, and takes NULL. */
-struct ledger *ledger_new(ledger_emit *emit, void *ctx);
+/* counts_bytes: each CLOSE has FACT(BYTES).  NULL: no memory.  Free with ledger_free(), which emits
+ * nothing, and takes NULL. */
+struct ledger *ledger_new(ledger_emit *emit, void *ctx, bool counts_bytes);
 void ledger_free(struct ledger *ledger);
 
 /* Takes one event, also an EXEC or EXIT; not a MARK.  OPEN and HELD must have a path.  0; or, for
  * OPEN, HELD and DUP after the record was emitted, an error that keeps the ledger from holding the
- * descriptor: -ENOMEM, -EINVAL (table is 0 or fd negative). */
+ * descriptor: -ENOMEM, -EINVAL (table is 0 or fd negative); for BYTES, -ENOMEM. */
 int ledger_take(struct ledger *ledger, const struct event *event);
 
 /* Number of descriptors held, over all tables. */

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 #include <wchar.h>
 
+#include "array.h"
 #include "text.h"
 
 #define CUT "…"
@@ -117,9 +118,9 @@ char *columns_put_left(char *at, const char *word, size_t width)
 #define DAY (24 * HOUR)
 
 /* With three significant digits. */
-static void print_decimal(char *buf, uint64_t ns, uint64_t unit, const char *name)
+static void print_decimal(char *buf, uint64_t number, uint64_t unit, const char *name)
 {
-    uint64_t whole = ns / unit, thousandths = ns % unit * 1000 / unit;
+    uint64_t whole = number / unit, thousandths = number % unit * 1000 / unit;
     int places = whole >= 100 ? 0 : whole >= 10 ? 1 : 2;
 
     if (places == 0)
@@ -153,6 +154,20 @@ char *columns_duration(char buf[static COLUMNS_DURATION_SIZE], uint64_t ns)
         print_two(buf, ns, HOUR, MINUTE, (char[]){'h', 'm'});
     else
         print_two(buf, ns, DAY, HOUR, (char[]){'d', 'h'});
+    return buf;
+}
+
+char *columns_bytes(char buf[static COLUMNS_BYTES_SIZE], uint64_t bytes)
+{
+    static const char names[][2] = {"", "K", "M", "G", "T", "P"};
+    unsigned int step = 0;
+
+    while (step + 1 < LENGTH(names) && bytes >> 10 * (step + 1) > 0)
+        step++;
+    if (step == 0)
+        snprintf(buf, COLUMNS_BYTES_SIZE, "%" PRIu64, bytes);
+    else
+        print_decimal(buf, bytes, UINT64_C(1) << 10 * step, names[step]);
     return buf;
 }
 

@@ -32,6 +32,10 @@ char *columns_put_left(char *at, const char *word, size_t width);
 #define COLUMNS_DURATION_SIZE 24
 char *columns_duration(char buf[static COLUMNS_DURATION_SIZE], uint64_t ns);
 
+/* "512", "4.00K", "12.8M", "1.28G", in powers of 1,024, rounded down.  Returns buf. */
+#define COLUMNS_BYTES_SIZE 24
+char *columns_bytes(char buf[static COLUMNS_BYTES_SIZE], uint64_t bytes);
+
 /* The width of the terminal; COLUMNS_UNLIMITED if fd is no terminal, or its width is unknown. */
 size_t columns_of_terminal(int fd);
 

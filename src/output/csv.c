@@ -59,6 +59,7 @@ static char *put_value(char *at, const struct value *value)
         break;
     case VALUE_INTEGER:
         return value_put_integer(at, value->integer);
+    case VALUE_LITERAL:
     case VALUE_WORD:
         return mempcpy(at, value->bytes, value->size);
     case VALUE_BYTES:

@@ -40,9 +40,16 @@ static void add_key(struct fields *fields, const char *key)
     fields->list[fields->n++] = find(key);
 }
 
-static bool is_usual(const struct field *field, enum output_format format, bool hosted)
+static bool is_of_bytes(const struct field *field)
 {
-    return !field->on_request && (field->kind != FIELD_HOST || hosted || format == FORMAT_JSON);
+    return (field->facts & FACT(BYTES)) != 0;
+}
+
+static bool is_usual(const struct field *field, enum output_format format, unsigned int with)
+{
+    if (field->kind == FIELD_HOST)
+        return with & FIELDS_HOST || format == FORMAT_JSON;
+    return !field->on_request || (is_of_bytes(field) && with & FIELDS_BYTES);
 }
 
 static void add(struct fields *fields, const struct field *field, enum output_format format)
@@ -56,15 +63,26 @@ static void add(struct fields *fields, const struct field *field, enum output_fo
     *end = field;
 }
 
-static void add_usual(struct fields *fields, enum output_format format, bool hosted)
+static void add_usual_of_text(struct fields *fields, unsigned int with)
+{
+    for (size_t i = 0; i < LENGTH(text_keys); i++)
+        add_key(fields, text_keys[i]);
+    for (size_t i = 0; i < field_count && with & FIELDS_BYTES; i++)
+        if (is_of_bytes(&field_table[i]))
+            add(fields, &field_table[i], FORMAT_TEXT);
+    if (with & FIELDS_HOST)
+        add(fields, find("maquina"), FORMAT_TEXT);
+}
+
+static void add_usual(struct fields *fields, enum output_format format, unsigned int with)
 {
     fields->usual = true;
-    for (size_t i = 0; format == FORMAT_TEXT && i < LENGTH(text_keys); i++)
-        add_key(fields, text_keys[i]);
-    if (format == FORMAT_TEXT && hosted)
-        add(fields, find("maquina"), format);
-    for (size_t i = 0; format != FORMAT_TEXT && i < field_count; i++)
-        if (is_usual(&field_table[i], format, hosted))
+    if (format == FORMAT_TEXT) {
+        add_usual_of_text(fields, with);
+        return;
+    }
+    for (size_t i = 0; i < field_count; i++)
+        if (is_usual(&field_table[i], format, with))
             fields->list[fields->n++] = &field_table[i];
 }
 
@@ -153,13 +171,13 @@ static int take_list(struct fields *fields, enum output_format format, const cha
     }
 }
 
-static void complete(struct fields *fields, bool hosted)
+static void complete(struct fields *fields, unsigned int with)
 {
     if (has(fields, find("fichero")) && !has(fields, find("fichero_hex")))
         add_key(fields, "fichero_hex");
     if (!has(fields, find("perdidos")))
         add_key(fields, "perdidos");
-    if (hosted && !has(fields, find("maquina")))
+    if (with & FIELDS_HOST && !has(fields, find("maquina")))
         add_key(fields, "maquina");
 }
 
@@ -176,16 +194,17 @@ static void divide(struct fields *fields)
     }
 }
 
-int fields_choose(struct fields *fields, enum output_format format, bool hosted, char *const *lists)
+int fields_choose(struct fields *fields, enum output_format format, unsigned int with,
+                  char *const *lists)
 {
     int status = 0;
 
     *fields = (struct fields){0};
-    add_usual(fields, format, hosted);
+    add_usual(fields, format, with);
     for (; status == 0 && *lists != NULL; lists++)
         status = take_list(fields, format, *lists);
     if (format != FORMAT_TEXT)
-        complete(fields, hosted);
+        complete(fields, with);
     divide(fields);
     return status;
 }

@@ -31,12 +31,15 @@ struct fields {
  * In JSON and CSV, what a LIST leaves out is added at the end where a record would be wrong without
  * it: fichero_hex beside fichero, and perdidos, so that no loss is hidden.
  *
- * hosted: records have the name of a machine, so that maquina is added, too.  Without it, it is
- * among the usual keys of JSON alone, since a record that is read may have it.
+ * with, a set: with FIELDS_HOST records have the name of a machine, so that maquina is added, too.
+ * Without it, it is among the usual keys of JSON alone, since a record that is read may have it.
+ * With FIELDS_BYTES the keys that need FACT(BYTES) are usual ones.
  *
  * lists: ends with NULL.  0; -EINVAL after a message.
  */
-int fields_choose(struct fields *fields, enum output_format format, bool hosted,
+enum fields_with { FIELDS_HOST = 1, FIELDS_BYTES = 2 };
+
+int fields_choose(struct fields *fields, enum output_format format, unsigned int with,
                   char *const *lists);
 
 #endif

@@ -14,7 +14,7 @@
 
 /* Everything but the path and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
-#define FACTS_FIXED_MAX 512
+#define FACTS_FIXED_MAX 1024
 
 /* A value of a fixed width, and a NUL. */
 #define VALUE_MAX EVENT_FLAGS_SIZE
@@ -185,7 +185,7 @@ static void put_value(char *at, const struct line *line, const struct field *fie
         *at = '\0';
     else if (value->kind == VALUE_INTEGER)
         at = value_put_integer(at, value->integer);
-    else if (value->kind == VALUE_WORD)
+    else if (value->kind == VALUE_WORD || value->kind == VALUE_LITERAL)
         at = mempcpy(at, value->bytes, value->size);
     else if (value->kind == VALUE_BYTES)
         at = mempcpy(at, value->bytes, strnlen(value->bytes, EVENT_COMM_SIZE - 1));

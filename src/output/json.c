@@ -9,7 +9,7 @@
 
 /* Everything but path, comm and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
-#define FACTS_FIXED_MAX 512
+#define FACTS_FIXED_MAX 1024
 
 /* A field, and the text before its value: ",\"pid\":". */
 #define HEAD_BYTES 24
@@ -90,6 +90,8 @@ static char *put_value(char *at, const struct value *value)
         break;
     case VALUE_INTEGER:
         return value_put_integer(at, value->integer);
+    case VALUE_LITERAL:
+        return put(at, value->bytes, value->size);
     case VALUE_WORD:
         return put_word(at, value->bytes, value->size);
     case VALUE_BYTES:

@@ -18,6 +18,7 @@
 struct counts {
     uint64_t opens, failures, closes, total_ns, max_ns;
     int64_t open; /* negative: this comm closes what another one opened */
+    uint64_t read, written, reads, writes;
 };
 
 struct row {
@@ -43,7 +44,7 @@ struct summary {
     struct counts all;
     uint64_t histogram[BUCKETS];
     uint64_t lost;
-    bool by_executable;
+    unsigned int of; /* enum summary_of */
 };
 
 static int table_init(struct table *table, size_t limit, size_t bytes)
@@ -60,7 +61,7 @@ static void table_release(struct table *table)
     free(table->rows);
 }
 
-struct summary *summary_new(bool by_executable)
+struct summary *summary_new(unsigned int of)
 {
     struct summary *summary = calloc(1, sizeof(*summary));
 
@@ -71,7 +72,7 @@ struct summary *summary_new(bool by_executable)
         summary_free(summary);
         return NULL;
     }
-    summary->by_executable = by_executable;
+    summary->of = of;
     return summary;
 }
 
@@ -150,6 +151,23 @@ static void count_close(struct counts *counts, uint64_t ns)
         counts->max_ns = ns;
 }
 
+/* Adds what is known. */
+static void add_count(uint64_t *sum, uint64_t count)
+{
+    if (count != EVENT_NO_COUNT)
+        *sum += count;
+}
+
+static void count_bytes(struct counts *counts, const struct event_facts *facts)
+{
+    if (facts == NULL || (facts->known & FACT(BYTES)) == 0)
+        return;
+    add_count(&counts->read, facts->bytes.read);
+    add_count(&counts->written, facts->bytes.written);
+    add_count(&counts->reads, facts->bytes.reads);
+    add_count(&counts->writes, facts->bytes.writes);
+}
+
 static void count(struct counts *counts, const struct event *record)
 {
     switch (record->code) {
@@ -166,6 +184,7 @@ static void count(struct counts *counts, const struct event *record)
         break;
     case EVENT_CLOSE:
         count_close(counts, record->duration_ns);
+        count_bytes(counts, record->facts);
         break;
     case EVENT_ERROR:
         counts->open--; /* its close was missed */
@@ -184,7 +203,7 @@ static const char *program_of(const struct summary *summary, const struct event 
 {
     const char *path = record->facts != NULL ? record->facts->executable_path : NULL;
 
-    return summary->by_executable && path != NULL ? path : record->comm;
+    return summary->of & SUMMARY_BY_EXECUTABLE && path != NULL ? path : record->comm;
 }
 
 void summary_take(struct summary *summary, const struct event *record)
@@ -244,13 +263,19 @@ static int by_failures(const void *a, const void *b)
     return order != 0 ? order : by_opens(a, b);
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+    const struct counts *left = &row_at(a)->counts, *right = &row_at(b)->counts;
+    int order = largest_first(left->read + left->written, right->read + right->written);
+
+    return order != 0 ? order : by_opens(a, b);
+}
+
 static void sort(const struct table *table, enum summary_sort key)
 {
     static int (*const orders[])(const void *, const void *) = {
-        [SORT_OPENS] = by_opens,
-        [SORT_TIME] = by_time,
-        [SORT_FAILED] = by_failures,
-        [SORT_NAME] = by_name,
+        [SORT_OPENS] = by_opens, [SORT_TIME] = by_time, [SORT_FAILED] = by_failures,
+        [SORT_BYTES] = by_bytes, [SORT_NAME] = by_name,
     };
 
     qsort(table->rows, table->n, sizeof(*table->rows), orders[key]);
@@ -272,6 +297,10 @@ static void add_counts(struct counts *sum, const struct counts *counts)
     sum->failures += counts->failures;
     sum->closes += counts->closes;
     sum->open += counts->open;
+    sum->read += counts->read;
+    sum->written += counts->written;
+    sum->reads += counts->reads;
+    sum->writes += counts->writes;
     if (__builtin_add_overflow(sum->total_ns, counts->total_ns, &sum->total_ns))
         sum->total_ns = UINT64_MAX;
     if (counts->max_ns > sum->max_ns)
@@ -298,7 +327,10 @@ static uint64_t mean_ns(const struct counts *counts)
     return counts->closes > 0 ? counts->total_ns / counts->closes : 0;
 }
 
-static void json_counts(FILE *out, const struct counts *counts)
+/* What only SUMMARY_BYTES has: the last pairs of json_counts(). */
+#define PAIRS_OF_BYTES 4
+
+static void json_counts(FILE *out, const struct counts *counts, unsigned int of)
 {
     const struct {
         const char *key;
@@ -307,10 +339,13 @@ static void json_counts(FILE *out, const struct counts *counts)
         {"aperturas", counts->opens},     {"fallos", counts->failures},
         {"abiertos", still_open(counts)}, {"cierres", counts->closes},
         {"total_ns", counts->total_ns},   {"media_ns", mean_ns(counts)},
-        {"max_ns", counts->max_ns},
+        {"max_ns", counts->max_ns},       {"leidos", counts->read},
+        {"escritos", counts->written},    {"lecturas", counts->reads},
+        {"escrituras", counts->writes},
     };
+    size_t n = LENGTH(pairs) - (of & SUMMARY_BYTES ? 0 : PAIRS_OF_BYTES);
 
-    for (size_t i = 0; i < LENGTH(pairs); i++)
+    for (size_t i = 0; i < n; i++)
         fprintf(out, "%s\"%s\":%" PRId64, i > 0 ? "," : "", pairs[i].key,
                 event_integer(pairs[i].value));
 }
@@ -333,7 +368,8 @@ static int json_name(FILE *out, const char *key, const struct row *row)
 }
 
 /* name: the key of a row's name; with an "s" it is the key of the table. */
-static int json_table(FILE *out, const struct table *table, const char *name, size_t shown)
+static int json_table(FILE *out, const struct table *table, const char *name, size_t shown,
+                      unsigned int of)
 {
     struct counts others = sum_others(table, shown);
     int status = 0;
@@ -342,11 +378,11 @@ static int json_table(FILE *out, const struct table *table, const char *name, si
     for (size_t i = 0; status == 0 && i < shown; i++) {
         fputs(i > 0 ? ",{" : "{", out);
         status = json_name(out, name, table->rows[i]);
-        json_counts(out, &table->rows[i]->counts);
+        json_counts(out, &table->rows[i]->counts, of);
         fputc('}', out);
     }
     fprintf(out, "],\"otros_%ss\":{", name);
-    json_counts(out, &others);
+    json_counts(out, &others, of);
     fputc('}', out);
     return status;
 }
@@ -378,11 +414,12 @@ static int write_json(const struct summary *summary, FILE *out, const struct sum
 
     fprintf(out, "{\"codigo\":\"resumen\",\"date\":%" PRId64 ",\"date_us\":%" PRId64 ",",
             date_us / 1000, date_us);
-    json_counts(out, &summary->all);
-    status = json_table(out, files, "fichero", shown_rows(files, view));
+    json_counts(out, &summary->all, summary->of);
+    status = json_table(out, files, "fichero", shown_rows(files, view), summary->of);
     if (status == 0)
-        status = json_table(out, programs, summary->by_executable ? "ejecutable" : "proceso",
-                            shown_rows(programs, view));
+        status = json_table(out, programs,
+                            summary->of & SUMMARY_BY_EXECUTABLE ? "ejecutable" : "proceso",
+                            shown_rows(programs, view), summary->of);
     json_histogram(out, summary);
     fprintf(out, ",\"perdidos\":%" PRId64, event_integer(summary->lost));
     if (view->host != NULL)
@@ -391,8 +428,9 @@ static int write_json(const struct summary *summary, FILE *out, const struct sum
     return status;
 }
 
-/* Width of everything before the name. */
+/* Width of everything before the name, and what SUMMARY_BYTES adds to it. */
 #define COUNTS_COLUMNS 57
+#define BYTES_COLUMNS 16
 #define NAME_COLUMNS_MIN 16
 
 static void text_duration(FILE *out, uint64_t ns, bool any)
@@ -405,7 +443,14 @@ static void text_duration(FILE *out, uint64_t ns, bool any)
     fprintf(out, " %s", padded);
 }
 
-static void text_counts(FILE *out, const struct counts *counts)
+static void text_bytes(FILE *out, uint64_t bytes)
+{
+    char buf[COLUMNS_BYTES_SIZE];
+
+    fprintf(out, " %7s", columns_bytes(buf, bytes));
+}
+
+static void text_counts(FILE *out, const struct counts *counts, unsigned int of)
 {
     bool any = counts->closes > 0;
 
@@ -414,46 +459,50 @@ static void text_counts(FILE *out, const struct counts *counts)
     text_duration(out, counts->total_ns, any);
     text_duration(out, mean_ns(counts), any);
     text_duration(out, counts->max_ns, any);
+    if (of & SUMMARY_BYTES) {
+        text_bytes(out, counts->read);
+        text_bytes(out, counts->written);
+    }
     fputs("  ", out);
 }
 
-static int text_row(FILE *out, const struct row *row, size_t columns)
+static int text_row(FILE *out, const struct row *row, size_t columns, unsigned int of)
 {
-    size_t room = columns > COUNTS_COLUMNS + NAME_COLUMNS_MIN ? columns - COUNTS_COLUMNS
-                                                              : NAME_COLUMNS_MIN;
+    size_t before = COUNTS_COLUMNS + (of & SUMMARY_BYTES ? BYTES_COLUMNS : 0);
+    size_t room = columns > before + NAME_COLUMNS_MIN ? columns - before : NAME_COLUMNS_MIN;
     char *buf = malloc(COLUMNS_BOUND(row->size)), *end;
 
     if (buf == NULL)
         return -ENOMEM;
-    text_counts(out, &row->counts);
+    text_counts(out, &row->counts, of);
     end = columns_put(buf, row->name, row->size, room);
     fprintf(out, "%.*s\n", (int)(end - buf), buf);
     free(buf);
     return 0;
 }
 
-static void text_others(FILE *out, const struct table *table, size_t shown)
+static void text_others(FILE *out, const struct table *table, size_t shown, unsigned int of)
 {
     struct counts others = sum_others(table, shown);
     size_t n = table->n - shown;
 
     if (n == 0 && !table->full)
         return;
-    text_counts(out, &others);
+    text_counts(out, &others, of);
     fprintf(out, "(%zu other%s%s)\n", n, n == 1 ? "" : "s",
             table->full ? ", and more that were not counted separately" : "");
 }
 
 static int text_table(FILE *out, const struct table *table, const char *name, size_t columns,
-                      size_t shown)
+                      size_t shown, unsigned int of)
 {
     int status = 0;
 
-    fprintf(out, "\n%7s %7s %7s %7s %7s %7s %7s  %s\n", "opens", "failed", "closes", "open",
-            "total", "mean", "max", name);
+    fprintf(out, "\n%7s %7s %7s %7s %7s %7s %7s%s  %s\n", "opens", "failed", "closes", "open",
+            "total", "mean", "max", of & SUMMARY_BYTES ? "    read written" : "", name);
     for (size_t i = 0; status == 0 && i < shown; i++)
-        status = text_row(out, table->rows[i], columns);
-    text_others(out, table, shown);
+        status = text_row(out, table->rows[i], columns, of);
+    text_others(out, table, shown, of);
     return status;
 }
 
@@ -503,9 +552,10 @@ static int write_text(const struct summary *summary, FILE *out, const struct sum
             all->failures, still_open(all));
     if (summary->lost > 0)
         fprintf(out, "%" PRIu64 " events lost\n", summary->lost);
-    status = text_table(out, files, "file", columns, shown_rows(files, view));
+    status = text_table(out, files, "file", columns, shown_rows(files, view), summary->of);
     if (status == 0)
-        status = text_table(out, programs, "program", columns, shown_rows(programs, view));
+        status = text_table(out, programs, "program", columns, shown_rows(programs, view),
+                            summary->of);
     text_histogram(out, summary);
     return status;
 }

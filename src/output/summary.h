@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Totals of a run: for each file and each program the number of opens, of failed opens and of open
- * descriptors, and how long files were open; and a histogram of these times by powers of two.
+ * descriptors, how long files were open, and what was read and written; and a histogram of these
+ * times by powers of two.
  *
  * A program is a comm, or the path of an executable.  A file that one program opens and another
  * closes, after an exec, counts with both.  DUP and HELD records do not count as opens, but as open
@@ -23,9 +24,9 @@
 #define SUMMARY_PROGRAMS 4096
 #define SUMMARY_PATH_BYTES (8u << 20)
 
-/* What comes first in a table.  Rows that are alike in it have the most opens first, then the most
- * failures, then the lesser name. */
-enum summary_sort { SORT_OPENS, SORT_TIME, SORT_FAILED, SORT_NAME };
+/* What comes first in a table; SORT_BYTES: what was read and written, in sum.  Rows that are alike
+ * in it have the most opens first, then the most failures, then the lesser name. */
+enum summary_sort { SORT_OPENS, SORT_TIME, SORT_FAILED, SORT_BYTES, SORT_NAME };
 
 /* How totals are written. */
 struct summary_view {
@@ -41,9 +42,12 @@ struct summary_view {
 
 struct summary;
 
-/* by_executable: programs are executables, where records have them.  NULL: no memory.  Free with
- * summary_free(). */
-struct summary *summary_new(bool by_executable);
+/* SUMMARY_BY_EXECUTABLE: programs are executables, where records have them.  SUMMARY_BYTES: totals
+ * have the bytes of CLOSE records, too. */
+enum summary_of { SUMMARY_BY_EXECUTABLE = 1, SUMMARY_BYTES = 2 };
+
+/* of: a set.  NULL: no memory.  Free with summary_free(). */
+struct summary *summary_new(unsigned int of);
 void summary_free(struct summary *summary);
 
 /* Counts one record.  Without memory for a new row, it counts with the others. */

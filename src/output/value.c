@@ -69,6 +69,22 @@ static void set_inode(struct value *value, int64_t shown, uint64_t inode)
     value->integer = shown;
 }
 
+/* integer: what field->get() returns; a negative one is not known. */
+static void set_count(struct value *value, int64_t integer)
+{
+    value->integer = integer;
+    if (integer >= 0)
+        value->kind = VALUE_INTEGER;
+}
+
+static void set_bool(struct value *value, int64_t integer)
+{
+    if (integer < 0)
+        return;
+    set_word(value, integer > 0 ? "true" : "false");
+    value->kind = VALUE_LITERAL;
+}
+
 void value_get(struct value *value, const struct field *field, const struct event *event)
 {
     size_t path_len = event->path != NULL ? event->path_len : 0;
@@ -125,6 +141,12 @@ void value_get(struct value *value, const struct field *field, const struct even
         break;
     case FIELD_DEVICE:
         set_device(value, &event->facts->file);
+        break;
+    case FIELD_COUNT:
+        set_count(value, field->get(event));
+        break;
+    case FIELD_BOOL:
+        set_bool(value, field->get(event));
         break;
     }
 }

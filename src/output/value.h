@@ -8,9 +8,10 @@
 enum value_kind {
     VALUE_NONE, /* the record does not have the field */
     VALUE_INTEGER,
-    VALUE_WORD,  /* trusted: printable ASCII without quotes */
-    VALUE_BYTES, /* untrusted: any bytes */
-    VALUE_HEX,   /* any bytes, to be written in hexadecimal */
+    VALUE_LITERAL, /* true or false */
+    VALUE_WORD,    /* trusted: printable ASCII without quotes */
+    VALUE_BYTES,   /* untrusted: any bytes */
+    VALUE_HEX,     /* any bytes, to be written in hexadecimal */
 };
 
 struct value {

@@ -45,7 +45,7 @@ test_mistakes_of_a_command_line() {
 2|-n x -d soon|-d wants seconds from 0.001 to 316224000, not 'soon'
 2|-n x -f xml|-f wants one of json|text|csv, not 'xml'
 2|-n x -c -f csv|-c and -C give text or json: -f csv does not go with them
-2|-n x -c --sort size|--sort wants one of opens|time|failed|name, not 'size'
+2|-n x -c --sort size|--sort wants one of opens|time|failed|bytes|name, not 'size'
 2|-n x --top 5|--sort and --top are about totals: they go with -c or -C
 2|-n x -F pid,fichro|-F pid,fichro: there is no key 'fichro'; did you mean fichero? 'filemon --help' lists the keys
 2|-n x -F pid -c|-F chooses the keys of records, and -c prints none; -C prints both, and -c -F ejecutable has totals by executable

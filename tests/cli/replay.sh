@@ -66,6 +66,39 @@ test_keys_that_were_added_are_replayed() {
     jq -e '.ejecutables[0].ejecutable == "/bin/x"' out
 }
 
+test_bytes_are_replayed() {
+    write_records records 7 10000 /etc/a /etc/b
+    added='"leidos":4096,"escritos":1,"lecturas":2,"escrituras":1,"mapeado":true'
+    sed -i "/close/s|}\$|,$added}|" records
+    jq -c . records > expected
+    replays 0 -r records
+    cmp expected out
+    replays 0 -b -r records
+    cmp expected out
+    [ ! -s err ]
+    replays 0 -F leidos,mapeado -r records
+    [ "$(grep -c '^{"leidos":4096,"mapeado":true}$' out)" -eq 2 ]
+    replays 0 -f csv -r records
+    [ "$(grep -c leidos out)" = 0 ]
+    replays 0 -f csv -b -F mapeado,escritos -r records
+    [ "$(tail -n 1 out)" = "$(printf 'true,1,\r')" ]
+    replays 0 -c -r records
+    [ "$(grep -c written out)" = 0 ]
+    replays 0 -bc --sort bytes -r records
+    grep -E -q '^ +2 +0 +2 +0 .* 8\.00K +2  cat$' out
+    replays 0 -bc -f json -r records
+    jq -e '.leidos == 8192 and .escrituras == 2 and .ficheros[1].lecturas == 2' out
+}
+
+# Totals that silently lack some would be wrong.
+test_closes_without_bytes_are_reported() {
+    write_records records 7 10000 /etc/a /etc/b
+    replays 0 -bc -f json -r records
+    [ "$(cat err)" = \
+        'filemon: a close was written without -b: it has no bytes, and counts none in the totals' ]
+    jq -e '.leidos == 0' out
+}
+
 test_files_are_merged() {
     write_records a 7 10000 /etc/a /etc/b /usr/c
     write_records b 8 10500 /etc/d /etc/e

@@ -50,7 +50,11 @@ test_usage_errors() {
 -n x -F pid,pid|pid is there already
 -n x -F pid -c|-c prints none
 -F nothing -- ls|there is no key 'nothing'
--c -n x --sort size|--sort wants one of opens|time|failed|name, not 'size'
+-c -n x --sort size|--sort wants one of opens|time|failed|bytes|name, not 'size'
+-c -n x --sort bytes|it goes with -b
+-xx -b -n x|-b does not go with it
+-r x -b -F pid|this -F leaves out
+-b -n x|no engine of this filemon counts bytes
 -n x --sort name|--sort and --top
 -n x --top 5|--sort and --top
 -c -n x --top -1|--top wants a number

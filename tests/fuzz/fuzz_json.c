@@ -33,7 +33,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct event event = {.code = EVENT_OPEN, .comm = comm, .path = path, .path_len = strlen(path)};
 
     strncpy(comm, path, sizeof(comm) - 1);
-    fields_choose(&fields, FORMAT_JSON, false, (char *const[]){NULL});
+    fields_choose(&fields, FORMAT_JSON, 0, (char *const[]){NULL});
     line = malloc(json_bound(&event));
     check(line, json_record(line, &event, &fields), &event);
     free(line);

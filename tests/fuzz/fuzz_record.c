@@ -18,7 +18,7 @@ static char *write_record(const struct event *event, size_t *len)
     struct fields fields;
     char *line = malloc(json_bound(event));
 
-    fields_choose(&fields, FORMAT_JSON, false, (char *const[]){NULL});
+    fields_choose(&fields, FORMAT_JSON, 0, (char *const[]){NULL});
     *len = json_record(line, event, &fields);
     return line;
 }

@@ -11,7 +11,7 @@ static inline const struct fields *listed(enum output_format format, const char 
     static struct fields fields;
     char *const lists[] = {(char *)list, NULL};
 
-    assert_int_equal(fields_choose(&fields, format, false, lists), 0);
+    assert_int_equal(fields_choose(&fields, format, 0, lists), 0);
     return &fields;
 }
 

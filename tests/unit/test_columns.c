@@ -153,6 +153,23 @@ static void durations_have_units(void **state)
         assert_string_equal(columns_duration(buf, cases[i].ns), cases[i].text);
 }
 
+static void bytes_have_units(void **state)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } cases[] = {
+        {0, "0"},           {1023, "1023"},         {1024, "1.00K"},
+        {4096, "4.00K"},    {13 * 1024, "13.0K"},   {1024 * 1024 - 1, "1023K"},
+        {1 << 20, "1.00M"}, {UINT64_MAX, "16383P"},
+    };
+    char buf[COLUMNS_BYTES_SIZE];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        assert_string_equal(columns_bytes(buf, cases[i].bytes), cases[i].text);
+}
+
 static void width_of_a_terminal(void **state)
 {
     struct winsize size = {.ws_row = 24, .ws_col = 132};
@@ -182,6 +199,7 @@ int main(void)
         cmocka_unit_test(random_bytes_stay_within_the_columns),
         cmocka_unit_test(columns_are_padded),
         cmocka_unit_test(durations_have_units),
+        cmocka_unit_test(bytes_have_units),
         cmocka_unit_test(width_of_a_terminal),
     };
 

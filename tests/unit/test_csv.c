@@ -109,6 +109,10 @@ static void facts_that_are_known(void **state)
     assert_listed(&event, "uid,usuario,pid", ",,5817,\r\n");
     event.facts = &facts;
     assert_listed(&event, "uid,usuario,pid", "33,\"a\"\"b\",5817,\r\n");
+    facts.known = FACT(BYTES);
+    facts.bytes = (struct event_bytes){.written = 7, .mapped = true};
+    assert_listed(&event, "mapeado,escritos,uid", "true,7,,\r\n");
+    facts.known = FACT(USER);
     facts.user_name = memset(name, '"', sizeof(name) - 1);
     free(record_with(&event, "+usuario", &len));
     assert_in_range(len, 2 * 4096, csv_bound(&event));

@@ -162,6 +162,29 @@ static void auto_chooses_the_first_that_can_run(void **state)
     assert_null(engine_choose(list, &engine_auto, &config));
 }
 
+/* An engine is not tried that lacks what is asked for. */
+static void auto_skips_an_engine_that_lacks_a_fact(void **state)
+{
+    struct engine_config counting = {.facts = FACT(BYTES) | FACT(USER)};
+    struct engine_ops lacking = fake_0;
+    const struct engine_ops *const some[] = {&lacking, &fake_1, NULL}, *ops;
+    struct engine *engine = NULL;
+
+    lacking.lacks = FACT(BYTES);
+    assert_true(engine_lacks(&lacking, FACT(BYTES) | FACT(USER)));
+    assert_false(engine_lacks(&lacking, FACT(USER)));
+    ops = engine_choose(some, &engine_auto, &counting);
+    assert_int_equal(ops->open(&engine, &counting, &sink), 0);
+    assert_string_equal(engine_name(ops, engine), "one");
+    assert_string_equal(caught_line(state),
+                        "filemon: engine one, since zero needs probes that count bytes\n");
+    ops->close(engine);
+    ops = engine_choose(some, &engine_auto, &config);
+    assert_int_equal(ops->open(&engine, &config, &sink), 0);
+    assert_string_equal(engine_name(ops, engine), "zero");
+    ops->close(engine);
+}
+
 static void falls_back_if_open_fails(void **state)
 {
     const struct engine_ops *ops;
@@ -252,6 +275,7 @@ int main(void)
         TEST(names),
         TEST(chooses_the_requested_engine),
         TEST(auto_chooses_the_first_that_can_run),
+        TEST(auto_skips_an_engine_that_lacks_a_fact),
         TEST(falls_back_if_open_fails),
         TEST(falls_back_if_it_fails_before_watching),
         TEST(does_not_fall_back_after_watching),

@@ -180,6 +180,11 @@ static void fields_of_each_record(void **state)
         {"origen", "dup"},
         {"fichero_hex", "open close dup fail held error"},
         {"perdidos", "lost"},
+        {"leidos", "close"},
+        {"escritos", "close"},
+        {"lecturas", "close"},
+        {"escrituras", "close"},
+        {"mapeado", "close"},
         {"maquina", "open close dup fail held error lost"},
         {"fecha", "open close dup fail held error lost"},
         {"uid", "open close dup fail held error"},
@@ -209,9 +214,11 @@ static void fields_of_each_record(void **state)
         }
         assert_string_equal(carried, contract[i][1]);
         assert_true(field_table[i].help != NULL && field_table[i].help[0] != '\0');
+        bool of_bytes = (field_table[i].facts & FACT(BYTES)) != 0;
         on_request |= strcmp(contract[i][0], "fecha") == 0; /* this one and those after it */
-        assert_int_equal(field_table[i].on_request, on_request);
+        assert_int_equal(field_table[i].on_request, on_request || of_bytes);
         assert_int_equal(strstr(field_table[i].help, "only with -F") != NULL, on_request);
+        assert_int_equal(strstr(field_table[i].help, "; with -b") != NULL, of_bytes);
     }
 }
 
@@ -245,6 +252,22 @@ static void integer_fields(void **state)
     event.code = EVENT_CLOSE;
     assert_int_equal(value_of("date", &event), 2);
     assert_int_equal(value_of("date_us", &event), 1310920975123456);
+}
+
+static void bytes_that_are_known(void **state)
+{
+    struct event_facts facts = {.bytes = {.read = UINT64_MAX - 1, .writes = 3, .mapped = true}};
+    struct event event = {.code = EVENT_CLOSE, .facts = &facts};
+
+    (void)state;
+    facts.bytes.written = EVENT_NO_COUNT;
+    assert_int_equal(value_of("leidos", &event), (INT64_C(1) << 53) - 1);
+    assert_int_equal(value_of("escritos", &event), -1);
+    assert_int_equal(value_of("lecturas", &event), 0);
+    assert_int_equal(value_of("escrituras", &event), 3);
+    assert_int_equal(value_of("mapeado", &event), 1);
+    facts.bytes.mapped_is_missing = true;
+    assert_int_equal(value_of("mapeado", &event), -1);
 }
 
 static void integers_stay_below_2_to_53(void **state)
@@ -294,6 +317,7 @@ int main(void)
         cmocka_unit_test(fields_of_each_record),
         cmocka_unit_test(names_of_machines),
         cmocka_unit_test(integer_fields),
+        cmocka_unit_test(bytes_that_are_known),
         cmocka_unit_test(integers_stay_below_2_to_53),
     };
 

@@ -30,7 +30,7 @@ static void assert_fields(void **state, enum output_format format, const char *e
 {
     struct fields fields;
 
-    assert_int_equal(fields_choose(&fields, format, false, lists), 0);
+    assert_int_equal(fields_choose(&fields, format, 0, lists), 0);
     assert_string_equal(caught_line(state), "");
     assert_string_equal(joined(&fields), expected);
 }
@@ -70,7 +70,34 @@ static void the_machine_is_added(void **state)
         struct fields fields;
         char *const lists[] = {(char *)cases[i].list, NULL};
 
-        assert_int_equal(fields_choose(&fields, cases[i].format, true, lists), 0);
+        assert_int_equal(fields_choose(&fields, cases[i].format, FIELDS_HOST, lists), 0);
+        assert_string_equal(joined(&fields), cases[i].expected);
+    }
+}
+
+#define BYTES "leidos,escritos,lecturas,escrituras,mapeado"
+
+/* With -b the keys are usual ones, which a LIST replaces. */
+static void bytes_are_added(void **state)
+{
+    static const struct {
+        enum output_format format;
+        const char *list, *expected;
+    } cases[] = {
+        {FORMAT_JSON, NULL, USUAL "," BYTES ",maquina"},
+        {FORMAT_CSV, NULL, USUAL "," BYTES},
+        {FORMAT_TEXT, NULL, TEXT "," BYTES ",fichero"},
+        {FORMAT_TEXT, "+tid", TEXT "," BYTES ",tid,fichero"},
+        {FORMAT_CSV, "pid", "pid,perdidos"},
+        {FORMAT_CSV, "mapeado,pid", "mapeado,pid,perdidos"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct fields fields;
+        char *const lists[] = {(char *)cases[i].list, NULL};
+
+        assert_int_equal(fields_choose(&fields, cases[i].format, FIELDS_BYTES, lists), 0);
         assert_string_equal(joined(&fields), cases[i].expected);
     }
 }
@@ -95,7 +122,7 @@ static unsigned int facts_of(const char *list)
     char *const lists[] = {(char *)list, NULL};
     struct fields fields;
 
-    assert_int_equal(fields_choose(&fields, FORMAT_JSON, false, lists), 0);
+    assert_int_equal(fields_choose(&fields, FORMAT_JSON, 0, lists), 0);
     return fields.facts;
 }
 
@@ -107,6 +134,7 @@ static void keys_need_facts(void **state)
     assert_int_equal(facts_of("+uid"), FACT(USER));
     assert_int_equal(facts_of("usuario"), FACT(USER));
     assert_int_equal(facts_of("+mnt_ns"), FACT(MOUNTS));
+    assert_int_equal(facts_of("+lecturas"), FACT(BYTES));
     assert_int_equal(facts_of("ejecutable"), FACT(EXECUTABLE));
     assert_int_equal(facts_of("pedido"), FACT(GIVEN));
     assert_int_equal(facts_of("inodo"), FACT(FILE));
@@ -148,7 +176,7 @@ static void assert_refused(void **state, const char *list, const char *message)
     char *const lists[] = {(char *)list, NULL};
     char line[256];
 
-    assert_int_equal(fields_choose(&fields, FORMAT_JSON, false, lists), -EINVAL);
+    assert_int_equal(fields_choose(&fields, FORMAT_JSON, 0, lists), -EINVAL);
     snprintf(line, sizeof(line), "%s\n", message);
     assert_string_equal(caught_line(state), line);
     assert_string_equal(caught_line(state), "");
@@ -183,7 +211,7 @@ static void long_keys_are_unknown(void **state)
     for (size_t len = 250; len < sizeof(list); len++) {
         memset(list, 'p', len);
         list[len] = '\0';
-        assert_int_equal(fields_choose(&fields, FORMAT_JSON, false, lists), -EINVAL);
+        assert_int_equal(fields_choose(&fields, FORMAT_JSON, 0, lists), -EINVAL);
         assert_non_null(strstr(caught_line(state), "there is no key 'ppp"));
     }
 }
@@ -225,6 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(usual_fields),
         TEST(the_machine_is_added),
+        TEST(bytes_are_added),
         TEST(a_list_replaces_the_usual_fields),
         TEST(plus_adds_at_the_end),
         TEST(keys_need_facts),

@@ -154,6 +154,10 @@ static void facts_that_are_known(void **state)
     facts.known |= FACT(FILE);
     facts.file = (struct event_file){8, 1, 733};
     assert_listed(&event, "inodo,dispositivo,pid", &unlimited, "       733 8:1        5817");
+    facts.known |= FACT(BYTES);
+    facts.bytes = (struct event_bytes){.read = 4096, .reads = 2};
+    assert_listed(&event, "leidos,lecturas,mapeado,pid", &unlimited,
+                  "      4096        2 false      5817");
     facts.user_name = NULL;
     assert_listed(&event, "pid,usuario", &unlimited, "   5817");
     facts.user_name = memset(name, '\1', sizeof(name) - 1);

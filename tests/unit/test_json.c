@@ -181,8 +181,14 @@ static void facts_that_are_known(void **state)
                   "{\"dispositivo\":\"4095:1048575\",\"inodo\":9007199254740991}\n");
     facts.file.inode++; /* jq would read another number */
     assert_listed(&event, "inodo", "{}\n");
+    facts.known = FACT(BYTES);
+    facts.bytes = (struct event_bytes){.read = 4096, .written = 0, .mapped = true};
+    assert_listed(&event, "escritos,mapeado,leidos",
+                  "{\"escritos\":0,\"mapeado\":true,\"leidos\":4096}\n");
+    facts.bytes = (struct event_bytes){.read = EVENT_NO_COUNT};
+    assert_listed(&event, "mapeado,leidos", "{\"mapeado\":false}\n");
     facts = (struct event_facts){.known = 0};
-    assert_listed(&event, "uid,usuario,cgroup,mnt_ns,dispositivo,inodo", "{}\n");
+    assert_listed(&event, "uid,usuario,cgroup,mnt_ns,dispositivo,inodo,leidos,mapeado", "{}\n");
     event.code = EVENT_LOST;
     facts.known = FACT(USER);
     assert_listed(&event, "uid", "{\"perdidos\":3}\n");

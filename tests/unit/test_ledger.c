@@ -104,7 +104,14 @@ static void emit_nothing(void *ctx, const struct event *record)
 static int set_up(void **state)
 {
     emitted_to = open_memstream(&emitted, &emitted_size);
-    *state = counted_ledger_new(emit_line, NULL);
+    *state = counted_ledger_new(emit_line, NULL, false);
+    return *state == NULL;
+}
+
+static int set_up_counting(void **state)
+{
+    emitted_to = open_memstream(&emitted, &emitted_size);
+    *state = counted_ledger_new(emit_line, NULL, true);
     return *state == NULL;
 }
 
@@ -254,6 +261,99 @@ static void a_file_that_is_not_known_is_not_made_up(void **state)
     assert_emitted(
         "open 3 /a\n"
         "close 3 /a close 0\n");
+}
+
+static void count_bytes(struct ledger *ledger, pid_t pid, int fd, uint64_t read, bool mapped)
+{
+    struct event_facts facts = {.known = FACT(BYTES),
+                                .bytes = {read, 2 * read, 1, 2, .mapped = mapped}};
+    struct event event = event_of(EVENT_BYTES, pid, fd);
+
+    event.facts = &facts;
+    assert_int_equal(counted_ledger_take(ledger, &event), 0);
+}
+
+/* Of the last record. */
+static void assert_bytes(uint64_t read, uint64_t reads, bool mapped)
+{
+    const struct event_bytes *bytes = &last.facts->bytes;
+
+    assert_int_equal(last.facts->known, FACT(BYTES));
+    assert_int_equal(bytes->read, read);
+    assert_int_equal(bytes->written, 2 * read);
+    assert_int_equal(bytes->reads, reads);
+    assert_int_equal(bytes->writes, 2 * reads);
+    assert_int_equal(bytes->mapped, mapped);
+}
+
+/* They belong to one descriptor of one table until its close, and to no other record. */
+static void bytes_are_in_the_close(void **state)
+{
+    count_bytes(*state, 10, 3, 7, true); /* not held: forgotten */
+    open_fd(*state, 10, 3, "/a");
+    assert_null(last.facts);
+    open_fd(*state, 10, 4, "/b");
+    open_fd(*state, 11, 3, "/c");
+    count_bytes(*state, 10, 3, 100, false);
+    count_bytes(*state, 11, 3, 5, true);
+    count_bytes(*state, 10, 3, 1000, false);
+    dup_fd(*state, 10, 3, 5, REASON_COUNT);
+    close_fd(*state, 10, 3);
+    assert_bytes(1100, 2, false);
+    close_fd(*state, 10, 5);
+    assert_bytes(0, 0, false);
+    open_fd(*state, 10, 3, "/d");
+    count_bytes(*state, 10, 4, 1, true);
+    end(*state, 10);
+    assert_bytes(1, 1, true); /* 4 */
+    end(*state, 11);
+    assert_bytes(5, 1, true);
+    assert_emitted(
+        "open 3 /a\n"
+        "open 4 /b\n"
+        "open 3 /c\n"
+        "dup 5 /a of 3\n"
+        "close 3 /a close 0\n"
+        "close 5 /a close 0\n"
+        "open 3 /d\n"
+        "close 3 /d exit 0\n"
+        "close 4 /b exit 0\n"
+        "close 3 /c exit 0\n");
+}
+
+/* The next file of the descriptor begins at 0, though the close of the last one was missed. */
+static void bytes_of_a_missed_close_are_forgotten(void **state)
+{
+    open_fd(*state, 10, 3, "/a");
+    count_bytes(*state, 10, 3, 100, true);
+    open_fd(*state, 10, 3, "/b");
+    close_fd(*state, 10, 3);
+    assert_bytes(0, 0, false);
+    assert_emitted(
+        "open 3 /a\n"
+        "error 3 /a\n"
+        "open 3 /b\n"
+        "close 3 /b close 0\n");
+}
+
+/* Memory is that of the most descriptors that were counted at the same time. */
+static void memory_of_bytes(void **state)
+{
+    size_t records = 0, before;
+    struct ledger *ledger = counted_ledger_new(emit_nothing, &records, true);
+
+    (void)state;
+    for (int round = 0; round < 1000; round++) {
+        for (int fd = 3; fd < 13; fd++) {
+            open_fd(ledger, 1, fd, "/a");
+            count_bytes(ledger, 1, fd, 1, false);
+        }
+        end(ledger, 1);
+        if (round == 0)
+            before = bytes_in_use;
+        assert_int_equal(bytes_in_use, before);
+    }
+    counted_ledger_free(ledger);
 }
 
 static void records_have_process_and_time_of_the_event(void **state)
@@ -776,7 +876,7 @@ static void works_without_memory(void **state)
 static void memory_per_held_descriptor(void **state)
 {
     size_t records = 0, empty;
-    struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
+    struct ledger *ledger = counted_ledger_new(emit_nothing, &records, false);
 
     (void)state;
     open_fd(ledger, 1, 3, "/a");
@@ -803,7 +903,7 @@ static void memory_per_held_descriptor(void **state)
 static void memory_of_many_descriptors(void **state)
 {
     size_t records = 0;
-    struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
+    struct ledger *ledger = counted_ledger_new(emit_nothing, &records, false);
 
     (void)state;
     for (int fd = 0; fd < 200000; fd++) {
@@ -819,7 +919,7 @@ static void memory_is_freed_after_closes(void **state)
 {
     static const struct fd_range most = {1, UINT_MAX};
     size_t records = 0, before;
-    struct ledger *ledger = counted_ledger_new(emit_nothing, &records);
+    struct ledger *ledger = counted_ledger_new(emit_nothing, &records, false);
 
     (void)state;
     open_fd(ledger, 1, 0, "/stays");
@@ -846,7 +946,7 @@ static void freeing_null_is_allowed(void **state)
     (void)state;
     counted_ledger_free(NULL);
     fail_one_in = 1;
-    assert_null(counted_ledger_new(emit_line, NULL));
+    assert_null(counted_ledger_new(emit_line, NULL, false));
     fail_one_in = 0;
 }
 
@@ -858,6 +958,10 @@ int main(void)
         test_of(close_is_paired_with_open),
         test_of(facts_are_those_of_the_thread_and_of_the_file),
         test_of(a_file_that_is_not_known_is_not_made_up),
+        cmocka_unit_test_setup_teardown(bytes_are_in_the_close, set_up_counting, tear_down),
+        cmocka_unit_test_setup_teardown(bytes_of_a_missed_close_are_forgotten, set_up_counting,
+                                        tear_down),
+        test_of(memory_of_bytes),
         test_of(records_have_process_and_time_of_the_event),
         test_of(processes_are_separate),
         test_of(processes_outside_the_namespace_are_separate),

@@ -320,7 +320,9 @@ static void test_views_of_totals(void **state)
     VIEW(SORT_TIME, 1000000, "--sort=time", "--top=1000000", "-C", "-n", "x");
     VIEW(SORT_FAILED, 7, "-c", "-n", "x", "--sort", "failed", "--top", "7");
     VIEW(SORT_NAME, SUMMARY_TOP_DEFAULT, "-c", "-n", "x", "--sort", "time", "--sort", "name");
-    REFUSED("--sort|'bytes'", "-c", "-n", "x", "--sort", "bytes");
+    REFUSED("--sort|'size'", "-c", "-n", "x", "--sort", "size");
+    REFUSED("--sort bytes|-b", "-c", "-n", "x", "--sort", "bytes");
+    VIEW(SORT_BYTES, SUMMARY_TOP_DEFAULT, "-bc", "-r", "f", "--sort", "bytes");
     REFUSED("--sort|NAME", "-c", "-n", "x", "--sort", "NAME");
     REFUSED("--sort|empty", "-c", "-n", "x", "--sort", "");
     REFUSED("--top|0 to 1000000|'1000001'", "-c", "-n", "x", "--top", "1000001");
@@ -365,6 +367,29 @@ static void test_failed_alone(void **state)
     options_release(&options);
     REFUSED("-xx reports only opens that failed|-i", "-xx", "-i", "-n", "x");
     REFUSED("-xx reports only opens that failed|-i", "-i", "-x", "-x", "-n", "x");
+}
+
+/* Keys of their own, which a LIST can replace, but not all of them. */
+static void test_bytes(void **state)
+{
+    assert_fields(state, "codigo", 23, WORDS("-b", "-r", "f"));
+    assert_fields(state, "codigo", 23, WORDS("-r", "f"));
+    assert_fields(state, "codigo", 17, WORDS("-r", "f", "-f", "csv"));
+    assert_fields(state, "codigo", 22, WORDS("-r", "f", "-f", "csv", "--bytes"));
+    assert_fields(state, "pid", 3, WORDS("-r", "f", "-F", "pid,leidos", "-b"));
+    assert_fields(state, "pid", 2, WORDS("-r", "f", "-F", "pid", "-b", "-C"));
+    REFUSED("-b adds keys|-F", "-r", "f", "-F", "pid", "-b");
+    REFUSED("-xx reports only opens that failed|-b", "-xx", "-b", "-n", "x");
+    struct options options = ACCEPTED("-b", "-c", "-r", "f");
+    assert_int_equal(options.fields.facts, FACT(BYTES));
+    options_release(&options);
+}
+
+static void test_engines_that_do_not_count(void **state)
+{
+    REFUSED("-b: no engine of this filemon counts bytes", "-b", "-n", "x");
+    REFUSED("-b: no engine of this filemon counts bytes", "-c", "-b", "-e", "stap", "-n", "x");
+    REFUSED("-b: no engine of this filemon counts bytes", "-F", "+lecturas", "-n", "x");
 }
 
 static void test_patterns(void **state)
@@ -786,7 +811,7 @@ static void test_help(void **state)
         "  -c, --summary  ",
         "  -C  ",
         "  -F, --fields LIST  ",
-        "      --sort opens|time|failed|name  ",
+        "      --sort opens|time|failed|bytes|name  ",
         "      --top N  ",
         "  -o, --output FILE",
         "  -I, --inode  ",
@@ -794,6 +819,7 @@ static void test_help(void **state)
         "  -g, --cgroup CGROUP",
         "  -w, --writes",
         "  -u, --user USER",
+        "  -b, --bytes  ",
         "  -x, --failed",
         "  -X, --exclude PATH",
         "  -d, --duration SECONDS",
@@ -844,6 +870,8 @@ int main(void)
         TEST(test_formats),
         TEST(test_summaries),
         TEST(test_fields),
+        TEST(test_bytes),
+        TEST(test_engines_that_do_not_count),
         TEST(test_views_of_totals),
         TEST(test_last_option_wins),
         TEST(test_abbreviated_long_options),

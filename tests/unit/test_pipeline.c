@@ -163,6 +163,64 @@ static void test_totals_by_executable(void **state)
     assert_int_equal(pipeline_close(pipeline, false), 0);
 }
 
+static void count_bytes(struct pipeline *pipeline, int fd, uint64_t read)
+{
+    struct event_facts facts = {.known = FACT(BYTES), .bytes = {.read = read, .reads = 1}};
+    struct event event = {.code = EVENT_BYTES, .table = 7, .fd = fd, .facts = &facts};
+
+    pipeline_take(pipeline, &event);
+}
+
+static void test_bytes_of_closes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event exited = {.code = EVENT_EXIT, .comm = "comm", .pid = 7, .table = 7};
+    struct pipeline *pipeline;
+
+    fixture->options.bytes = true;
+    fixture->options.summary = SUMMARY_AFTER;
+    fixture->options.fields = *listed(FORMAT_JSON, "codigo,leidos,lecturas,mapeado");
+    pipeline = open_pipeline(fixture);
+    take(pipeline, "/etc/hosts", 3);
+    take(pipeline, "/etc/passwd", 4);
+    count_bytes(pipeline, 3, 4096);
+    pipeline_take(pipeline, &exited);
+    pipeline_finish(pipeline);
+    const char *text = written(fixture);
+    const char *records =
+        "{\"codigo\":\"open\"}\n"
+        "{\"codigo\":\"open\"}\n"
+        "{\"codigo\":\"close\",\"leidos\":4096,\"lecturas\":1,\"mapeado\":false}\n"
+        "{\"codigo\":\"close\",\"leidos\":0,\"lecturas\":0,\"mapeado\":false}\n";
+    assert_memory_equal(text, records, strlen(records));
+    assert_non_null(
+        strstr(text, ",\"leidos\":4096,\"escritos\":0,\"lecturas\":1,\"escrituras\":0,"));
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
+/* Totals that silently lack some would be wrong. */
+static void test_records_without_bytes_are_reported(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_facts facts = {.known = FACT(BYTES)};
+    struct event record = {
+        .code = EVENT_CLOSE, .comm = "c", .path = "/etc/x", .path_len = 6, .facts = &facts};
+    struct pipeline *pipeline;
+
+    fixture->options.bytes = true;
+    pipeline = open_pipeline(fixture);
+    pipeline_take_record(pipeline, &record);
+    assert_string_equal(caught_line(&fixture->caught), "");
+    record.facts = NULL;
+    pipeline_take_record(pipeline, &record);
+    pipeline_take_record(pipeline, &record);
+    assert_string_equal(caught_line(&fixture->caught),
+                        "filemon: a close was written without -b: it has no bytes, and counts none "
+                        "in the totals\n");
+    assert_string_equal(caught_line(&fixture->caught), "");
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
 /* The kernel's side has cut the path, so nobody knows whether a PATH matches it. */
 static void test_cut_path_is_lost(void **state)
 {
@@ -314,6 +372,8 @@ int main(void)
         TEST(test_ledger_filter_output),
         TEST(test_names_of_facts),
         TEST(test_totals_by_executable),
+        TEST(test_bytes_of_closes),
+        TEST(test_records_without_bytes_are_reported),
         TEST(test_cut_path_is_lost),
         TEST(test_records_pass_the_ledger_by),
         TEST(test_summary_at_mark_and_at_end),

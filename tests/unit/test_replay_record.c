@@ -297,6 +297,9 @@ static void values_that_filemon_does_not_write_are_refused(void **state)
     refuse_value("close", "\"uid\":4294967296", "uid");
     refuse_value("close", "\"mnt_ns\":-1", "mnt_ns");
     refuse_value("close", "\"inodo\":9007199254740992", "inodo");
+    refuse_value("close", "\"leidos\":-1", "leidos");
+    refuse_value("close", "\"escrituras\":9007199254740992", "escrituras");
+    refuse_value("close", "\"mapeado\":1", "mapeado");
     refuse_value("close", "\"dispositivo\":\"8\"", "dispositivo");
     refuse_value("close", "\"dispositivo\":\"8:x\"", "dispositivo");
     refuse_value("close", "\"dispositivo\":\":1\"", "dispositivo");
@@ -308,6 +311,33 @@ static void values_that_filemon_does_not_write_are_refused(void **state)
            "motivo");
     refuse("{\"codigo\":\"fail\"," HEAD FILE_3 DATES ",\"flags\":\"O_RDONLY\",\"errno\":\"EIO\"}",
            "descriptor");
+}
+
+#define BYTES "leidos,escritos,lecturas,escrituras,mapeado"
+
+/* Any of them can be missing, if -F has left it out. */
+static void bytes_are_written_as_they_were_read(void **state)
+{
+    static const char *const added[] = {"\"leidos\":0", "\"escritos\":9007199254740991",
+                                        "\"lecturas\":7", "\"escrituras\":0", "\"mapeado\":false"};
+    char line[2048], keys[1024];
+
+    (void)state;
+    for (unsigned int set = 0; set < 32; set++) {
+        char *end = keys;
+
+        *end = '\0';
+        for (unsigned int i = 0; i < 5; i++)
+            if (set >> i & 1)
+                end = stpcpy(stpcpy(end, ","), added[i]);
+        snprintf(line, sizeof(line),
+                 "{\"codigo\":\"close\"," HEAD FILE_3
+                 "\"date\":0,\"date_us\":5,"
+                 "\"duracion_ns\":1,\"motivo\":\"close\"%s}",
+                 keys);
+        read_line(line);
+        assert_string_equal(written_with(&record.event, "+" BYTES), line);
+    }
 }
 
 static void assert_cut(bool cut, const char *line)
@@ -339,6 +369,7 @@ int main(void)
         record_test(random_records_are_written_as_they_were_read),
         record_test(keys_come_in_any_order),
         record_test(added_keys_are_written_as_they_were_read),
+        record_test(bytes_are_written_as_they_were_read),
         record_test(an_unknown_key_is_named),
         record_test(totals_are_no_record),
         record_test(what_is_no_record_is_refused),

@@ -16,7 +16,7 @@
 
 static int make(void **state)
 {
-    *state = summary_new(false);
+    *state = summary_new(0);
     return *state == NULL;
 }
 
@@ -231,7 +231,7 @@ static void histogram_of_times(void **state)
                  {UINT64_MAX, (INT64_C(1) << 53) - 1, (INT64_C(1) << 53) - 1}};
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        void *one = summary_new(false);
+        void *one = summary_new(0);
         take_pair(&one, "x", "/a", cases[i].ns);
         json_t *summary = object(&one);
         assert_int_equal(length(summary, "histograma"), 1);
@@ -441,7 +441,7 @@ static void all_rows_in_text(void **state)
 
 static int make_by_executable(void **state)
 {
-    *state = summary_new(true);
+    *state = summary_new(SUMMARY_BY_EXECUTABLE);
     return *state == NULL;
 }
 
@@ -490,6 +490,72 @@ static void totals_name_their_machine(void **state)
     free(text);
 }
 
+static int make_with_bytes(void **state)
+{
+    *state = summary_new(SUMMARY_BYTES);
+    return *state == NULL;
+}
+
+static void take_bytes(void **state, const char *path, uint64_t read, uint64_t written)
+{
+    struct event_facts facts = {.known = FACT(BYTES), .bytes = {read, written, 2, 3}};
+    struct event event = {.code = EVENT_CLOSE, .comm = "x", .path = path, .facts = &facts};
+
+    event.path_len = strlen(path);
+    summary_take(*state, &event);
+    facts.known = 0; /* of a record that was written without -b */
+    summary_take(*state, &event);
+}
+
+/* expected: read, written, calls that read, and that wrote. */
+static void assert_bytes(const json_t *object, const json_int_t expected[4])
+{
+    static const char *const keys[] = {"leidos", "escritos", "lecturas", "escrituras"};
+
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(number(object, keys[i]), expected[i]);
+}
+
+#define BYTES(object, ...) assert_bytes(object, (const json_int_t[4]){__VA_ARGS__})
+
+static void bytes_are_summed(void **state)
+{
+    struct summary_view view = {.format = FORMAT_JSON, .sort = SORT_BYTES, .top = 2};
+    json_t *summary;
+
+    take_bytes(state, "/a", 10, 0);
+    take_bytes(state, "/b", 0, 4096);
+    take_bytes(state, "/a", 1, EVENT_NO_COUNT);
+    take_bytes(state, "/c", 100, 5000000);
+    summary = object_of(state, &view);
+    BYTES(summary, 111, 5004096, 8, 12);
+    assert_string_equal(string(at(summary, "ficheros", 0), "fichero"), "/c");
+    assert_string_equal(string(at(summary, "ficheros", 1), "fichero"), "/b");
+    BYTES(json_object_get(summary, "otros_ficheros"), 11, 0, 4, 6);
+    BYTES(at(summary, "procesos", 0), 111, 5004096, 8, 12);
+    json_decref(summary);
+    view.format = FORMAT_TEXT;
+    char *text = written_as(state, &view, COLUMNS_UNLIMITED);
+    assert_non_null(strstr(text, "     max    read written  file\n"));
+    assert_non_null(strstr(text, "     0ns     100   4.76M  /c\n"));
+    assert_non_null(strstr(text, "     0ns      11       0  (1 other)\n"));
+    free(text);
+    text = written(state, FORMAT_TEXT, 91);
+    assert_non_null(strstr(text, "  /c\n"));
+    free(text);
+}
+
+static void totals_have_no_bytes_unless_they_are_counted(void **state)
+{
+    json_t *summary;
+
+    take_bytes(state, "/a", 10, 20);
+    summary = object(state);
+    assert_null(json_object_get(summary, "leidos"));
+    assert_null(json_object_get(at(summary, "ficheros", 0), "escrituras"));
+    json_decref(summary);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, make, release)
 
 int main(void)
@@ -511,6 +577,8 @@ int main(void)
         TEST(top_rows_and_the_sum_of_the_others),
         TEST(all_rows_in_text),
         TEST(totals_name_their_machine),
+        cmocka_unit_test_setup_teardown(bytes_are_summed, make_with_bytes, release),
+        TEST(totals_have_no_bytes_unless_they_are_counted),
         cmocka_unit_test_setup_teardown(programs_are_executables, make_by_executable, release),
     };
 

@@ -33,8 +33,12 @@ static bool take_integer(struct event *event, const struct field *field, const j
 /* For the first key that is a fact. */
 static void begin_facts(struct record *record)
 {
-    record->facts = (struct event_facts){
-        .file = {.major = EVENT_NO_MAJOR, .inode = EVENT_NO_INODE}};
+    record->facts = (struct event_facts){.file = {.major = EVENT_NO_MAJOR, .inode = EVENT_NO_INODE},
+                                         .bytes = {.read = EVENT_NO_COUNT,
+                                                   .written = EVENT_NO_COUNT,
+                                                   .reads = EVENT_NO_COUNT,
+                                                   .writes = EVENT_NO_COUNT,
+                                                   .mapped_is_missing = true}};
     record->event.facts = &record->facts;
 }
 
@@ -147,7 +151,10 @@ static bool take_value(struct record *record, const struct field *field, const j
     case FIELD_INODE:
     case FIELD_FD:
     case FIELD_DURATION:
+    case FIELD_COUNT:
         return take_integer(&record->event, field, value);
+    case FIELD_BOOL:
+        return json_is_boolean(value) && field->set(&record->event, json_is_true(value));
     case FIELD_DATE:
         return json_is_integer(value);
     default:

@@ -333,6 +333,28 @@ test_without_headers() {
     said "no headers of kernel $release (.*): apt-get install linux-headers-$release\$"
 }
 
+# As on Debian 11: the runtime of stap 4.4 uses a symbol that this kernel does not export.
+test_a_symbol_that_the_kernel_does_not_export() {
+    symvers=root/lib/modules/$release/build/Module.symvers runtime=root/usr/share/systemtap/runtime/linux/kprobes.c
+    mkdir -p "${runtime%/*}"
+    printf '0x409bcb62\tmutex_lock\tvmlinux\tEXPORT_SYMBOL\t\n' > "$symvers"
+    echo 'mutex_lock(&module_mutex);' > "$runtime"
+    status=0
+    "$tested" --check -e stap --module-dir "$modules" > out || status=$?
+    [ "$status" -eq 3 ]
+    grep -q '^  missing  a kernel that exports module_mutex, which stap 9.9/0.999 needs$' out
+    run -n nothing-of-that-name
+    [ "$status" -eq 3 ]
+    said 'engine stap cannot run here: a kernel that exports module_mutex, .*: install a newer stap, or use --engine bpf$'
+
+    printf '#ifdef STAPCONF_MODULE_MUTEX\nmutex_lock(&module_mutex);\n' > "$runtime"
+    "$tested" --check -e stap --module-dir "$modules" > out
+    echo 'mutex_lock(&module_mutex);' > "$runtime"
+    printf '0x5a921311\tmodule_mutex\tvmlinux\tEXPORT_SYMBOL_GPL\t\n' >> "$symvers"
+    "$tested" --check -e stap --module-dir "$modules" > out
+    ! grep -q module_mutex out
+}
+
 # After an upgrade of the kernel to another build of the same release, before the reboot.
 test_headers_of_another_build_are_reported() {
     generated=root/lib/modules/$release/build/include/generated

@@ -9,6 +9,7 @@
 #include "engine/finding.h"
 #include "engine/stap/module.h"
 #include "engine/stap/system.h"
+#include "engine/stap/workarounds.h"
 #include "spawn.h"
 #include "users.h"
 
@@ -22,6 +23,7 @@ enum {
     STAP,
     RANGE,
     HEADERS,
+    EXPORTS,
     SYMBOLS,
     FAILURE,
     FINDINGS
@@ -180,6 +182,20 @@ static void check_headers(struct finding *finding, const struct module *module)
                  module->release);
 }
 
+static void check_exports(struct finding *finding, const struct module *module)
+{
+    char headers[PATH_MAX];
+    const char *symbol;
+
+    module_headers(headers, module->release);
+    symbol = workarounds_missing_symbol(headers);
+    if (!symbol)
+        return;
+    snprintf(finding->what, sizeof(finding->what), "a kernel that exports %s, which stap %s needs",
+             symbol, module->version);
+    snprintf(finding->fix, sizeof(finding->fix), "install a newer stap, or use --engine bpf");
+}
+
 static void check_build(struct finding findings[FINDINGS], const struct module *module)
 {
     snprintf(findings[STAP].what, sizeof(findings[STAP].what), "stap %s", module->version);
@@ -187,6 +203,7 @@ static void check_build(struct finding findings[FINDINGS], const struct module *
         snprintf(findings[STAP].fix, sizeof(findings[STAP].fix), "apt-get install systemtap");
     check_range(&findings[RANGE], module);
     check_headers(&findings[HEADERS], module);
+    check_exports(&findings[EXPORTS], module);
     check_symbols(&findings[SYMBOLS]);
 }
 

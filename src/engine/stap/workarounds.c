@@ -248,6 +248,23 @@ static int replace_cancel(struct workarounds *workarounds, const char *directory
     return result < 0 ? result : write_cancel(workarounds->kcflags + strlen(option));
 }
 
+/* ---- What has no workaround ------------------------------------------------------------------ */
+
+const char *workarounds_missing_symbol(const char *headers)
+{
+    static const char runtime[] = SYSTEM_STAP_RUNTIME "/linux/kprobes.c";
+    char exported[PATH_MAX];
+
+    /* A line of this file is "0x5a921311\tmodule_mutex\tvmlinux\tEXPORT_SYMBOL_GPL\t". */
+    if (text_compose(exported, sizeof(exported), "%s/Module.symvers", headers) < 0 ||
+        access(exported, R_OK) < 0 || file_mentions(exported, "\tmodule_mutex\t"))
+        return NULL;
+    return file_mentions(runtime, "&module_mutex") &&
+                   !file_mentions(runtime, "STAPCONF_MODULE_MUTEX")
+               ? "module_mutex"
+               : NULL;
+}
+
 /* ---- Preparing ------------------------------------------------------------------------------ */
 
 static int prepare_map(struct workarounds *workarounds, const struct engine_config *config)

@@ -67,4 +67,12 @@ size_t workarounds_arguments(const struct workarounds *workarounds,
  * the caller will run stap.  The strings are valid as long as *workarounds. */
 void workarounds_mount_map(const struct workarounds *workarounds, struct spawn *spawn);
 
+/*
+ * The symbol that this stap's runtime uses and that the kernel of this build tree does not export,
+ * so that no module can be built; NULL: none.  The Linux 5.10 of Debian 11 does not export
+ * module_mutex, nor what the runtime of its stap 4.4 calls with it held; later runtimes ask whether
+ * it is exported.  There is no workaround.
+ */
+const char *workarounds_missing_symbol(const char *headers);
+
 #endif

@@ -119,6 +119,16 @@ static long enter(long number, long a, long b, long c, long d, long e)
 
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4) : "memory");
     result = x0;
+#elif defined(__arm__)
+    register long r7 __asm__("r7") = number;
+    register long r0 __asm__("r0") = a;
+    register long r1 __asm__("r1") = b;
+    register long r2 __asm__("r2") = c;
+    register long r3 __asm__("r3") = d;
+    register long r4 __asm__("r4") = e;
+
+    __asm__ volatile("svc 0" : "+r"(r0) : "r"(r7), "r"(r1), "r"(r2), "r"(r3), "r"(r4) : "memory");
+    result = r0;
 #else /* errno may be that of another process that shares the memory */
     result = syscall(number, a, b, c, d, e);
     result = result < 0 ? -errno : result;
@@ -877,7 +887,12 @@ static long receive_descriptor(int socket, int flags)
     return fd;
 }
 
-#define KERNEL_LARGEFILE 0100000 /* added by 64-bit kernels */
+/* O_LARGEFILE, which 64-bit kernels add: in <fcntl.h> of the C library it can be 0. */
+#if defined(__aarch64__) || defined(__arm__)
+#define KERNEL_LARGEFILE 0400000
+#else
+#define KERNEL_LARGEFILE 0100000 /* asm-generic/fcntl.h */
+#endif
 
 static uint64_t flags_of(int fd)
 {

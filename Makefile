@@ -5,6 +5,9 @@
 #   make check      installs packages and runs every test; the last line is "N passed, N failed"
 #   make check-unit runs the unit tests: in seconds, without root, installs nothing
 #   make check-trace  loads the trace of a make into speedscope, in a browser: installs chromium (300 MB)
+#   make check-kernels  plays the tests on the kernels of Debian 11 to sid, which takes hours:
+#                   KERNELS="bookworm trixie" SCENES= SEEDS=200 ENGINES="stap bpf"; prints a table
+#   make check-arm64    builds for arm64, and plays them on its kernel; make check-s390x runs the unit tests
 #   make deps       installs the packages that make check needs
 #   make soak       runs the random workloads of make check with other seeds: SEEDS=10000, FROM=1
 #   make fuzz       runs libFuzzer on each parser for FUZZ_SECONDS=60
@@ -88,6 +91,9 @@ packages_jq := prometheus
 packages_trace := jq chromium $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
 packages_live := strace systemd iproute2 procps btrfs-progs rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
     postgresql
+packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq
+packages_arm64 := mmdebstrap qemu-system-arm qemu-user-static busybox-static xz-utils zstd jq
+packages_s390x := mmdebstrap qemu-user-static
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
 packages_coverage := gcovr
@@ -221,6 +227,12 @@ ifeq ($(target),x86_64)
 helpers += $(BUILD)/tests/fdchaos32
 $(BUILD)/tests/fdchaos32: cflags += -m32
 packages_32 := gcc-multilib libc6-dev-i386
+else ifeq ($(target),aarch64)
+CC32 ?= arm-linux-gnueabihf-gcc
+ifneq ($(shell command -v $(CC32)),)
+helpers += $(BUILD)/tests/fdchaos32
+$(BUILD)/tests/fdchaos32: CC = $(CC32) -marm
+endif
 endif
 
 $(BUILD)/tests/fdwork: libs = -lpthread
@@ -250,7 +262,7 @@ parts := unit cli $(if $(SANITIZE),,records jq docs builds lint runtime sparse l
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_jq) $(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.
-.PHONY: deps check check-unit check-trace bench demo
+.PHONY: deps check check-unit check-trace check-kernels check-arm64 check-s390x bench demo
 deps:
 	@tests/packages $(packages)
 
@@ -265,6 +277,27 @@ check-trace:
 	@tests/packages $(packages_build) $(packages_trace)
 	@$(MAKE) all
 	@tests/jq/browser $(BUILD)/filemon $(BUILD)/trace
+
+# A static program runs in the root file system of any release.
+check-kernels:
+	@tests/packages $(packages_build) $(packages_32) $(packages_kernels)
+	@$(MAKE) BUILD=$(BUILD)/static STATIC=1 all helpers
+	@BUILD=$(BUILD)/static tests/run kernels
+
+# In a root file system that has the compiler and libraries for another machine, a command is run in this directory.
+within_cross = env -u MAKEFLAGS -u MAKELEVEL tests/vm/within "$$(tests/vm/root cross-$(1))" .
+
+check-arm64:
+	@tests/packages $(packages_arm64)
+	@$(call within_cross,arm64) make CROSS_COMPILE=aarch64-linux-gnu- BUILD=$(BUILD)/arm64 STATIC=1 LDFLAGS=-static all helpers
+	@KERNELS=trixie-arm64 BUILD=$(BUILD)/arm64 tests/run kernels
+
+# Programs for s390x, which is big-endian, run through qemu-user.
+check-s390x:
+	@tests/packages $(packages_s390x)
+	@$(call within_cross,s390x) make CC=s390x-linux-gnu-gcc BUILD=$(BUILD)/s390x BPF=0 unit
+	@tests/vm/foreign s390x $(call within_cross,s390x) \
+	    env BUILD=$(BUILD)/s390x BPF=0 EMULATED=1 LOCPATH=/s390x/usr/lib/locale tests/run unit
 
 bench:
 	@tests/packages $(packages_build) $(packages_vm) $(packages_bench)

@@ -8,6 +8,7 @@
 #   make check-kernels  plays the tests on the kernels of Debian 11 to sid, which takes hours:
 #                   KERNELS="bookworm trixie" SCENES= SEEDS=200 ENGINES="stap bpf"; prints a table
 #   make check-arm64    builds for arm64, and plays them on its kernel; make check-s390x runs the unit tests
+#   make check-clang    builds with clang 13 to 19, and loads the eBPF programs
 #   make deps       installs the packages that make check needs
 #   make soak       runs the random workloads of make check with other seeds: SEEDS=10000, FROM=1
 #   make fuzz       runs libFuzzer on each parser for FUZZ_SECONDS=60
@@ -258,11 +259,11 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # With SANITIZE, only the parts that run code of filemon built with sanitizers.
-parts := unit cli $(if $(SANITIZE),,records jq docs builds lint runtime sparse live chaos oracle vm)
+parts := unit cli $(if $(SANITIZE),,records jq docs builds lint runtime sparse verifier live chaos oracle vm)
 packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_jq) $(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.
-.PHONY: deps check check-unit check-trace check-kernels check-arm64 check-s390x bench demo
+.PHONY: deps check check-unit check-trace check-kernels check-arm64 check-s390x check-clang bench demo
 deps:
 	@tests/packages $(packages)
 
@@ -291,6 +292,10 @@ check-arm64:
 	@tests/packages $(packages_arm64)
 	@$(call within_cross,arm64) make CROSS_COMPILE=aarch64-linux-gnu- BUILD=$(BUILD)/arm64 STATIC=1 LDFLAGS=-static all helpers
 	@KERNELS=trixie-arm64 BUILD=$(BUILD)/arm64 tests/run kernels
+
+check-clang:
+	@tests/packages $(packages_build) $(packages_kernels)
+	@tests/run clangs
 
 # Programs for s390x, which is big-endian, run through qemu-user.
 check-s390x:

@@ -156,7 +156,7 @@ bpf_tools = PATH=$$PATH:/usr/sbin
 # Two programs: with kernel functions of 6.2 and later (DIRECT), and without.
 $(BUILD)/filemon.bpf.o: direct := 0
 $(BUILD)/filemon-direct.bpf.o: direct := 1
-$(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) src/event/fact.h $(BUILD)/flags.bpf
+$(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) src/event/calls.h src/event/fact.h $(BUILD)/flags.bpf
 	@for tool in $(CLANG) $(BPFTOOL) $(LLVM_STRIP); do $(bpf_tools) command -v $$tool >/dev/null || { \
 	    echo "no $$tool to build the bpf engine: apt-get install $(packages_bpf), or leave it out with make BPF=0" >&2; \
 	    exit 1; }; done

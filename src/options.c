@@ -975,6 +975,7 @@ int options_parse(struct options *options, int argc, char **argv)
 
 /* The second column of --help begins here. */
 #define HELP_COLUMN 30
+#define KEY_COLUMN 16
 
 /* Prints the first column; returns its width. */
 static int print_left(FILE *out, const struct row *row)
@@ -991,16 +992,25 @@ static int print_left(FILE *out, const struct row *row)
     return fprintf(out, "  -%c, --%s%s%s", row->code, row->name, space, argument);
 }
 
-static void print_row(FILE *out, const struct row *row)
+/* Prints the lines of the second column, after a first one of this width. */
+static void print_right(FILE *out, const char *help, int width, int column)
 {
-    int width = print_left(out, row);
-
-    for (const char *line = row->help; *line != '\0'; width = 0) {
+    for (const char *line = help; *line != '\0'; width = 0) {
         size_t len = strcspn(line, "\n");
-        int gap = width + 2 > HELP_COLUMN ? 2 : HELP_COLUMN - width;
+        int gap = width + 2 > column ? 2 : column - width;
         fprintf(out, "%*s%.*s\n", gap, "", (int)len, line);
         line += len + (line[len] == '\n');
     }
+}
+
+static void print_row(FILE *out, const struct row *row)
+{
+    print_right(out, row->help, print_left(out, row), HELP_COLUMN);
+}
+
+static void print_field(FILE *out, const struct field *field)
+{
+    print_right(out, field->help, fprintf(out, "  %s", field->key), KEY_COLUMN);
 }
 
 void options_help(FILE *out)
@@ -1022,7 +1032,7 @@ void options_help(FILE *out)
     }
     fputs("\nRecords:\n", out);
     for (const struct field *field = field_table; field < field_table + field_count; field++)
-        fprintf(out, "  %-13s %s\n", field->key, field->help);
+        print_field(out, field);
     fputs(
         "\nExamples:\n"
         "  filemon -p $(pidof master) /etc /usr/lib\n"

@@ -15,7 +15,10 @@
 #define ONLY(code) (1u << EVENT_##code)
 #define EVERY ((1u << EVENT_RECORDS) - 1)
 #define OF_PROCESS (EVERY & ~ONLY(LOST))
-#define OF_FILE (OF_PROCESS & ~ONLY(FAIL))
+#define OF_OPENED (ONLY(OPEN) | ONLY(CLOSE) | ONLY(DUP) | ONLY(HELD) | ONLY(ERROR))
+#define OF_FILE (OF_OPENED | ONLY(EXEC))
+#define OF_TWO_PATHS (ONLY(RENAME) | ONLY(LINK) | ONLY(SYMLINK))
+#define OF_MODE (ONLY(OPEN) | ONLY(FAIL) | ONLY(MKDIR) | ONLY(MKNOD) | ONLY(CHMOD))
 
 int64_t event_integer(uint64_t number)
 {
@@ -248,7 +251,10 @@ size_t event_texts_size(struct event_facts *facts)
 }
 
 const struct field field_table[] = {
-    {"codigo", FIELD_CODE, EVERY, NULL, "what happened: open, close, dup, fail, held, error, lost",
+    {"codigo", FIELD_CODE, EVERY, NULL,
+     "what happened: open, close, dup, fail, held, error, lost,\n"
+     "exec, rename, link, symlink, unlink, mkdir, rmdir, mknod,\n"
+     "chmod, chown, truncate, utimes, setxattr",
      .columns = -5},
     {"proceso", FIELD_COMM, OF_PROCESS, NULL, "name of the process (its comm) at the time",
      .columns = -15},
@@ -258,16 +264,16 @@ const struct field field_table[] = {
     {"tid", FIELD_INT, OF_PROCESS, get_tid, "thread id", .set = set_tid, .columns = 7},
     {"fichero", FIELD_PATH, OF_PROCESS, NULL, "path of the file; in fail, the name given",
      .columns = 0},
-    {"descriptor", FIELD_FD, OF_PROCESS, get_fd, "descriptor; in fail, the negative errno",
-     .set = set_fd, .columns = 5},
+    {"descriptor", FIELD_FD, OF_OPENED | ONLY(FAIL), get_fd,
+     "descriptor; in fail, the negative errno", .set = set_fd, .columns = 5},
     {"date", FIELD_DATE, EVERY, get_date, "ms since the epoch; in close, ms it was open",
      .columns = -12},
     {"date_us", FIELD_INT, EVERY, get_date_us, "µs since the epoch", .set = set_date_us,
      .columns = 16},
     {"flags", FIELD_FLAGS, ONLY(OPEN) | ONLY(HELD) | ONLY(FAIL), NULL, "O_* flags of the open",
      .columns = -18},
-    {"modo", FIELD_MODE, ONLY(OPEN) | ONLY(FAIL), NULL, "octal mode, with O_CREAT or O_TMPFILE",
-     .columns = -6},
+    {"modo", FIELD_MODE, OF_MODE, NULL,
+     "octal mode, with O_CREAT or O_TMPFILE; of mkdir, mknod, chmod", .columns = -6},
     {"errno", FIELD_ERRNO, ONLY(FAIL), NULL, "name of the error", .columns = -12},
     {"duracion_ns", FIELD_DURATION, ONLY(CLOSE), get_duration, "ns it was open",
      .set = set_duration, .columns = 7},
@@ -290,6 +296,12 @@ const struct field field_table[] = {
      .set = set_writes, .columns = 10, .on_request = true, .facts = FACT(BYTES)},
     {"mapeado", FIELD_BOOL, ONLY(CLOSE), get_mapped, "whether it was mapped (mmap); with -b",
      .set = set_mapped, .columns = -7, .on_request = true, .facts = FACT(BYTES)},
+    {"destino", FIELD_DESTINATION, OF_TWO_PATHS | ONLY(FAIL), NULL,
+     "the other path of rename, link, symlink", .columns = 0},
+    {"destino_hex", FIELD_DESTINATION_HEX, OF_TWO_PATHS | ONLY(FAIL), NULL,
+     "its bytes, if it is not valid UTF-8", .columns = 0},
+    {"llamada", FIELD_CALL, ONLY(FAIL), NULL, "the call that failed, if it is no open",
+     .columns = -12},
     {"maquina", FIELD_HOST, EVERY, NULL, "name of the machine, with --host", .columns = -16},
     {"fecha", FIELD_ISO_DATE, EVERY, NULL, "date and time in UTC, ISO 8601; only with -F",
      .columns = -27, .on_request = true},
@@ -320,9 +332,13 @@ const size_t field_count = LENGTH(field_table);
 const char *event_code_name(enum event_code code)
 {
     static const char *const names[EVENT_RECORDS] = {
-        [EVENT_OPEN] = "open", [EVENT_CLOSE] = "close", [EVENT_DUP] = "dup",
-        [EVENT_FAIL] = "fail", [EVENT_HELD] = "held",   [EVENT_ERROR] = "error",
-        [EVENT_LOST] = "lost",
+        [EVENT_OPEN] = "open",     [EVENT_CLOSE] = "close",       [EVENT_DUP] = "dup",
+        [EVENT_FAIL] = "fail",     [EVENT_HELD] = "held",         [EVENT_ERROR] = "error",
+        [EVENT_LOST] = "lost",     [EVENT_EXEC] = "exec",         [EVENT_RENAME] = "rename",
+        [EVENT_LINK] = "link",     [EVENT_SYMLINK] = "symlink",   [EVENT_UNLINK] = "unlink",
+        [EVENT_MKDIR] = "mkdir",   [EVENT_RMDIR] = "rmdir",       [EVENT_MKNOD] = "mknod",
+        [EVENT_CHMOD] = "chmod",   [EVENT_CHOWN] = "chown",       [EVENT_TRUNCATE] = "truncate",
+        [EVENT_UTIMES] = "utimes", [EVENT_SETXATTR] = "setxattr",
     };
     return names[code];
 }

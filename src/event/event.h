@@ -22,14 +22,28 @@ enum event_code {
     EVENT_HELD,
     EVENT_ERROR,
     EVENT_LOST,
+    /* Only with -t, of calls that succeeded: event/trace.h has their sets. */
+    EVENT_EXEC, /* a program was executed */
+    EVENT_RENAME,
+    EVENT_LINK,
+    EVENT_SYMLINK,
+    EVENT_UNLINK,
+    EVENT_MKDIR,
+    EVENT_RMDIR,
+    EVENT_MKNOD,
+    EVENT_CHMOD,
+    EVENT_CHOWN,
+    EVENT_TRUNCATE,
+    EVENT_UTIMES,
+    EVENT_SETXATTR,
     EVENT_RECORDS, /* number of codes above, those of records */
 
-    /* Notices from an engine to the ledger, which turns them into CLOSE records. */
-    EVENT_EXEC = EVENT_RECORDS, /* a program was executed: `ranges` are the descriptors it closed */
-    EVENT_EXIT,                 /* the file descriptor table was freed, with all that was open */
-    EVENT_BYTES,                /* what was read and written through fd since the last one */
-    EVENT_EXECUTABLE,           /* path is the executable that event_facts.executable stands for */
-    EVENT_MARK,                 /* answer to engine_ops.mark(); the ledger must not get it */
+    /* Notices from an engine to the ledger, which turns the first two into CLOSE records. */
+    EVENT_CLOEXEC = EVENT_RECORDS, /* exec closed the descriptors in `ranges` */
+    EVENT_EXIT,                    /* the file descriptor table was freed, with all that was open */
+    EVENT_BYTES,                   /* what was read and written through fd since the last one */
+    EVENT_EXECUTABLE, /* path is the executable that event_facts.executable stands for */
+    EVENT_MARK,       /* answer to engine_ops.mark(); the ledger must not get it */
 };
 
 /* Why a descriptor was closed, or opened otherwise than by an open. */
@@ -96,17 +110,21 @@ struct event_facts {
  *   all but LOST  pid ppid tid comm table date_us mono_ns
  *   OPEN          path fd flags mode (EVENT_NO_MODE unless O_CREAT or O_TMPFILE); reason, if it is
  *                 REASON_RECEIVED
- *   FAIL          the same; fd is the negative errno, path is the name of the call, made absolute
+ *   FAIL          the same; fd is the negative errno, path is the name of the call, made absolute;
+ *                 and call, destination and no flags, if the call is no open
  *   HELD          path fd flags
  *   CLOSE         fd reason (REASON_CLOSE, or REASON_DUP2 if a DUP of the same fd follows);
  *                 for close_range: ranges, fd -1 and REASON_CLOSE_RANGE
  *   DUP           fd, origin, reason: REASON_DUP2 if the call closes fd first (dup2, dup3),
  *                 else REASON_COUNT; path, if origin may have been closed meanwhile
- *   EXEC          ranges; comm is the old one, which the task still has when exec closes them
+ *   CLOEXEC       ranges; comm is the old one, which the task still has when exec closes them
  *   EXIT          nothing more
  *   BYTES         table, fd, and no fact but the bytes; before the event that closes fd
  *   EXECUTABLE    path, and no fact but the executable
  *   MARK          no member
+ *   EXEC          path
+ *   RENAME ...    path, or where the engine cannot resolve it, the name of the call, made absolute;
+ *   ... SETXATTR  destination, in RENAME, LINK and SYMLINK; mode, in MKDIR, MKNOD and CHMOD
  *   LOST          lost, date_us
  *   all but LOST  facts, if engine_config.facts has any: the file, in those with a path but FAIL;
  *                 the name given, in OPEN and FAIL
@@ -121,7 +139,10 @@ struct event {
         *host; /* of the machine, see event_is_host(); NULL: not known.  Engines leave it so */
     const char *path; /* bytes, NUL-terminated; NULL: none */
     size_t path_len;
-    bool path_cut; /* path is incomplete (too long, unreadable): a filter cannot compare it */
+    const char *destination; /* RENAME, LINK: the new name; SYMLINK: its text; NULL: none */
+    size_t destination_len;
+    bool path_cut;    /* a path is incomplete (too long, unreadable): a filter cannot compare it */
+    const char *call; /* FAIL: the system call that failed; NULL: an open */
     int fd;
     uint64_t table;   /* identifies fd's file descriptor table, see event/ledger.h; 0: none */
     int64_t date_us;  /* µs since the epoch */
@@ -142,25 +163,28 @@ struct event {
 
 /* How a field's value is written. */
 enum field_kind {
-    FIELD_CODE,     /* event_code_name() */
-    FIELD_COMM,     /* bytes */
-    FIELD_INT,      /* an integer */
-    FIELD_FD,       /* an integer; text has none in a FAIL */
-    FIELD_DATE,     /* an integer; in text, the local time of the event */
-    FIELD_DURATION, /* an integer; in text, with a unit */
-    FIELD_PATH,     /* bytes */
-    FIELD_PATH_HEX, /* bytes in hexadecimal; omitted if they are valid UTF-8 */
-    FIELD_FLAGS,    /* event_flags_string() */
-    FIELD_MODE,     /* octal, in quotes; omitted if EVENT_NO_MODE */
-    FIELD_ERRNO,    /* event_errno_name() */
-    FIELD_REASON,   /* event_reason_name() */
-    FIELD_ISO_DATE, /* ISO 8601, in UTC */
-    FIELD_HOST,     /* a word; omitted if it is not known */
-    FIELD_TEXT,     /* bytes; omitted if there is no text */
-    FIELD_INODE,    /* an integer; omitted from 2^53 on, where a double does not hold each */
-    FIELD_COUNT,    /* an integer; omitted if it is negative: not known */
-    FIELD_BOOL,     /* true or false; omitted if it is negative: not known */
-    FIELD_DEVICE,   /* "8:1" */
+    FIELD_CODE,            /* event_code_name() */
+    FIELD_COMM,            /* bytes */
+    FIELD_INT,             /* an integer */
+    FIELD_FD,              /* an integer; text has none in a FAIL */
+    FIELD_DATE,            /* an integer; in text, the local time of the event */
+    FIELD_DURATION,        /* an integer; in text, with a unit */
+    FIELD_PATH,            /* bytes */
+    FIELD_PATH_HEX,        /* bytes in hexadecimal; omitted if they are valid UTF-8 */
+    FIELD_DESTINATION,     /* bytes; omitted if there is none */
+    FIELD_DESTINATION_HEX, /* bytes in hexadecimal; omitted if they are valid UTF-8 */
+    FIELD_FLAGS,           /* event_flags_string(); omitted if a call failed that is no open */
+    FIELD_MODE,            /* octal, in quotes; omitted if EVENT_NO_MODE */
+    FIELD_ERRNO,           /* event_errno_name() */
+    FIELD_CALL,            /* a word; omitted for an open */
+    FIELD_REASON,          /* event_reason_name() */
+    FIELD_ISO_DATE,        /* ISO 8601, in UTC */
+    FIELD_HOST,            /* a word; omitted if it is not known */
+    FIELD_TEXT,            /* bytes; omitted if there is no text */
+    FIELD_INODE,           /* an integer; omitted from 2^53 on, where a double does not hold each */
+    FIELD_COUNT,           /* an integer; omitted if it is negative: not known */
+    FIELD_BOOL,            /* true or false; omitted if it is negative: not known */
+    FIELD_DEVICE,          /* "8:1" */
 };
 
 struct field {
@@ -168,7 +192,7 @@ struct field {
     enum field_kind kind;
     unsigned int codes;                   /* bit 1u << code: records of this code have the field */
     int64_t (*get)(const struct event *); /* integers: the value, at most 2^53 - 1; else NULL */
-    const char *help;                     /* one line, for --help */
+    const char *help;                     /* for --help; '\n' begins another line */
     int columns;     /* in text: to the right in so many columns; negative: to the left; 0: any */
     bool on_request; /* records have it only with -F, or with -b if it needs FACT(BYTES) */
     bool (*set)(struct event *, int64_t); /* inverse of get; false: no record has this value.  NULL:

@@ -673,7 +673,7 @@ int ledger_take(struct ledger *ledger, const struct event *event)
         return take_dup(ledger, event);
     case EVENT_CLOSE:
         return take_close(ledger, event);
-    case EVENT_EXEC:
+    case EVENT_CLOEXEC:
         close_ranges(ledger, event, REASON_EXEC, event->ranges, event->n_ranges);
         return 0;
     case EVENT_EXIT:

@@ -8,7 +8,7 @@
 
 #define LINE_END "\r\n"
 
-/* Everything but path, comm and the texts of facts, which have no fixed limit. */
+/* Everything but paths, comm and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
 #define FACTS_FIXED_MAX 512
 
@@ -79,10 +79,11 @@ static size_t facts_bound(struct event_facts *facts)
 size_t csv_bound(const struct event *event)
 {
     size_t path = event->path != NULL ? event->path_len : 0;
+    size_t destination = event->destination != NULL ? event->destination_len : 0;
     size_t comm = event->comm != NULL ? strlen(event->comm) : 0;
 
     return FIXED_MAX + STRING_BOUND(comm) + STRING_BOUND(path) + 2 * path +
-           facts_bound(event->facts);
+           STRING_BOUND(destination) + 2 * destination + facts_bound(event->facts);
 }
 
 size_t csv_record(char *buf, const struct event *event, const struct fields *fields)

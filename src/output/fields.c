@@ -175,6 +175,8 @@ static void complete(struct fields *fields, unsigned int with)
 {
     if (has(fields, find("fichero")) && !has(fields, find("fichero_hex")))
         add_key(fields, "fichero_hex");
+    if (has(fields, find("destino")) && !has(fields, find("destino_hex")))
+        add_key(fields, "destino_hex");
     if (!has(fields, find("perdidos")))
         add_key(fields, "perdidos");
     if (with & FIELDS_HOST && !has(fields, find("maquina")))
@@ -206,5 +208,14 @@ int fields_choose(struct fields *fields, enum output_format format, unsigned int
     if (format != FORMAT_TEXT)
         complete(fields, with);
     divide(fields);
+    fields_expect(fields, 1u << EVENT_CLOSE);
     return status;
+}
+
+void fields_expect(struct fields *fields, unsigned int codes)
+{
+    fields->code_columns = 0;
+    for (unsigned int code = 0; code < EVENT_RECORDS; code++)
+        if (codes & 1u << code && strlen(event_code_name(code)) > fields->code_columns)
+            fields->code_columns = strlen(event_code_name(code));
 }

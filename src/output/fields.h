@@ -19,8 +19,9 @@ struct fields {
     size_t n;
     const struct field *list[FIELDS_MAX];
     struct field_places of[EVENT_RECORDS]; /* by code: the listed fields of its records */
-    bool usual;         /* no LIST has replaced the usual keys: others may have been added */
-    unsigned int facts; /* that the engine must add to events */
+    bool usual;          /* no LIST has replaced the usual keys: others may have been added */
+    unsigned int facts;  /* that the engine must add to events */
+    size_t code_columns; /* in text, of codigo */
 };
 
 /*
@@ -41,5 +42,9 @@ enum fields_with { FIELDS_HOST = 1, FIELDS_BYTES = 2 };
 
 int fields_choose(struct fields *fields, enum output_format format, unsigned int with,
                   char *const *lists);
+
+/* Records of these codes (a set of 1u << code) can be written: in text, codigo has the columns of
+ * the longest.  Without this call, those of opens and closes. */
+void fields_expect(struct fields *fields, unsigned int codes);
 
 #endif

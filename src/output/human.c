@@ -12,7 +12,7 @@
 #include "output/value.h"
 #include "text.h"
 
-/* Everything but the path and the texts of facts, which have no fixed limit. */
+/* Everything but paths and the texts of facts, which have no fixed limit. */
 #define FIXED_MAX 1024
 #define FACTS_FIXED_MAX 1024
 
@@ -49,19 +49,21 @@ struct screen screen_of(int fd)
 }
 
 /* The columns of a field; 0: as many as its value has. */
-static size_t width_of(const struct field *field, const struct screen *screen)
+static size_t width_of(const struct line *line, const struct field *field)
 {
-    if (is_narrow(screen) && field->kind == FIELD_DATE)
+    if (is_narrow(line->screen) && field->kind == FIELD_DATE)
         return TIME_COLUMNS_NARROW;
-    if (is_narrow(screen) && field->kind == FIELD_COMM)
+    if (is_narrow(line->screen) && field->kind == FIELD_COMM)
         return COMM_COLUMNS_NARROW;
+    if (field->kind == FIELD_CODE)
+        return line->fields->code_columns;
     return (size_t)abs(field->columns);
 }
 
 /* What precedes a field that is not the first. */
 static const char *gap_before(const struct field *field)
 {
-    return field->kind == FIELD_PATH ? "  " : " ";
+    return field->kind == FIELD_PATH || field->kind == FIELD_DESTINATION ? "  " : " ";
 }
 
 /* Without milliseconds where the screen is narrow. */
@@ -82,9 +84,9 @@ static const char *colour_of(enum event_code code)
     static const char *const colours[EVENT_RECORDS] = {
         [EVENT_OPEN] = "\x1b[32m", [EVENT_CLOSE] = "\x1b[2m", [EVENT_DUP] = "\x1b[36m",
         [EVENT_FAIL] = "\x1b[31m", [EVENT_HELD] = "\x1b[36m", [EVENT_ERROR] = "\x1b[35m",
-        [EVENT_LOST] = "\x1b[35m",
+        [EVENT_LOST] = "\x1b[35m", [EVENT_EXEC] = "\x1b[34m",
     };
-    return colours[code];
+    return colours[code] != NULL ? colours[code] : "\x1b[33m";
 }
 
 static char *put_coloured(char *at, const char *word, const struct event *event,
@@ -112,7 +114,7 @@ static void describe(const struct event *event, char *words, size_t size)
 
     words[0] = '\0';
     if (event->code == EVENT_FAIL)
-        snprintf(words, size, ": %s",
+        snprintf(words, size, ": %s%s%s", event->call ? event->call : "", event->call ? ": " : "",
                  description ? description : event_errno_name(-event->fd, number));
     else if (event->code == EVENT_DUP)
         snprintf(words, size, " (copy of %d)", event->origin);
@@ -134,7 +136,7 @@ static size_t room_for_path(const struct line *line)
     for (size_t i = 0; i < line->fields->n; i++) {
         const struct field *field = line->fields->list[i];
 
-        used += width_of(field, line->screen) + (i > 0 ? strlen(gap_before(field)) : 0);
+        used += width_of(line, field) + (i > 0 ? strlen(gap_before(field)) : 0);
         paths += field->columns == 0;
     }
     if (line->screen->columns <= used + paths * PATH_COLUMNS_MIN)
@@ -142,22 +144,64 @@ static size_t room_for_path(const struct line *line)
     return (line->screen->columns - used) / paths;
 }
 
+/* What is left of the room for a path. */
+static size_t room_beside(size_t room, size_t used)
+{
+    return room > used + PATH_COLUMNS_MIN ? room - used : PATH_COLUMNS_MIN;
+}
+
+/* Returns the columns that the path has. */
+static size_t put_cut(struct line *line, const char *path, size_t size, size_t room)
+{
+    size_t columns = columns_of(path, size);
+
+    if (columns > room)
+        columns = room;
+    line->at = columns_put(line->at, path, size, columns);
+    return columns;
+}
+
+#define ARROW " -> "
+
+/* Both paths, each in half of the room at least; returns the columns that they have. */
+static size_t put_paths(struct line *line, size_t room)
+{
+    const struct event *event = line->event;
+    size_t second = columns_of(event->destination, event->destination_len);
+    size_t both = room_beside(room, strlen(ARROW)), first;
+
+    first = room_beside(both, second < both / 2 ? second : both / 2);
+    first = put_cut(line, event->path, event->path_len, first) + strlen(ARROW);
+    line->at = stpcpy(line->at, ARROW);
+    return first +
+           put_cut(line, event->destination, event->destination_len, room_beside(room, first));
+}
+
 /* The words after the path are kept whole, and the path is cut, but not below PATH_COLUMNS_MIN. */
 static void put_path(struct line *line)
 {
     const struct event *event = line->event;
-    size_t size = event->path != NULL ? event->path_len : 0, room = room_for_path(line);
-    size_t columns = columns_of(event->path, size);
+    size_t size = event->path != NULL ? event->path_len : 0, room = room_for_path(line), columns;
     char words[128] = "", shown[COLUMNS_BOUND(sizeof(words))];
 
     if (line->fields->usual)
         describe(event, words, sizeof(words));
-    if (columns > PATH_COLUMNS_MIN && columns + strlen(words) > room)
-        columns = room > strlen(words) + PATH_COLUMNS_MIN ? room - strlen(words) : PATH_COLUMNS_MIN;
-    line->at = columns_put(line->at, event->path, size, columns);
-    *columns_put(shown, words, strlen(words), room - columns) = '\0';
+    if (line->fields->usual && event->destination != NULL)
+        columns = put_paths(line, room_beside(room, strlen(words)));
+    else
+        columns = put_cut(line, event->path, size, room_beside(room, strlen(words)));
+    *columns_put(shown, words, strlen(words), room > columns ? room - columns : 0) = '\0';
     line->at = put_coloured(line->at, shown, event, line->screen);
     if (size > 0 || shown[0] != '\0')
+        line->filled = line->at;
+}
+
+static void put_destination(struct line *line)
+{
+    const struct event *event = line->event;
+
+    if (event->destination != NULL &&
+        put_cut(line, event->destination, event->destination_len, room_for_path(line)) > 0)
         line->filled = line->at;
 }
 
@@ -197,13 +241,13 @@ static size_t most_columns(const struct line *line, const struct field *field)
 {
     bool cut = field->kind == FIELD_COMM || line->screen->columns != COLUMNS_UNLIMITED;
 
-    return cut ? width_of(field, line->screen) : COLUMNS_UNLIMITED;
+    return cut ? width_of(line, field) : COLUMNS_UNLIMITED;
 }
 
 /* A value in columns of a fixed width. */
 static void put_word(struct line *line, const struct field *field, const struct value *value)
 {
-    size_t width = width_of(field, line->screen);
+    size_t width = width_of(line, field);
     char whole[VALUE_MAX], shown[COLUMNS_BOUND(VALUE_MAX)], padded[sizeof(shown)];
     bool right = field->columns > 0, coloured = field->kind == FIELD_CODE && line->screen->colour;
 
@@ -223,7 +267,7 @@ static void put_word(struct line *line, const struct field *field, const struct 
 static void put_text(struct line *line, const struct field *field, const struct value *value)
 {
     size_t size = value->kind == VALUE_BYTES ? value->size : 0;
-    size_t width = width_of(field, line->screen), columns;
+    size_t width = width_of(line, field), columns;
     char *start = line->at;
 
     line->at = columns_put(start, value->bytes, size, most_columns(line, field));
@@ -239,6 +283,10 @@ static void put_field(struct line *line, const struct field *field)
 
     if (field->kind == FIELD_PATH) {
         put_path(line);
+        return;
+    }
+    if (field->kind == FIELD_DESTINATION) {
+        put_destination(line);
         return;
     }
     value_get(&value, field, line->event);
@@ -269,8 +317,10 @@ static size_t facts_bound(struct event_facts *facts)
 size_t human_bound(const struct event *event)
 {
     size_t path = event->path != NULL ? event->path_len : 0;
+    size_t destination = event->destination != NULL ? event->destination_len : 0;
 
-    return FIXED_MAX + COLUMNS_BOUND(path) + 2 * path + facts_bound(event->facts);
+    return FIXED_MAX + COLUMNS_BOUND(path) + 2 * path + COLUMNS_BOUND(destination) +
+           2 * destination + facts_bound(event->facts);
 }
 
 size_t human_record(char *buf, const struct event *event, const struct fields *fields,

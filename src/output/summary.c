@@ -17,7 +17,8 @@
 
 struct counts {
     uint64_t opens, failures, closes, total_ns, max_ns;
-    int64_t open; /* negative: this comm closes what another one opened */
+    int64_t open;   /* negative: this comm closes what another one opened */
+    uint64_t calls; /* of exec, names and attributes (-t) */
     uint64_t read, written, reads, writes;
 };
 
@@ -190,6 +191,7 @@ static void count(struct counts *counts, const struct event *record)
         counts->open--; /* its close was missed */
         break;
     default:
+        counts->calls++;
         break;
     }
 }
@@ -220,6 +222,8 @@ void summary_take(struct summary *summary, const struct event *record)
     count(counts_of(&summary->programs, program, strlen(program)), record);
     if (record->code == EVENT_CLOSE)
         summary->histogram[bucket_of(record->duration_ns)]++;
+    if (summary->all.calls > 0)
+        summary->of |= SUMMARY_CALLS;
 }
 
 /* ---- Writing -------------------------------------------------------------------------------- */
@@ -246,6 +250,8 @@ static int by_opens(const void *a, const void *b)
 
     if (order == 0)
         order = largest_first(left->failures, right->failures);
+    if (order == 0)
+        order = largest_first(left->calls, right->calls);
     return order != 0 ? order : by_name(a, b);
 }
 
@@ -296,6 +302,7 @@ static void add_counts(struct counts *sum, const struct counts *counts)
     sum->opens += counts->opens;
     sum->failures += counts->failures;
     sum->closes += counts->closes;
+    sum->calls += counts->calls;
     sum->open += counts->open;
     sum->read += counts->read;
     sum->written += counts->written;
@@ -348,6 +355,8 @@ static void json_counts(FILE *out, const struct counts *counts, unsigned int of)
     for (size_t i = 0; i < n; i++)
         fprintf(out, "%s\"%s\":%" PRId64, i > 0 ? "," : "", pairs[i].key,
                 event_integer(pairs[i].value));
+    if (of & SUMMARY_CALLS)
+        fprintf(out, ",\"llamadas\":%" PRId64, event_integer(counts->calls));
 }
 
 /* As in a record: the name, and its bytes if it is not UTF-8. */
@@ -428,9 +437,10 @@ static int write_json(const struct summary *summary, FILE *out, const struct sum
     return status;
 }
 
-/* Width of everything before the name, and what SUMMARY_BYTES adds to it. */
+/* Width of everything before the name, and what SUMMARY_BYTES and SUMMARY_CALLS add to it. */
 #define COUNTS_COLUMNS 57
 #define BYTES_COLUMNS 16
+#define CALLS_COLUMNS 8
 #define NAME_COLUMNS_MIN 16
 
 static void text_duration(FILE *out, uint64_t ns, bool any)
@@ -463,12 +473,15 @@ static void text_counts(FILE *out, const struct counts *counts, unsigned int of)
         text_bytes(out, counts->read);
         text_bytes(out, counts->written);
     }
+    if (of & SUMMARY_CALLS)
+        fprintf(out, " %7" PRIu64, counts->calls);
     fputs("  ", out);
 }
 
 static int text_row(FILE *out, const struct row *row, size_t columns, unsigned int of)
 {
-    size_t before = COUNTS_COLUMNS + (of & SUMMARY_BYTES ? BYTES_COLUMNS : 0);
+    size_t before = COUNTS_COLUMNS + (of & SUMMARY_BYTES ? BYTES_COLUMNS : 0) +
+                    (of & SUMMARY_CALLS ? CALLS_COLUMNS : 0);
     size_t room = columns > before + NAME_COLUMNS_MIN ? columns - before : NAME_COLUMNS_MIN;
     char *buf = malloc(COLUMNS_BOUND(row->size)), *end;
 
@@ -498,8 +511,9 @@ static int text_table(FILE *out, const struct table *table, const char *name, si
 {
     int status = 0;
 
-    fprintf(out, "\n%7s %7s %7s %7s %7s %7s %7s%s  %s\n", "opens", "failed", "closes", "open",
-            "total", "mean", "max", of & SUMMARY_BYTES ? "    read written" : "", name);
+    fprintf(out, "\n%7s %7s %7s %7s %7s %7s %7s%s%s  %s\n", "opens", "failed", "closes", "open",
+            "total", "mean", "max", of & SUMMARY_BYTES ? "    read written" : "",
+            of & SUMMARY_CALLS ? "   calls" : "", name);
     for (size_t i = 0; status == 0 && i < shown; i++)
         status = text_row(out, table->rows[i], columns, of);
     text_others(out, table, shown, of);
@@ -548,8 +562,11 @@ static int write_text(const struct summary *summary, FILE *out, const struct sum
 
     if (view->host != NULL)
         fprintf(out, "%s: ", view->host);
-    fprintf(out, "%" PRIu64 " opens, %" PRIu64 " that failed, %" PRIu64 " still open\n", all->opens,
+    fprintf(out, "%" PRIu64 " opens, %" PRIu64 " that failed, %" PRIu64 " still open", all->opens,
             all->failures, still_open(all));
+    if (all->calls > 0)
+        fprintf(out, ", %" PRIu64 " other calls", all->calls);
+    fputc('\n', out);
     if (summary->lost > 0)
         fprintf(out, "%" PRIu64 " events lost\n", summary->lost);
     status = text_table(out, files, "file", columns, shown_rows(files, view), summary->of);

@@ -6,7 +6,7 @@
  *
  * A program is a comm, or the path of an executable.  A file that one program opens and another
  * closes, after an exec, counts with both.  DUP and HELD records do not count as opens, but as open
- * descriptors; their closes count.
+ * descriptors; their closes count.  What succeeded of other calls (-t) counts as such.
  *
  * Memory is bounded: the first SUMMARY_FILES files and SUMMARY_PROGRAMS programs have a row each,
  * as long as the paths of each table fit in SUMMARY_PATH_BYTES.  The others are summed in one row.
@@ -43,8 +43,9 @@ struct summary_view {
 struct summary;
 
 /* SUMMARY_BY_EXECUTABLE: programs are executables, where records have them.  SUMMARY_BYTES: totals
- * have the bytes of CLOSE records, too. */
-enum summary_of { SUMMARY_BY_EXECUTABLE = 1, SUMMARY_BYTES = 2 };
+ * have the bytes of CLOSE records, too.  SUMMARY_CALLS: they have the number of calls that are no
+ * opens (-t); added when the first one is counted. */
+enum summary_of { SUMMARY_BY_EXECUTABLE = 1, SUMMARY_BYTES = 2, SUMMARY_CALLS = 4 };
 
 /* of: a set.  NULL: no memory.  Free with summary_free(). */
 struct summary *summary_new(unsigned int of);

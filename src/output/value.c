@@ -19,6 +19,18 @@ static void set_word(struct value *value, const char *word)
     set_bytes(value, VALUE_WORD, word, strlen(word));
 }
 
+static void set_path(struct value *value, const char *path, size_t len)
+{
+    if (path != NULL)
+        set_bytes(value, VALUE_BYTES, path, len);
+}
+
+static void set_path_hex(struct value *value, const char *path, size_t len)
+{
+    if (path != NULL && !text_is_utf8(path, len))
+        set_bytes(value, VALUE_HEX, path, len);
+}
+
 static void set_mode(struct value *value, int mode)
 {
     if (mode == EVENT_NO_MODE)
@@ -110,17 +122,27 @@ void value_get(struct value *value, const struct field *field, const struct even
         set_bytes(value, VALUE_BYTES, event->path, path_len);
         break;
     case FIELD_PATH_HEX:
-        if (!text_is_utf8(event->path, path_len))
-            set_bytes(value, VALUE_HEX, event->path, path_len);
+        set_path_hex(value, event->path, path_len);
+        break;
+    case FIELD_DESTINATION:
+        set_path(value, event->destination, event->destination_len);
+        break;
+    case FIELD_DESTINATION_HEX:
+        set_path_hex(value, event->destination, event->destination_len);
         break;
     case FIELD_FLAGS:
-        set_word(value, event_flags_string(event->flags, value->room));
+        if (event->call == NULL)
+            set_word(value, event_flags_string(event->flags, value->room));
         break;
     case FIELD_MODE:
         set_mode(value, event->mode);
         break;
     case FIELD_ERRNO:
         set_word(value, event_errno_name(-event->fd, value->room));
+        break;
+    case FIELD_CALL:
+        if (event->call != NULL)
+            set_word(value, event->call);
         break;
     case FIELD_REASON:
         if (event->code != EVENT_OPEN || event->reason == REASON_RECEIVED)

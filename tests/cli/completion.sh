@@ -63,7 +63,7 @@ test_bash_offers_arguments_of_options() {
     bash_offers -F pid,fichero_
     offers_are pid,fichero_hex
     bash_offers -F ''
-    "$FILEMON" --help | sed -n '/^Records:$/,/^$/s/^  \([^ ]*\) .*/\1/p' | diff -u - offers
+    "$FILEMON" --help | sed -n '/^Records:$/,/^$/s/^  \([^ ][^ ]*\) .*/\1/p' | diff -u - offers
     bash_offers -x ''
     grep -qx logs offers
     bash_offers --user www-d

@@ -210,7 +210,7 @@ static void test_exec_closes_what_is_not_open(void **state)
     begin(RECORD_EXEC);
     sample.record.open = 0x8027;
     assert_int_equal(decode(RECORD_UNTIL(open)), 0);
-    assert_int_equal(event.code, EVENT_EXEC);
+    assert_int_equal(event.code, EVENT_CLOEXEC);
     assert_int_equal(event.n_ranges, 3);
     assert_range(0, 3, 4);
     assert_range(1, 6, 14);

@@ -82,7 +82,8 @@ static void header_has_every_field(void **state)
     (void)state;
     assert_header(NULL,
                   "codigo,proceso,pid,ppid,tid,fichero,descriptor,date,date_us,flags,modo,"
-                  "errno,duracion_ns,motivo,origen,fichero_hex,perdidos\r\n");
+                  "errno,duracion_ns,motivo,origen,fichero_hex,perdidos,destino,"
+                  "destino_hex,llamada\r\n");
 }
 
 static void columns_of_a_list_in_its_order(void **state)
@@ -125,24 +126,24 @@ static void records_fill_their_columns(void **state)
     (void)state;
     assert_record(&event,
                   "open,smtpd,5817,1082,5818,/etc/hosts,12,1310920975123,1310920975123456,"
-                  "O_RDWR|O_CREAT|O_CLOEXEC,0644,,,,,,\r\n");
+                  "O_RDWR|O_CREAT|O_CLOEXEC,0644,,,,,,,,,\r\n");
     event.code = EVENT_CLOSE;
     assert_record(&event,
                   "close,smtpd,5817,1082,5818,/etc/hosts,12,2,1310920975123456,,,,2500000,"
-                  "close_range,,,\r\n");
+                  "close_range,,,,,,\r\n");
     event.code = EVENT_DUP;
     assert_record(&event,
                   "dup,smtpd,5817,1082,5818,/etc/hosts,12,1310920975123,1310920975123456,"
-                  ",,,,,4,,\r\n");
+                  ",,,,,4,,,,,\r\n");
     event.code = EVENT_FAIL;
     event.fd = -ENOENT;
     event.mode = EVENT_NO_MODE;
     assert_record(&event,
                   "fail,smtpd,5817,1082,5818,/etc/hosts,-2,1310920975123,1310920975123456,"
-                  "O_RDWR|O_CREAT|O_CLOEXEC,,ENOENT,,,,,\r\n");
+                  "O_RDWR|O_CREAT|O_CLOEXEC,,ENOENT,,,,,,,,\r\n");
     event.code = EVENT_LOST;
     event.comm = event.path = NULL;
-    assert_record(&event, "lost,,,,,,,1310920975123,1310920975123456,,,,,,,,3\r\n");
+    assert_record(&event, "lost,,,,,,,1310920975123,1310920975123456,,,,,,,,3,,,\r\n");
 }
 
 static void quoting(void **state)
@@ -153,25 +154,25 @@ static void quoting(void **state)
     event.comm = "a,b";
     assert_record(&event,
                   "error,\"a,b\",5817,1082,5818,\"/a\"\"b,c\r\nd\",12,1310920975123,"
-                  "1310920975123456,,,,,,,,\r\n");
+                  "1310920975123456,,,,,,,,,,,\r\n");
     event.comm = "a b";
     event.path = "/\x1b";
     event.path_len = 2;
     assert_record(&event,
                   "error,a b,5817,1082,5818,\"/\x1b\",12,1310920975123,1310920975123456,"
-                  ",,,,,,,\r\n");
+                  ",,,,,,,,,,\r\n");
     event.comm = "a\x7f";
     event.path = "/";
     event.path_len = 1;
     assert_record(&event,
                   "error,\"a\x7f\",5817,1082,5818,/,12,1310920975123,1310920975123456,"
-                  ",,,,,,,\r\n");
+                  ",,,,,,,,,,\r\n");
     event.comm = "a b";
     event.path = "/\xff,";
     event.path_len = 3;
     assert_record(&event,
                   "error,a b,5817,1082,5818,\"/\xef\xbf\xbd,\",12,1310920975123,"
-                  "1310920975123456,,,,,,,2fff2c,\r\n");
+                  "1310920975123456,,,,,,,2fff2c,,,,\r\n");
 }
 
 /* Reads a field by the grammar of RFC 4180, and unquotes it in place; *end is its delimiter. */

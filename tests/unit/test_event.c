@@ -146,7 +146,10 @@ static void errors_are_named(void **state)
 
 static void codes_and_reasons_are_named(void **state)
 {
-    static const char *const codes[] = {"open", "close", "dup", "fail", "held", "error", "lost"};
+    static const char *const codes[] = {"open",    "close",  "dup",      "fail",   "held",
+                                        "error",   "lost",   "exec",     "rename", "link",
+                                        "symlink", "unlink", "mkdir",    "rmdir",  "mknod",
+                                        "chmod",   "chown",  "truncate", "utimes", "setxattr"};
     static const char *const reasons[] = {"close", "close_range", "dup2",
                                           "exec",  "exit",        "received"};
 
@@ -160,40 +163,46 @@ static void codes_and_reasons_are_named(void **state)
 }
 
 /* The documented keys in their order, and the records that have each. */
+#define OTHERS                                                                                     \
+    " exec rename link symlink unlink mkdir rmdir mknod chmod chown truncate utimes setxattr"
+
 static void fields_of_each_record(void **state)
 {
     static const char *const contract[][2] = {
-        {"codigo", "open close dup fail held error lost"},
-        {"proceso", "open close dup fail held error"},
-        {"pid", "open close dup fail held error"},
-        {"ppid", "open close dup fail held error"},
-        {"tid", "open close dup fail held error"},
-        {"fichero", "open close dup fail held error"},
+        {"codigo", "open close dup fail held error lost" OTHERS},
+        {"proceso", "open close dup fail held error" OTHERS},
+        {"pid", "open close dup fail held error" OTHERS},
+        {"ppid", "open close dup fail held error" OTHERS},
+        {"tid", "open close dup fail held error" OTHERS},
+        {"fichero", "open close dup fail held error" OTHERS},
         {"descriptor", "open close dup fail held error"},
-        {"date", "open close dup fail held error lost"},
-        {"date_us", "open close dup fail held error lost"},
+        {"date", "open close dup fail held error lost" OTHERS},
+        {"date_us", "open close dup fail held error lost" OTHERS},
         {"flags", "open fail held"},
-        {"modo", "open fail"},
+        {"modo", "open fail mkdir mknod chmod"},
         {"errno", "fail"},
         {"duracion_ns", "close"},
         {"motivo", "open close"},
         {"origen", "dup"},
-        {"fichero_hex", "open close dup fail held error"},
+        {"fichero_hex", "open close dup fail held error" OTHERS},
         {"perdidos", "lost"},
         {"leidos", "close"},
         {"escritos", "close"},
         {"lecturas", "close"},
         {"escrituras", "close"},
         {"mapeado", "close"},
-        {"maquina", "open close dup fail held error lost"},
-        {"fecha", "open close dup fail held error lost"},
-        {"uid", "open close dup fail held error"},
-        {"usuario", "open close dup fail held error"},
-        {"ejecutable", "open close dup fail held error"},
-        {"mnt_ns", "open close dup fail held error"},
-        {"cgroup", "open close dup fail held error"},
-        {"dispositivo", "open close dup held error"},
-        {"inodo", "open close dup held error"},
+        {"destino", "fail rename link symlink"},
+        {"destino_hex", "fail rename link symlink"},
+        {"llamada", "fail"},
+        {"maquina", "open close dup fail held error lost" OTHERS},
+        {"fecha", "open close dup fail held error lost" OTHERS},
+        {"uid", "open close dup fail held error" OTHERS},
+        {"usuario", "open close dup fail held error" OTHERS},
+        {"ejecutable", "open close dup fail held error" OTHERS},
+        {"mnt_ns", "open close dup fail held error" OTHERS},
+        {"cgroup", "open close dup fail held error" OTHERS},
+        {"dispositivo", "open close dup held error exec"},
+        {"inodo", "open close dup held error exec"},
         {"pedido", "open fail"},
     };
 
@@ -202,7 +211,7 @@ static void fields_of_each_record(void **state)
     (void)state;
     assert_int_equal(field_count, sizeof(contract) / sizeof(contract[0]));
     for (size_t i = 0; i < field_count; i++) {
-        char carried[64] = "";
+        char carried[256] = "";
 
         assert_string_equal(field_table[i].key, contract[i][0]);
         for (int code = 0; code < EVENT_RECORDS; code++) {

@@ -38,9 +38,11 @@ static void assert_fields(void **state, enum output_format format, const char *e
 #define FIELDS(format, expected, ...)                                                              \
     assert_fields(state, FORMAT_##format, expected, (char *const[]){__VA_ARGS__, NULL})
 
-#define USUAL                                                                                      \
+#define UNTIL_LOSSES                                                                               \
     "codigo,proceso,pid,ppid,tid,fichero,descriptor,date,date_us,flags,modo,errno,duracion_ns,"    \
     "motivo,origen,fichero_hex,perdidos"
+#define OF_CALLS ",destino,destino_hex,llamada"
+#define USUAL UNTIL_LOSSES OF_CALLS
 #define TEXT "date,proceso,pid,codigo,descriptor,duracion_ns"
 
 static void usual_fields(void **state)
@@ -84,8 +86,8 @@ static void bytes_are_added(void **state)
         enum output_format format;
         const char *list, *expected;
     } cases[] = {
-        {FORMAT_JSON, NULL, USUAL "," BYTES ",maquina"},
-        {FORMAT_CSV, NULL, USUAL "," BYTES},
+        {FORMAT_JSON, NULL, UNTIL_LOSSES "," BYTES OF_CALLS ",maquina"},
+        {FORMAT_CSV, NULL, UNTIL_LOSSES "," BYTES OF_CALLS},
         {FORMAT_TEXT, NULL, TEXT "," BYTES ",fichero"},
         {FORMAT_TEXT, "+tid", TEXT "," BYTES ",tid,fichero"},
         {FORMAT_CSV, "pid", "pid,perdidos"},
@@ -106,6 +108,7 @@ static void a_list_replaces_the_usual_fields(void **state)
 {
     FIELDS(JSON, "pid,codigo,perdidos", "pid,codigo");
     FIELDS(CSV, "fecha,perdidos", "fecha");
+    FIELDS(CSV, "destino,destino_hex,perdidos", "destino");
     FIELDS(TEXT, "fichero,pid", "fichero,pid");
     FIELDS(JSON, "tid,perdidos", "pid,codigo", "tid");
 }
@@ -115,6 +118,18 @@ static void plus_adds_at_the_end(void **state)
     FIELDS(JSON, USUAL ",maquina,fecha", "+fecha");
     FIELDS(CSV, "pid,fecha,codigo,tid,perdidos", "pid", "+fecha,codigo", "+tid");
     FIELDS(JSON, "pid,fecha,codigo,perdidos", "pid", "+fecha,+codigo");
+}
+
+static void codes_have_the_columns_of_the_longest(void **state)
+{
+    char *const lists[] = {NULL};
+    struct fields fields;
+
+    (void)state;
+    fields_choose(&fields, FORMAT_TEXT, 0, lists);
+    assert_int_equal(fields.code_columns, strlen("close"));
+    fields_expect(&fields, 1u << EVENT_OPEN | 1u << EVENT_UNLINK);
+    assert_int_equal(fields.code_columns, strlen("unlink"));
 }
 
 static unsigned int facts_of(const char *list)
@@ -255,6 +270,7 @@ int main(void)
         TEST(the_machine_is_added),
         TEST(bytes_are_added),
         TEST(a_list_replaces_the_usual_fields),
+        TEST(codes_have_the_columns_of_the_longest),
         TEST(plus_adds_at_the_end),
         TEST(keys_need_facts),
         TEST(plus_adds_before_the_path_in_text),

@@ -105,6 +105,21 @@ static void a_line_for_each_kind(void **state)
     assert_line(&event, &unlimited,
                 "16:42:55.123 smtpd              5817 error    12          /etc/hosts (its close "
                 "was missed)");
+    event.code = EVENT_UNLINK;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 unlink                /etc/hosts");
+    event.code = EVENT_RENAME;
+    event.destination = "/etc/h";
+    event.destination_len = 6;
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 rename                /etc/hosts -> /etc/h");
+    event.code = EVENT_FAIL;
+    event.fd = -EXDEV;
+    event.call = "rename";
+    assert_line(&event, &unlimited,
+                "16:42:55.123 smtpd              5817 fail                 /etc/hosts -> /etc/h: "
+                "rename: Invalid cross-device link");
+    event.destination = NULL;
     event.code = EVENT_LOST;
     event.comm = event.path = NULL;
     event.path_len = 0;
@@ -247,6 +262,59 @@ static void lines_fit_the_screen(void **state)
     }
 }
 
+/* The caller frees the result. */
+static char *renamed(const struct event *event, size_t columns)
+{
+    char *const lists[] = {NULL};
+    char *buf = malloc(human_bound(event));
+    struct screen screen = {.columns = columns};
+    struct fields fields;
+    size_t len;
+
+    assert_int_equal(fields_choose(&fields, FORMAT_TEXT, 0, lists), 0);
+    fields_expect(&fields, 1u << EVENT_RENAME);
+    len = human_record(buf, event, &fields, &screen);
+    buf[len - 1] = '\0';
+    return buf;
+}
+
+/* The same for a line with two paths, of which neither is cut if the other has room to give. */
+static void two_paths_fit_the_screen(void **state)
+{
+    static const char *const pairs[][2] = {{LONG, LONG}, {"/a/b", LONG}, {LONG, "/a/b"}};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        struct event event = event_of(EVENT_RENAME, pairs[i][0]);
+
+        event.destination = pairs[i][1];
+        event.destination_len = strlen(pairs[i][1]);
+        for (size_t columns = 101; columns < 220; columns++) {
+            char *line = renamed(&event, columns), *whole = renamed(&event, COLUMNS_UNLIMITED);
+
+            assert_true(columns_of(line, strlen(line)) <= columns);
+            if (columns >= columns_of(whole, strlen(whole)))
+                assert_string_equal(line, whole);
+            else
+                assert_true(columns_of(line, strlen(line)) >= columns - 1);
+            free(line);
+            free(whole);
+        }
+    }
+}
+
+static void a_destination_has_a_column_of_its_own(void **state)
+{
+    struct event event = event_of(EVENT_LINK, "/a");
+
+    (void)state;
+    event.destination = "/b\xff";
+    event.destination_len = 3;
+    assert_listed(&event, "pid,destino,destino_hex", &unlimited, "   5817  /b\\xff 2f62ff");
+    event = event_of(EVENT_OPEN, "/a");
+    assert_listed(&event, "pid,destino", &unlimited, "   5817");
+}
+
 /* The values of fixed width are cut to it, and the path takes what is left. */
 static void columns_of_a_list_fit_the_screen(void **state)
 {
@@ -347,6 +415,8 @@ int main(void)
         cmocka_unit_test(failures_have_a_message),
         cmocka_unit_test(control_characters_are_escaped_in_lines),
         cmocka_unit_test(lines_fit_the_screen),
+        cmocka_unit_test(two_paths_fit_the_screen),
+        cmocka_unit_test(a_destination_has_a_column_of_its_own),
         cmocka_unit_test(narrow_screens_have_shorter_columns),
         cmocka_unit_test(only_words_are_coloured),
         cmocka_unit_test(colour_needs_a_capable_terminal),

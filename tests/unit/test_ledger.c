@@ -593,9 +593,9 @@ static void exec_closes_its_ranges(void **state)
     now_ns = 0;
     for (int fd = 3; fd < 10; fd++)
         open_fd(*state, 10, fd, "/f");
-    take_ranges(*state, EVENT_EXEC, 10, NULL, 0);
+    take_ranges(*state, EVENT_CLOEXEC, 10, NULL, 0);
     assert_emitted("open 3 /f\nopen 4 /f\nopen 5 /f\nopen 6 /f\nopen 7 /f\nopen 8 /f\nopen 9 /f\n");
-    take_ranges(*state, EVENT_EXEC, 10, ranges, 4);
+    take_ranges(*state, EVENT_CLOEXEC, 10, ranges, 4);
     assert_emitted(
         "close 3 /f exec 0\nclose 4 /f exec 0\nclose 6 /f exec 0\nclose 8 /f exec 0\n"
         "close 9 /f exec 0\n");
@@ -747,7 +747,7 @@ static void random_step(struct ledger *ledger, struct model *model)
         take_ranges(ledger, EVENT_CLOSE, pid, &ranges[what % 3], 1);
     } else if (what < 98) {
         model_ranges(model, pid, ranges, 3, "exec");
-        take_ranges(ledger, EVENT_EXEC, pid, ranges, 3);
+        take_ranges(ledger, EVENT_CLOEXEC, pid, ranges, 3);
     } else {
         model_ranges(model, pid, &(struct fd_range){0, UINT_MAX}, 1, "exit");
         end(ledger, pid);

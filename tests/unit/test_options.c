@@ -286,8 +286,8 @@ static void assert_fields(void **state, const char *first, size_t n, char *const
 /* The format decides which fields are the usual ones, wherever it is given. */
 static void test_fields(void **state)
 {
-    assert_fields(state, "codigo", 18, WORDS("-n", "x"));
-    assert_fields(state, "codigo", 19, WORDS("-n", "x", "-F", "+fecha"));
+    assert_fields(state, "codigo", 21, WORDS("-n", "x"));
+    assert_fields(state, "codigo", 22, WORDS("-n", "x", "-F", "+fecha"));
     assert_fields(state, "date", 7, WORDS("-n", "x", "-f", "text"));
     assert_fields(state, "date", 8, WORDS("-n", "x", "-F+fecha", "-f", "text"));
     assert_fields(state, "pid", 2, WORDS("-n", "x", "--fields=pid", "-f", "text", "-F", "+tid"));
@@ -372,10 +372,10 @@ static void test_failed_alone(void **state)
 /* Keys of their own, which a LIST can replace, but not all of them. */
 static void test_bytes(void **state)
 {
-    assert_fields(state, "codigo", 23, WORDS("-b", "-r", "f"));
-    assert_fields(state, "codigo", 23, WORDS("-r", "f"));
-    assert_fields(state, "codigo", 17, WORDS("-r", "f", "-f", "csv"));
-    assert_fields(state, "codigo", 22, WORDS("-r", "f", "-f", "csv", "--bytes"));
+    assert_fields(state, "codigo", 26, WORDS("-b", "-r", "f"));
+    assert_fields(state, "codigo", 26, WORDS("-r", "f"));
+    assert_fields(state, "codigo", 20, WORDS("-r", "f", "-f", "csv"));
+    assert_fields(state, "codigo", 25, WORDS("-r", "f", "-f", "csv", "--bytes"));
     assert_fields(state, "pid", 3, WORDS("-r", "f", "-F", "pid,leidos", "-b"));
     assert_fields(state, "pid", 2, WORDS("-r", "f", "-F", "pid", "-b", "-C"));
     REFUSED("-b adds keys|-F", "-r", "f", "-F", "pid", "-b");

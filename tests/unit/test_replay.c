@@ -295,6 +295,22 @@ static void users_are_chosen_at_the_open(void **state)
     assert_string_equal(fixture->seen, "o1.3 d1.5 e1.3 h2.3 ");
 }
 
+/* -w says nothing about calls that are no opens; -u does. */
+static void other_calls_are_chosen_by_user(void **state)
+{
+    struct fixture *fixture = *state;
+    static const uid_t users[] = {5};
+
+    fixture->config.writes = true;
+    fixture->config.users = users;
+    fixture->config.n_users = 1;
+    write_file(fixture, "a",
+               LINE("unlink", 1, 0, 1, ",\"uid\":5") LINE("chmod", 2, 0, 2, ",\"uid\":0")
+                   LINE("fail", 3, -2, 3, ",\"errno\":\"ENOENT\",\"llamada\":\"rmdir\",\"uid\":5"));
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, "u1.0 f3.-2 ");
+}
+
 static void a_record_without_its_user_is_reported(void **state)
 {
     struct fixture *fixture = *state;
@@ -353,6 +369,7 @@ int main(void)
         replay_test(a_file_that_cannot_be_read_is_refused),
         replay_test(writes_are_chosen_with_their_copies_and_closes),
         replay_test(users_are_chosen_at_the_open),
+        replay_test(other_calls_are_chosen_by_user),
         replay_test(a_record_without_its_user_is_reported),
         replay_test(machines_are_told_apart),
         replay_test(every_chosen_descriptor_is_remembered),

@@ -83,6 +83,14 @@ static void each_kind_is_written_as_it_was_read(void **state)
     assert_same("{\"codigo\":\"held\"," HEAD FILE_3 DATES ",\"flags\":\"O_WRONLY\"}");
     assert_same("{\"codigo\":\"error\"," HEAD FILE_3 DATES "}");
     assert_same("{\"codigo\":\"lost\"," DATES ",\"perdidos\":9007199254740991}");
+    assert_same("{\"codigo\":\"exec\"," HEAD "\"fichero\":\"/usr/bin/ls\"," DATES "}");
+    assert_same("{\"codigo\":\"rename\"," HEAD "\"fichero\":\"/a\"," DATES ",\"destino\":\"/b\"}");
+    assert_same("{\"codigo\":\"link\"," HEAD "\"fichero\":\"/\xef\xbf\xbd\"," DATES
+                ",\"fichero_hex\":\"2fff\",\"destino\":\"/\xef\xbf\xbdx\",\"destino_hex\":"
+                "\"2ffe78\"}");
+    assert_same("{\"codigo\":\"mkdir\"," HEAD "\"fichero\":\"/a\"," DATES ",\"modo\":\"0755\"}");
+    assert_same("{\"codigo\":\"fail\"," HEAD "\"fichero\":\"/a\",\"descriptor\":-18," DATES
+                ",\"errno\":\"EXDEV\",\"destino\":\"/b\",\"llamada\":\"renameat2\"}");
     assert_same("{\"codigo\":\"error\"," HEAD FILE_3 DATES ",\"maquina\":\"web-1\"}");
     assert_same("{\"codigo\":\"lost\"," DATES ",\"perdidos\":1,\"maquina\":\"web-1\"}");
 }
@@ -134,8 +142,14 @@ static struct event random_event(const char *comm, const char *path)
         .lost = 1 + random_below(1000),
     };
 
+    if (event.code > EVENT_LOST)
+        event.fd = 0;
     if (event.code == EVENT_FAIL)
         event.fd = -1 - (int)random_below(4095);
+    if (event.code >= EVENT_RENAME && event.code <= EVENT_SYMLINK) {
+        event.destination = path;
+        event.destination_len = strlen(path);
+    }
     return event;
 }
 
@@ -256,6 +270,12 @@ static void what_is_no_record_is_refused(void **state)
     refuse("{\"codigo\":\"error\",\"pid\":7,\"ppid\":6,\"tid\":8," FILE_3 DATES "}", "proceso");
     refuse("{\"codigo\":\"error\"," HEAD "\"descriptor\":3," DATES "}", "fichero is missing");
     refuse("{\"codigo\":\"held\"," HEAD FILE_3 DATES "}", "flags is missing");
+    refuse("{\"codigo\":\"fail\"," HEAD "\"fichero\":\"/\",\"descriptor\":-2," DATES "}",
+           "flags is missing");
+    refuse("{\"codigo\":\"fail\"," HEAD "\"fichero\":\"/\",\"descriptor\":-2," DATES
+           ",\"llamada\":\"getpid\"}",
+           "llamada has a value");
+    refuse("{\"codigo\":\"rename\"," HEAD "\"fichero\":\"/\"," DATES "}", "destino is missing");
     refuse("{\"codigo\":\"close\"," HEAD FILE_3 DATES ",\"duracion_ns\":1}", "motivo is missing");
     refuse("{\"codigo\":\"error\",\"proceso\":\"\xff\"}", "decode byte 0xff");
     refuse("{\"codigo\":\"error\",\"proceso\":\"\\u0000\"}", "NUL");

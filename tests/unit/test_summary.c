@@ -341,6 +341,24 @@ static void text_tables(void **state)
     free(text);
 }
 
+/* The column is there only if there is something in it. */
+static void other_calls_have_a_column(void **state)
+{
+    take_pair(state, "mv", "/etc/hosts", 3000);
+    take(state, EVENT_RENAME, "mv", "/etc/hosts", 0);
+    take(state, EVENT_CHMOD, "mv", "/etc/hosts", 0);
+    char *text = written(state, FORMAT_TEXT, COLUMNS_UNLIMITED);
+    assert_non_null(strstr(text, "1 opens, 0 that failed, 0 still open, 2 other calls\n"));
+    assert_non_null(strstr(text, "    mean     max   calls  file\n"));
+    assert_non_null(strstr(text, "  3.00µs  3.00µs       2  /etc/hosts\n"));
+    assert_non_null(strstr(text, "  3.00µs  3.00µs       2  mv\n"));
+    free(text);
+    text = written(state, FORMAT_JSON, 0);
+    assert_non_null(strstr(text, "\"max_ns\":3000,\"llamadas\":2,\"ficheros\""));
+    assert_non_null(strstr(text, "\"max_ns\":3000,\"llamadas\":2}],\"otros_ficheros\""));
+    free(text);
+}
+
 static void tables_fit_the_screen(void **state)
 {
     take_pair(state, "x", "/usr/share/javascript/very/deep/down/there/is/a/file.js", 1);
@@ -572,6 +590,7 @@ int main(void)
         TEST(rows_beyond_the_limit_are_summed),
         TEST(bytes_of_paths_are_limited),
         TEST(text_tables),
+        TEST(other_calls_have_a_column),
         TEST(tables_fit_the_screen),
         TEST(rows_are_sorted),
         TEST(top_rows_and_the_sum_of_the_others),

@@ -66,9 +66,9 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
 static void on_event(void *ctx, const struct event *event)
 {
     static const char *const codes[] = {
-        [EVENT_OPEN] = "OPEN", [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
-        [EVENT_FAIL] = "FAIL", [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
-        [EVENT_EXEC] = "EXEC", [EVENT_EXIT] = "EXIT"};
+        [EVENT_OPEN] = "OPEN",    [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
+        [EVENT_FAIL] = "FAIL",    [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
+        [EVENT_CLOEXEC] = "EXEC", [EVENT_EXIT] = "EXIT"};
     struct calls *calls = ctx;
 
     if (event->code == EVENT_EXECUTABLE) {

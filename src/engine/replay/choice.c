@@ -142,9 +142,12 @@ int choice_takes(struct choice *choice, const struct event *record)
     case EVENT_ERROR:
         return end(choice, record);
     case EVENT_FAIL:
-        return is_chosen(choice, record);
-    default:
+        return record->call == NULL ? is_chosen(choice, record)
+                                    : is_of_users(choice->config, record);
+    case EVENT_LOST:
         return 1;
+    default: /* of calls that are no opens */
+        return is_of_users(choice->config, record);
     }
 }
 

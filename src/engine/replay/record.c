@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "event/trace.h"
 #include "text.h"
 
 static int refuse(struct record *record, const char *format, ...)
@@ -56,34 +57,42 @@ static bool take_device(struct event_facts *facts, const char *text)
     return true;
 }
 
-/* fichero_hex has the bytes, wherever it stands. */
-static void take_path(struct event *event, const char *path, size_t len)
+/* fichero_hex and destino_hex have the bytes, wherever they stand. */
+static bool take_path(const char **path, size_t *path_len, const json_t *value)
 {
-    if (event->path != NULL)
-        return;
-    event->path = path;
-    event->path_len = len;
+    if (*path != NULL)
+        return true;
+    *path = json_string_value(value);
+    *path_len = json_string_length(value);
+    return true;
 }
 
-static bool take_hex(struct record *record, const char *digits, size_t len)
+static bool take_hex(struct record_bytes *bytes, const char **path, size_t *path_len,
+                     const json_t *value)
 {
-    size_t size = len / 2;
+    size_t len = json_string_length(value), size = len / 2;
 
-    if (size >= record->room) {
-        char *bytes = realloc(record->bytes, size + 1);
+    if (size >= bytes->room) {
+        char *more = realloc(bytes->at, size + 1);
 
-        if (bytes == NULL)
+        if (more == NULL)
             return false;
-        record->bytes = bytes;
-        record->room = size + 1;
+        bytes->at = more;
+        bytes->room = size + 1;
     }
-    if (size == 0 || text_unhex(record->bytes, digits, len) < 0 ||
-        memchr(record->bytes, '\0', size) != NULL)
+    if (size == 0 || text_unhex(bytes->at, json_string_value(value), len) < 0 ||
+        memchr(bytes->at, '\0', size) != NULL)
         return false;
-    record->bytes[size] = '\0';
-    record->event.path = record->bytes;
-    record->event.path_len = size;
+    bytes->at[size] = '\0';
+    *path = bytes->at;
+    *path_len = size;
     return true;
+}
+
+static bool take_call(struct event *event, const char *name)
+{
+    event->call = trace_find_call(name);
+    return event->call != NULL;
 }
 
 static bool take_mode(struct event *event, const char *digits)
@@ -119,10 +128,15 @@ static bool take_text(struct record *record, const struct field *field, const js
         event->comm = text;
         return true;
     case FIELD_PATH:
-        take_path(event, text, json_string_length(value));
-        return true;
+        return take_path(&event->path, &event->path_len, value);
     case FIELD_PATH_HEX:
-        return take_hex(record, text, json_string_length(value));
+        return take_hex(&record->bytes, &event->path, &event->path_len, value);
+    case FIELD_DESTINATION:
+        return take_path(&event->destination, &event->destination_len, value);
+    case FIELD_DESTINATION_HEX:
+        return take_hex(&record->destination, &event->destination, &event->destination_len, value);
+    case FIELD_CALL:
+        return take_call(event, text);
     case FIELD_FLAGS:
         return event_flags_of(text, &event->flags);
     case FIELD_MODE:
@@ -194,6 +208,9 @@ static bool is_required(const struct field *field, enum event_code code)
     case FIELD_ERRNO: /* of the descriptor */
     case FIELD_PATH:  /* of fichero_hex, perhaps: see check() */
     case FIELD_PATH_HEX:
+    case FIELD_DESTINATION: /* of destino_hex, perhaps; and few calls that fail have it */
+    case FIELD_DESTINATION_HEX:
+    case FIELD_CALL:
     case FIELD_HOST:
         return false;
     case FIELD_REASON:
@@ -216,16 +233,25 @@ static void find_required(void)
 
 /* ---- Records -------------------------------------------------------------------------------- */
 
+static bool has_destination(enum event_code code)
+{
+    return code == EVENT_RENAME || code == EVENT_LINK || code == EVENT_SYMLINK;
+}
+
 static int check(struct record *record, uint64_t seen)
 {
     const struct event *event = &record->event;
     uint64_t missing = required[event->code] & ~seen;
 
+    if (event->call != NULL) /* no open, so without flags */
+        missing &= ~bit_of(find_field("flags", field_table));
     if (missing != 0)
         return refuse(record, "the key %s is missing, one of the usual keys",
                       field_table[__builtin_ctzll(missing)].key);
     if (event->code != EVENT_LOST && event->path == NULL)
         return refuse(record, "the key fichero is missing, one of the usual keys");
+    if (has_destination(event->code) && event->destination == NULL)
+        return refuse(record, "the key destino is missing, one of the usual keys");
     if ((event->code == EVENT_FAIL) != (event->fd < 0))
         return refuse(record, "descriptor has a value that filemon does not write there");
     return RECORD_READ;
@@ -239,6 +265,8 @@ static bool is_cut(const struct event *event)
 {
     if (event->path == NULL)
         return false;
+    if (event->destination != NULL && strncmp(event->destination, "...", 3) == 0)
+        return event->code != EVENT_SYMLINK; /* whose text may begin so */
     return strncmp(event->path, "...", 3) == 0 ||
            (event->code == EVENT_FAIL && event->path_len == 0 && event->fd != -EFAULT);
 }
@@ -309,6 +337,7 @@ int record_read(struct record *record, const char *line, size_t len)
 void record_release(struct record *record)
 {
     json_decref(record->object);
-    free(record->bytes);
+    free(record->bytes.at);
+    free(record->destination.at);
     *record = RECORD_EMPTY;
 }

@@ -12,12 +12,16 @@
 
 #include "event/event.h"
 
+struct record_bytes {
+    char *at;
+    size_t room;
+};
+
 struct record {
     struct event event;    /* points into the other members */
     struct json_t *object; /* of jansson */
     struct event_facts facts;
-    char *bytes; /* of fichero_hex */
-    size_t room; /* of bytes */
+    struct record_bytes bytes, destination; /* of fichero_hex and destino_hex */
     char why[192];
     const char *unknown; /* a key that filemon does not write in this kind of record; NULL: none */
 };

@@ -352,7 +352,7 @@ static int take_close(struct wire *wire, const struct fields *fields, struct eve
     }
     event->reason = REASON_CLOSE_RANGE;
     if (strcmp(why, "exec") == 0)
-        event->code = EVENT_EXEC;
+        event->code = EVENT_CLOEXEC;
     return read_ranges(wire, fields->cierra, event) < 0 ? -EBADMSG : 1;
 }
 

@@ -64,7 +64,7 @@ _filemon_options() { # PROGRAM
 }
 
 _filemon_keys() { # PROGRAM
-    "$1" --help 2>/dev/null | sed -n '/^Records:$/,/^$/s/^  \([a-z_]*\) .*/\1/p'
+    "$1" --help 2>/dev/null | sed -n '/^Records:$/,/^$/s/^  \([a-z_][a-z_]*\) .*/\1/p'
 }
 
 _filemon() {

@@ -50,7 +50,10 @@ struct parser {
     struct options *options;
     size_t n_names, n_groups, n_files, n_paths, n_excludes, n_patterns, n_field_lists;
     bool pid_given; /* -p, wherever */
-    bool format_given, sort_given;
+    bool format_given, sort_given, initial_given;
+    unsigned int failed_given; /* how often */
+    bool sets_given;           /* by a LIST of -t without + */
+    unsigned int more_sets;    /* +SET, -x, -i */
 };
 
 /* An option, or a line of --help. */
@@ -290,13 +293,88 @@ static int take_user(struct parser *parser, const struct row *row, char *given)
     return 0;
 }
 
-/* The first -x, and each after it. */
+/* Once -t +fail; twice, of what is reported only that. */
 static int take_failed(struct parser *parser, const struct row *row, char *argument)
 {
-    struct options *options = parser->options;
-
     (void)row, (void)argument;
-    options->failed = options->failed == FAILED_OMITTED ? FAILED_TOO : FAILED_ALONE;
+    parser->more_sets |= TRACE(FAIL);
+    parser->options->only_failed = ++parser->failed_given > 1;
+    return 0;
+}
+
+/* -t +held */
+static int take_initial(struct parser *parser, const struct row *row, char *argument)
+{
+    (void)row, (void)argument;
+    parser->more_sets |= TRACE(HELD);
+    parser->initial_given = true;
+    return 0;
+}
+
+/* "; did you mean names?", or where the sets are listed. */
+static const char *hint_at_set(const char *given, size_t len)
+{
+    static char hint[64];
+    char word[TEXT_ERRORS_LEN + 1] = "";
+
+    if (len < sizeof(word))
+        memcpy(word, given, len);
+    for (enum trace_set set = 0; word[0] != '\0' && set < TRACE_SETS; set++) {
+        const char *name = trace_name(set);
+
+        if (text_errors(word, name) > text_errors_allowed(word) &&
+            (len < 2 || strncmp(word, name, len) != 0))
+            continue;
+        snprintf(hint, sizeof(hint), "; did you mean %s?", name);
+        return hint;
+    }
+    return "; the sets are open, fail, held, exec, names, attributes and all";
+}
+
+/* One SET of the list, which begins at list. */
+static int take_set(const char *list, const char *word, size_t len, unsigned int *sets)
+{
+    enum trace_set set = trace_find(word, len);
+
+    if (len == 0)
+        return refuse("-t %s: a SET is empty; a LIST is SET[,SET...] or +SET[,SET...]", list);
+    if (word[0] == '+')
+        return refuse("-t %s: a LIST begins with + to add to the default; any other has no +",
+                      list);
+    if (len == strlen("all") && memcmp(word, "all", len) == 0)
+        *sets |= TRACE_ALL;
+    else if (set == TRACE_SETS)
+        return refuse("-t %s: there is no set '%.*s'%s", list, (int)len, word,
+                      hint_at_set(word, len));
+    else
+        *sets |= 1u << set;
+    return 0;
+}
+
+/* A list without + replaces the lists so far, and the default. */
+static int take_sets(struct parser *parser, const struct row *row, char *list)
+{
+    bool adds = list[0] == '+';
+    unsigned int sets = 0;
+    const char *word = list;
+    size_t len;
+
+    (void)row;
+    do {
+        int status;
+
+        word += adds && *word == '+';
+        len = strcspn(word, ",");
+        status = take_set(list, word, len, &sets);
+        if (status != 0)
+            return status;
+        word += len + 1;
+    } while (word[-1] != '\0');
+    if (adds)
+        parser->more_sets |= sets;
+    else
+        parser->options->sets = sets;
+    parser->sets_given |= !adds;
     return 0;
 }
 
@@ -459,11 +537,15 @@ static const struct row rows[] = {
     {'m', "match", "GLOB", "files whose whole path matches, like '*.conf'", .take = take_pattern},
     {'w', "writes", NULL, "opens for writing alone", .take = set_true, MEMBER(writes)},
     {'u', "user", "USER", "what threads of this user open, a name or number", .take = take_user},
-    {'x', "failed", NULL, "opens that failed, too; -xx: only those", .take = take_failed},
+    {'t', "trace", "SET[,SET...]",
+     "the records of these sets, see below;\n+SET,... adds to the default, open",
+     .take = take_sets},
+    {'x', "failed", NULL, "calls that failed, too (-t +fail); -xx: only those",
+     .take = take_failed},
     {'b', "bytes", NULL, "what was read and written through a descriptor,\nin its close",
      .take = set_true, MEMBER(bytes)},
-    {'i', "initial", NULL, "files held open when the watch begins, too", .take = set_true,
-     MEMBER(initial)},
+    {'i', "initial", NULL, "files held open when the watch begins, too\n(-t +held)",
+     .take = take_initial},
     {'d', "duration", "SECONDS", "stop by itself; fractions allowed", .take = take_duration,
      MEMBER(duration_ms)},
     {.help = "Output"},
@@ -759,7 +841,7 @@ static const char *watching_option(const struct parser *parser)
         {options->all, "-a"},
         {options->command != NULL, "-- COMMAND"},
         {options->depth != DEPTH_ALL, "-D"},
-        {options->initial, "-i"},
+        {parser->initial_given, "-i"},
         {options->duration_ms >= 0, "-d"},
         {options->by_inode, "-I"},
         {options->engine != &engine_auto, "-e"},
@@ -858,10 +940,10 @@ static int check(const struct parser *parser)
             "--kernel and --kallsyms go together: a module for another kernel needs both");
     if (options->stap.kernel != NULL && options->action != ACTION_PREPARE)
         return refuse("--kernel and --kallsyms go with --prepare alone");
-    if (options->failed == FAILED_ALONE && options->initial)
-        return refuse("-xx reports only opens that failed: -i does not go with it");
-    if (options->failed == FAILED_ALONE && options->bytes)
-        return refuse("-xx reports only opens that failed: -b does not go with it");
+    if (options->only_failed && parser->initial_given)
+        return refuse("-xx reports only calls that failed: -i does not go with it");
+    if (options->only_failed && options->bytes)
+        return refuse("-xx reports only calls that failed: -b does not go with it");
     if (parser->n_files > 0)
         return check_replay(parser);
     if (options->action != ACTION_RUN)
@@ -869,11 +951,53 @@ static int check(const struct parser *parser)
     return check_inodes(parser) != 0 ? -EINVAL : check_targets(parser);
 }
 
+/* What -t, -x and -i say together.  -r has all records by default. */
+static void choose_sets(struct parser *parser)
+{
+    struct options *options = parser->options;
+
+    if (!parser->sets_given)
+        options->sets = parser->n_files > 0 ? TRACE_ALL : TRACE(OPEN);
+    options->sets |= parser->more_sets;
+    options->initial = options->sets & TRACE(HELD) && parser->n_files == 0;
+}
+
+/* "names, attributes": the sets that the engine does not deliver. */
+static const char *join_missing(unsigned int missing)
+{
+    static char names[64];
+    char *at = names;
+
+    for (enum trace_set set = 0; set < TRACE_SETS; set++)
+        if (missing & 1u << set)
+            at = stpcpy(stpcpy(at, at == names ? "" : ","), trace_name(set));
+    return names;
+}
+
+static int check_sets(const struct parser *parser)
+{
+    const struct options *options = parser->options;
+    const struct engine_ops *wanted = options->engine,
+                            *other = engine_for(engine_list, options->sets);
+    unsigned int missing = wanted != &engine_auto ? options->sets & ~wanted->sets : 0;
+
+    if (parser->n_files > 0)
+        return 0;
+    if (missing != 0 && other != NULL)
+        return refuse("-t %s: the engine %s does not report it; -e %s does", join_missing(missing),
+                      wanted->name, other->name);
+    if (other == NULL)
+        return refuse("-t %s: no engine of this filemon reports it; -r FILE reads such records",
+                      join_missing(options->sets & TRACE_CALLS));
+    return 0;
+}
+
 void options_init(struct options *options)
 {
     *options = (struct options){
         .depth = DEPTH_ALL,
         .engine = &engine_auto,
+        .sets = TRACE(OPEN),
         .duration_ms = -1,
         .ready_fd = -1,
         .top = SUMMARY_TOP_DEFAULT,
@@ -955,11 +1079,9 @@ int options_parse(struct options *options, int argc, char **argv)
         status = parse_words(&parser, argc, argv);
     if (status != 0 || is_immediate(options))
         return status;
-    if (parser.n_files > 0) {
+    if (parser.n_files > 0)
         take_files_from_paths(&parser);
-        if (options->failed == FAILED_OMITTED)
-            options->failed = FAILED_TOO;
-    }
+    choose_sets(&parser);
     status = take_pids_from_paths(&parser);
     if (status != 0)
         return status;
@@ -968,8 +1090,11 @@ int options_parse(struct options *options, int argc, char **argv)
         options->format = FORMAT_TEXT;
     status = check(&parser);
     if (status == 0)
+        status = check_sets(&parser);
+    if (status == 0)
         status = fields_choose(&options->fields, options->format, fields_with(&parser),
                                options->field_lists);
+    fields_expect(&options->fields, trace_codes(options->sets));
     return status == 0 ? check_bytes(options) : status;
 }
 
@@ -1030,6 +1155,10 @@ void options_help(FILE *out)
         else if (row->help != NULL)
             print_row(out, row);
     }
+    fputs("\nSets:\n", out);
+    for (enum trace_set set = 0; set < TRACE_SETS; set++)
+        fprintf(out, "  %-13s %s\n", trace_name(set), trace_help(set));
+    fputs("  all           all of these\n", out);
     fputs("\nRecords:\n", out);
     for (const struct field *field = field_table; field < field_table + field_count; field++)
         print_field(out, field);

@@ -11,6 +11,7 @@
 
 #include "engine/engine.h"
 #include "engine/stap/stap.h"
+#include "event/trace.h"
 #include "output/fields.h"
 #include "output/output.h"
 #include "output/summary.h"
@@ -18,8 +19,6 @@
 #define FILEMON_VERSION "0.1.0"
 
 enum options_action { ACTION_RUN, ACTION_CHECK, ACTION_PREPARE, ACTION_HELP, ACTION_VERSION };
-
-enum failed_choice { FAILED_OMITTED, FAILED_TOO, FAILED_ALONE };
 
 enum summary_choice { SUMMARY_NONE, SUMMARY_ALONE, SUMMARY_AFTER };
 
@@ -49,11 +48,12 @@ struct options {
     char **field_lists;              /* -F, as given */
     struct fields fields;
     enum summary_choice summary;
-    enum summary_sort sort;    /* of totals */
-    int top;                   /* summary_view.top */
-    const char *output;        /* NULL: standard output */
-    enum failed_choice failed; /* -x: FAILED_TOO, -xx: FAILED_ALONE; with -r never FAILED_OMITTED */
-    bool initial;
+    enum summary_sort sort;   /* of totals */
+    int top;                  /* summary_view.top */
+    const char *output;       /* NULL: standard output */
+    unsigned int sets;        /* -t, -x and -i, see event/trace.h; with -r all by default */
+    bool only_failed;         /* -xx: of these sets the FAIL records */
+    bool initial;             /* the engine is asked for HELD records: never with -r */
     int64_t duration_ms;      /* -1: no end */
     int64_t every_ms;         /* --every; 0: not given */
     int ready_fd;             /* --ready-fd: open for writing; -1: none */

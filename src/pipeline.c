@@ -38,7 +38,7 @@ static void output_failed(struct pipeline *pipeline, int error)
 static bool is_shown(const struct options *options, const struct event *record)
 {
     return options->summary != SUMMARY_ALONE &&
-           (options->failed != FAILED_OMITTED || record->code != EVENT_FAIL);
+           (options->sets & TRACE(FAIL) || record->code != EVENT_FAIL);
 }
 
 static int write_record(struct pipeline *pipeline, const struct event *record)
@@ -283,6 +283,12 @@ static int open_output(struct pipeline *pipeline)
     return result;
 }
 
+/* Totals count failures, too. */
+static unsigned int counted_sets(const struct options *options)
+{
+    return options->sets | (options->summary != SUMMARY_NONE ? TRACE(FAIL) : 0);
+}
+
 /* Records of files have the names that the machine had which wrote them. */
 static bool needs_facts(const struct options *options)
 {
@@ -307,7 +313,8 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
                                   .filter = {.paths = paths,
                                              .by_inode = options->by_inode,
                                              .patterns = options->patterns,
-                                             .only_failed = options->failed == FAILED_ALONE}};
+                                             .sets = counted_sets(options),
+                                             .only_failed = options->only_failed}};
     pipeline->ledger = ledger_new(filter_record, pipeline, options->fields.facts & FACT(BYTES));
     if (summarizes)
         pipeline->summary = summary_new(summary_of(options));

@@ -26,7 +26,10 @@ static int check_not_built(const struct engine_config *config, FILE *out, struct
     return findings_report(&finding, 1, out, problem);
 }
 
-const struct engine_ops engine_bpf = {.name = "bpf", .way = "tracepoint", .check = check_not_built};
+const struct engine_ops engine_bpf = {.name = "bpf",
+                                      .way = "tracepoint",
+                                      .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD),
+                                      .check = check_not_built};
 #endif
 
 #define LIST_MAX 8
@@ -58,6 +61,18 @@ void engine_failed(const struct engine_config *config, const char *format, ...)
 
 /* The engines that auto_open() tries; set by engine_choose(). */
 static const struct engine_ops *candidates[LIST_MAX + 1];
+
+static bool delivers(const struct engine_ops *ops, unsigned int sets)
+{
+    return !(sets & ~ops->sets);
+}
+
+const struct engine_ops *engine_for(const struct engine_ops *const *list, unsigned int sets)
+{
+    while (*list && !delivers(*list, sets))
+        list++;
+    return *list;
+}
 
 static void refuse(const struct engine_ops *ops, const struct finding *problem)
 {
@@ -102,9 +117,12 @@ static void report_choice(const struct engine_ops *first, const struct finding *
 static int check_one(const struct engine_ops *ops, const struct engine_config *config,
                      struct finding *problem)
 {
-    if ((ops->lacks & config->facts) == 0)
+    if (ops->lacks & config->facts)
+        *problem = (struct finding){.what = "probes that count bytes", .fix = "it has none"};
+    else if (!delivers(ops, config->sets))
+        *problem = (struct finding){.what = "probes of what -t asks for", .fix = "it has none"};
+    else
         return ops->check(config, NULL, problem);
-    *problem = (struct finding){.what = "probes that count bytes", .fix = "it has none"};
     return -ENOSYS;
 }
 

@@ -33,6 +33,7 @@
 #include "event/event.h"
 #include "event/pathfilter.h"
 #include "event/paths.h"
+#include "event/trace.h"
 
 enum engine_state {
     ENGINE_STARTING,
@@ -57,7 +58,8 @@ struct engine_config {
     const uint64_t *groups;          /* ids of control groups: what is opened in them or below */
     size_t n_groups;                 /* 0: none */
     int depth;                       /* levels of descendants to follow; DEPTH_ALL: every one */
-    bool failed;                     /* deliver failed opens, too */
+    unsigned int sets;               /* deliver what is in these, see event/trace.h */
+    bool failed;                     /* deliver what failed, of these sets */
     bool initial;                    /* report_held() will be called */
     unsigned int facts;              /* what to add to events: see event_facts */
     bool other_way;                  /* --engine NAME:WAY: see engine_ops.way */
@@ -89,6 +91,7 @@ struct engine_ops {
     const char *name;      /* as in --engine */
     bool delivers_records; /* which the ledger must not get; else events */
     unsigned int lacks;    /* facts that it cannot add to events: a set */
+    unsigned int sets;     /* that it can deliver */
     const char *way; /* of --engine NAME:WAY: its other way to work; NULL: it has only one way */
 
     /* Whether the engine can run here: findings_report() of its requirements. */
@@ -157,6 +160,9 @@ bool engine_lacks(const struct engine_ops *ops, unsigned int facts);
 
 /* The first of engine_list that can add all of these facts; NULL: none. */
 const struct engine_ops *engine_with(unsigned int facts);
+
+/* The first engine of the list that delivers these sets; NULL: none does. */
+const struct engine_ops *engine_for(const struct engine_ops *const *list, unsigned int sets);
 
 /* Returns wanted if it can run here; else NULL after a message.  engine_auto can run if an engine
  * of the list can. */

@@ -5,14 +5,22 @@
 #include <fnmatch.h>
 #include <string.h>
 
+#include "event/trace.h"
+
 static bool has_patterns(const struct recordfilter *filter)
 {
     return filter->patterns != NULL && filter->patterns[0] != NULL;
 }
 
+/* Whether the paths of such records are, or may be, the names that the call was given. */
+static bool may_have_names(enum event_code code)
+{
+    return code == EVENT_FAIL || (code > EVENT_EXEC && code < EVENT_RECORDS);
+}
+
 static bool has_paths_for(const struct recordfilter *filter, enum event_code code)
 {
-    return !pathfilter_all(filter->paths) && (!filter->by_inode || code == EVENT_FAIL);
+    return !pathfilter_all(filter->paths) && (!filter->by_inode || may_have_names(code));
 }
 
 bool recordfilter_compares_path(const struct recordfilter *filter, enum event_code code)
@@ -42,58 +50,78 @@ static int copy_path(struct copy *copy, const char *path, size_t len)
     return 0;
 }
 
-static int match_name(const struct recordfilter *filter, const struct event *record)
+static int match_name(const struct recordfilter *filter, const char *path, size_t len)
 {
     struct copy name;
 
-    if (record->path_len == 0 || record->path[0] != '/')
-        return matches_any(filter, record->path_len == 0 ? "" : record->path);
-    if (copy_path(&name, record->path, record->path_len) < 0)
+    if (len == 0 || path[0] != '/')
+        return matches_any(filter, len == 0 ? "" : path);
+    if (copy_path(&name, path, len) < 0)
         return -ENAMETOOLONG;
     pathfilter_clean(name.path);
     return matches_any(filter, name.path);
 }
 
-static int match_path(const struct recordfilter *filter, const struct event *record)
+static int match_path(const struct recordfilter *filter, const char *path, size_t len)
 {
-    size_t kept = pathfilter_undeleted(record->path, record->path_len);
-    struct copy path;
+    size_t kept = pathfilter_undeleted(path, len);
+    struct copy undeleted;
 
-    if (matches_any(filter, record->path))
+    if (matches_any(filter, path))
         return 1;
-    if (kept == record->path_len)
+    if (kept == len)
         return 0;
-    if (copy_path(&path, record->path, kept) < 0)
+    if (copy_path(&undeleted, path, kept) < 0)
         return -ENAMETOOLONG;
-    return matches_any(filter, path.path);
+    return matches_any(filter, undeleted.path);
 }
 
-static int match_patterns(const struct recordfilter *filter, const struct event *record)
+static int match_patterns(const struct recordfilter *filter, enum event_code code, const char *path,
+                          size_t len)
 {
     if (!has_patterns(filter))
         return 1;
-    return record->code == EVENT_FAIL ? match_name(filter, record) : match_path(filter, record);
+    return may_have_names(code) ? match_name(filter, path, len) : match_path(filter, path, len);
 }
 
-static int match_paths(const struct recordfilter *filter, const struct event *record)
+static int match_paths(const struct recordfilter *filter, enum event_code code, const char *path,
+                       size_t len)
 {
-    if (!has_paths_for(filter, record->code))
+    if (!has_paths_for(filter, code))
         return 1;
-    if (record->code == EVENT_FAIL)
-        return pathfilter_match_name(filter->paths, record->path, record->path_len);
-    return pathfilter_match(filter->paths, record->path, record->path_len);
+    if (may_have_names(code))
+        return pathfilter_match_name(filter->paths, path, len);
+    return pathfilter_match(filter->paths, path, len);
+}
+
+static int match_one(const struct recordfilter *filter, enum event_code code, const char *path,
+                     size_t len)
+{
+    int result = match_paths(filter, code, path, len);
+
+    return result > 0 ? match_patterns(filter, code, path, len) : result;
+}
+
+/* The text of a symbolic link can be relative: then it says nothing about where it leads. */
+static bool has_second_path(const struct event *record)
+{
+    return record->destination != NULL &&
+           (record->code != EVENT_SYMLINK || record->destination[0] == '/');
 }
 
 int recordfilter_match(const struct recordfilter *filter, const struct event *record)
 {
-    int result;
+    int result, other;
 
     if (record->code == EVENT_LOST)
         return 1;
-    if (filter->only_failed && record->code != EVENT_FAIL)
+    if (!trace_has(filter->sets, record) || (filter->only_failed && record->code != EVENT_FAIL))
         return 0;
-    result = match_paths(filter, record);
-    return result > 0 ? match_patterns(filter, record) : result;
+    result = match_one(filter, record->code, record->path, record->path_len);
+    if (result > 0 || !has_second_path(record))
+        return result;
+    other = match_one(filter, record->code, record->destination, record->destination_len);
+    return other != 0 ? other : result;
 }
 
 /* ---- Patterns that can match nothing -------------------------------------------------------- */

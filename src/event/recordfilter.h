@@ -5,7 +5,10 @@
  *
  * A pattern is compared with the whole path, as fnmatch(3) does without flags and in the C locale:
  * `*` crosses slashes, and `?` and a bracket expression match one byte.  The path of a deleted file
- * is also compared without " (deleted)"; the name of a failed open is cleaned first.
+ * is also compared without " (deleted)"; the name that a call was given is cleaned first.
+ *
+ * A record with two paths passes if one of them does.  The text of a symbolic link is a path if it
+ * is absolute.
  */
 #ifndef FILEMON_RECORDFILTER_H
 #define FILEMON_RECORDFILTER_H
@@ -18,9 +21,10 @@
 /* Its members are borrowed. */
 struct recordfilter {
     const struct pathfilter *paths;
-    bool by_inode;         /* the engine has matched PATHs, except with the names of failed opens */
+    bool by_inode;         /* the engine has matched PATHs, except with the names given to calls */
     char *const *patterns; /* NULL at the end; NULL or none: every path passes */
-    bool only_failed;      /* only FAIL and LOST records pass */
+    unsigned int sets;     /* only these records pass, see event/trace.h */
+    bool only_failed;      /* and of these only FAIL and LOST records */
 };
 
 /* Whether the record is reported: 1, 0, or -ENAMETOOLONG if its path is too long to be compared.

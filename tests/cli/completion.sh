@@ -64,6 +64,12 @@ test_bash_offers_arguments_of_options() {
     offers_are pid,fichero_hex
     bash_offers -F ''
     "$FILEMON" --help | sed -n '/^Records:$/,/^$/s/^  \([^ ][^ ]*\) .*/\1/p' | diff -u - offers
+    bash_offers -t at
+    offers_are attributes
+    bash_offers --trace +fail,na
+    offers_are +fail,names
+    bash_offers -t ''
+    offers_are open fail held exec names attributes all
     bash_offers -x ''
     grep -qx logs offers
     bash_offers --user www-d
@@ -171,6 +177,7 @@ test_zsh_knows_every_option() {
     grep -qx -e '\*--engine=\[..*\]:word:(auto stap bpf bpf\\:tracepoint)' found
     grep -qx -e '\*-F+\[..*\]:key:_filemon_keys' found
     grep -qx -e '\*-u+\[..*\]:user:_users' found
+    grep -qx -e '\*--trace=\[..*\]:set:_filemon_sets' found
     grep -qx -e '\*--cgroup=\[..*\]:control group:_filemon_groups' found
     grep -qx -e '\*-d+\[..*\]:SECONDS:' found
     grep -qx -e '(- \*)--help\[..*\]' found
@@ -184,6 +191,7 @@ test_zsh_completes() {
     [ "$(zsh_completes 'filemon --engine=bpf:')" = 'filemon --engine=bpf:tracepoint ' ]
     [ "$(zsh_completes 'filemon -F +fech')" = 'filemon -F +fecha ' ]
     [ "$(zsh_completes 'filemon -F pid,fichero_')" = 'filemon -F pid,fichero_hex ' ]
+    [ "$(zsh_completes 'filemon -t +fail,nam')" = 'filemon -t +fail,names ' ]
     sleepers 'fm-one' 'fq$(touch x)'
     [ "$(zsh_completes 'filemon -n fm-o')" = 'filemon -n fm-one ' ]
     [ "$(zsh_completes 'filemon -n fq')" = 'filemon -n fq\$\(touch\ x\) ' ]

@@ -32,7 +32,11 @@ test_mistakes_of_a_command_line() {
 2|-a -m "*/[ab"|-m */[ab: a bracket is not closed; [[] stands for the character
 2|-n x -I|-I says what PATHs mean: it goes with a PATH or -X PATH
 2|-n x -m ""|-m: its GLOB is empty: a variable or command substitution gave nothing
-2|-n x -xx -i|-xx reports only opens that failed: -i does not go with it
+2|-n x -xx -i|-xx reports only calls that failed: -i does not go with it
+2|-n x -t name|-t name: there is no set 'name'; did you mean names?
+2|-n x -t writes|-t writes: there is no set 'writes'; the sets are open, fail, held, exec, names, attributes and all
+2|-n x -t open,|-t open,: a SET is empty; a LIST is SET[,SET...] or +SET[,SET...]
+2|-n x -t ""|-t: its SET[,SET...] is empty: a variable or command substitution gave nothing
 2|-n /usr/sbin/nginx|-n /usr/sbin/nginx: a NAME is no path: give its last component, 'nginx'
 2|-n x/|-n x/: a NAME is that of a program, not a path
 2|-n ""|-n: its NAME is empty: a variable or command substitution gave nothing

@@ -135,7 +135,7 @@ test_records_pass_the_filters() {
     replays 0 -f csv -F codigo,fichero -r a
     [ "$(tail -n 1 out)" = "$(printf 'close,/etcetera,,\r')" ]
     replays 0 -f text -F codigo,duracion_ns,fichero -r a /etcetera
-    [ "$(tail -n 1 out)" = 'close  1.50ms  /etcetera' ]
+    [ "$(tail -n 1 out)" = 'close     1.50ms  /etcetera' ]
 }
 
 # No file is asked what a name leads to.
@@ -257,4 +257,57 @@ test_totals_of_a_replay_follow_its_dates() {
     jq -e -s 'map([.date_us, .aperturas]) == [[60000500, 5]]' totals
     replays 0 -C -f json -r a
     records '.[-1].date_us == 13000500'
+}
+
+# Writes a record of each set, with two paths in one of them.
+write_sets() { # NAME
+    head='"proceso":"mv","pid":7,"ppid":1,"tid":7,"fichero":"/srv/a"' dates='"date":1,"date_us":1000'
+    cat > "$1" <<END
+{"codigo":"open",$head,"descriptor":3,$dates,"flags":"O_RDONLY"}
+{"codigo":"close",$head,"descriptor":3,"date":0,"date_us":1000,"duracion_ns":9,"motivo":"close"}
+{"codigo":"fail",$head,"descriptor":-2,$dates,"flags":"O_RDONLY","errno":"ENOENT"}
+{"codigo":"held",$head,"descriptor":4,$dates,"flags":"O_RDONLY"}
+{"codigo":"exec",$head,$dates}
+{"codigo":"rename",$head,$dates,"destino":"/etc/b"}
+{"codigo":"fail",$head,"descriptor":-18,$dates,"errno":"EXDEV","destino":"/etc/b","llamada":"renameat2"}
+{"codigo":"chmod",$head,$dates,"modo":"0600"}
+{"codigo":"lost",$dates,"perdidos":1}
+END
+}
+
+test_a_replay_chooses_sets() {
+    write_sets records
+    replays 0 -r records
+    cmp records out
+    while read -r sets codes; do
+        replays 0 -t "$sets" -F codigo -r records
+        [ "$(jq -r .codigo out | paste -s -d ' ')" = "$codes" ]
+    done <<'END'
+open open close lost
+names rename lost
+names,fail rename fail lost
+fail fail lost
+exec,attributes exec chmod lost
+held held lost
+all open close fail held exec rename fail chmod lost
++exec open close fail held exec rename fail chmod lost
+END
+    replays 0 -t names,fail -xx -F llamada -r records
+    [ "$(jq -r .llamada out)" = 'renameat2
+null' ]
+}
+
+# A record with two paths is chosen by either.
+test_a_replay_compares_both_paths() {
+    write_sets records
+    replays 0 -F codigo -r records /etc
+    [ "$(jq -r .codigo out | paste -s -d ' ')" = 'rename fail lost' ]
+    replays 0 -F codigo -m '*/b' -r records
+    [ "$(jq -r .codigo out | paste -s -d ' ')" = 'rename fail lost' ]
+    replays 0 -t names -f text -r records
+    grep -q ' rename *  /srv/a -> /etc/b$' out
+    replays 0 -c -r records
+    grep -q '^1 opens, 2 that failed, 1 still open, 3 other calls$' out
+    replays 0 -f csv -t names -F fichero,destino -r records
+    printf '%s\r\n' fichero,destino,fichero_hex,destino_hex,perdidos /srv/a,/etc/b,,, ,,,,1 | diff -u - out
 }

@@ -78,6 +78,7 @@ static void fake_close(struct engine *engine)
         return fake_open(i, engine, config);                                                       \
     }                                                                                              \
     static const struct engine_ops fake_##i = {.name = i == 0 ? "zero" : "one",                    \
+                                               .sets = i == 0 ? TRACE(OPEN) : TRACE_ALL,           \
                                                .check = check_##i,                                 \
                                                .open = open_##i,                                   \
                                                .dispatch = fake_dispatch,                          \
@@ -185,6 +186,21 @@ static void auto_skips_an_engine_that_lacks_a_fact(void **state)
     ops->close(engine);
 }
 
+/* An engine that does not deliver a set is no candidate. */
+static void auto_chooses_by_the_sets(void **state)
+{
+    struct engine_config names = {.sets = TRACE(OPEN) | TRACE(NAMES)};
+
+    assert_ptr_equal(engine_for(list, TRACE(OPEN)), &fake_0);
+    assert_ptr_equal(engine_for(list, names.sets), &fake_1);
+    assert_null(engine_for(list, 1u << TRACE_SETS));
+    assert_ptr_equal(engine_choose(list, &engine_auto, &names), &engine_auto);
+    assert_string_equal(caught_line(state),
+                        "filemon: engine one, since zero needs probes of what -t asks for\n");
+    behaviours[1].check = -ENOSYS;
+    assert_null(engine_choose(list, &engine_auto, &names));
+}
+
 static void falls_back_if_open_fails(void **state)
 {
     const struct engine_ops *ops;
@@ -276,6 +292,7 @@ int main(void)
         TEST(chooses_the_requested_engine),
         TEST(auto_chooses_the_first_that_can_run),
         TEST(auto_skips_an_engine_that_lacks_a_fact),
+        TEST(auto_chooses_by_the_sets),
         TEST(falls_back_if_open_fails),
         TEST(falls_back_if_it_fails_before_watching),
         TEST(does_not_fall_back_after_watching),

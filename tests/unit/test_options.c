@@ -104,7 +104,7 @@ static void test_defaults(void **state)
     assert_int_equal(options.format, FORMAT_JSON);
     assert_int_equal(options.summary, SUMMARY_NONE);
     assert_null(options.output);
-    assert_int_equal(options.failed, FAILED_OMITTED);
+    assert_int_equal(options.sets, TRACE(OPEN));
     assert_int_equal(options.duration_ms, -1);
     assert_int_equal(options.ready_fd, -1);
     assert_null(options.stap.kernel);
@@ -127,7 +127,7 @@ static void test_every_option(void **state)
     assert_int_equal(options.depth, 0);
     assert_ptr_equal(options.engine, &engine_bpf);
     assert_string_equal(options.output, "out");
-    assert_int_equal(options.failed, FAILED_TOO);
+    assert_int_equal(options.sets, TRACE(OPEN) | TRACE(FAIL));
     assert_int_equal(options.duration_ms, 1500);
     assert_string_equal(options.stap.module_dir, "/m");
     assert_int_equal(options.verbosity, 1);
@@ -140,11 +140,11 @@ static void test_files_of_records(void **state)
 
     assert_string_equal(joined(options.files), "a|/log/c|-|b|12|");
     assert_string_equal(joined(options.paths), "/etc|");
-    assert_int_equal(options.failed, FAILED_TOO);
+    assert_int_equal(options.sets, TRACE_ALL);
     options_release(&options);
     options = ACCEPTED("b", "--read", "a", "-xx", "-w", "-c", "-m", "/x*", "-u", "0");
     assert_string_equal(joined(options.files), "a|b|");
-    assert_int_equal(options.failed, FAILED_ALONE);
+    assert_true(options.only_failed);
     options_release(&options);
     options = ACCEPTED("-n", "x", "a");
     assert_string_equal(joined(options.files), "");
@@ -351,7 +351,7 @@ static void test_abbreviated_long_options(void **state)
 
     assert_string_equal(joined(options.names), "x|");
     assert_int_equal(options.depth, 3);
-    assert_int_equal(options.failed, FAILED_TOO);
+    assert_int_equal(options.sets, TRACE(OPEN) | TRACE(FAIL));
     options_release(&options);
 }
 
@@ -360,13 +360,66 @@ static void test_failed_alone(void **state)
 {
     struct options options = ACCEPTED("-xx", "-n", "x");
 
-    assert_int_equal(options.failed, FAILED_ALONE);
+    assert_true(options.only_failed);
     options_release(&options);
     options = ACCEPTED("--failed", "-n", "x", "-xx");
-    assert_int_equal(options.failed, FAILED_ALONE);
+    assert_true(options.only_failed);
     options_release(&options);
-    REFUSED("-xx reports only opens that failed|-i", "-xx", "-i", "-n", "x");
-    REFUSED("-xx reports only opens that failed|-i", "-i", "-x", "-x", "-n", "x");
+    REFUSED("-xx reports only calls that failed|-i", "-xx", "-i", "-n", "x");
+    REFUSED("-xx reports only calls that failed|-i", "-i", "-x", "-x", "-n", "x");
+}
+
+static void assert_sets(void **state, unsigned int sets, char *const *words)
+{
+    struct options options = accepted(state, words);
+
+    assert_int_equal(options.sets, sets);
+    options_release(&options);
+}
+
+#define SETS(sets, ...) assert_sets(state, sets, WORDS("-n", "x", __VA_ARGS__))
+#define SETS_READ(sets, ...) assert_sets(state, sets, WORDS("-r", "x", __VA_ARGS__))
+
+static void test_sets(void **state)
+{
+    SETS(TRACE(FAIL), "-t", "fail");
+    SETS(TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD), "-t", "+fail,held");
+    SETS(TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD), "--trace=+fail,+held");
+    SETS(TRACE(OPEN) | TRACE(HELD), "-i");
+    /* A list without + replaces those before it, but not what is added. */
+    SETS(TRACE(HELD), "-t", "open", "-t", "held");
+    SETS(TRACE(HELD) | TRACE(FAIL), "-x", "-t", "held");
+    SETS(TRACE(HELD) | TRACE(FAIL), "-t", "+fail", "-t", "held");
+}
+
+/* Records that are read ask no engine for what is initially open. */
+static void test_initially_open(void **state)
+{
+    struct options options = ACCEPTED("-n", "x", "-t", "held");
+
+    assert_true(options.initial);
+    options_release(&options);
+    options = ACCEPTED("-r", "x", "-t", "held");
+    assert_false(options.initial);
+    options_release(&options);
+}
+
+static void test_sets_of_records(void **state)
+{
+    SETS_READ(TRACE_ALL, "-x");
+    SETS_READ(TRACE(NAMES) | TRACE(EXEC), "-t", "names,exec");
+    SETS_READ(TRACE_ALL, "-t", "all");
+}
+
+static void test_bad_sets(void **state)
+{
+    REFUSED("-t name|did you mean names", "-r", "x", "-t", "name");
+    REFUSED("-t exce|did you mean exec", "-r", "x", "-t", "exce");
+    REFUSED("-t writes|the sets are open, fail", "-r", "x", "-t", "writes");
+    REFUSED("-t open,|a SET is empty", "-r", "x", "-t", "open,");
+    REFUSED("-t +|a SET is empty", "-r", "x", "-t", "+");
+    REFUSED("-t open,+fail|begins with +", "-r", "x", "-t", "open,+fail");
+    REFUSED("-t|is empty", "-r", "x", "-t", "");
 }
 
 /* Keys of their own, which a LIST can replace, but not all of them. */
@@ -379,7 +432,7 @@ static void test_bytes(void **state)
     assert_fields(state, "pid", 3, WORDS("-r", "f", "-F", "pid,leidos", "-b"));
     assert_fields(state, "pid", 2, WORDS("-r", "f", "-F", "pid", "-b", "-C"));
     REFUSED("-b adds keys|-F", "-r", "f", "-F", "pid", "-b");
-    REFUSED("-xx reports only opens that failed|-b", "-xx", "-b", "-n", "x");
+    REFUSED("-xx reports only calls that failed|-b", "-xx", "-b", "-n", "x");
     struct options options = ACCEPTED("-b", "-c", "-r", "f");
     assert_int_equal(options.fields.facts, FACT(BYTES));
     options_release(&options);
@@ -576,7 +629,7 @@ static void test_commands(void **state)
 
     assert_string_equal(joined(options.command), "ls|-l|--|-p|12|");
     assert_string_equal(joined(options.paths), "/etc|");
-    assert_int_equal(options.failed, FAILED_TOO);
+    assert_int_equal(options.sets, TRACE(OPEN) | TRACE(FAIL));
     options_release(&options);
     options = ACCEPTED("--", "true");
     assert_string_equal(joined(options.command), "true|");
@@ -597,7 +650,7 @@ static void test_double_dash_as_an_argument(void **state)
     assert_string_equal(joined(options.command), "ls|");
     options_release(&options);
     options = ACCEPTED("-n", "x", "-X", "--", "-x");
-    assert_int_equal(options.failed, FAILED_TOO);
+    assert_int_equal(options.sets, TRACE(OPEN) | TRACE(FAIL));
     options_release(&options);
 }
 
@@ -860,6 +913,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(test_defaults),
+        TEST(test_sets),
+        TEST(test_initially_open),
+        TEST(test_sets_of_records),
+        TEST(test_bad_sets),
         TEST(test_every_option),
         TEST(test_files_of_records),
         TEST(test_a_file_that_is_taken_for_a_path),

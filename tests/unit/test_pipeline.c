@@ -37,6 +37,7 @@ static int set_up(void **state)
     fixture->reader = open(fixture->fifo, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
     fixture->options.output = fixture->fifo;
     fixture->options.fields = *listed(FORMAT_JSON, NULL);
+    fixture->options.sets = TRACE(OPEN);
     fixture->filter = pathfilter_new();
     return pathfilter_add(fixture->filter, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED);
 }
@@ -132,7 +133,7 @@ static void test_names_of_facts(void **state)
         .code = EVENT_FAIL, .comm = "comm", .path = "/etc/x", .path_len = 6, .facts = &facts};
     struct pipeline *pipeline;
 
-    fixture->options.failed = FAILED_TOO;
+    fixture->options.sets |= TRACE(FAIL);
     fixture->options.fields = *listed(FORMAT_JSON, "uid,usuario");
     pipeline = open_pipeline(fixture);
     pipeline_take(pipeline, &event);

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "event/recordfilter.h"
+#include "event/trace.h"
 
 static int set_up(void **state)
 {
@@ -34,7 +35,7 @@ static int match(const struct recordfilter *filter, enum event_code code, const 
 /* Two patterns at most; NULL: none. */
 #define FILTER(first, second)                                                                      \
     {                                                                                              \
-        .paths = *state, .patterns = (char *[])                                                    \
+        .paths = *state, .sets = TRACE_ALL, .patterns = (char *[])                                 \
         {                                                                                          \
             first, second, NULL                                                                    \
         }                                                                                          \
@@ -42,7 +43,7 @@ static int match(const struct recordfilter *filter, enum event_code code, const 
 
 static void without_rules_every_record_passes(void **state)
 {
-    struct recordfilter filter = {.paths = *state}, empty = FILTER(NULL, NULL);
+    struct recordfilter filter = {.paths = *state, .sets = TRACE_ALL}, empty = FILTER(NULL, NULL);
 
     for (enum event_code code = 0; code < EVENT_LOST; code++) {
         assert_int_equal(match(&filter, code, "/a"), 1);
@@ -129,7 +130,7 @@ static void paths_and_patterns_must_both_match(void **state)
  * file. */
 static void by_inode_only_names_of_failed_opens_are_compared(void **state)
 {
-    struct recordfilter filter = {.paths = *state, .by_inode = true},
+    struct recordfilter filter = {.paths = *state, .sets = TRACE_ALL, .by_inode = true},
                         patterns = FILTER("*.conf", NULL);
 
     patterns.by_inode = true;
@@ -146,10 +147,79 @@ static void by_inode_only_names_of_failed_opens_are_compared(void **state)
 
 static void failed_opens_alone(void **state)
 {
-    struct recordfilter filter = {.paths = *state, .only_failed = true};
+    struct recordfilter filter = {.paths = *state, .sets = TRACE_ALL, .only_failed = true};
 
     for (enum event_code code = 0; code < EVENT_RECORDS; code++)
         assert_int_equal(match(&filter, code, "/a"), code == EVENT_FAIL || code == EVENT_LOST);
+}
+
+static int match_both(const struct recordfilter *filter, enum event_code code, const char *path,
+                      const char *destination)
+{
+    struct event record = {.code = code,
+                           .path = path,
+                           .path_len = strlen(path),
+                           .destination = destination,
+                           .destination_len = strlen(destination)};
+
+    return recordfilter_match(filter, &record);
+}
+
+static void either_path_is_enough(void **state)
+{
+    struct recordfilter filter = {.paths = *state, .sets = TRACE_ALL},
+                        patterns = FILTER("*.conf", NULL);
+
+    assert_int_equal(pathfilter_add(*state, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED), 0);
+    assert_int_equal(pathfilter_add(*state, "/etc/x", PATHFILTER_EXCLUDE, PATHFILTER_RESOLVED), 0);
+    assert_int_equal(match_both(&filter, EVENT_RENAME, "/etc/a", "/srv/a"), 1);
+    assert_int_equal(match_both(&filter, EVENT_RENAME, "/srv/a", "/etc/a"), 1);
+    assert_int_equal(match_both(&filter, EVENT_LINK, "/etc/x/a", "/etc/a"), 1);
+    assert_int_equal(match_both(&filter, EVENT_RENAME, "/etc/x/a", "/srv/a"), 0);
+    assert_int_equal(match_both(&filter, EVENT_FAIL, "/srv/a", "/etc/a"), 1);
+    assert_int_equal(match_both(&patterns, EVENT_RENAME, "/etc/a", "/etc/a.conf"), 1);
+    assert_int_equal(match_both(&patterns, EVENT_RENAME, "/etc/a", "/srv/a.conf"), 0);
+}
+
+/* A relative text of a symbolic link says nothing about where it leads. */
+static void a_link_matches_by_an_absolute_text(void **state)
+{
+    struct recordfilter filter = FILTER("*.conf", NULL);
+
+    assert_int_equal(match_both(&filter, EVENT_SYMLINK, "/srv/a", "/etc/a.conf"), 1);
+    assert_int_equal(match_both(&filter, EVENT_SYMLINK, "/srv/a", "../etc/a.conf"), 0);
+    assert_int_equal(match_both(&filter, EVENT_SYMLINK, "/srv/a.conf", "a"), 1);
+}
+
+/* Where an engine cannot resolve them, they are as the program gave them. */
+static void names_given_to_calls_are_cleaned(void **state)
+{
+    struct recordfilter filter = {.paths = *state, .sets = TRACE_ALL};
+
+    assert_int_equal(pathfilter_add(*state, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED), 0);
+    assert_int_equal(pathfilter_add(*state, "/lib", PATHFILTER_INCLUDE, PATHFILTER_TYPED), 0);
+    assert_int_equal(match(&filter, EVENT_UNLINK, "/srv/../etc//a"), 1);
+    assert_int_equal(match(&filter, EVENT_CHMOD, "/lib/a"), 1);
+    assert_int_equal(match(&filter, EVENT_CHMOD, "/etc/../srv"), 0);
+    assert_int_equal(match(&filter, EVENT_EXEC, "/etc/../srv"), 1);
+    filter.by_inode = true;
+    assert_int_equal(match(&filter, EVENT_UNLINK, "/srv/a"), 0);
+    assert_true(recordfilter_compares_path(&filter, EVENT_UNLINK));
+    assert_false(recordfilter_compares_path(&filter, EVENT_EXEC));
+}
+
+static void only_what_is_in_the_sets_passes(void **state)
+{
+    struct recordfilter filter = {.paths = *state, .sets = TRACE(NAMES) | TRACE(FAIL)};
+    struct event fail = {.code = EVENT_FAIL, .path = "/a", .path_len = 2, .call = "unlinkat"};
+
+    assert_int_equal(match(&filter, EVENT_OPEN, "/a"), 0);
+    assert_int_equal(match(&filter, EVENT_CHMOD, "/a"), 0);
+    assert_int_equal(match(&filter, EVENT_UNLINK, "/a"), 1);
+    assert_int_equal(match(&filter, EVENT_FAIL, "/a"), 0); /* of an open */
+    assert_int_equal(recordfilter_match(&filter, &fail), 1);
+    fail.call = "fchmodat";
+    assert_int_equal(recordfilter_match(&filter, &fail), 0);
 }
 
 static void losses_pass_always(void **state)
@@ -189,6 +259,10 @@ int main(void)
         TEST(paths_and_patterns_must_both_match),
         TEST(by_inode_only_names_of_failed_opens_are_compared),
         TEST(failed_opens_alone),
+        TEST(either_path_is_enough),
+        TEST(a_link_matches_by_an_absolute_text),
+        TEST(names_given_to_calls_are_cleaned),
+        TEST(only_what_is_in_the_sets_passes),
         TEST(losses_pass_always),
         TEST(patterns_that_match_nothing_have_a_fault),
     };

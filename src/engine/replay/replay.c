@@ -316,6 +316,7 @@ static void replay_stop(struct engine *engine)
 
 const struct engine_ops engine_replay = {
     .name = "replay",
+    .sets = TRACE_ALL,
     .delivers_records = true,
     .open = replay_open,
     .fds = replay_fds,

@@ -926,6 +926,7 @@ static void stap_close(struct engine *engine)
 const struct engine_ops engine_stap = {
     .name = "stap",
     .lacks = FACT(BYTES),
+    .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD),
     .check = stap_check,
     .open = stap_open,
     .fds = stap_fds,

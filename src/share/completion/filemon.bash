@@ -63,12 +63,13 @@ _filemon_options() { # PROGRAM
     "$1" --help 2>/dev/null | grep -oE '^ {2,6}-[^ ]+( --[a-z-]+)?' | grep -oE -e '--?[A-Za-z][a-z-]*'
 }
 
-_filemon_keys() { # PROGRAM
-    "$1" --help 2>/dev/null | sed -n '/^Records:$/,/^$/s/^  \([a-z_][a-z_]*\) .*/\1/p'
+# The first words of a section of --help.
+_filemon_section() { # PROGRAM SECTION
+    "$1" --help 2>/dev/null | sed -n "/^$2:\$/,/^\$/s/^  \([a-z_][a-z_]*\) .*/\1/p"
 }
 
 _filemon() {
-    local program=$1 current=$2 before=$3 i list argument colon=''
+    local program=$1 current=$2 before=$3 i list section argument colon=''
     COMPREPLY=()
     # Readline takes bpf:tracepoint for three words, and puts what is offered in place of the last.
     if ((COMP_CWORD > 2)) && [[ ${COMP_WORDS[COMP_CWORD]} == : ]]; then
@@ -88,9 +89,10 @@ _filemon() {
         list=${current%"${current##*,}"}
         _filemon_offer "${current##*,}" "$list" < <(_filemon_processes pid)
         ;;
-    *:LIST)
+    *:LIST | *:SET*)
         list=${current%"${current##*[,+]}"}
-        _filemon_offer "${current##*[,+]}" "$list" < <(_filemon_keys "$program")
+        [[ $argument == LIST ]] && section=Records || section=Sets
+        _filemon_offer "${current##*[,+]}" "$list" < <(_filemon_section "$program" "$section")
         ;;
     *:USER) mapfile -t COMPREPLY < <(compgen -u -- "$current") ;;
     *:CGROUP) _filemon_offer "$current" '' < <(_filemon_groups) ;;

@@ -45,7 +45,7 @@ static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct
     line->task = task->group_leader;
     line->locked = task;
     line->inode = file_inode(file);
-    if (!fm_path_of(line, &file->f_path)) {
+    if (!fm_comparable_path_of(line, &file->f_path)) {
         atomic_inc(&fm_lost);
         return false;
     }

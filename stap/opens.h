@@ -19,7 +19,7 @@ static bool fm_begin_file(struct fm_line *line, struct file *file)
         return false;
     fm_event(line);
     line->inode = file_inode(file);
-    if (fm_path_of(line, &file->f_path))
+    if (fm_comparable_path_of(line, &file->f_path))
         return fm_wanted(line->path, line->path_len);
     atomic_inc(&fm_lost);
     return false;

@@ -4,6 +4,7 @@
 #define FILEMON_STAP_WALK_H
 
 #include "calls.h"
+#include "filter.h"
 #include "record.h"
 
 /* Whether the descriptor is open.  Takes no reference, so the file must not be read. */
@@ -84,6 +85,24 @@ static bool fm_path_of(struct fm_line *line, const struct path *path)
     line->path = name;
     line->path_len = end - 1 - name;
     return true;
+}
+
+/*
+ * Whether no mount of the process shows the file, which d_path() then names "/":
+ * open_by_handle_at(2) can open a file outside of what a bind mount shows, and a directory can be
+ * moved out of that.
+ */
+static bool fm_is_outside_mounts(const struct fm_line *line, const struct path *path)
+{
+    return line->path_len == 1 && path->dentry != path->mnt->mnt_root &&
+           path->dentry != fm_directory(current->fs, &current->fs->root).dentry;
+}
+
+/* False: the path filter may include the file, but has no path to compare. */
+static bool fm_comparable_path_of(struct fm_line *line, const struct path *path)
+{
+    return fm_path_of(line, path) &&
+           !(READ_ONCE(fm_filter) && fm_is_outside_mounts(line, path));
 }
 
 /* Puts the directory's path in front of the path at line->path. */

@@ -216,6 +216,39 @@ static void play_mount(void)
     shut(open_as(AT_FDCWD, below("b/c"), "b/c", O_RDONLY | O_DIRECTORY, 0));
 }
 
+/* --- outside-mount: files that no mount of the process shows, which the kernel names "/" --- */
+
+static void set_outside_mount(void)
+{
+    make_directory("a");
+    make_directory("a/d");
+    make_directory("b");
+    make_file("file", 0644);
+    make_file("a/d/file", 0644);
+    expect(unshare(CLONE_NEWNS), "unshare");
+    expect(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL), "mount private");
+    expect(mount(below("a"), below("b"), NULL, MS_BIND, NULL), "mount bind");
+}
+
+static void play_outside_mount(void)
+{
+    struct {
+        struct file_handle handle;
+        unsigned char bytes[MAX_HANDLE_SZ];
+    } name = {.handle.handle_bytes = MAX_HANDLE_SZ};
+    int mount, at = open_as(AT_FDCWD, below("b"), "b", O_RDONLY | O_DIRECTORY, 0);
+
+    expect(name_to_handle_at(AT_FDCWD, below("file"), &name.handle, &mount, 0), "handle");
+    begin();
+    shut(opened(syscall(SYS_open_by_handle_at, at, &name.handle, O_RDONLY), "/", O_RDONLY, 0));
+    shut(at);
+    expect(chdir(below("b/d")), "chdir");
+    shut(open_as(AT_FDCWD, "file", "b/d/file", O_RDONLY, 0));
+    expect(rename(below("a/d"), below("moved")), "rename");
+    shut(open_as(AT_FDCWD, "file", "/", O_RDONLY, 0));
+    shut(open_as(AT_FDCWD, ".", "/ (deleted)", O_WRONLY | O_TMPFILE, 0600));
+}
+
 /* --- chroot: paths are relative to the root of the process --- */
 
 static void set_chroot(void)
@@ -3364,6 +3397,7 @@ static const struct scene {
     {"duration", set_file, play_duration, false},
     {"paths", set_paths, play_paths, false},
     {"mount", set_mount, play_mount, false},
+    {"outside-mount", set_outside_mount, play_outside_mount, true},
     {"chroot", set_chroot, play_chroot, false},
     {"threads", set_file, play_threads, false},
     {"hammer", set_hammer, play_hammer, false},

@@ -219,6 +219,28 @@ static void an_open_is_reported_when_its_descriptor_is_installed(void **state)
     assert_true(fm_is_recorded(fm_my_table(), 5));
 }
 
+/* d_path() names it "/", which says nothing of what the path filter includes. */
+static void an_open_of_a_file_that_no_mount_shows_counts_as_lost_if_paths_are_filtered(void **state)
+{
+    struct dentry root = {.name = "/"};
+    struct vfsmount mount = {.mnt_root = &root};
+    struct file *file = world_file("/", 0);
+
+    (void)state;
+    file->f_path.mnt = &mount;
+    world_call(__NR_openat, (unsigned long)AT_FDCWD, user("/x"), O_RDWR, 0);
+    fm_installing(5, file);
+    assert_non_null(strstr(lines(), "fichero: \"/\", descriptor: 5"));
+    fm_prefix_add("/x", 2, true);
+    fm_installing(6, file);
+    no_lines();
+    assert_int_equal(atomic_read(&fm_lost), 1);
+    atomic_set(&fm_lost, 0);
+    mount.mnt_root = file->f_path.dentry;
+    fm_installing(7, file);
+    assert_int_equal(atomic_read(&fm_lost), 0);
+}
+
 static void an_open_has_the_device_and_the_inode_if_asked(void **state)
 {
     struct super_block super = {.s_dev = 259 << 20 | 1048575};
@@ -622,6 +644,7 @@ int main(void)
         script_test(a_directory_that_is_too_long_is_left_out),
         script_test(a_directory_that_changed_meanwhile_is_read_again),
         script_test(an_open_is_reported_when_its_descriptor_is_installed),
+        script_test(an_open_of_a_file_that_no_mount_shows_counts_as_lost_if_paths_are_filtered),
         script_test(an_open_has_the_device_and_the_inode_if_asked),
         script_test(an_open_has_the_name_that_was_given_if_asked),
         script_test(names_of_every_length_are_whole_or_left_out),

@@ -59,20 +59,12 @@ SUBPROGRAM bool filter_components(__u32 program)
     return false;
 }
 
-/* Whether the walk has found no path, since the file's directory is not in the dentry cache
- * (open_by_handle_at). */
-static __always_inline bool is_disconnected(struct scratch *s)
-{
-    return s->length == 0 && s->walk.dentry != s->walk.mount_root &&
-           s->walk.dentry != s->walk.root_dentry;
-}
-
 /* Whether the path filter includes the path in the payload. */
 static __always_inline bool filter(struct scratch *s)
 {
     if (!filtering)
         return true;
-    if (s->record.marks & MARK_CUT || is_disconnected(s)) {
+    if (s->record.marks & MARK_CUT || is_outside_mounts(s)) {
         /* The look-up needs the beginning of the path.  The filter may include this path. */
         count_lost();
         return false;

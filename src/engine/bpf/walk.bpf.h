@@ -218,6 +218,25 @@ static __always_inline void append_component(struct scratch *s, __u32 length)
     s->length = end + 1;
 }
 
+/*
+ * Whether the walk has ended at a dentry without a parent that is the root of no mount on the way.
+ * No mount of the process shows the file: open_by_handle_at(2) can open a file whose directory is
+ * not in the dentry cache, or that is outside of what a bind mount shows; and a directory can be
+ * moved out of that.
+ */
+static __always_inline bool is_outside_mounts(struct scratch *s)
+{
+    return s->walk.parent == s->walk.dentry && s->walk.dentry != s->walk.mount_root;
+}
+
+/* As the kernel names a file outside of all mounts: "/", or "/ (deleted)". */
+static __always_inline void name_outside(struct scratch *s)
+{
+    s->length = s->components.count = 0;
+    if (s->walk.unlinked)
+        append_component(s, 0);
+}
+
 /* Walks over one component or one mount.  True: the path is complete, or too long. */
 static __always_inline bool walk_step(struct scratch *s)
 {
@@ -228,8 +247,10 @@ static __always_inline bool walk_step(struct scratch *s)
         return true;
     if (s->walk.dentry == s->walk.mount_root)
         return !walk_over_mount(s);
-    if (parent == s->walk.dentry)
+    if (is_outside_mounts(s)) {
+        name_outside(s);
         return true;
+    }
     if (s->length + length >= PATH_BYTES - 1) {
         s->record.marks |= MARK_CUT;
         return true;
@@ -324,10 +345,8 @@ static __always_inline bool write_pathless_name(struct scratch *s)
     struct inode *inode;
     unsigned long magic;
 
-    if (s->walk.parent != s->walk.dentry || s->walk.mount_root == s->walk.dentry)
+    if (!is_outside_mounts(s))
         return false;
-    /* The directory is not in the dentry cache (open_by_handle_at): the kernel, too, names it "/".
-     */
     if (!BPF_CORE_READ(dentry, d_op, d_dname))
         return false;
     magic = BPF_CORE_READ(dentry, d_sb, s_magic);

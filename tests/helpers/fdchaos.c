@@ -1729,6 +1729,22 @@ static void play_seed(struct actor *actor, uint32_t seed)
     op_wait(actor);
 }
 
+/* A directory that a workload has changed to, and a name in absolute_names, may be outside of
+ * DIRECTORY: what root would create or truncate there fails with EROFS.  Other users cannot do
+ * this, and may not make a mount namespace. */
+static void protect_outside(const char *directory)
+{
+    const unsigned long read_only = MS_REMOUNT | MS_BIND | MS_RDONLY;
+
+    if (unshare(CLONE_NEWNS) != 0)
+        return;
+    if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
+        mount(directory, directory, NULL, MS_BIND, NULL) != 0 ||
+        mount(NULL, "/", NULL, read_only, NULL) != 0)
+        fault("read-only mounts");
+    mount(NULL, "/dev", NULL, read_only, NULL); /* fails if this is no mount of its own */
+}
+
 int main(int argc, char **argv)
 {
     struct actor actor = {0};
@@ -1742,6 +1758,7 @@ int main(int argc, char **argv)
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     umask(022);
     open_journal(&actor, argv[4]);
+    protect_outside(argv[3]);
     read_proc(&actor, "self/exe", journal->program, sizeof(journal->program));
     keep_open(&actor, "/proc", O_PATH, PROC_FD);
     keep_open(&actor, journal->program, O_PATH, PROGRAM_FD);

@@ -351,7 +351,7 @@ static void step(struct run *run)
         {.fd = run->signals, .events = POLLIN},
         pipeline_pollfd(&run->pipeline),
         {.fd = run->paths ? paths_fd(run->paths) : -1, .events = POLLIN},
-        {.fd = run->targets.removals, .events = POLLIN},
+        {.fd = run->state == WATCHING ? run->targets.removals : -1, .events = POLLIN},
     };
     bool reads_engine = run->engine && !pipeline_is_full(&run->pipeline);
     int n = OWN_FDS + (reads_engine ? run->ops->fds(run->engine, fds + OWN_FDS) : 0);

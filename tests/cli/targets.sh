@@ -226,3 +226,25 @@ test_process_that_exits_before_the_watch() {
     { printf G; commands P $two; printf F; } | received_is
     kill $two
 }
+
+test_a_control_group_removed_during_the_start_ends_the_run() {
+    groups=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
+    group=$groups/filemon-start$$
+    mkdir "$group" || skip 'no control group can be made here'
+    prepared
+    scenario staprun <<'END'
+ready filemon_test_1
+until G
+mark begins
+await removed
+watching
+wait
+END
+    start -g "$group"
+    await [ -e standin/begins ]
+    rmdir "$group"
+    : > standin/removed
+    finish
+    [ "$status" -eq 0 ]
+    said 'watching with'
+}

@@ -166,14 +166,31 @@ static bool is_container(const char *name, const char *given)
     return is_named(name, "lxc.payload.", given, "") || is_named(name, "machine-", given, ".scope");
 }
 
+/* The id in the name of a container's directory, and its number of digits; 0: there is none. */
+static size_t find_id(const char *name, const char **id)
+{
+    const char *dash = strrchr(name, '-'), *after;
+    size_t digits;
+
+    *id = dash != NULL ? dash + 1 : name;
+    digits = strspn(*id, HEX);
+    after = *id + digits;
+    return *after == '\0' || strcmp(after, ".scope") == 0 ? digits : 0;
+}
+
+static bool begins_id(const char *given)
+{
+    size_t len = strlen(given);
+
+    return len >= ID_DIGITS_MIN && strspn(given, HEX) == len;
+}
+
 static bool has_id(const char *name, const char *given)
 {
-    const char *dash = strrchr(name, '-'), *id = dash != NULL ? dash + 1 : name;
-    size_t digits = strspn(id, HEX), len = strlen(given);
-    const char *after = id + digits;
+    const char *id;
+    size_t len = strlen(given);
 
-    return len >= ID_DIGITS_MIN && strspn(given, HEX) == len && len <= digits &&
-           memcmp(id, given, len) == 0 && (*after == '\0' || strcmp(after, ".scope") == 0);
+    return begins_id(given) && len <= find_id(name, &id) && memcmp(id, given, len) == 0;
 }
 
 static bool (*const rules[])(const char *name, const char *given) = {
@@ -214,12 +231,18 @@ static size_t select_matching(struct groups *groups, const char *given,
 
 #define LISTED 5
 
+static int compare_paths(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
 /* paths: n of them, which all match. */
 static int refuse_several(const char *root, const char *given, char **paths, size_t n)
 {
     char list[LISTED * (NAME_MAX + 2) + 32] = "";
     size_t used = 0;
 
+    qsort(paths, n, sizeof(*paths), compare_paths);
     for (size_t i = 0; i < n && i < LISTED; i++) {
         int len = snprintf(list + used, sizeof(list) - used, " %s", paths[i] + strlen(root));
 
@@ -246,6 +269,27 @@ static const char *stem(const char *name, char buf[static NAME_MAX + 1])
     return buf;
 }
 
+/* As many digits of a directory's id as were given. */
+static const char *first_digits(const char *name, const char *given, char buf[static NAME_MAX + 1])
+{
+    const char *id;
+    size_t digits = find_id(name, &id), len = strlen(given);
+
+    snprintf(buf, NAME_MAX + 1, "%.*s", (int)(digits < len ? digits : len), id);
+    return buf;
+}
+
+/* The errors in given, if the directory of this name was meant. */
+static size_t errors_in(const char *given, const char *name)
+{
+    char buf[NAME_MAX + 1];
+    size_t whole = text_errors(given, name);
+    size_t part = text_errors(given,
+                              begins_id(given) ? first_digits(name, given, buf) : stem(name, buf));
+
+    return whole < part ? whole : part;
+}
+
 static const char *nearest(const struct groups *groups, const char *given)
 {
     size_t least = text_errors_allowed(given) + 1;
@@ -253,9 +297,7 @@ static const char *nearest(const struct groups *groups, const char *given)
 
     for (size_t i = 0; strlen(given) <= TEXT_ERRORS_LEN && i < groups->n; i++) {
         const char *name = last_component(groups->paths[i]);
-        char buf[NAME_MAX + 1];
-        size_t whole = text_errors(given, name), part = text_errors(given, stem(name, buf));
-        size_t errors = whole < part ? whole : part;
+        size_t errors = errors_in(given, name);
 
         if (errors < least) {
             least = errors;

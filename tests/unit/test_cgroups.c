@@ -140,7 +140,9 @@ static void a_container_is_named_or_has_an_id(void **state)
 
 static void groups_that_share_a_prefix_are_listed(void **state)
 {
-    refuses(state, "3f4e5d6c", "2 control groups match, give the path of one: ");
+    refuses(state, "3f4e5d6c",
+            "2 control groups match, give the path of one: /docker/" ID_B
+            " /system.slice/docker-" ID_A ".scope");
     refuses(state, "same", "/user.slice/");
 }
 
@@ -153,6 +155,8 @@ static void an_absent_group_names_a_near_one(void **state)
 {
     refuses(state, "ngnix", "did you mean nginx.service?");
     refuses(state, "postfiks", "systemd-cgls lists them");
+    refuses(state, "3f4e5d6c7b8b", "did you mean docker-" ID_A ".scope?");
+    refuses(state, "8f4e5d6c7b", "did you mean docker-" ID_A ".scope?");
 }
 
 static void a_removed_group_does_not_exist(void **state)

@@ -42,6 +42,10 @@ static struct fm_prefix *fm_prefix_find(u64 hash, const char *path, u32 len)
     return prefix;
 }
 
+/* Undecided: what would decide is not known, such as a path that is too long.  It counts as lost,
+ * since the file may be one that was asked for. */
+enum fm_verdict { FM_UNWANTED, FM_WANTED, FM_UNDECIDED };
+
 /* d_path() appends this to the path of a deleted file, which also matches without it. */
 #define FM_DELETED " (deleted)"
 

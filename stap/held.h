@@ -35,29 +35,30 @@ static u32 fm_descriptor_flags(struct files_struct *files, unsigned int fd, cons
     return (file->f_flags & ~O_CLOEXEC) | (on_exec ? O_CLOEXEC : 0);
 }
 
-/* Begins a line with the path of the file.  False: the file is not to be reported.  Sockets and the
- * like have no path, and are never reported. */
-static bool fm_begin_held(struct fm_line *line, struct task_struct *task, struct file *file)
+/* Begins a line with the path of the file.  Sockets and the like have no path, and are never
+ * reported. */
+static enum fm_verdict fm_begin_held(struct fm_line *line, struct task_struct *task,
+                                     struct file *file)
 {
-    if (!fm_wanted_inode(&file->f_path))
-        return false;
+    enum fm_verdict verdict = fm_judge_inode(&file->f_path);
+
+    if (verdict != FM_WANTED)
+        return verdict;
     fm_event(line);
     line->task = task->group_leader;
     line->locked = task;
     line->inode = file_inode(file);
-    if (!fm_comparable_path_of(line, &file->f_path)) {
-        atomic_inc(&fm_lost);
-        return false;
-    }
+    if (!fm_comparable_path_of(line, &file->f_path))
+        return FM_UNDECIDED;
     fm_strip_root(line, task);
-    return fm_has_path(line) && fm_wanted(line->path, line->path_len);
+    return fm_has_path(line) ? fm_judge_path(line) : FM_UNWANTED;
 }
 
-static void fm_report_held(struct fm_line *line, u32 table, unsigned int fd, u32 flags)
+static void fm_report_held(struct fm_line *line, struct fm_table *table, unsigned int fd, u32 flags)
 {
     struct fm_time time = fm_now();
 
-    line->table = table;
+    line->table = fm_number(table);
     fm_start(line, "held");
     fm_path(line);
     fm_descriptor(line, fd);
@@ -65,6 +66,7 @@ static void fm_report_held(struct fm_line *line, u32 table, unsigned int fd, u32
     fm_lit(line, ", flags: ");
     fm_num(line, flags);
     fm_finish(line);
+    fm_put(table, fm_key(table, fd), &fm_no_record);
 }
 
 /* Neither recorded nor blocked. */
@@ -92,22 +94,36 @@ static bool fm_may_report_held(const struct fm_table *table, unsigned int fd,
     return fm_is_still(table->files, fd, file) && fm_is_unknown(table, fd);
 }
 
+/* Call with fm_tables_lock held.  Blocked, since the scan may visit a table more than once: each
+ * descriptor counts once. */
+static void fm_lose_held(struct fm_table *table, unsigned int fd)
+{
+    fm_block(table, fd);
+    atomic_inc(&fm_lost);
+}
+
 static void fm_scan_file(struct task_struct *task, unsigned int fd, struct file *file)
 {
     struct files_struct *files = task->files;
     u32 flags = fm_descriptor_flags(files, fd, file);
+    enum fm_verdict verdict;
     struct fm_table *table;
     struct fm_line line;
 
-    if (!fm_is_asked_for(task, file->f_flags) || !fm_begin_held(&line, task, file))
+    if (!fm_is_asked_for(task, file->f_flags))
+        return;
+    verdict = fm_begin_held(&line, task, file);
+    if (verdict == FM_UNWANTED)
         return;
     raw_spin_lock(&fm_tables_lock);
     table = fm_find_or_add_table(files);
     if (table && !fm_has_user(table, task)) {
         fm_end_table(table); /* the probe of exit_files() may have run before the table was added */
     } else if (table && fm_may_report_held(table, fd, file)) {
-        fm_report_held(&line, fm_number(table), fd, flags);
-        fm_put(table, fm_key(table, fd), &fm_no_record);
+        if (verdict == FM_UNDECIDED)
+            fm_lose_held(table, fd);
+        else
+            fm_report_held(&line, table, fd, flags);
     }
     raw_spin_unlock(&fm_tables_lock);
 }

@@ -209,22 +209,22 @@ static bool fm_search_ancestors(struct fm_search *search, const struct path *pat
 
 /* Whether the nearest PATH or exclusion at or above the file includes it.  The search is repeated
  * if a directory was moved meanwhile: it could have seen some old and some new ancestors. */
-static bool fm_wanted_inode(const struct path *path)
+static enum fm_verdict fm_judge_inode(const struct path *path)
 {
     struct fm_search search;
     unsigned int begun;
     bool known;
 
     if (likely(!fm_by_inode))
-        return true;
+        return FM_WANTED;
     do {
         begun = fm_seq_begin(&rename_lock);
         search = (struct fm_search){.nearest = FM_NO_ANCESTOR, .want = READ_ONCE(fm_default)};
         known = fm_search_ancestors(&search, path);
     } while (fm_seq_retry(&rename_lock, begun));
     if (!known)
-        atomic_inc(&fm_lost);
-    return known && search.want;
+        return FM_UNDECIDED;
+    return search.want ? FM_WANTED : FM_UNWANTED;
 }
 
 #endif

@@ -12,17 +12,25 @@
 #include "recorded.h"
 #include "walk.h"
 
+static enum fm_verdict fm_judge_file(struct fm_line *line, struct file *file)
+{
+    enum fm_verdict verdict = fm_judge_inode(&file->f_path);
+
+    if (verdict != FM_WANTED)
+        return verdict;
+    fm_event(line);
+    line->inode = file_inode(file);
+    return fm_comparable_path_of(line, &file->f_path) ? fm_judge_path(line) : FM_UNDECIDED;
+}
+
 /* Begins a line with the path of the file.  False: the file is not to be reported. */
 static bool fm_begin_file(struct fm_line *line, struct file *file)
 {
-    if (!fm_wanted_inode(&file->f_path))
-        return false;
-    fm_event(line);
-    line->inode = file_inode(file);
-    if (fm_comparable_path_of(line, &file->f_path))
-        return fm_wanted(line->path, line->path_len);
-    atomic_inc(&fm_lost);
-    return false;
+    enum fm_verdict verdict = fm_judge_file(line, file);
+
+    if (verdict == FM_UNDECIDED)
+        atomic_inc(&fm_lost);
+    return verdict == FM_WANTED;
 }
 
 static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *file)

@@ -101,8 +101,12 @@ static bool fm_is_outside_mounts(const struct fm_line *line, const struct path *
 /* False: the path filter may include the file, but has no path to compare. */
 static bool fm_comparable_path_of(struct fm_line *line, const struct path *path)
 {
-    return fm_path_of(line, path) &&
-           !(READ_ONCE(fm_filter) && fm_is_outside_mounts(line, path));
+    return fm_path_of(line, path) && !(READ_ONCE(fm_filter) && fm_is_outside_mounts(line, path));
+}
+
+static enum fm_verdict fm_judge_path(const struct fm_line *line)
+{
+    return fm_wanted(line->path, line->path_len) ? FM_WANTED : FM_UNWANTED;
 }
 
 /* Puts the directory's path in front of the path at line->path. */

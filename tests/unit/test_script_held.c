@@ -148,6 +148,23 @@ static void unwanted_paths_and_files_without_a_path_are_not_reported(void **stat
     no_lines();
 }
 
+/* A table is scanned once for each thread if its first thread has exited. */
+static void what_the_scan_loses_counts_once(void **state)
+{
+    static char deep[FM_LINE];
+    struct task_struct *task = target(200);
+
+    (void)state;
+    memset(deep, 'x', sizeof(deep) - 1);
+    world_install(task->files, 6, world_file(deep, 0));
+    scan_all();
+    assert_int_equal(atomic_xchg(&fm_lost, 0), 1);
+    fm_initial = true;
+    fm_scan_nr = 0;
+    scan_all();
+    assert_int_equal(atomic_read(&fm_lost), 0);
+}
+
 /* Threads that share the table of the main thread are not scanned. */
 static void held_descriptors_are_reported_if_they_are_asked_for(void **state)
 {
@@ -454,6 +471,7 @@ int main(void)
         script_test(processes_that_are_not_watched_are_not_scanned),
         script_test(where_the_first_thread_has_exited_another_is_scanned_at_its_number),
         script_test(with_all_every_process_is_scanned),
+        script_test(what_the_scan_loses_counts_once),
         script_test(unwanted_paths_and_files_without_a_path_are_not_reported),
         script_test(held_descriptors_are_reported_if_they_are_asked_for),
         script_test(each_table_is_reported_once),

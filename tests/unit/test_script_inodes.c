@@ -76,11 +76,16 @@ static void add(const char *letter, struct dentry *dentry)
     world_install(current->files, 7, NULL);
 }
 
-static bool wanted_in(struct fm_mount *mount, struct dentry *dentry)
+static enum fm_verdict judged_in(struct fm_mount *mount, struct dentry *dentry)
 {
     struct path path = {&mount->mnt, dentry};
 
-    return fm_wanted_inode(&path);
+    return fm_judge_inode(&path);
+}
+
+static bool wanted_in(struct fm_mount *mount, struct dentry *dentry)
+{
+    return judged_in(mount, dentry) == FM_WANTED;
 }
 
 static bool wanted(struct dentry *dentry)
@@ -232,10 +237,9 @@ static void a_directory_can_be_moved_out_of_a_bind_mount(void **state)
     add("O", sub);
     assert_true(wanted_in(bind, file));
     moved->d_parent = w.srv;
-    assert_false(wanted_in(bind, file));
+    assert_int_equal(judged_in(bind, file), FM_UNWANTED);
     add("O", w.srv);
     assert_true(wanted_in(bind, file));
-    assert_int_equal(atomic_read(&fm_lost), 0);
 }
 
 static void a_search_during_a_rename_is_repeated(void **state)
@@ -258,22 +262,19 @@ static void pipes_are_below_nothing(void **state)
     add("X", w.etc);
     assert_true(wanted_in(pipes, pipe));
     add("O", w.root);
-    assert_false(wanted_in(pipes, pipe));
-    assert_int_equal(atomic_read(&fm_lost), 0);
+    assert_int_equal(judged_in(pipes, pipe), FM_UNWANTED);
 }
 
 /* open_by_handle_at() can give a file whose directory is not in the dentry cache. */
-static void a_file_without_a_directory_is_lost_unless_it_is_meant(void **state)
+static void a_file_without_a_directory_is_undecided_unless_it_is_meant(void **state)
 {
     struct dentry *file = entry(&disk, NULL, 4);
 
     (void)state;
     add("O", w.etc);
-    assert_false(wanted(file));
-    assert_int_equal(atomic_xchg(&fm_lost, 0), 1);
+    assert_int_equal(judged_in(w.mount, file), FM_UNDECIDED);
     add("O", w.hosts); /* the same inode */
     assert_true(wanted(file));
-    assert_int_equal(atomic_read(&fm_lost), 0);
 }
 
 static void without_memory_the_watch_does_not_begin(void **state)
@@ -355,7 +356,7 @@ int main(void)
         inode_test(a_directory_can_be_moved_out_of_a_bind_mount),
         inode_test(a_search_during_a_rename_is_repeated),
         inode_test(pipes_are_below_nothing),
-        inode_test(a_file_without_a_directory_is_lost_unless_it_is_meant),
+        inode_test(a_file_without_a_directory_is_undecided_unless_it_is_meant),
         inode_test(without_memory_the_watch_does_not_begin),
         inode_test(without_its_descriptor_the_watch_does_not_begin),
         inode_test(inodes_in_the_same_list_are_distinguished),

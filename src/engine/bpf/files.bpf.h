@@ -157,8 +157,7 @@ static __always_inline __u64 descriptor_flags(__u32 flags, bool cloexec)
 static __always_inline bool is_held_as_path(struct task_struct *task, struct scratch *s,
                                             struct file *file)
 {
-    return write_wanted_path(task, s, file) &&
-           (!(s->record.marks & MARK_TEXT) || s->payload[0] == '/');
+    return decide_path(task, s, file) && (!(s->record.marks & MARK_TEXT) || s->payload[0] == '/');
 }
 
 /*
@@ -179,7 +178,7 @@ static __always_inline void scan_copy(struct task_struct *task, struct scratch *
     struct file *file = copied_file(task, copy);
 
     s->record.marks = 0;
-    if (file && is_held_as_path(task, s, file))
+    if (file && (is_held_as_path(task, s, file) || s->is_undecided))
         leave_to_scan(table_of(task), copy->fd);
 }
 

@@ -80,6 +80,13 @@ static __always_inline bool claim_for_scan(const struct scratch *s, __u64 file)
     return result == 0 && !is_closing_file(key.table, key.fd, file);
 }
 
+/* Claims the descriptor, since the scan may be repeated: each descriptor counts once. */
+static __always_inline void lose_held(const struct scratch *s, struct file *file)
+{
+    if (claim_for_scan(s, address_of(file)))
+        count_lost();
+}
+
 /* Marks the claimed descriptor of s as recorded.  False: it was closed meanwhile. */
 static __always_inline bool mark_held(struct task_struct *task, const struct scratch *s,
                                       struct file *file)
@@ -154,8 +161,11 @@ int find_held(struct bpf_iter__task_file *ctx)
     note_executable(task);
     begin_record_of(task, trusted, &s->record, RECORD_HELD, fd);
     s->record.flags = descriptor_flags(file->f_flags, cloexec);
-    if (!is_held_as_path(task, s, file))
+    if (!is_held_as_path(task, s, file)) {
+        if (s->is_undecided)
+            lose_held(s, file);
         return 0;
+    }
     scanned_fd = fd;
     scanned_table = s->record.table;
     found = claim_for_scan(s, address_of(file)) && deliver_held_path(task, s, file);

@@ -155,7 +155,7 @@ static __always_inline bool is_wanted_inode(struct task_struct *task, struct scr
     is_complete = search_ancestors(s->program);
     if (is_complete && (s->ancestry.nearest != NO_ANCESTOR || !lacks_directory(s)))
         return s->ancestry.wanted;
-    count_lost();
+    s->is_undecided = true;
     return false;
 }
 

@@ -66,7 +66,7 @@ static __always_inline bool filter(struct scratch *s)
         return true;
     if (s->record.marks & MARK_CUT || is_outside_mounts(s)) {
         /* The look-up needs the beginning of the path.  The filter may include this path. */
-        count_lost();
+        s->is_undecided = true;
         return false;
     }
     s->lookup.key.parent = 0;
@@ -102,13 +102,26 @@ static __always_inline bool write_path(struct task_struct *task, struct scratch 
     return false;
 }
 
-/* Writes the path of the file for the record in s.  False: the path filter excludes the file. */
-static __always_inline bool write_wanted_path(struct task_struct *task, struct scratch *s,
-                                              struct file *file)
+/* Writes the path of the file for the record in s.  False: the path filter excludes the file, or
+ * s->is_undecided is set. */
+static __always_inline bool decide_path(struct task_struct *task, struct scratch *s,
+                                        struct file *file)
 {
+    s->is_undecided = false;
     if (by_inode && !is_wanted_inode(task, s, file))
         return false;
     return write_path(task, s, file) || by_inode || filter(s);
+}
+
+/* The same, and counts an undecided file as lost. */
+static __always_inline bool write_wanted_path(struct task_struct *task, struct scratch *s,
+                                              struct file *file)
+{
+    bool wanted = decide_path(task, s, file);
+
+    if (s->is_undecided)
+        count_lost();
+    return wanted;
 }
 
 /* Reads the name of the request to this offset of the payload.  True: the name is too long, and

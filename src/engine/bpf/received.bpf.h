@@ -76,6 +76,8 @@ static __always_inline void report_received(struct task_struct *task, __u32 fd, 
     s->record.flags = flags;
     if (is_held_as_path(task, s, file) && claim(&s->record, file))
         deliver_path(s);
+    else if (s->is_undecided)
+        count_lost();
 }
 
 /* Called in fd_install(). */

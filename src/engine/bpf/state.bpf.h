@@ -182,6 +182,9 @@ struct scratch {
 
     struct request request;
     struct file *file; /* the result of the request; NULL: look in the file descriptor table */
+    /* What would decide whether the file is wanted is not known, such as a path that is too long:
+     * it counts as lost, since the file may be one that was asked for. */
+    bool is_undecided;
     struct copy copy;
     struct walk walk;
     struct components components;

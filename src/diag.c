@@ -137,13 +137,18 @@ static const char *prefix_of(enum diag_level level)
     return is_journal() ? journal[level] : PREFIX;
 }
 
+bool diag_shows(enum diag_level level)
+{
+    return (int)level <= shown;
+}
+
 void diag(enum diag_level level, const char *format, ...)
 {
     int saved = errno;
     char line[DIAG_LINE_MAX];
     va_list arguments;
 
-    if ((int)level > shown)
+    if (!diag_shows(level))
         return;
     va_start(arguments, format);
     put(line, build(line, prefix_of(level), format, arguments));

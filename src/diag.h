@@ -11,6 +11,8 @@
 #ifndef FILEMON_DIAG_H
 #define FILEMON_DIAG_H
 
+#include <stdbool.h>
+
 enum diag_level {
     DIAG_ERROR,   /* always shown */
     DIAG_WARNING, /* always shown */
@@ -20,6 +22,9 @@ enum diag_level {
 
 /* -1 quiet, 0 normal (the default), 1 verbose. */
 void diag_set_verbosity(int verbosity);
+
+/* Whether diag() writes messages of this level. */
+bool diag_shows(enum diag_level level);
 
 /* Bytes of the longest line, newline included: PIPE_BUF, so that writes to a pipe are atomic. */
 #define DIAG_LINE_MAX 4096

@@ -936,6 +936,30 @@ test_kernels_too_old_for_bpf() {
     done
 }
 
+# With -v, --check loads and attaches the programs, and says what they miss on this kernel.
+test_check_tries_the_programs() {
+    ! grep -q __asan_init "$tested" || skip 'AddressSanitizer does not go with LD_PRELOAD'
+    bpf_runs || skip 'the engine bpf cannot run on this kernel'
+    "$tested" --check -e bpf > out
+    ! grep -q 'programs that this kernel accepts' out
+    "$tested" --check -e bpf -v > out 2> err
+    grep -q '^  ok       programs that this kernel accepts$' out
+    grep -q '^  ok       system calls are seen at ' out
+    grep -q '^  bpf can run here$' out
+
+    # This kernel refuses each program that calls bpf_get_current_task_btf().
+    on_old_kernel LAST_HELPER=158
+    status=0
+    "$old" --check -e bpf -v > out 2> err || status=$?
+    if grep -q ' better eBPF programs ' out; then
+        grep -q '^  without  the better eBPF programs were refused, the first was on_[a-z_]*: Invalid argument$' out
+        grep -q '^           \(the programs used instead\|system calls are seen at tracepoints\)' out
+    fi
+    grep -q '^  missing  programs that this kernel accepts$' out
+    grep -q '^  bpf cannot run here$' out
+    [ "$status" -eq 3 ]
+}
+
 # LIMIT (see oldkernel.c): writes a program to $old that runs filemon on such a kernel.
 on_old_kernel() { # LIMIT
     old=$PWD/old

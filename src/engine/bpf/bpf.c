@@ -55,30 +55,6 @@ static void bpf_close(struct engine *engine)
     free(engine);
 }
 
-/* If probes do not work, for whatever reason, uses tracepoints, which give the same records. */
-static int start(struct program *program)
-{
-    int result = program_load(program);
-
-    if (result < 0)
-        return result;
-    result = links_attach(program);
-    if (result < 0 && program->probes) {
-        diag(DIAG_VERBOSE, "probes of functions do not work: %s", strerror(-result));
-        messages_discard();
-        program_unload(program);
-        program->probes = false;
-        return start(program);
-    }
-    if (result < 0)
-        return messages_fail(result, "attaching the eBPF program");
-    diag(DIAG_VERBOSE, "system calls are seen at %s",
-         program->probes ? "functions of the kernel" : "tracepoints");
-    diag(DIAG_VERBOSE, "descriptors that are received over sockets are %s",
-         program->skeleton->bss->receiving_is_seen ? "seen" : "not seen");
-    return 0;
-}
-
 static int open_reader(struct engine *engine)
 {
     const struct filemon_bpf *skeleton = engine->program.skeleton;
@@ -103,7 +79,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->program.config = &engine->config;
     engine->program.way = program_best_way();
     engine->program.probes = links_may_probe(&engine->program);
-    result = start(&engine->program);
+    result = links_start(&engine->program);
     if (result == 0)
         result = open_reader(engine);
     if (result < 0) {

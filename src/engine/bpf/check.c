@@ -9,6 +9,10 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "diag.h"
+#include "engine/bpf/links.h"
+#include "engine/bpf/messages.h"
+#include "engine/bpf/program.h"
 #include "engine/finding.h"
 
 enum { BTF, LOCKDOWN, RIGHTS, RING, TRACEPOINTS, FINDINGS };
@@ -105,11 +109,32 @@ static void check_tracepoints(struct finding *finding)
          are_there ? "" : "boot a kernel built with CONFIG_FTRACE_SYSCALLS, as distributions' are");
 }
 
+/* Loads and attaches the programs as a run does, and reports what they do not see here. */
+static int try_programs(const struct engine_config *config, FILE *out)
+{
+    struct pathfilter *filter = pathfilter_new();
+    struct engine_config own = *config;
+    struct program program = {.config = &own, .way = program_best_way(), .notes = out};
+    int result = -ENOMEM;
+
+    own.filter = filter;
+    messages_keep();
+    program.probes = links_may_probe(&program);
+    if (filter)
+        result = links_start(&program);
+    if (result < 0)
+        fprintf(out, "  missing  programs that this kernel accepts\n           %s\n",
+                "this is a bug of filemon or of the kernel: report the messages");
+    program_unload(&program);
+    pathfilter_free(filter);
+    return result < 0 ? -ENOSYS : 0;
+}
+
 int bpf_check(const struct engine_config *config, FILE *out, struct finding *problem)
 {
     struct finding findings[FINDINGS] = {0};
+    int result;
 
-    (void)config;
     check_btf(&findings[BTF]);
     check_lockdown(&findings[LOCKDOWN]);
     check_rights(&findings[RIGHTS]);
@@ -119,5 +144,6 @@ int bpf_check(const struct engine_config *config, FILE *out, struct finding *pro
      * tracepoints. */
     if (out && findings[BTF].fix[0] == '\0')
         check_tracepoints(&findings[TRACEPOINTS]);
-    return findings_report(findings, FINDINGS, out, problem);
+    result = findings_report(findings, FINDINGS, out, problem);
+    return result == 0 && out && diag_shows(DIAG_VERBOSE) ? try_programs(config, out) : result;
 }

@@ -10,6 +10,16 @@
 /* Whether functions of the kernel can be probed in place of the tracepoints on system calls. */
 bool links_may_probe(const struct program *program);
 
+/* What the user misses where functions cannot be probed. */
+#define WITHOUT_PROBES "system calls are seen at tracepoints, which cost every process more"
+
+/*
+ * Loads the programs and attaches them (links_attach()), beginning with program->way and
+ * program->probes.  If probes do not work, for whatever reason, uses tracepoints, which give the
+ * same records.  0, or -errno after a message.  End with program_unload(), in either case.
+ */
+int links_start(struct program *program);
+
 /* Before loading: selects the programs that the configuration needs.  0, -errno. */
 int links_select(const struct program *program);
 

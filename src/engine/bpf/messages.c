@@ -54,6 +54,19 @@ void messages_discard(void)
     messages[0] = '\0';
 }
 
+/* libbpf's words are "libbpf: prog 'on_leave': failed to load: -13". */
+const char *messages_refused(void)
+{
+    static char name[64];
+    const char *found = NULL;
+
+    for (const char *at = messages; (at = strstr(at, "prog '")); at++)
+        found = at;
+    if (!found || sscanf(found, "prog '%63[^']'", name) != 1)
+        name[0] = '\0';
+    return name;
+}
+
 int messages_fail(int error, const char *what)
 {
     char *rest = messages;

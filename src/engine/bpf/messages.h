@@ -12,6 +12,10 @@ void messages_keep(void);
 /* Forgets the messages of an attempt that failed. */
 void messages_discard(void);
 
+/* The name of the last program of which libbpf has said that the kernel refused it; "" if that was
+ * none.  Valid until the next call. */
+const char *messages_refused(void);
+
 /*
  * Prints and forgets the kept messages, and then "WHAT: ERROR".  error is a -errno, and is
  * returned.

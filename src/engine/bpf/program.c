@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -236,16 +237,45 @@ static int fail_load(int error)
                          "loading the eBPF program");
 }
 
+void program_note(const struct program *program, const char *effect, const char *format, ...)
+{
+    char what[256];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(what, sizeof(what), format, args);
+    va_end(args);
+    if (program->notes)
+        fprintf(program->notes, "  without  %s\n           %s\n", what, effect);
+    else
+        diag(DIAG_VERBOSE, "%s: %s", what, effect);
+}
+
+static void note_refused(const struct program *program, int error)
+{
+    static const char *const effects[WAYS] = {
+        [WAY_PERF] =
+            "the programs used instead can be preempted, and then miss events, which are counted",
+        [WAY_DIRECT] = "the programs used instead cost watched processes more",
+    };
+    const char *name = messages_refused();
+
+    program_note(program, program->probes ? WITHOUT_PROBES : effects[program->way],
+                 "the better eBPF programs were refused%s%s: %s", name[0] ? ", the first was " : "",
+                 name, strerror(-error));
+}
+
 /* After the kernel has refused the programs: the next way gives the same records.  False: no way is
  * left. */
-static bool take_next_way(struct program *program)
+static bool take_next_way(struct program *program, int error)
 {
-    bool is_left = program->probes || program->way + 1 < WAYS;
-
-    if (is_left && !program->probes)
+    if (!program->probes && program->way + 1 == WAYS)
+        return false;
+    note_refused(program, error);
+    if (!program->probes)
         program->way++;
     program->probes = false;
-    return is_left;
+    return true;
 }
 
 int program_load(struct program *program)
@@ -256,8 +286,7 @@ int program_load(struct program *program)
     if (result < 0)
         return messages_fail(result, "the PATHs for the eBPF program");
     result = load_programs(program, &size);
-    while (result < 0 && take_next_way(program)) {
-        diag(DIAG_VERBOSE, "the better eBPF programs were refused: %s", strerror(-result));
+    while (result < 0 && take_next_way(program, result)) {
         messages_discard();
         filemon_bpf__destroy(program->skeleton);
         result = load_programs(program, &size);

@@ -5,6 +5,7 @@
 
 #include <bpf/libbpf.h>
 #include <stdbool.h>
+#include <stdio.h>
 
 #include "engine/bpf/rules.h"
 #include "engine/engine.h"
@@ -45,14 +46,16 @@ enum link {
     LINKS,
 };
 
-/* All zeros: nothing is loaded.  The caller sets the first three members. */
+/* All zeros: nothing is loaded.  The caller sets the first four members. */
 struct program {
     const struct engine_config *config; /* borrowed until program_unload() */
     enum way way;
     bool probes; /* functions of the kernel are probed: probes.bpf.h */
+    FILE *notes; /* where program_note() writes; NULL: messages at -v */
     struct rules *rules;
     struct filemon_bpf *skeleton; /* its maps, programs and variables */
     struct bpf_link *links[LINKS];
+    const char *silent; /* the place whose probe has not fired in the self-test; NULL: none */
 };
 
 /* The first way to try on this kernel. */
@@ -64,6 +67,10 @@ enum way program_best_way(void);
  * program_unload(), in either case.
  */
 int program_load(struct program *program);
+
+/* Reports something that does not work on this kernel, and what the user misses by it. */
+void program_note(const struct program *program, const char *effect, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Runs a program once, in this thread. */
 void program_run(const struct bpf_program *program);

@@ -108,7 +108,18 @@ static void mount_over(const struct spawn *spawn)
         mount(spawn->mount_file, spawn->mount_over, NULL, MS_BIND, NULL);
 }
 
-static void child(const struct spawn *spawn, char **env, int hold, int failure, pid_t parent)
+/* Where PATH has the program, so that the child need not try every directory: such a failed
+ * execution would be reported as the program's.  NULL: execvp(3) is to look for it. */
+static const char *find_file(const struct spawn *spawn, char path[static PATH_MAX])
+{
+    const char *program = spawn->argv[0];
+    bool found = strchr(program, '/') == NULL && spawn_find(program, path) == 0;
+
+    return found && strrchr(path, '/') > path ? path : NULL; /* "/program": an empty part of PATH */
+}
+
+static void child(const struct spawn *spawn, const char *file, char **env, int hold, int failure,
+                  pid_t parent)
 {
     char go;
     int error;
@@ -126,6 +137,8 @@ static void child(const struct spawn *spawn, char **env, int hold, int failure, 
     if (put(spawn->in, 0) == 0 && put(spawn->out, 1) == 0 && put(spawn->err, 2) == 0 &&
         (!spawn->dir || chdir(spawn->dir) == 0)) {
         mount_over(spawn);
+        if (file)
+            execv(file, spawn->argv);
         execvp(spawn->argv[0], spawn->argv);
     }
     error = errno;
@@ -153,7 +166,8 @@ static int read_failure(struct spawned *spawned)
 int spawn_start(const struct spawn *spawn, struct spawned *spawned)
 {
     int hold[2] = {-1, -1}, failure[2] = {-1, -1}, result = 0;
-    char **env = environment_with(spawn->env);
+    char **env = environment_with(spawn->env), path[PATH_MAX];
+    const char *file = find_file(spawn, path);
     pid_t parent = getpid();
 
     if (!env)
@@ -169,7 +183,7 @@ int spawn_start(const struct spawn *spawn, struct spawned *spawned)
              * EOF, and the child exits. */
             if (hold[1] >= 0)
                 close(hold[1]);
-            child(spawn, env, hold[0], failure[1], parent);
+            child(spawn, file, env, hold[0], failure[1], parent);
         }
     }
     free(env);

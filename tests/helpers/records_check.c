@@ -35,6 +35,10 @@ __attribute__((format(printf, 2, 3))) static void fault(struct check *check, con
     putchar('\n');
 }
 
+#define OF_NAME "codigo proceso pid ppid tid fichero date date_us fichero_hex?"
+#define OF_MODE "codigo proceso pid ppid tid fichero date date_us modo fichero_hex?"
+#define OF_DESTINATION "destino destino_hex?"
+
 /* The keys of each record in their order; those with a question mark are optional. */
 static const struct shape {
     const char *code, *keys;
@@ -47,11 +51,24 @@ static const struct shape {
      "fichero_hex? leidos? escritos? lecturas? escrituras? mapeado?"},
     {"dup", "codigo proceso pid ppid tid fichero descriptor date date_us origen fichero_hex?"},
     {"fail",
-     "codigo proceso pid ppid tid fichero descriptor date date_us flags modo? errno "
-     "fichero_hex?"},
+     "codigo proceso pid ppid tid fichero descriptor date date_us flags? modo? errno "
+     "fichero_hex? destino? destino_hex? llamada?"},
     {"held", "codigo proceso pid ppid tid fichero descriptor date date_us flags fichero_hex?"},
     {"error", "codigo proceso pid ppid tid fichero descriptor date date_us fichero_hex?"},
     {"lost", "codigo date date_us perdidos"},
+    {"exec", OF_NAME},
+    {"rename", OF_NAME " " OF_DESTINATION},
+    {"link", OF_NAME " " OF_DESTINATION},
+    {"symlink", OF_NAME " " OF_DESTINATION},
+    {"unlink", OF_NAME},
+    {"mkdir", OF_MODE},
+    {"rmdir", OF_NAME},
+    {"mknod", OF_MODE},
+    {"chmod", OF_MODE},
+    {"chown", OF_NAME},
+    {"truncate", OF_NAME},
+    {"utimes", OF_NAME},
+    {"setxattr", OF_NAME},
 };
 
 /* Removes the first key from the list. */
@@ -223,6 +240,9 @@ static void check_values(struct check *check, const json_t *record)
         fault(check, "date does not match date_us or duracion_ns");
     if (record_is(record, "dup") && origin == descriptor)
         fault(check, "origen equals descriptor");
+    if (record_is(record, "fail") &&
+        (json_object_get(record, "llamada") == NULL) != (json_object_get(record, "flags") != NULL))
+        fault(check, "an open has flags, another call its name");
     if (record_is(record, "fail")) {
         const char *name = strerrorname_np((int)-descriptor);
         if (name == NULL || strcmp(name, record_string(record, "errno")) != 0)

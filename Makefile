@@ -222,11 +222,11 @@ cli: $(BUILD)/filemon $(BUILD)/tests/openclose $(addprefix $(BUILD)/tests/cli/,f
 unit: $(unit_tests)
 
 # The workloads of the tests on a real kernel, and the program that judges filemon's output.
-helpers := $(BUILD)/tests/fdwork $(BUILD)/tests/fdchaos $(BUILD)/tests/records
+helpers := $(addprefix $(BUILD)/tests/,fdwork fdchaos changes records)
 # 32-bit programs make other system calls.
 ifeq ($(target),x86_64)
-helpers += $(BUILD)/tests/fdchaos32
-$(BUILD)/tests/fdchaos32: cflags += -m32
+helpers += $(BUILD)/tests/fdchaos32 $(BUILD)/tests/changes32
+$(BUILD)/tests/fdchaos32 $(BUILD)/tests/changes32: cflags += -m32
 packages_32 := gcc-multilib libc6-dev-i386
 else ifeq ($(target),aarch64)
 CC32 ?= arm-linux-gnueabihf-gcc
@@ -245,6 +245,11 @@ chaos := $(filter $(BUILD)/tests/fdchaos%,$(helpers))
 $(chaos): sanitize =
 $(chaos): libs = -static -lpthread
 $(chaos): tests/helpers/fdchaos.c tests/helpers/chaos.h tests/helpers/clock.h
+# Static, since another release need not have the libraries of 32-bit programs.
+changes := $(filter $(BUILD)/tests/changes%,$(helpers))
+$(changes): sanitize =
+$(changes): libs = -static
+$(changes): tests/helpers/changes.c
 $(helpers):
 	@echo "  LD      $@"
 	@mkdir -p $(@D)

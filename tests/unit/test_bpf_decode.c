@@ -11,11 +11,13 @@
 
 #include <cmocka.h>
 
+#include "event/trace.h"
+
 /* A record of the ring buffer, in a block of exactly its size, so that a sanitizer detects
  * overruns. */
 struct sample {
     struct record record;
-    char payload[PAYLOAD_BYTES + 8];
+    char payload[2 * PAYLOAD_BYTES + 8];
 };
 
 static struct decoder decoder = {.epoch_ns = 1000000000};
@@ -385,6 +387,123 @@ static void test_executable(void **state)
     assert_true(event.facts->executable == ~0ull);
 }
 
+/* A call with two paths, each of which has a part that was walked, and a name. */
+static void call_of(enum traced_call call, int result, const char *const parts[4])
+{
+    begin(RECORD_CALL);
+    sample.record.call = (__u8)call;
+    sample.record.fd = result;
+    sample.record.walked = (__u16)strlen(parts[0]);
+    sample.record.named = (__u16)strlen(parts[1]);
+    sample.record.destination_walked = (__u16)strlen(parts[2]);
+    for (int i = 0; i < 4; i++)
+        strcat(sample.payload, parts[i]);
+    assert_int_equal(decode(sizeof(struct record) + strlen(sample.payload)), 0);
+}
+
+#define CALL_OF(call, result, ...)                                                                 \
+    call_of(TRACED_##call, result, (const char *const[4]){__VA_ARGS__})
+
+static void assert_call(enum event_code code, const char *path, const char *destination)
+{
+    assert_int_equal(event.code, code);
+    assert_string_equal(event.path, path);
+    assert_int_equal(event.path_len, strlen(path));
+    if (destination == NULL) {
+        assert_null(event.destination);
+        return;
+    }
+    assert_string_equal(event.destination, destination);
+    assert_int_equal(event.destination_len, strlen(destination));
+}
+
+static void test_calls(void **state)
+{
+    (void)state;
+    CALL_OF(unlink, 0, "b/a/", "", "", "");
+    assert_call(EVENT_UNLINK, "/a/b", NULL);
+    assert_int_equal(event.mode, EVENT_NO_MODE);
+    assert_null(event.call);
+    CALL_OF(renameat2, 0, "a/", "../x", "d/c/", "y");
+    assert_call(EVENT_RENAME, "/a/../x", "/c/d/y");
+    CALL_OF(linkat, 0, "a/", "", "b/", "");
+    assert_call(EVENT_LINK, "/a", "/b");
+    CALL_OF(symlinkat, 0, "a/", "x", "", "../y");
+    assert_call(EVENT_SYMLINK, "/a/x", "../y");
+    CALL_OF(symlink, 0, "a/", "x", "", "y");
+    assert_call(EVENT_SYMLINK, "/a/x", "y");
+    CALL_OF(rename, -EXDEV, "a/", "x", "", "/y");
+    assert_call(EVENT_FAIL, "/a/x", "/y");
+    assert_int_equal(event.fd, -EXDEV);
+    assert_string_equal(event.call, "rename");
+    CALL_OF(execve, -ENOENT, "", "/none", "", "");
+    assert_call(EVENT_FAIL, "/none", NULL);
+    assert_string_equal(event.call, "execve");
+}
+
+static void test_modes_of_calls(void **state)
+{
+    static const char *const parts[4] = {"a/", "", "", ""};
+    static const enum traced_call with[] = {TRACED_mkdirat, TRACED_mknod, TRACED_fchmod};
+
+    (void)state;
+    for (size_t i = 0; i < 3; i++) {
+        call_of(with[i], 0, parts);
+        sample.record.mode = 0110755;
+        assert_int_equal(decode(sizeof(struct record) + 2), 0);
+        assert_int_equal(event.mode, 0755);
+    }
+    call_of(TRACED_unlinkat, 0, parts);
+    sample.record.mode = AT_REMOVEDIR;
+    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_int_equal(event.code, EVENT_RMDIR);
+    assert_int_equal(event.mode, EVENT_NO_MODE);
+    sample.record.fd = -ENOTEMPTY;
+    assert_int_equal(decode(sizeof(struct record) + 2), 0);
+    assert_string_equal(event.call, "unlinkat");
+}
+
+static void test_incomplete_paths_of_calls(void **state)
+{
+    (void)state;
+    CALL_OF(rename, 0, "a/", "", "b/", "");
+    assert_false(event.path_cut);
+    sample.record.destination_marks = MARK_CUT;
+    assert_int_equal(decode(sizeof(struct record) + 4), 0);
+    assert_true(event.path_cut);
+    assert_string_equal(event.destination, ".../b");
+    sample.record.destination_marks = 0;
+    sample.record.marks = MARK_NONE;
+    assert_int_equal(decode(sizeof(struct record) + 4), 0);
+    assert_true(event.path_cut);
+    assert_string_equal(event.path, "");
+}
+
+static void test_longest_paths_of_calls(void **state)
+{
+    (void)state;
+    begin(RECORD_CALL);
+    sample.record.call = TRACED_rename;
+    sample.record.named = PAYLOAD_BYTES;
+    memset(sample.payload, 'x', 2 * PAYLOAD_BYTES);
+    assert_int_equal(decode(sizeof(struct record) + 2 * PAYLOAD_BYTES), 0);
+    assert_int_equal(event.path_len, PAYLOAD_BYTES + 1);
+    assert_int_equal(event.destination_len, PAYLOAD_BYTES + 1);
+    assert_int_equal(decode(sizeof(struct record) + 2 * PAYLOAD_BYTES + 1), -EBADMSG);
+    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES - 1), -EBADMSG);
+    sample.record.destination_walked = 1;
+    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES), -EBADMSG);
+    sample.record.call = TRACED_COUNT;
+    assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES + 1), -EBADMSG);
+}
+
+static void test_program(void **state)
+{
+    (void)state;
+    assert_string_equal(path_of(RECORD_PROGRAM, 0, "ls/bin/usr/", ""), "/usr/bin/ls");
+    assert_int_equal(event.code, EVENT_EXEC);
+}
+
 static void test_malformed_records(void **state)
 {
     (void)state;
@@ -394,7 +513,7 @@ static void test_malformed_records(void **state)
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
     assert_int_equal(decode(RECORD_HEAD - 1), -EBADMSG);
-    begin(RECORD_EXECUTABLE + 1);
+    begin(RECORD_CALL + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }
 
@@ -417,6 +536,11 @@ int main(void)
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_name_that_was_given),
         cmocka_unit_test(test_executable),
+        cmocka_unit_test(test_calls),
+        cmocka_unit_test(test_modes_of_calls),
+        cmocka_unit_test(test_incomplete_paths_of_calls),
+        cmocka_unit_test(test_longest_paths_of_calls),
+        cmocka_unit_test(test_program),
         cmocka_unit_test(test_malformed_records),
     };
 

@@ -73,11 +73,16 @@ static __always_inline bool is_of_targets(struct task_struct *task)
     return is_marked(task->tgid) || is_in_groups(address_of(task));
 }
 
+/* Whether what this thread does is reported. */
+static __always_inline bool is_of_asked(struct task_struct *task)
+{
+    return (!only_users || is_of_users(task)) && (!only_groups || is_of_targets(task));
+}
+
 /* Whether an open of this thread with these flags is reported if its path is. */
 static __always_inline bool is_asked_for(struct task_struct *task, __u64 flags)
 {
-    return (!only_writes || is_for_writing(flags)) && (!only_users || is_of_users(task)) &&
-           (!only_groups || is_of_targets(task));
+    return (!only_writes || is_for_writing(flags)) && is_of_asked(task);
 }
 
 #endif

@@ -261,7 +261,7 @@ static void bpf_stop(struct engine *engine)
 const struct engine_ops engine_bpf = {
     .name = "bpf",
     .lacks = FACT(BYTES),
-    .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD),
+    .sets = TRACE_ALL,
     .way = "tracepoint", /* without probes of functions, in case these cause trouble */
     .check = bpf_check,
     .open = bpf_open,

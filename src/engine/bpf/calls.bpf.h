@@ -17,9 +17,9 @@ const volatile bool x32_calls = false;
 #define CALL_NUMBERS 512
 
 /*
- * The table `calls` maps the number of a system call to an enum call, so that calls that are not
- * followed cost one look-up.  The lower byte is for native processes, the upper byte for 32-bit
- * ones.
+ * The table `calls`, to which the loader adds what -t asks for, maps the number of a system call to
+ * an enum call, so that calls that are not followed cost one look-up.  The lower byte is for native
+ * processes, the upper byte for 32-bit ones.
  */
 #define NATIVE(call) (call)
 #define COMPAT(call) ((call) << 8)
@@ -47,7 +47,7 @@ const volatile bool x32_calls = false;
     [438] = BOTH(CALL_GET_FD)
 /* clang-format on */
 
-static const __u16 calls[CALL_NUMBERS] = {CALLS};
+const volatile __u16 calls[CALL_NUMBERS] = {CALLS};
 
 #define TS_COMPAT 2 /* arch/x86/include/asm/thread_info.h */
 
@@ -61,6 +61,8 @@ static __always_inline bool call_is_compat(struct task_struct *task)
 #define X32_EXECVE 520
 #define X32_EXECVEAT 545
 #define EXECVE 59
+#define EXECVEAT 322
+#define IA32_EXECVEAT 358
 
 /* x32 calls have the numbers of 64-bit calls plus one bit; only exec has numbers of its own. */
 static __always_inline __u32 call_number(struct pt_regs *regs)
@@ -70,7 +72,7 @@ static __always_inline __u32 call_number(struct pt_regs *regs)
     if (!x32_calls || !(number & X32_SYSCALL_BIT))
         return number;
     number &= ~X32_SYSCALL_BIT;
-    return number == X32_EXECVE || number == X32_EXECVEAT ? EXECVE : number;
+    return number == X32_EXECVE ? EXECVE : number == X32_EXECVEAT ? EXECVEAT : number;
 }
 
 static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])
@@ -106,7 +108,7 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
     [438] = NATIVE(CALL_GET_FD)
 /* clang-format on */
 
-static const __u16 calls[CALL_NUMBERS] = {CALLS};
+const volatile __u16 calls[CALL_NUMBERS] = {CALLS};
 
 #define TIF_32BIT 22 /* arch/arm64/include/asm/thread_info.h */
 
@@ -120,6 +122,9 @@ static __always_inline __u32 call_number(struct pt_regs *regs)
     return regs->syscallno;
 }
 
+#define EXECVEAT 281
+#define IA32_EXECVEAT EXECVEAT
+
 static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])
 {
     (void)compat;
@@ -132,5 +137,10 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
 #else
 #error "no system call numbers for this architecture: build with BPF=0"
 #endif
+
+static __always_inline bool is_execveat(__u32 number)
+{
+    return number == EXECVEAT || number == IA32_EXECVEAT;
+}
 
 #endif

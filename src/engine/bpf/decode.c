@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "event/trace.h"
+
 #define WILL_CREATE (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) /* include/linux/fs.h */
 
 static const struct {
@@ -28,73 +30,161 @@ static const struct {
     [RECORD_RECEIVED] = {EVENT_OPEN, REASON_RECEIVED, sizeof(struct record)},
     [RECORD_HELD] = {EVENT_HELD, REASON_COUNT, sizeof(struct record)},
     [RECORD_EXECUTABLE] = {EVENT_EXECUTABLE, REASON_COUNT, sizeof(struct record)},
+    [RECORD_PROGRAM] = {EVENT_EXEC, REASON_COUNT, sizeof(struct record)},
+    [RECORD_CALL] = {EVENT_RECORDS, REASON_COUNT, sizeof(struct record)}, /* by its call */
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
-static void append(struct decoder *decoder, struct event *event, const char *text, size_t len)
+/* A path that is being put together. */
+struct text {
+    char *bytes;
+    size_t len;
+};
+
+static void append(struct text *text, const char *bytes, size_t len)
 {
-    memcpy(decoder->path + event->path_len, text, len);
-    event->path_len += len;
-    decoder->path[event->path_len] = '\0';
+    memcpy(text->bytes + text->len, bytes, len);
+    text->len += len;
+    text->bytes[text->len] = '\0';
 }
 
 /* Appends a path whose components are in reverse order: "hosts/etc/" is /etc/hosts. */
-static void append_walked(struct decoder *decoder, struct event *event, const char *walked,
-                          size_t len)
+static void append_walked(struct text *text, const char *walked, size_t len)
 {
     while (len > 0) {
         size_t end = --len;
 
         while (len > 0 && walked[len - 1] != '/')
             len--;
-        append(decoder, event, "/", 1);
-        append(decoder, event, walked + len, end - len);
+        append(text, "/", 1);
+        append(text, walked + len, end - len);
     }
 }
 
-static void append_inode(struct decoder *decoder, struct event *event, __u64 inode)
+static void append_inode(struct text *text, __u64 inode)
 {
-    char text[32];
+    char number[32];
 
-    snprintf(text, sizeof(text), ":[%llu]", (unsigned long long)inode);
-    append(decoder, event, text, strlen(text));
+    snprintf(number, sizeof(number), ":[%llu]", (unsigned long long)inode);
+    append(text, number, strlen(number));
 }
 
 /* Whether the BPF program could not read a name that the kernel could read: then the file may be
  * below a PATH.  After EFAULT it is not: the kernel could not read the name either. */
-static bool is_unread(const struct record *record)
+static bool is_unread(unsigned int marks, int error)
 {
-    return record->marks & MARK_NONE && record->fd != -EFAULT;
+    return marks & MARK_NONE && error != -EFAULT;
+}
+
+/* A path in the payload: the path of a file or a directory, and a name that it is followed by. */
+struct written {
+    const char *walked, *name;
+    size_t walked_len, name_len;
+    unsigned int marks; /* enum record_mark */
+    __u64 inode;        /* MARK_INODE */
+};
+
+static void put_written(struct text *text, const struct written *written)
+{
+    bool no_directory = written->marks & MARK_TEXT && written->walked_len == 0;
+
+    text->len = 0;
+    text->bytes[0] = '\0';
+    if (written->marks & MARK_NONE)
+        return;
+    if (written->marks & MARK_CUT)
+        append(text, "...", 3);
+    if (written->marks & MARK_TEXT)
+        append(text, written->walked, written->walked_len);
+    else
+        append_walked(text, written->walked, written->walked_len);
+    if (written->marks & MARK_INODE)
+        append_inode(text, written->inode);
+    /* Before the name, or for the root, which has no component. */
+    if (!no_directory && (written->name_len > 0 ? written->name[0] != '/' : text->len == 0))
+        append(text, "/", 1);
+    append(text, written->name, written->name_len);
 }
 
 static int decode_path(struct decoder *decoder, const struct record *record, const char *payload,
                        size_t len, struct event *event)
 {
-    const char *name = payload + record->walked;
-    bool no_directory = record->marks & MARK_TEXT && record->walked == 0;
+    struct text text = {.bytes = decoder->path};
+    const struct written written = {.walked = payload,
+                                    .walked_len = record->walked,
+                                    .name = payload + record->walked,
+                                    .name_len = len - record->walked,
+                                    .marks = record->marks,
+                                    .inode = record->inode};
 
     if (len > PAYLOAD_BYTES || record->walked > len)
         return -EBADMSG;
-    len -= record->walked;
-    event->path = decoder->path;
-    event->path_cut = record->marks & MARK_CUT || is_unread(record);
-    decoder->path[0] = '\0';
-    if (record->marks & MARK_NONE)
-        return 0;
-    if (record->marks & MARK_CUT)
-        append(decoder, event, "...", 3);
-    if (record->marks & MARK_TEXT)
-        append(decoder, event, payload, record->walked);
-    else
-        append_walked(decoder, event, payload, record->walked);
-    if (record->marks & MARK_INODE)
-        append_inode(decoder, event, record->inode);
-    /* Before the name, or for the root, which has no component. */
-    if (!no_directory && (len > 0 ? name[0] != '/' : event->path_len == 0))
-        append(decoder, event, "/", 1);
-    append(decoder, event, name, len);
+    put_written(&text, &written);
+    event->path = text.bytes;
+    event->path_len = text.len;
+    event->path_cut = record->marks & MARK_CUT || is_unread(record->marks, record->fd);
     return 0;
 }
+
+/* ---- Calls that are no opens ----------------------------------------------------------------- */
+
+static enum event_code code_of_call(const struct record *record)
+{
+    if (record->fd < 0)
+        return EVENT_FAIL;
+    if (record->call == TRACED_unlinkat && record->mode & AT_REMOVEDIR)
+        return EVENT_RMDIR;
+    return trace_call_code(record->call);
+}
+
+static bool has_destination(enum traced_call call)
+{
+    enum event_code code = trace_call_code(call);
+
+    return code == EVENT_RENAME || code == EVENT_LINK || code == EVENT_SYMLINK;
+}
+
+/* The text of a symbolic link stands for itself. */
+static void decode_destination(struct decoder *decoder, const struct record *record,
+                               const char *payload, size_t len, struct event *event)
+{
+    size_t walked = record->destination_walked;
+    unsigned int marks = record->destination_marks;
+    struct text text = {.bytes = decoder->destination};
+
+    if (trace_call_code(record->call) == EVENT_SYMLINK)
+        append(&text, payload, len);
+    else
+        put_written(&text, &(struct written){payload, payload + walked, walked, len - walked, marks,
+                                             record->path_inode});
+    event->destination = text.bytes;
+    event->destination_len = text.len;
+    event->path_cut |= marks & MARK_CUT || is_unread(marks, record->fd);
+}
+
+static int decode_call(struct decoder *decoder, const struct record *record, const char *payload,
+                       size_t len, struct event *event)
+{
+    size_t first = (size_t)record->walked + record->named;
+    struct record path = *record;
+
+    if (record->call >= TRACED_COUNT || first > len || len - first > PAYLOAD_BYTES ||
+        record->destination_walked > len - first)
+        return -EBADMSG;
+    event->code = code_of_call(record);
+    if (record->fd < 0)
+        event->call = trace_call_name(record->call);
+    if (event->code == EVENT_MKDIR || event->code == EVENT_MKNOD || event->code == EVENT_CHMOD)
+        event->mode = record->mode & 07777;
+    path.inode = record->path_inode;
+    if (decode_path(decoder, &path, payload, first, event) < 0)
+        return -EBADMSG;
+    if (has_destination(record->call))
+        decode_destination(decoder, record, payload + first, len - first, event);
+    return 0;
+}
+
+/* ---- Records --------------------------------------------------------------------------------- */
 
 static void decode_flags(const struct record *record, struct event *event)
 {
@@ -159,7 +249,10 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
             return -EBADMSG;
         decode_flags(record, event);
         return decode_path(decoder, record, payload, record->walked, event);
+    case RECORD_CALL:
+        return decode_call(decoder, record, payload, len, event);
     case RECORD_EXECUTABLE:
+    case RECORD_PROGRAM:
         return decode_path(decoder, record, payload, len, event);
     case RECORD_CLOSE_RANGE:
         decoder->ranges[0] = (struct fd_range){record->first, record->last};
@@ -208,7 +301,10 @@ static int decode_after_facts(struct decoder *decoder, const void *data, size_t 
         .mode = EVENT_NO_MODE,
         .path = NULL,
         .path_len = 0,
+        .destination = NULL,
+        .destination_len = 0,
         .path_cut = false,
+        .call = NULL,
         .flags = 0,
         .origin = 0,
         .origin_reused = false,

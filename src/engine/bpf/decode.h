@@ -17,7 +17,7 @@ struct decoder {
     int64_t epoch_ns;        /* see clock_epoch_ns() */
     int64_t clock_offset_ns; /* filemon's CLOCK_MONOTONIC minus that of the records */
     struct event_facts facts;
-    char path[PAYLOAD_BYTES + 64];
+    char path[PAYLOAD_BYTES + 64], destination[PAYLOAD_BYTES + 64];
     char given[PATH_BYTES + 1];
     struct fd_range ranges[FDS_OF_EXEC / 2];
 };

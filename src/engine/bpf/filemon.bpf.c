@@ -15,6 +15,7 @@
 #include <stdbool.h>
 
 #include "calls.bpf.h"
+#include "changes.bpf.h"
 #include "claims.bpf.h"
 #include "closings.bpf.h"
 #include "exec.bpf.h"
@@ -62,6 +63,7 @@ int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 }
 
 #ifdef __TARGET_ARCH_x86
+#include "hooks.bpf.h"
 #include "probes.bpf.h"
 #endif
 
@@ -183,6 +185,7 @@ static __always_inline int exec_program(const char *filename)
     if (s && naming && !stopping &&
         (comm_matches(s) || file_matches(s, filename) || executable_matches(task, s)))
         watch_process(task->tgid, generations);
+    on_program(task);
     return 0;
 }
 

@@ -57,6 +57,98 @@ static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[sta
 #endif
 }
 
+#ifdef __x86_64__
+
+/* The functions of the kernel that hooks.bpf.h is about, and its programs. */
+struct path_hook {
+    const char *function;
+    struct bpf_program *program;
+};
+
+#define PATH_HOOKS (LINK_HOOK_LAST - LINK_HOOK + 1)
+
+static void find_path_hooks(const struct filemon_bpf *skeleton,
+                            struct path_hook hooks[static PATH_HOOKS])
+{
+    const __typeof__(skeleton->progs) *p = &skeleton->progs;
+    const struct path_hook all[PATH_HOOKS] = {
+        {"security_path_unlink", p->on_path_of_name},
+        {"security_path_rmdir", p->on_path_of_name},
+        {"security_path_mkdir", p->on_path_of_name},
+        {"security_path_mknod", p->on_path_of_name},
+        {"security_path_symlink", p->on_path_of_name},
+        {"security_path_link", p->on_path_of_link},
+        {"security_path_rename", p->on_path_of_rename},
+        {"security_path_truncate", p->on_path},
+        {"security_path_chmod", p->on_path},
+        {"security_path_chown", p->on_path},
+        {"vfs_utimes", p->on_path},
+    };
+
+    memcpy(hooks, all, sizeof(all));
+}
+
+bool links_resolve(const struct program *program)
+{
+    return program->config->sets & (TRACE(NAMES) | TRACE(ATTRIBUTES)) && probes_are_there() &&
+           !program->config->other_way;
+}
+
+static int select_path_hooks(const struct program *program)
+{
+    struct path_hook hooks[PATH_HOOKS];
+    int result = 0;
+
+    find_path_hooks(program->skeleton, hooks);
+    for (size_t i = 0; i < PATH_HOOKS && result == 0; i++)
+        result = bpf_program__set_autoload(hooks[i].program, links_resolve(program));
+    return result;
+}
+
+/* Without one of them its calls have the names that they were given. */
+static void attach_path_hooks(struct program *program)
+{
+    struct path_hook hooks[PATH_HOOKS];
+
+    if (program->config->sets & (TRACE(NAMES) | TRACE(ATTRIBUTES)))
+        diag(DIAG_VERBOSE, "the paths of changes are %s",
+             links_resolve(program) ? "resolved by the kernel" : "as they were given");
+    if (!links_resolve(program))
+        return;
+    find_path_hooks(program->skeleton, hooks);
+    for (size_t i = 0; i < PATH_HOOKS; i++) {
+        struct bpf_link *link = bpf_program__attach_kprobe(hooks[i].program, false,
+                                                           hooks[i].function);
+
+        program->links[LINK_HOOK + i] = link;
+        if (!link)
+            diag(DIAG_VERBOSE, "%s is not probed: its calls have the names that they were given",
+                 hooks[i].function);
+    }
+    messages_discard();
+}
+
+#else
+
+bool links_resolve(const struct program *program)
+{
+    (void)program;
+    return false;
+}
+
+static int select_path_hooks(const struct program *program)
+{
+    (void)program;
+    return 0;
+}
+
+static void attach_path_hooks(struct program *program)
+{
+    (void)program;
+}
+
+#endif
+
 static bool is_needed(const struct program *program, enum link link)
 {
     switch (link) {
@@ -94,7 +186,7 @@ int links_select(const struct program *program)
         if (hooks[link].programs[program->way])
             result = bpf_program__set_autoload(hooks[link].programs[program->way],
                                                is_needed(program, link));
-    return result;
+    return result == 0 ? select_path_hooks(program) : result;
 }
 
 int links_iterate(struct program *program, enum link link)
@@ -149,11 +241,12 @@ static void attach_ring(struct program *program)
 
 #ifdef __x86_64__
 
-/* The probed functions see only calls that succeed: failed opens need the tracepoints. */
+/* The probed functions see only opens, copies and closes that succeed: other calls need the
+ * tracepoints. */
 bool links_may_probe(const struct program *program)
 {
     return probes_are_there() && program->way != WAY_PLAIN && !program->config->failed &&
-           !program->config->other_way;
+           !(program->config->sets & TRACE_CALLS) && !program->config->other_way;
 }
 
 static int attach_functions(struct program *program, enum link link, enum probes which)
@@ -294,6 +387,8 @@ int links_attach(struct program *program)
         result = links_attach_one(program, LINK_SIGNAL);
     if (result == 0 && program->probes)
         result = attach_probes(program);
+    if (result == 0)
+        attach_path_hooks(program);
     if (result == 0)
         attach_ring(program);
     if (result == 0)

@@ -20,6 +20,10 @@ bool links_may_probe(const struct program *program);
  */
 int links_start(struct program *program);
 
+/* Whether functions of the kernel are probed to resolve the paths of calls on names and
+ * attributes: hooks.bpf.h. */
+bool links_resolve(const struct program *program);
+
 /* Before loading: selects the programs that the configuration needs.  0, -errno. */
 int links_select(const struct program *program);
 

@@ -47,6 +47,56 @@ static bool kernel_takes_x32(void)
 #endif
 }
 
+#if defined(__x86_64__)
+#define NATIVE(x86_64, arm64) x86_64
+#elif defined(__aarch64__)
+#define NATIVE(x86_64, arm64) arm64
+#endif
+
+#define ROW(name, record, x86_64, ia32, arm64, shape) {NATIVE(x86_64, arm64), ia32},
+
+/* Adds a call to the table that the programs find it by. */
+static void follow_call(struct filemon_bpf__rodata *data, enum traced_call call)
+{
+    static const struct {
+        int native, compat;
+    } numbers[] = {TRACED_CALLS(ROW)};
+
+    if (numbers[call].native != NO_CALL)
+        data->calls[numbers[call].native] |= (__u16)(CALL_TRACED + call);
+#ifdef __x86_64__
+    if (numbers[call].compat != NO_CALL)
+        data->calls[numbers[call].compat] |= (__u16)((CALL_TRACED + call) << 8);
+#endif
+}
+
+static __u16 without_open(__u16 call)
+{
+    return call >= CALL_OPEN && call <= CALL_OPEN_BY_HANDLE_AT ? CALL_NONE : call;
+}
+
+/* Opens that nobody asks for are not even looked at. */
+static void ignore_opens(struct filemon_bpf__rodata *data)
+{
+    for (size_t i = 0; i < sizeof(data->calls) / sizeof(data->calls[0]); i++)
+        data->calls[i] = (__u16)(without_open(data->calls[i] >> 8) << 8 |
+                                 without_open(data->calls[i] & 0xff));
+}
+
+/* Executions are followed in any case. */
+static void follow_calls(struct filemon_bpf__rodata *data, const struct engine_config *config)
+{
+    unsigned int sets = config->sets;
+
+    if (!(sets & (TRACE(OPEN) | TRACE(HELD))) && !trace_has_failed_opens(sets))
+        ignore_opens(data);
+    data->tracing = sets & TRACE_CALLS;
+    data->report_programs = sets & TRACE(EXEC);
+    for (enum traced_call call = 0; call < TRACED_COUNT; call++)
+        if (trace_call_set(call) != TRACE_EXEC && sets & 1u << trace_call_set(call))
+            follow_call(data, call);
+}
+
 static void set_parameters(struct program *program, const struct rules_size *size)
 {
     struct filemon_bpf__rodata *data = program->skeleton->rodata;
@@ -58,6 +108,8 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     data->only_groups = config->n_groups > 0;
     data->report_failed = config->failed;
     data->facts_asked = config->facts;
+    follow_calls(data, config);
+    data->resolving = links_resolve(program);
     data->x32_calls = kernel_takes_x32();
     data->report_held = config->initial;
     data->filtering = size->any;
@@ -68,6 +120,24 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     data->longest_name = (__u32)size->longest_name;
     data->generations = config->depth == DEPTH_ALL ? EVERY_GENERATION : (__u32)config->depth;
     data->wake_at = bpf_map__max_entries(program->skeleton->maps.events) / WAKE_PART;
+}
+
+/* So many threads can be in a call at once whose path is resolved. */
+#define RESOLVED_PATHS 512
+
+/* What is not asked for takes no memory. */
+static int size_changes(const struct program *program)
+{
+    const __typeof__(program->skeleton->maps) *maps = &program->skeleton->maps;
+    int result = 0;
+
+    if (!(program->config->sets & TRACE_CALLS))
+        result = bpf_map__set_value_size(maps->changes, 8);
+    if (result == 0 && !links_resolve(program))
+        result = bpf_map__set_value_size(maps->resolved_paths, 8);
+    if (result == 0 && !links_resolve(program))
+        return bpf_map__set_value_size(maps->resolved_room, 8);
+    return result == 0 ? bpf_map__set_max_entries(maps->resolved_paths, RESOLVED_PATHS) : result;
 }
 
 static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
@@ -153,6 +223,8 @@ static int load_programs(struct program *program, const struct rules_size *size)
                                           program->config->initial ? CLAIMS : 1);
     if (result == 0)
         result = size_executables(program, skeleton);
+    if (result == 0)
+        result = size_changes(program);
     if (result == 0)
         result = links_select(program);
     if (result == 0)

@@ -43,6 +43,8 @@ enum link {
     LINK_RECEIVE_INNER,
     LINK_RECEIVED,
     LINK_RECEIVED_INNER,
+    LINK_HOOK, /* and the others, see hooks_of_paths in links.c */
+    LINK_HOOK_LAST = LINK_HOOK + 10,
     LINKS,
 };
 

@@ -12,6 +12,7 @@
 #include <linux/types.h>
 #endif
 
+#include "event/calls.h"
 #include "event/fact.h"
 
 /* The size of the longest path that is not cut, its NUL included (PATH_MAX). */
@@ -19,6 +20,9 @@
 
 /* The largest payload: the path of a directory, and the name of a failed open. */
 #define PAYLOAD_BYTES (2 * PATH_BYTES)
+
+/* The largest payload of a CALL: two paths of directories, and two names relative to them. */
+#define CHANGE_BYTES (4 * PATH_BYTES)
 
 #define COMM_BYTES 16
 
@@ -36,15 +40,17 @@ enum call {
     CALL_CLOSE,
     CALL_RING_ENTER, /* io_uring_enter */
     CALL_GET_FD,     /* pidfd_getfd */
+    CALL_TRACED,     /* from here on: the enum traced_call that -t asks for */
     /* From here on: calls that can change the file descriptor table of their thread.  They are
      * followed in all processes. */
-    CALL_OF_TABLE,
+    CALL_OF_TABLE = CALL_TRACED + TRACED_COUNT,
     CALL_CLOSE_RANGE = CALL_OF_TABLE,
     CALL_UNSHARE,
     CALL_EXEC,
 };
 
-#define CALLS_COUNT 16 /* a power of two */
+#define CALLS_COUNT 64 /* a power of two */
+_Static_assert(CALL_EXEC < CALLS_COUNT, "CALLS_COUNT is above every enum call");
 
 /* The kinds of probed functions. */
 enum probe_cookie {
@@ -69,6 +75,8 @@ enum record_kind {
     RECORD_HELD,       /* the payload is longer than the path */
     RECORD_RECEIVED,   /* as OPEN */
     RECORD_EXECUTABLE, /* what record_facts.executable stands for; has no thread */
+    RECORD_PROGRAM,    /* a program was executed */
+    RECORD_CALL,       /* fd is 0, or the negative errno */
 };
 
 /* The kernel's side knows the executables of so many processes at once.  event/facts.h keeps the
@@ -81,7 +89,7 @@ enum record_mark {
     MARK_TEXT = 2,  /* no path, but a name such as "pipe", in normal order */
     MARK_INODE = 4, /* to which ":[inode]" must be appended */
     MARK_GONE = 16, /* DUP: origin does not refer to the copied file any more */
-    MARK_NONE = 8,  /* the name of a failed open could not be read: the path is empty */
+    MARK_NONE = 8,  /* the name given to a call could not be read: the path is empty */
 };
 
 struct record {
@@ -92,10 +100,12 @@ struct record {
     char comm[COMM_BYTES];
     __u8 kind, marks;
     /*
-     * OPEN, FAIL, HELD, RECEIVED, EXECUTABLE, and copies with a path.  The payload's first `walked`
-     * bytes are a path in reverse order of its components: "hosts/etc/" for /etc/hosts.  The rest
-     * is the name of a failed open, which must be appended, or with FACT(GIVEN) the name of an
-     * OPEN, which must not.
+     * OPEN, FAIL, HELD, RECEIVED, EXECUTABLE, PROGRAM, CALL, and copies with a path.  The payload's
+     * first `walked` bytes are a path in reverse order of its components: "hosts/etc/" for
+     * /etc/hosts.  The rest is the name of a failed open, which must be appended, or with
+     * FACT(GIVEN) the name of an OPEN, which must not.  In a CALL that is `named` bytes long, and
+     * the other path follows in the same form.  Its mode is the argument after the name: the flags
+     * of unlinkat(2).
      */
     __u16 walked, mode;
     __u16 unused;
@@ -103,6 +113,11 @@ struct record {
         struct {
             __u64 flags; /* as wide as openat2(2) takes them */
             __u64 inode; /* MARK_INODE */
+        };
+        struct {
+            __u16 named, destination_walked; /* CALL */
+            __u8 call, destination_marks;    /* enum traced_call, enum record_mark */
+            __u64 path_inode;                /* MARK_INODE */
         };
         struct {
             __u32 first, last; /* CLOSE_RANGE */

@@ -207,6 +207,7 @@ enum program {
     ON_RING_SUBMIT,
     ON_HELD,
     ON_RETURN,
+    ON_HOOK,
     ON_EXECUTABLE, /* any program, see deliver_executable(); the last one, see program.c */
     SCRATCHES,
 };

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 
 #include "calls.bpf.h"
+#include "changes.bpf.h"
 #include "claims.bpf.h"
 #include "closings.bpf.h"
 #include "executables.bpf.h"
@@ -113,10 +114,14 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
         if (result >= 0 && !receiving_is_seen)
             take_installed(result, 0);
     } else if (call >= CALL_CLOSE_RANGE) {
+        if (call == CALL_EXEC)
+            on_failed_program(task, call_number(regs), args, result);
         /* The table's other users have left it since the entry: so it closed in this table, not in
          * a copy. */
         if (same && result == 0 && call == CALL_CLOSE_RANGE && args[2] & CLOSE_RANGE_UNSHARE)
             on_close_range(task, args[0], args[1], args[2]);
+    } else if (call >= CALL_TRACED) {
+        on_change(task, call - CALL_TRACED, args, result);
     } else if (result >= 0) {
         __u32 how = (call == CALL_DUP2 ? COPY_REPLACES : 0) |
                     (state == THREAD_COPYING ? COPY_RECORDED : 0);

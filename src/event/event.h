@@ -142,6 +142,7 @@ struct event {
     const char *destination; /* RENAME, LINK: the new name; SYMLINK: its text; NULL: none */
     size_t destination_len;
     bool path_cut;    /* a path is incomplete (too long, unreadable): a filter cannot compare it */
+    bool is_matched;  /* by the engine, as PATHs with -I mean it: the paths are not compared */
     const char *call; /* FAIL: the system call that failed; NULL: an open */
     int fd;
     uint64_t table;   /* identifies fd's file descriptor table, see event/ledger.h; 0: none */

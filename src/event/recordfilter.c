@@ -94,12 +94,12 @@ static int match_paths(const struct recordfilter *filter, enum event_code code, 
     return pathfilter_match(filter->paths, path, len);
 }
 
-static int match_one(const struct recordfilter *filter, enum event_code code, const char *path,
-                     size_t len)
+static int match_one(const struct recordfilter *filter, const struct event *record,
+                     const char *path, size_t len)
 {
-    int result = match_paths(filter, code, path, len);
+    int result = record->is_matched ? 1 : match_paths(filter, record->code, path, len);
 
-    return result > 0 ? match_patterns(filter, code, path, len) : result;
+    return result > 0 ? match_patterns(filter, record->code, path, len) : result;
 }
 
 /* The text of a symbolic link can be relative: then it says nothing about where it leads. */
@@ -117,10 +117,10 @@ int recordfilter_match(const struct recordfilter *filter, const struct event *re
         return 1;
     if (!trace_has(filter->sets, record) || (filter->only_failed && record->code != EVENT_FAIL))
         return 0;
-    result = match_one(filter, record->code, record->path, record->path_len);
+    result = match_one(filter, record, record->path, record->path_len);
     if (result > 0 || !has_second_path(record))
         return result;
-    other = match_one(filter, record->code, record->destination, record->destination_len);
+    other = match_one(filter, record, record->destination, record->destination_len);
     return other != 0 ? other : result;
 }
 

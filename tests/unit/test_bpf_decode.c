@@ -497,6 +497,17 @@ static void test_longest_paths_of_calls(void **state)
     assert_int_equal(decode(sizeof(struct record) + PAYLOAD_BYTES + 1), -EBADMSG);
 }
 
+static void test_calls_that_inodes_match(void **state)
+{
+    (void)state;
+    CALL_OF(unlink, 0, "b/a/", "", "", "");
+    assert_false(event.is_matched);
+    sample.record.marks = MARK_WANTED;
+    assert_int_equal(decode(sizeof(struct record) + 4), 0);
+    assert_true(event.is_matched);
+    assert_call(EVENT_UNLINK, "/a/b", NULL);
+}
+
 static void test_program(void **state)
 {
     (void)state;
@@ -540,6 +551,7 @@ int main(void)
         cmocka_unit_test(test_modes_of_calls),
         cmocka_unit_test(test_incomplete_paths_of_calls),
         cmocka_unit_test(test_longest_paths_of_calls),
+        cmocka_unit_test(test_calls_that_inodes_match),
         cmocka_unit_test(test_program),
         cmocka_unit_test(test_malformed_records),
     };

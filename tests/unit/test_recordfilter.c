@@ -208,6 +208,23 @@ static void names_given_to_calls_are_cleaned(void **state)
     assert_false(recordfilter_compares_path(&filter, EVENT_EXEC));
 }
 
+/* An engine has found the inodes of a call's paths. */
+static void what_an_engine_has_matched_passes(void **state)
+{
+    struct recordfilter filter = FILTER("*.conf", NULL);
+    struct event record = {
+        .code = EVENT_UNLINK, .path = "/srv/a.conf", .path_len = 11, .is_matched = true};
+
+    filter.by_inode = true;
+    assert_int_equal(pathfilter_add(*state, "/etc", PATHFILTER_INCLUDE, PATHFILTER_RESOLVED), 0);
+    assert_int_equal(recordfilter_match(&filter, &record), 1);
+    record.path = "/srv/a.list";
+    assert_int_equal(recordfilter_match(&filter, &record), 0);
+    record.path = "/srv/a.conf";
+    record.is_matched = false;
+    assert_int_equal(recordfilter_match(&filter, &record), 0);
+}
+
 static void only_what_is_in_the_sets_passes(void **state)
 {
     struct recordfilter filter = {.paths = *state, .sets = TRACE(NAMES) | TRACE(FAIL)};
@@ -262,6 +279,7 @@ int main(void)
         TEST(either_path_is_enough),
         TEST(a_link_matches_by_an_absolute_text),
         TEST(names_given_to_calls_are_cleaned),
+        TEST(what_an_engine_has_matched_passes),
         TEST(only_what_is_in_the_sets_passes),
         TEST(losses_pass_always),
         TEST(patterns_that_match_nothing_have_a_fault),

@@ -10,6 +10,7 @@
 #include "asked.bpf.h"
 #include "event/calls.h"
 #include "executables.bpf.h"
+#include "inodes.bpf.h"
 #include "opens.bpf.h"
 #include "record.h"
 #include "resolved.bpf.h"
@@ -132,7 +133,7 @@ static __always_inline void add_resolved(struct change *change, const struct res
 
     change->record.walked = resolved->walked;
     change->record.named = 0;
-    change->record.marks = resolved->marks;
+    change->record.marks = resolved->marks | (by_inode ? MARK_WANTED : 0);
     change->record.destination_walked = resolved->destination_walked;
     change->record.destination_marks = resolved->destination_marks;
     bpf_probe_read_kernel(change->text, length, resolved->text);
@@ -187,17 +188,22 @@ static __always_inline void add_given_paths(struct change *change, struct scratc
     }
 }
 
-/* What failed has the names that it was given. */
-static __always_inline void add_paths(struct task_struct *task, struct change *change,
+/* What failed has the names that it was given.  False: by the inodes of -I, the call is not wanted;
+ * without them, its paths are compared as text. */
+static __always_inline bool add_paths(struct task_struct *task, struct change *change,
                                       struct scratch *s)
 {
     struct resolved *resolved = find_resolved(task, change->call);
 
-    if (resolved && change->result >= 0)
+    if (resolved && change->result >= 0) {
+        if (by_inode && !resolved->wanted)
+            return false;
         add_resolved(change, resolved);
-    else
+    } else {
         add_given_paths(change, s);
+    }
     add_link_text(change, s);
+    return true;
 }
 
 /* The argument after the name: a mode or, of unlinkat(2), flags. */
@@ -227,7 +233,8 @@ SUBPROGRAM int deliver_change(__u32 program)
     change->record.call = change->call;
     change->record.destination_walked = change->record.destination_marks = 0;
     change->length = 0;
-    add_paths(task, change, s);
+    if (!add_paths(task, change, s))
+        return 0;
     length = bounded(change->length, 2 * CHANGE_BYTES);
     if (length > CHANGE_BYTES || (filtering && is_incomplete(&change->record))) {
         count_lost();

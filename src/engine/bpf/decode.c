@@ -176,6 +176,7 @@ static int decode_call(struct decoder *decoder, const struct record *record, con
         event->call = trace_call_name(record->call);
     if (event->code == EVENT_MKDIR || event->code == EVENT_MKNOD || event->code == EVENT_CHMOD)
         event->mode = record->mode & 07777;
+    event->is_matched = record->marks & MARK_WANTED;
     path.inode = record->path_inode;
     if (decode_path(decoder, &path, payload, first, event) < 0)
         return -EBADMSG;
@@ -304,6 +305,7 @@ static int decode_after_facts(struct decoder *decoder, const void *data, size_t 
         .destination = NULL,
         .destination_len = 0,
         .path_cut = false,
+        .is_matched = false,
         .call = NULL,
         .flags = 0,
         .origin = 0,

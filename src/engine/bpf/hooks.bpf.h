@@ -12,6 +12,7 @@
 #define FILEMON_BPF_HOOKS_H
 
 #include "changes.bpf.h"
+#include "inodes.bpf.h"
 #include "resolved.bpf.h"
 #include "state.bpf.h"
 #include "track.bpf.h"
@@ -42,6 +43,14 @@ static __always_inline void walk_name(struct scratch *s, struct dentry *dentry,
     walk(s->program);
 }
 
+/* A name that is not there yet has no inode of its own, but directories. */
+static __always_inline bool is_wanted_name(struct scratch *s, struct dentry *dentry,
+                                           struct vfsmount *mount)
+{
+    walk_begin(current_task(), s, dentry, mount);
+    return is_wanted_here(s);
+}
+
 SUBPROGRAM int resolve(__u64 mount, __u64 dentry, __u64 destination)
 {
     struct task_struct *task = current_task();
@@ -52,6 +61,9 @@ SUBPROGRAM int resolve(__u64 mount, __u64 dentry, __u64 destination)
     if (call == TRACED_COUNT || !s || !resolved)
         return 0;
     resolved->call = call;
+    if (by_inode)
+        resolved->wanted = is_wanted_name(s, (void *)dentry, (void *)mount) ||
+                           (destination && is_wanted_name(s, (void *)destination, (void *)mount));
     walk_name(s, (void *)dentry, (void *)mount);
     resolved->marks = s->record.marks;
     resolved->walked = keep_resolved(resolved, 0, s);

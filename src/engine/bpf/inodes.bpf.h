@@ -144,19 +144,24 @@ static __always_inline bool lacks_directory(struct scratch *s)
            !BPF_CORE_READ(dentry, d_op, d_dname);
 }
 
-/* Whether the nearest PATH or exclusion at or above the file includes it. */
-static __always_inline bool is_wanted_inode(struct task_struct *task, struct scratch *s,
-                                            struct file *file)
+/* Whether the nearest PATH or exclusion at or above the dentry of a new walk includes it. */
+static __always_inline bool is_wanted_here(struct scratch *s)
 {
     bool is_complete;
 
-    walk_file(task, s, file);
     s->ancestry = (struct ancestry){.nearest = NO_ANCESTOR, .wanted = wanted_below_root};
     is_complete = search_ancestors(s->program);
     if (is_complete && (s->ancestry.nearest != NO_ANCESTOR || !lacks_directory(s)))
         return s->ancestry.wanted;
     s->is_undecided = true;
     return false;
+}
+
+static __always_inline bool is_wanted_inode(struct task_struct *task, struct scratch *s,
+                                            struct file *file)
+{
+    walk_file(task, s, file);
+    return is_wanted_here(s);
 }
 
 /* The argument of add_inode(), an open descriptor of the loader's with its enum rule_verdict, and

@@ -12,6 +12,7 @@ struct resolved {
     __u32 call; /* enum traced_call */
     __u16 walked, destination_walked;
     __u8 marks, destination_marks;
+    bool wanted;               /* with -I: one of both is */
     char text[2 * PATH_BYTES]; /* both paths */
 };
 

@@ -92,20 +92,26 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
 
 #elif defined(__TARGET_ARCH_arm64)
 
+/* The numbers of 32-bit processes are those of arm (arch/arm/tools/syscall.tbl). */
 /* clang-format off */
 #define CALLS                                                                                      \
-    [23] = NATIVE(CALL_DUP),                                                                       \
-    [24] = NATIVE(CALL_DUP2), /* dup3 */                                                           \
-    [25] = NATIVE(CALL_FCNTL),                                                                     \
-    [56] = NATIVE(CALL_OPENAT),                                                                    \
-    [57] = NATIVE(CALL_CLOSE),                                                                     \
-    [97] = NATIVE(CALL_UNSHARE),                                                                   \
-    [221] = NATIVE(CALL_EXEC), [281] = NATIVE(CALL_EXEC), /* execveat */                           \
-    [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT),                                                        \
-    [426] = NATIVE(CALL_RING_ENTER),                                                               \
-    [436] = NATIVE(CALL_CLOSE_RANGE),                                                              \
-    [437] = NATIVE(CALL_OPENAT2),                                                                  \
-    [438] = NATIVE(CALL_GET_FD)
+    [5] = COMPAT(CALL_OPEN),                                                                       \
+    [6] = COMPAT(CALL_CLOSE), [57] = NATIVE(CALL_CLOSE),                                           \
+    [8] = COMPAT(CALL_CREAT),                                                                      \
+    [11] = COMPAT(CALL_EXEC), [387] = COMPAT(CALL_EXEC), /* execveat */                            \
+    [23] = NATIVE(CALL_DUP), [41] = COMPAT(CALL_DUP),                                              \
+    [24] = NATIVE(CALL_DUP2), [358] = COMPAT(CALL_DUP2), /* dup3 */                                \
+    [63] = COMPAT(CALL_DUP2),                                                                      \
+    [25] = NATIVE(CALL_FCNTL), [55] = COMPAT(CALL_FCNTL),                                          \
+    [56] = NATIVE(CALL_OPENAT), [322] = COMPAT(CALL_OPENAT),                                       \
+    [97] = NATIVE(CALL_UNSHARE), [337] = COMPAT(CALL_UNSHARE),                                     \
+    [221] = NATIVE(CALL_EXEC) | COMPAT(CALL_FCNTL), /* fcntl64 */                                  \
+    [281] = NATIVE(CALL_EXEC), /* execveat */                                                      \
+    [265] = NATIVE(CALL_OPEN_BY_HANDLE_AT), [371] = COMPAT(CALL_OPEN_BY_HANDLE_AT),                \
+    [426] = BOTH(CALL_RING_ENTER),                                                                 \
+    [436] = BOTH(CALL_CLOSE_RANGE),                                                                \
+    [437] = BOTH(CALL_OPENAT2),                                                                    \
+    [438] = BOTH(CALL_GET_FD)
 /* clang-format on */
 
 const volatile __u16 calls[CALL_NUMBERS] = {CALLS};
@@ -127,11 +133,13 @@ static __always_inline __u32 call_number(struct pt_regs *regs)
 
 static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])
 {
-    (void)compat;
-    args[0] = regs->orig_x0;
-    args[1] = regs->regs[1];
-    args[2] = regs->regs[2];
-    args[3] = regs->regs[3];
+    /* The upper halves of a 32-bit process's registers are undefined. */
+    __u64 mask = compat ? 0xffffffff : ~0ull;
+
+    args[0] = regs->orig_x0 & mask;
+    args[1] = regs->regs[1] & mask;
+    args[2] = regs->regs[2] & mask;
+    args[3] = regs->regs[3] & mask;
 }
 
 #else

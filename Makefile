@@ -4,7 +4,7 @@
 #   make demo       installs packages, builds, and shows filemon at work on a real kernel
 #   make check      installs packages and runs every test; the last line is "N passed, N failed"
 #   make check-unit runs the unit tests: in seconds, without root, installs nothing
-#   make check-trace  loads the trace of a make into speedscope, in a browser: installs chromium (300 MB)
+#   make check-trace  loads the trace of a make into viewers, in a browser: installs chromium (300 MB)
 #   make check-kernels  plays the tests on the kernels of Debian 11 to sid, which takes hours:
 #                   KERNELS="bookworm trixie" SCENES= SEEDS=200 ENGINES="stap bpf"; prints a table
 #   make check-arm64    builds for arm64, and plays them on its kernel; make check-s390x runs the unit tests
@@ -89,7 +89,7 @@ packages_build := gcc libc6-dev $(if $(filter-out 0,$(REPLAY)),libjansson-dev) $
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
-packages_trace := jq chromium $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
+packages_trace := jq chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
 packages_live := strace systemd runc iproute2 procps btrfs-progs rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
     postgresql
 packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq

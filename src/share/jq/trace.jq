@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Turns records of filemon into a trace for ui.perfetto.dev, chrome://tracing or speedscope, in the
-# Trace Event Format:
+# Turns records of filemon into a trace for ui.perfetto.dev, the panel Performance of Chromium's
+# DevTools, or speedscope, in the Trace Event Format:
 #
 #   filemon ... | jq -rf trace.jq > trace.json
 #

@@ -1,6 +1,6 @@
 # shellcheck shell=sh disable=SC2016,SC2034,SC2154 # what is not set or used here is in lib.sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# tests/bench/measure, with stand-ins for the other tools.
+# tests/bench/measure, with stand-ins for the other tools, and tests/bench/records.
 
 # Writes stand-ins for tools that need tracefs in the directory where it belongs.
 make_tools() {
@@ -50,4 +50,13 @@ END
     grep -q '^plain  *[0-9]' out
     grep -qx 'left out: bpftrace, doing nothing at all calls: it ended: there is no tracefs' out
     grep -qx 'left out: perf trace: it ended: there is no tracefs' out
+}
+
+test_bench_of_what_reads_records() {
+    sed -n 2,4p "$CLI/../jq/records.json" > records
+    "$FILEMON" -q -c -f json -o totals -r records
+    ROUNDS=1 "$CLI/../bench/records" "$FILEMON" "$CLI/../../src/share/jq" records totals > out
+    head -n 1 out | grep -qx '3 records of [0-9]* bytes each'
+    [ "$(grep -cE '^(jq -c|filemon -r|[a-z]*\.jq).* [0-9]+ +[0-9.]+$' out)" -eq 8 ]
+    grep -q '^metrics.jq: [0-9]* ms for totals of [0-9]* kB$' out
 }

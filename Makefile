@@ -90,7 +90,7 @@ packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
 packages_trace := jq chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
-packages_live := strace systemd runc iproute2 procps btrfs-progs rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
+packages_live := strace systemd runc iproute2 procps btrfs-progs prometheus prometheus-node-exporter rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka \
     postgresql
 packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq
 packages_arm64 := mmdebstrap qemu-system-arm qemu-user-static busybox-static xz-utils zstd jq
@@ -362,6 +362,7 @@ format:
 
 documents := $(wildcard src/share/doc/*)
 jq_programs := $(wildcard src/share/jq/*.jq)
+units := $(notdir $(wildcard src/share/systemd/*.service))
 .PHONY: install uninstall
 install: all
 	install -D -m 755 $(BUILD)/filemon $(DESTDIR)$(BINDIR)/filemon
@@ -372,16 +373,19 @@ install: all
 	    install -D -m 644 src/share/jq/$$file $(DESTDIR)$(DATADIR)/$$file || exit; done
 	install -D -m 644 src/share/completion/filemon.bash $(DESTDIR)$(BASHDIR)/filemon
 	install -D -m 644 src/share/completion/_filemon $(DESTDIR)$(ZSHDIR)/_filemon
-	install -D -m 644 src/share/systemd/filemon@.service $(DESTDIR)$(UNITDIR)/filemon@.service
+	install -D -m 755 src/share/jq/write-metrics $(DESTDIR)$(DATADIR)/write-metrics
+	for file in $(units); do \
+	    install -D -m 644 src/share/systemd/$$file $(DESTDIR)$(UNITDIR)/$$file || exit; done
 	for file in $(notdir $(documents)); do \
 	    install -D -m 644 src/share/doc/$$file $(DESTDIR)$(DOCDIR)/$$file || exit; done
-	sed -i 's#@BINDIR@#$(BINDIR)#' $(DESTDIR)$(UNITDIR)/filemon@.service
+	sed -i 's#@BINDIR@#$(BINDIR)#; s#@DATADIR@#$(DATADIR)#' $(addprefix $(DESTDIR)$(UNITDIR)/,$(units))
 
 uninstall:
 	rm -f $(DESTDIR)$(BINDIR)/filemon
 	rm -f $(DESTDIR)$(MANDIR)/man8/filemon.8 $(DESTDIR)$(MANDIR)/man7/filemon-fleet.7
-	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon $(DESTDIR)$(UNITDIR)/filemon@.service
-	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,monitorFicheros.stp $(notdir $(jq_programs)))
+	rm -f $(DESTDIR)$(BASHDIR)/filemon $(DESTDIR)$(ZSHDIR)/_filemon
+	rm -f $(addprefix $(DESTDIR)$(UNITDIR)/,$(units))
+	rm -f $(addprefix $(DESTDIR)$(DATADIR)/,monitorFicheros.stp write-metrics $(notdir $(jq_programs)))
 	rm -f $(addprefix $(DESTDIR)$(DOCDIR)/,$(notdir $(documents)))
 	for dir in $(DESTDIR)$(DATADIR) $(DESTDIR)$(DOCDIR); do \
 	    [ ! -d $$dir ] || rmdir --ignore-fail-on-non-empty $$dir; done

@@ -75,12 +75,17 @@ static bool fm_is_of_targets(struct task_struct *task)
     return fm_mark_of(task) || fm_is_in_groups(task);
 }
 
+/* Whether what this thread does is reported. */
+static inline bool fm_is_of_asked(struct task_struct *task)
+{
+    return likely(!fm_n_users || fm_is_of_users(task)) &&
+           likely(!fm_n_groups || fm_is_of_targets(task));
+}
+
 /* Whether an open of this thread with these flags is reported if its path is. */
 static inline bool fm_is_asked_for(struct task_struct *task, u64 flags)
 {
-    return likely(!fm_writes || fm_is_for_writing(flags)) &&
-           likely(!fm_n_users || fm_is_of_users(task)) &&
-           likely(!fm_n_groups || fm_is_of_targets(task));
+    return likely(!fm_writes || fm_is_for_writing(flags)) && fm_is_of_asked(task);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #include "filter.h"
 #include "held.h"
 #include "inodes.h"
+#include "programs.h"
 
 /*
  * Each write is one command: a letter, and bytes whose meaning depends on the letter alone.
@@ -27,6 +28,7 @@
  *            marked ones open
  *   K        the argument is a set of facts to add to lines, as a number: see facts.h
  *   T        report initially open descriptors, too
+ *   Y        the argument is a set: 1 report programs that are executed, 2 failed executions
  *   G        go: names, paths and switches are complete; answers "mirando", or "sin_inodo" if an O
  *            or X failed
  *   P        the argument is a process to watch, as the writer's namespace numbers it
@@ -95,6 +97,10 @@ static void fm_control(const char *command)
     case 'K':
         if (kstrtol(fm_argument, 10, &number) == 0)
             fm_facts = number;
+        break;
+    case 'Y':
+        if (kstrtol(fm_argument, 10, &number) == 0)
+            fm_programs = number;
         break;
     case 'T':
         fm_initial = true;

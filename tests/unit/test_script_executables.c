@@ -177,11 +177,62 @@ static void processes_that_have_no_row_any_more_are_sent_again(void **state)
     assert_non_null(strstr(lines(), "fichero: \"/bin/cat\""));
 }
 
+/* ---- Programs (-t exec) -----------------------------------------------------------------------
+ */
+
+#define NOW "us: 1300000005000000, ns: 5000000000"
+
+static void an_execution_has_the_path_of_the_executable(void **state)
+{
+    (void)state;
+    fm_facts = 0;
+    fm_report_program();
+    no_lines();
+    fm_programs = FM_PROGRAMS;
+    fm_report_program();
+    lines_are("{codigo: \"exec\", " CAT ", fichero: \"/bin/cat\", " NOW "}\n");
+    fm_prefix_add("/srv", 4, true);
+    fm_report_program();
+    no_lines();
+    fm_prefix_add("/bin", 4, true);
+    fm_user_add((kuid_t){33});
+    fm_report_program();
+    no_lines();
+}
+
+static void a_failed_execution_has_the_name_given(void **state)
+{
+    static const char name[] = "none";
+
+    (void)state;
+    fm_facts = 0;
+    fm_programs = FM_PROGRAMS;
+    world_call(__NR_execve, (unsigned long)name, 0, 0, 0);
+    fm_report_failed_program(-ENOENT);
+    no_lines();
+    fm_programs |= FM_FAILED_PROGRAMS;
+    fm_report_failed_program(-ERESTARTNOINTR);
+    no_lines();
+    fm_report_failed_program(-ENOENT);
+    lines_are("{codigo: \"fallo\", " CAT ", fichero: \"/home/u/none\", descriptor: -2, " NOW
+              ", llamada: \"execve\"}\n");
+    world_call(__NR_execveat, (unsigned long)AT_FDCWD, (unsigned long)name, 0, 0);
+    fm_report_failed_program(-ENOENT);
+    lines_are("{codigo: \"fallo\", " CAT ", fichero: \"/home/u/none\", descriptor: -2, " NOW
+              ", llamada: \"execveat\"}\n");
+    world_call(__NR_execve, 0, 0, 0, 0);
+    fm_report_failed_program(-EACCES);
+    lines_are("{codigo: \"fallo\", " CAT ", fichero: \"\", descriptor: -13, " NOW
+              ", cortado: 1, llamada: \"execve\"}\n");
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, set_up, script_tear_down)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        test(an_execution_has_the_path_of_the_executable),
+        test(a_failed_execution_has_the_name_given),
         test(the_path_is_sent_once_before_the_first_line),
         test(threads_share_it_and_children_do_not),
         test(another_program_has_another_number),

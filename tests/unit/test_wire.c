@@ -66,9 +66,9 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
 static void on_event(void *ctx, const struct event *event)
 {
     static const char *const codes[] = {
-        [EVENT_OPEN] = "OPEN",    [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
-        [EVENT_FAIL] = "FAIL",    [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
-        [EVENT_CLOEXEC] = "EXEC", [EVENT_EXIT] = "EXIT"};
+        [EVENT_OPEN] = "OPEN",       [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
+        [EVENT_FAIL] = "FAIL",       [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
+        [EVENT_CLOEXEC] = "CLOEXEC", [EVENT_EXIT] = "EXIT",   [EVENT_EXEC] = "EXEC"};
     struct calls *calls = ctx;
 
     if (event->code == EVENT_EXECUTABLE) {
@@ -88,6 +88,8 @@ static void on_event(void *ctx, const struct event *event)
         log_call(calls, " fd %d", event->fd);
     if (event->path)
         log_path(calls, event);
+    if (event->call)
+        log_call(calls, " call %s", event->call);
     if (event->code == EVENT_DUP)
         log_call(calls, " origin %d%s", event->origin, event->reason == REASON_DUP2 ? " dup2" : "");
     if (event->code == EVENT_CLOSE || event->reason == REASON_RECEIVED)
@@ -299,7 +301,7 @@ static void every_kind(void **state)
     assert_calls(state,
                  "{codigo: \"close\", " WHERE ", descriptor: -1, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
-                 "EXEC " AT " fd -1 [4,4]\n");
+                 "CLOEXEC " AT " fd -1 [4,4]\n");
     assert_calls(state, "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES ", origen: 3}\n",
                  "DUP " AT " fd 4 origin 3\n");
     assert_calls(state,
@@ -327,7 +329,7 @@ static void tables(void **state)
     assert_calls(state,
                  "{codigo: \"close\", " WHO ", tabla: 8, descriptor: -1, " TIMES
                  ", motivo: \"exec\", cierra: \"4\"}\n",
-                 "EXEC " AT " table 8 fd -1 [4,4]\n");
+                 "CLOEXEC " AT " table 8 fd -1 [4,4]\n");
     assert_calls(state,
                  "{codigo: \"dup\", " WHO ", tabla: 8, descriptor: 4, " TIMES ", origen: 3}\n",
                  "DUP " AT " table 8 fd 4 origin 3\n");
@@ -377,6 +379,15 @@ static void facts(void **state)
                  "{codigo: \"fail\", " WHO
                  ", fichero: \"/a\\\"\", pedido: \"a\\\"\", descriptor: -2, " TIMES ", flags: 0}\n",
                  "FAIL " AT " fd -2 path /a\" flags 0 given a\"\n");
+    assert_calls(state, "{codigo: \"exec\", " WHO ", fichero: \"/bin/cat\", " TIMES "}\n",
+                 "EXEC " AT " table 0 fd 0 path /bin/cat flags 0\n");
+    assert_calls(state,
+                 "{codigo: \"fallo\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
+                 ", cortado: 1, llamada: \"execveat\"}\n",
+                 "FAIL " AT " fd -2 path /a cut flags 0 call execveat\n");
+    assert_garbage(state, "{codigo: \"exec\", " WHO ", " TIMES "}");
+    assert_garbage(state, "{codigo: \"fallo\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
+                          ", llamada: \"getpid\"}");
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", pedido: \"a\", " TIMES "}");
     assert_garbage(state, "{codigo: \"programa\", tid: 11, fichero: \"/bin/cat\"}");
     assert_garbage(state, "{codigo: \"programa\", tid: 11, uid: 0, programa: 7, fichero: \"/a\"}");
@@ -762,7 +773,7 @@ static const char transcript_tells[] =
     " fd 3 path /\x01\"b flags 1 mode 644\n"
     "DUP " AT
     " fd 4 origin 3\n"
-    "EXEC " AT
+    "CLOEXEC " AT
     " fd -1 [3,3] [5,9]\n"
     "FAIL " AT
     " fd -2 path /c flags 0\n"

@@ -224,6 +224,8 @@ static int send_config(struct engine *engine)
         result = send_number(engine, 'K', config->facts);
     if (result == 0 && config->writes)
         result = send_command(engine, 'W', NULL);
+    if (result == 0 && config->sets & TRACE(EXEC))
+        result = send_number(engine, 'Y', config->failed ? 3 : 1);
     if (result == 0 && config->initial)
         result = send_command(engine, 'T', NULL);
     return result < 0 ? result : send_command(engine, 'G', NULL);
@@ -926,7 +928,7 @@ static void stap_close(struct engine *engine)
 const struct engine_ops engine_stap = {
     .name = "stap",
     .lacks = FACT(BYTES),
-    .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD),
+    .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD) | TRACE(EXEC),
     .check = stap_check,
     .open = stap_open,
     .fds = stap_fds,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "event/trace.h"
 #include "text.h"
 
 /* Longer than any line of the script, whose print buffer has 8,192 bytes. */
@@ -42,7 +43,7 @@ struct wire {
 /* The values of a line, not yet checked against its kind. */
 struct fields {
     unsigned int seen; /* bit 1u << the index in keys[] */
-    char *codigo, *proceso, *fichero, *pedido, *motivo, *cierra, *modulo;
+    char *codigo, *proceso, *fichero, *pedido, *motivo, *cierra, *llamada, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
         cortado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa;
@@ -76,6 +77,7 @@ struct fields {
     INT(cortado)                                                                                   \
     TEXT(motivo)                                                                                   \
     TEXT(cierra)                                                                                   \
+    TEXT(llamada)                                                                                  \
     INT(origen)                                                                                    \
     BIG(perdidos)                                                                                  \
     TEXT(modulo)                                                                                   \
@@ -333,6 +335,12 @@ static int take_open(struct wire *wire, const struct fields *fields, struct even
     return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
+static int take_failed_call(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    event->call = trace_find_call(fields->llamada);
+    return event->call ? take_open(wire, fields, event) : -EBADMSG;
+}
+
 static int take_opened(struct wire *wire, const struct fields *fields, struct event *event)
 {
     if (fields->motivo && strcmp(fields->motivo, "received") != 0)
@@ -449,6 +457,9 @@ static const struct kind {
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla),
      HAS(modo) | HAS(parte) | HAS(pedido) | HAS(cortado), take_open},
+    {"fallo", EVENT_FAIL, HAS_EVENT | HAS(fichero) | HAS(descriptor) | HAS(llamada),
+     HAS(parte) | HAS(cortado), take_failed_call},
+    {"exec", EVENT_EXEC, HAS_EVENT | HAS(fichero), HAS(parte), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"programa", EVENT_EXECUTABLE, HAS_NUMBER | HAS(tid) | HAS(programa) | HAS(fichero), HAS(parte),

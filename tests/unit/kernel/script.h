@@ -41,6 +41,7 @@ static inline void script_reset(void)
     fm_all = fm_initial = fm_on = fm_end = fm_stop = fm_filter = false;
     fm_default = true;
     fm_writes = false;
+    fm_programs = 0;
     fm_n_users = 0;
     fm_facts = 0;
     memset(fm_executables, 0, sizeof(fm_executables));

@@ -325,6 +325,7 @@ enum {
     __NR_ia32_creat = 8,
     __NR_ia32_openat = 295,
     __NR_ia32_open_by_handle_at = 342,
+    __NR_ia32_execveat = 358,
     __NR_ia32_openat2 = 437
 };
 #define in_ia32_syscall() (current->regs.ia32)

@@ -27,7 +27,7 @@ static const struct {
                           "chmod, chown, truncate, utimes, setxattr"},
 };
 
-#define ROW(name, record, x86_64, ia32, arm64, shape) {#name, EVENT_##record},
+#define ROW(name, record, x86_64, ia32, arm64, arm, shape) {#name, EVENT_##record},
 static const struct {
     const char *name;
     enum event_code code;

@@ -62,7 +62,7 @@ static __always_inline bool call_is_compat(struct task_struct *task)
 #define X32_EXECVEAT 545
 #define EXECVE 59
 #define EXECVEAT 322
-#define IA32_EXECVEAT 358
+#define COMPAT_EXECVEAT 358
 
 /* x32 calls have the numbers of 64-bit calls plus one bit; only exec has numbers of its own. */
 static __always_inline __u32 call_number(struct pt_regs *regs)
@@ -129,7 +129,7 @@ static __always_inline __u32 call_number(struct pt_regs *regs)
 }
 
 #define EXECVEAT 281
-#define IA32_EXECVEAT EXECVEAT
+#define COMPAT_EXECVEAT 387
 
 static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __u64 args[4])
 {
@@ -148,7 +148,7 @@ static __always_inline void call_arguments(struct pt_regs *regs, bool compat, __
 
 static __always_inline bool is_execveat(__u32 number)
 {
-    return number == EXECVEAT || number == IA32_EXECVEAT;
+    return number == EXECVEAT || number == COMPAT_EXECVEAT;
 }
 
 #endif

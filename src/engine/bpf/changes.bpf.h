@@ -24,7 +24,7 @@ const volatile bool report_programs = false;
 
 /* By enum traced_call; a power of two of them. */
 #define SHAPES 64
-#define SHAPE_OF(name, record, x86_64, ia32, arm64, shape) shape,
+#define SHAPE_OF(name, record, x86_64, ia32, arm64, arm, shape) shape,
 static const __u8 shapes[SHAPES] = {TRACED_CALLS(SHAPE_OF)};
 
 /* A call, and the record of it while it is written. */

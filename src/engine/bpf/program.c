@@ -47,13 +47,12 @@ static bool kernel_takes_x32(void)
 #endif
 }
 
+/* The numbers of native and of 32-bit processes. */
 #if defined(__x86_64__)
-#define NATIVE(x86_64, arm64) x86_64
+#define ROW(name, record, x86_64, ia32, arm64, arm, shape) {x86_64, ia32},
 #elif defined(__aarch64__)
-#define NATIVE(x86_64, arm64) arm64
+#define ROW(name, record, x86_64, ia32, arm64, arm, shape) {arm64, arm},
 #endif
-
-#define ROW(name, record, x86_64, ia32, arm64, shape) {NATIVE(x86_64, arm64), ia32},
 
 /* Adds a call to the table that the programs find it by. */
 static void follow_call(struct filemon_bpf__rodata *data, enum traced_call call)
@@ -64,10 +63,8 @@ static void follow_call(struct filemon_bpf__rodata *data, enum traced_call call)
 
     if (numbers[call].native != NO_CALL)
         data->calls[numbers[call].native] |= (__u16)(CALL_TRACED + call);
-#ifdef __x86_64__
     if (numbers[call].compat != NO_CALL)
         data->calls[numbers[call].compat] |= (__u16)((CALL_TRACED + call) << 8);
-#endif
 }
 
 static __u16 without_open(__u16 call)

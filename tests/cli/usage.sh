@@ -54,7 +54,6 @@ test_usage_errors() {
 -c -n x --sort bytes|it goes with -b
 -xx -b -n x|-b does not go with it
 -r x -b -F pid|this -F leaves out
--b -n x|no engine of this filemon counts bytes
 -n x --sort name|--sort and --top
 -n x --top 5|--sort and --top
 -c -n x --top -1|--top wants a number

@@ -515,6 +515,31 @@ static void test_program(void **state)
     assert_int_equal(event.code, EVENT_EXEC);
 }
 
+/* They have no thread, and stand before the close of their descriptor. */
+static void test_bytes(void **state)
+{
+    const struct record_bytes bytes = {1, 1ull << 62, 3, 4, .mapped = 1};
+    struct record_facts facts = {.known = FACT(USER), .user = 7};
+
+    (void)state;
+    begin(RECORD_BYTES);
+    memcpy(sample.payload, &bytes, sizeof(bytes));
+    assert_int_equal(decode(sizeof(struct record) + sizeof(bytes) - 1), -EBADMSG);
+    for (int with_facts = 0; with_facts < 2; with_facts++) {
+        size_t size = sizeof(struct record) + sizeof(bytes);
+
+        assert_int_equal(with_facts ? decode_with_facts(&facts, size) : decode(size), 0);
+        assert_int_equal(event.code, EVENT_BYTES);
+        assert_int_equal(event.fd, 3);
+        assert_int_equal(event.facts->known, FACT(BYTES));
+        assert_int_equal(event.facts->bytes.read, 1);
+        assert_true(event.facts->bytes.written == 1ull << 62);
+        assert_int_equal(event.facts->bytes.reads, 3);
+        assert_int_equal(event.facts->bytes.writes, 4);
+        assert_true(event.facts->bytes.mapped);
+    }
+}
+
 static void test_malformed_records(void **state)
 {
     (void)state;
@@ -524,7 +549,7 @@ static void test_malformed_records(void **state)
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
     begin(RECORD_CLOSE);
     assert_int_equal(decode(RECORD_HEAD - 1), -EBADMSG);
-    begin(RECORD_CALL + 1);
+    begin(RECORD_BYTES + 1);
     assert_int_equal(decode(sizeof(struct record)), -EBADMSG);
 }
 
@@ -553,6 +578,7 @@ int main(void)
         cmocka_unit_test(test_longest_paths_of_calls),
         cmocka_unit_test(test_calls_that_inodes_match),
         cmocka_unit_test(test_program),
+        cmocka_unit_test(test_bytes),
         cmocka_unit_test(test_malformed_records),
     };
 

@@ -438,13 +438,6 @@ static void test_bytes(void **state)
     options_release(&options);
 }
 
-static void test_engines_that_do_not_count(void **state)
-{
-    REFUSED("-b: no engine of this filemon counts bytes", "-b", "-n", "x");
-    REFUSED("-b: no engine of this filemon counts bytes", "-c", "-b", "-e", "stap", "-n", "x");
-    REFUSED("-b: no engine of this filemon counts bytes", "-F", "+lecturas", "-n", "x");
-}
-
 static void test_patterns(void **state)
 {
     struct options options = ACCEPTED("-m", "*.conf", "-a", "--match=/etc/[a-z]*");
@@ -928,7 +921,6 @@ int main(void)
         TEST(test_summaries),
         TEST(test_fields),
         TEST(test_bytes),
-        TEST(test_engines_that_do_not_count),
         TEST(test_views_of_totals),
         TEST(test_last_option_wins),
         TEST(test_abbreviated_long_options),

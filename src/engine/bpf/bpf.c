@@ -75,7 +75,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->config = *config;
     engine->sink = *sink;
     engine->reader.wakeups = engine->reader.clock = -1;
-    engine->reader.decoder.has_facts = config->facts != 0;
+    engine->reader.decoder.has_facts = (config->facts & ~FACT(BYTES)) != 0;
     engine->program.config = &engine->config;
     engine->program.way = program_best_way();
     engine->program.probes = links_may_probe(&engine->program);
@@ -260,7 +260,6 @@ static void bpf_stop(struct engine *engine)
 
 const struct engine_ops engine_bpf = {
     .name = "bpf",
-    .lacks = FACT(BYTES),
     .sets = TRACE_ALL,
     .way = "tracepoint", /* without probes of functions, in case these cause trouble */
     .check = bpf_check,

@@ -16,6 +16,7 @@
 #ifndef FILEMON_BPF_CLAIMS_H
 #define FILEMON_BPF_CLAIMS_H
 
+#include "bytes.bpf.h"
 #include "recorded.bpf.h"
 #include "state.bpf.h"
 #include "walk.bpf.h"
@@ -68,8 +69,10 @@ static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
  */
 SUBPROGRAM int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 {
-    if (clear_recorded(table, fd))
+    if (clear_recorded(table, fd)) {
+        deliver_bytes(table, fd);
         deliver_close(current_task(), fd, time);
+    }
     return 0;
 }
 

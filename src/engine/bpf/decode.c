@@ -32,6 +32,7 @@ static const struct {
     [RECORD_EXECUTABLE] = {EVENT_EXECUTABLE, REASON_COUNT, sizeof(struct record)},
     [RECORD_PROGRAM] = {EVENT_EXEC, REASON_COUNT, sizeof(struct record)},
     [RECORD_CALL] = {EVENT_RECORDS, REASON_COUNT, sizeof(struct record)}, /* by its call */
+    [RECORD_BYTES] = {EVENT_BYTES, REASON_COUNT, sizeof(struct record)},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -226,6 +227,25 @@ static void decode_given(struct decoder *decoder, const struct record *record, c
     decoder->facts.given = decoder->given;
 }
 
+static int decode_bytes(struct decoder *decoder, const char *payload, size_t len,
+                        struct event *event)
+{
+    const struct record_bytes *bytes = (const void *)payload;
+
+    if (len < sizeof(*bytes))
+        return -EBADMSG;
+    decoder->facts = (struct event_facts){
+        .known = FACT(BYTES),
+        .bytes = {.read = bytes->read,
+                  .written = bytes->written,
+                  .reads = bytes->reads,
+                  .writes = bytes->writes,
+                  .mapped = bytes->mapped != 0},
+    };
+    event->facts = &decoder->facts;
+    return 0;
+}
+
 static int decode_rest(struct decoder *decoder, const struct record *record, const char *payload,
                        size_t len, struct event *event)
 {
@@ -252,6 +272,8 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
         return decode_path(decoder, record, payload, record->walked, event);
     case RECORD_CALL:
         return decode_call(decoder, record, payload, len, event);
+    case RECORD_BYTES:
+        return decode_bytes(decoder, payload, len, event);
     case RECORD_EXECUTABLE:
     case RECORD_PROGRAM:
         return decode_path(decoder, record, payload, len, event);

@@ -7,6 +7,7 @@
 
 #include <bpf/bpf_tracing.h>
 
+#include "bytes.bpf.h"
 #include "calls.bpf.h"
 #include "recorded.bpf.h"
 #include "state.bpf.h"
@@ -24,6 +25,7 @@ SUBPROGRAM bool clear_closed(__u64 table, __u32 chunk, __u64 open)
         if (open >> i & 1 || !found->recorded[i])
             continue;
         found->recorded[i] = 0;
+        deliver_bytes(table, chunk * CHUNK_FDS + i);
         any = true;
     }
     return any;

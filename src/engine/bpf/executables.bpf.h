@@ -11,14 +11,6 @@
 #include "state.bpf.h"
 #include "walk.bpf.h"
 
-/* NR_CPUS is at most 8192. */
-#define CPU_BITS 13
-
-static __always_inline __u64 new_number(void)
-{
-    return bpf_ktime_get_ns() << CPU_BITS | bpf_get_smp_processor_id();
-}
-
 static __always_inline void write_executable(struct scratch *s, struct task_struct *task,
                                              struct file *file, __u64 number)
 {

@@ -27,39 +27,51 @@
 #include "received.bpf.h"
 #include "record.h"
 #include "recorded.bpf.h"
+#include "requests.bpf.h"
 #include "ring.bpf.h"
 #include "state.bpf.h"
 #include "syscalls.bpf.h"
 #include "tables.bpf.h"
 #include "track.bpf.h"
+#include "transfers.bpf.h"
 #include "unread.bpf.h"
 
 /*
  * One program of each pair is loaded: the one on the tracepoint itself or, if the kernel could
  * preempt that one (perf.h), the one on a perf event, whose name ends in _perf.
  */
+static __always_inline int enter(struct pt_regs *regs)
+{
+    return counting_bytes && enter_transfer(regs) ? 0 : enter_call(regs);
+}
+
+static __always_inline int leave(struct pt_regs *regs, long result)
+{
+    return counting_bytes && leave_transfer(regs, result) ? 0 : leave_call(regs, result);
+}
+
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
 {
-    return enter_call(regs);
+    return enter(regs);
 }
 
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_leave, struct pt_regs *regs, long result)
 {
-    return leave_call(regs, result);
+    return leave(regs, result);
 }
 
 SEC("tracepoint")
 int on_enter_perf(void *ctx)
 {
-    return enter_call(user_registers());
+    return enter(user_registers());
 }
 
 SEC("tracepoint")
 int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 {
-    return leave_call(user_registers(), ctx->ret);
+    return leave(user_registers(), ctx->ret);
 }
 
 #ifdef __TARGET_ARCH_x86
@@ -111,6 +123,8 @@ int on_ring_submit(struct bpf_raw_tracepoint_args *ctx)
     } else if (is_ring_close(request)) {
         clear_ring_reported(request);
         submit_ring_close(task, request);
+    } else if (counting_bytes) {
+        submit_transfer((__u64)request);
     }
     return 0;
 }
@@ -144,6 +158,8 @@ int on_ring_complete(struct bpf_raw_tracepoint_args *ctx)
     } else if (is_ring_close(request)) {
         if (!clear_ring_reported(request))
             complete_ring_close(task, request);
+    } else if (counting_bytes) {
+        complete_transfer((__u64)request);
     }
     return 0;
 }

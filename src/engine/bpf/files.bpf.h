@@ -3,6 +3,7 @@
 #ifndef FILEMON_BPF_FILES_H
 #define FILEMON_BPF_FILES_H
 
+#include "bytes.bpf.h"
 #include "claims.bpf.h"
 #include "closings.bpf.h"
 #include "inflight.bpf.h"
@@ -200,6 +201,8 @@ static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
     if (!copy->entered && !claim(&s->record, copied_file(task, copy)))
         return;
     replaced = clear_recorded(table, copy->fd);
+    if (replaced)
+        deliver_bytes(table, copy->fd);
     if (replaced && copy->entered)
         deliver_replaced(&s->record, copy->entered);
     s->record.origin = copy->origin;
@@ -263,6 +266,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
         return;
     *recorded = 0;
     forget_claim(table, fd);
+    deliver_bytes(table, fd);
     deliver_close(task, fd, 0);
 }
 
@@ -277,6 +281,7 @@ SUBPROGRAM bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
 
         if (fd >= first && fd <= last && chunk->recorded[i]) {
             chunk->recorded[i] = 0;
+            deliver_bytes(table, fd);
             any = true;
         }
     }

@@ -20,8 +20,9 @@ enum thread_state {
     THREAD_UNKNOWN, /* not seen since the watch began: it may have been in a call then */
     THREAD_OUTSIDE,
     THREAD_INSIDE,
-    THREAD_COPYING,     /* inside a call that copies a descriptor which had a record at its entry */
-    THREAD_INTERRUPTED, /* the request of its open is in `interrupted` */
+    THREAD_COPYING, /* inside a call that copies a descriptor which had a record at its entry */
+    THREAD_TRANSFERRING, /* inside a call that is counted, whose entry has noted serial numbers */
+    THREAD_INTERRUPTED,  /* the request of its open is in `interrupted` */
 };
 
 /* Sized by the loader. */
@@ -102,7 +103,8 @@ static __always_inline enum thread_state leave_inflight(struct task_struct *task
 
 static __always_inline bool was_entered(enum thread_state state)
 {
-    return state == THREAD_INSIDE || state == THREAD_COPYING || state == THREAD_UNKNOWN;
+    return state == THREAD_INSIDE || state == THREAD_COPYING || state == THREAD_TRANSFERRING ||
+           state == THREAD_UNKNOWN;
 }
 
 static __always_inline void keep_interrupted(struct task_struct *task,

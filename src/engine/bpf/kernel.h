@@ -263,6 +263,12 @@ struct io_close {
 
 struct io_cqe {
     __s32 res;
+    int fd; /* until the request is complete */
+};
+
+struct io_splice {
+    int splice_fd_in;
+    unsigned int flags;
 };
 
 struct io_cmd_data {
@@ -341,7 +347,7 @@ struct trace_event_raw_sched_process_fork {
 
 #if defined(__TARGET_ARCH_x86)
 struct pt_regs {
-    unsigned long ax, bx, cx, dx, si, di, bp, r10, orig_ax;
+    unsigned long ax, bx, cx, dx, si, di, bp, r8, r10, orig_ax;
 };
 #elif defined(__TARGET_ARCH_arm64)
 struct pt_regs {

@@ -241,12 +241,14 @@ static void attach_ring(struct program *program)
 
 #ifdef __x86_64__
 
-/* The probed functions see only opens, copies and closes that succeed: other calls need the
- * tracepoints. */
+/* The probed functions see only opens, copies and closes that succeed: other calls, and bytes, need
+ * the tracepoints. */
 bool links_may_probe(const struct program *program)
 {
-    return probes_are_there() && program->way != WAY_PLAIN && !program->config->failed &&
-           !(program->config->sets & TRACE_CALLS) && !program->config->other_way;
+    const struct engine_config *config = program->config;
+
+    return probes_are_there() && program->way != WAY_PLAIN && !config->failed &&
+           !(config->sets & TRACE_CALLS) && !(config->facts & FACT(BYTES)) && !config->other_way;
 }
 
 static int attach_functions(struct program *program, enum link link, enum probes which)

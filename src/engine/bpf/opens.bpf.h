@@ -4,6 +4,7 @@
 #define FILEMON_BPF_OPENS_H
 
 #include "asked.bpf.h"
+#include "bytes.bpf.h"
 #include "claims.bpf.h"
 #include "inodes.bpf.h"
 #include "recorded.bpf.h"
@@ -22,6 +23,7 @@ static __always_inline void deliver_path(struct scratch *s)
     }
     /* Before the delivery: another thread may close the descriptor at any time, and an unmarked
      * descriptor's close would not be delivered. */
+    forget_bytes(table, fd);
     set_recorded(table, fd, RECORDED);
     if (!deliver_scratch(s))
         clear_recorded(table, fd);

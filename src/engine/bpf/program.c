@@ -104,7 +104,8 @@ static void set_parameters(struct program *program, const struct rules_size *siz
     data->only_users = config->n_users > 0;
     data->only_groups = config->n_groups > 0;
     data->report_failed = config->failed;
-    data->facts_asked = config->facts;
+    data->facts_asked = config->facts & ~FACT(BYTES);
+    data->counting_bytes = config->facts & FACT(BYTES);
     follow_calls(data, config);
     data->resolving = links_resolve(program);
     data->x32_calls = kernel_takes_x32();
@@ -193,6 +194,25 @@ static int size_executables(const struct program *program, const struct filemon_
     return result;
 }
 
+/* How many descriptors can have counts at once, how many threads that share file descriptor tables
+ * can be in calls that are counted, and how many requests of io_uring can be in flight. */
+#define COUNTED 65536
+#define TRANSFERRING 32768
+#define SUBMITTED 16384
+
+static int size_bytes(const struct program *program, const struct filemon_bpf *skeleton)
+{
+    bool asked = program->config->facts & FACT(BYTES);
+    int result = bpf_map__set_max_entries(skeleton->maps.counted, asked ? COUNTED : 1);
+
+    if (result == 0)
+        result = bpf_map__set_max_entries(skeleton->maps.noted_serials, asked ? TRANSFERRING : 1);
+    if (result == 0)
+        result = bpf_map__set_max_entries(skeleton->maps.submitted_transfers,
+                                          asked ? SUBMITTED : 1);
+    return result;
+}
+
 static int load_programs(struct program *program, const struct rules_size *size)
 {
     struct filemon_bpf *skeleton = program->skeleton = open_skeleton(program->way);
@@ -222,6 +242,8 @@ static int load_programs(struct program *program, const struct rules_size *size)
         result = size_executables(program, skeleton);
     if (result == 0)
         result = size_changes(program);
+    if (result == 0)
+        result = size_bytes(program, skeleton);
     if (result == 0)
         result = links_select(program);
     if (result == 0)

@@ -77,6 +77,7 @@ enum record_kind {
     RECORD_EXECUTABLE, /* what record_facts.executable stands for; has no thread */
     RECORD_PROGRAM,    /* a program was executed */
     RECORD_CALL,       /* fd is 0, or the negative errno */
+    RECORD_BYTES,      /* the payload is a struct record_bytes, of fd; has no thread */
 };
 
 /* The kernel's side knows the executables of so many processes at once.  event/facts.h keeps the
@@ -126,6 +127,13 @@ struct record {
         };
         __s32 origin; /* DUP, DUP2, with or without a path */
     };
+};
+
+/* What was read and written through a descriptor since the last such record. */
+struct record_bytes {
+    __u64 read, written; /* bytes */
+    __u64 reads, writes; /* calls */
+    __u64 mapped;        /* 1: it was */
 };
 
 /*

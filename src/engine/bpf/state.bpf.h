@@ -251,6 +251,15 @@ static __always_inline void count_lost(void)
     __sync_fetch_and_add(&n_lost, 1);
 }
 
+/* NR_CPUS is at most 8192. */
+#define CPU_BITS 13
+
+/* A number that no other call returns. */
+static __always_inline __u64 new_number(void)
+{
+    return bpf_ktime_get_ns() << CPU_BITS | bpf_get_smp_processor_id();
+}
+
 /*
  * Whether a record wakes the reader.  The fill level of the ring buffer costs a helper call: so one
  * in sixteen records checks it, chosen by a hash of its time, since the low bits of a coarse clock

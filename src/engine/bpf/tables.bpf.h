@@ -24,6 +24,7 @@
 
 #include <bpf/bpf_tracing.h>
 
+#include "bytes.bpf.h"
 #include "calls.bpf.h"
 #include "recorded.bpf.h"
 #include "state.bpf.h"
@@ -61,6 +62,8 @@ SUBPROGRAM bool sweep_on(__u64 table, __u32 place)
 
         if (!chunk)
             return true;
+        if (counting_bytes)
+            deliver_bytes_of_chunk(table, *chunk);
         forget_chunk(table, *chunk);
         bpf_map_delete_elem(&chunk_lists, &key);
         barrier();

@@ -38,14 +38,17 @@ static void fm_forget_table(struct fm_table *table)
 }
 
 /*
- * Call with fm_tables_lock held.  The line is sent before the table is removed: a thread that finds
- * no table may then report that no watched process is left, and no line must follow that.
+ * Call with fm_tables_lock held.  The line is sent after those of the bytes, which
+ * fm_forget_table() sends, and before the table is removed: a thread that finds no table may then
+ * report that no watched process is left, and no line must follow that.
  */
 static void fm_end_table(struct fm_table *table)
 {
-    if (atomic_read(&table->records))
-        fm_report_table_end(fm_number(table));
+    bool any = atomic_read(&table->records) > 0;
+
     fm_forget_table(table);
+    if (any)
+        fm_report_table_end(fm_number(table));
     WRITE_ONCE(table->files, NULL);
 }
 

@@ -9,8 +9,9 @@
 /*
  * What the entry of a call leaves for its exit, at most one for each thread: the time at which a
  * dup2 or dup3 was entered (it closes the old descriptor then); the table that a close_range may
- * leave; the file that receive_fd() is about to install; and an open that a signal interrupted,
- * until it is known whether the kernel restarts it.  If no slot is free, dup2 and dup3 get the time
+ * leave; the file that receive_fd() is about to install; which file a call reads or writes; and an
+ * open that a signal interrupted, until it is known whether the kernel restarts it.  If no slot is
+ * free, dup2 and dup3 get the time
  * of their exit, and the others count as lost.
  */
 #define FM_FLIGHTS 1024
@@ -20,8 +21,10 @@ struct fm_flight {
     struct fm_call call;
     struct files_struct *files;
     struct file *receiving;
-    int result;   /* of an interrupted open: -ERESTARTSYS and the like; 0: another call */
-    bool blocked; /* this dup2 or dup3 has blocked its new descriptor, see recorded.h */
+    int result;     /* of an interrupted open: -ERESTARTSYS and the like; 0: another call */
+    bool transfers; /* this call reads or writes: see transfers.h */
+    u64 serials[3]; /* of the counts where it reads, writes and maps; 0: none */
+    bool blocked;   /* this dup2 or dup3 has blocked its new descriptor, see recorded.h */
 };
 static struct fm_flight_slot {
     struct task_struct *task; /* NULL: free; only this thread uses .flight */

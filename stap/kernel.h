@@ -8,12 +8,14 @@
 #endif
 
 #ifdef __KERNEL__ /* the unit tests include a small kernel of their own before this */
+#include <linux/aio_abi.h>
 #include <linux/cgroup.h>
 #include <linux/close_range.h>
 #include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/dcache.h>
 #include <linux/delay.h>
+#include <linux/err.h>
 #include <linux/fdtable.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -22,6 +24,7 @@
 #include <linux/ktime.h>
 #include <linux/magic.h>
 #include <linux/mm_types.h>
+#include <linux/mman.h>
 #include <linux/mount.h>
 #include <linux/ns_common.h>
 #include <linux/nsproxy.h>

@@ -3,6 +3,7 @@
 #ifndef FILEMON_STAP_RECORDED_H
 #define FILEMON_STAP_RECORDED_H
 
+#include "bytes.h"
 #include "report.h"
 
 /*
@@ -23,6 +24,13 @@ static struct fm_slot {
     u64 key; /* 0: free */
     struct fm_record record;
 } fm_slots[FM_ROWS][FM_ROW];
+
+static_assert(FM_ROWS == FM_COUNTS_ROWS && FM_ROW == FM_COUNTS_ROW);
+
+static inline u32 fm_slot_number(const struct fm_slot *slot)
+{
+    return slot - &fm_slots[0][0];
+}
 
 static const struct fm_record fm_no_record; /* of a descriptor whose open was not seen */
 
@@ -61,6 +69,7 @@ static bool fm_clear_slot(struct fm_slot *slot, u64 key, struct fm_record *recor
     if (cmpxchg(&slot->key, key, FM_TAKEN) != key)
         return false;
     *record = slot->record;
+    fm_end_counts(fm_slot_number(slot), key >> 32, (u32)key);
     /* Pairs with cmpxchg() in fm_take_slot().  Otherwise the next owner of the slot could write its
      * record before this one is copied. */
     smp_store_release(&slot->key, 0);
@@ -104,6 +113,7 @@ static void fm_put(struct fm_table *table, u64 key, const struct fm_record *reco
     struct fm_slot *slot = fm_take_slot(key);
 
     fm_raise(&table->highest, (u32)key & ~FM_BLOCKED);
+    fm_clear_counts(fm_slot_number(slot));
     slot->record = *record;
     atomic_inc(&table->records);
     /* Pairs with cmpxchg() in fm_clear_slot().  Otherwise a close on another CPU could read half of

@@ -75,6 +75,14 @@ static void on_event(void *ctx, const struct event *event)
         log_call(calls, "EXECUTABLE %ju %s\n", (uintmax_t)event->facts->executable, event->path);
         return;
     }
+    if (event->code == EVENT_BYTES) {
+        log_call(calls, "BYTES table %ju fd %d: %jd %jd %jd %jd%s\n", (uintmax_t)event->table,
+                 event->fd, (intmax_t)event->facts->bytes.read,
+                 (intmax_t)event->facts->bytes.written, (intmax_t)event->facts->bytes.reads,
+                 (intmax_t)event->facts->bytes.writes, event->facts->bytes.mapped ? " mapped" : "");
+        assert_int_equal(event->facts->known, FACT(BYTES));
+        return;
+    }
     log_call(calls, "%s", codes[event->code]);
     if (event->code == EVENT_LOST) {
         log_call(calls, " %ju at %jd\n", (uintmax_t)event->lost, (intmax_t)event->date_us);
@@ -394,6 +402,24 @@ static void facts(void **state)
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, uid: 0, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"fin\", modulo: \"m\", uid: 0}");
+}
+
+static void bytes(void **state)
+{
+#define BYTES(more)                                                                                \
+    "{codigo: \"bytes\", tabla: 7, descriptor: 3, leidos: 9007199254740993, escritos: 2, "         \
+    "lecturas: 3, escrituras: 4, mapeado: " more "}"
+    assert_calls(state, BYTES("1") "\n", "BYTES table 7 fd 3: 9007199254740993 2 3 4 mapped\n");
+    assert_calls(state, BYTES("0") "\n", "BYTES table 7 fd 3: 9007199254740993 2 3 4\n");
+    assert_garbage(state, BYTES("true"));
+    assert_garbage(state, BYTES("1, pid: 10"));
+    assert_garbage(state,
+                   "{codigo: \"bytes\", tabla: 7, descriptor: 3, leidos: -1, escritos: 2, "
+                   "lecturas: 3, escrituras: 4, mapeado: 0}");
+    assert_garbage(state,
+                   "{codigo: \"bytes\", tabla: 7, descriptor: 3, leidos: 1, escritos: 2, "
+                   "lecturas: 3, mapeado: 0}");
+    assert_garbage(state, "{codigo: \"exit\", " WHERE ", leidos: 1, " TIMES "}");
 }
 
 /* A close of one descriptor is by close(2) if the line has no reason; the only other reason is
@@ -859,6 +885,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_kind, begin, end),
         cmocka_unit_test_setup_teardown(tables, begin, end),
         cmocka_unit_test_setup_teardown(facts, begin, end),
+        cmocka_unit_test_setup_teardown(bytes, begin, end),
         cmocka_unit_test_setup_teardown(reasons, begin, end),
         cmocka_unit_test_setup_teardown(escapes, begin, end),
         cmocka_unit_test_setup_teardown(numbers, begin, end),

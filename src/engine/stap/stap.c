@@ -220,8 +220,8 @@ static int send_config(struct engine *engine)
         result = send_inode(engine, &config->inodes[i]);
     if (result == 0 && (config->all || config->n_groups > 0))
         result = send_command(engine, 'A', NULL);
-    if (result == 0 && config->facts != 0)
-        result = send_number(engine, 'K', config->facts);
+    if (result == 0 && (config->facts & ~FACT(BYTES)) != 0)
+        result = send_number(engine, 'K', config->facts & ~FACT(BYTES));
     if (result == 0 && config->writes)
         result = send_command(engine, 'W', NULL);
     if (result == 0 && config->sets & TRACE(EXEC))
@@ -386,12 +386,16 @@ static int explain_start(const struct engine *engine, int error)
 
 static int start_run(struct engine *engine)
 {
-    char *returns = engine->config->failed ? "returns=1" : NULL;
-    char *argv[] = {"staprun", "-R", "-T", "20", engine->path, returns, NULL};
+    char *argv[8] = {"staprun", "-R", "-T", "20", engine->path};
     char *env[] = {"LC_ALL=C", NULL};
     int out[2] = {-1, -1}, err[2] = {-1, -1}, result = 0;
     struct spawned staprun;
+    size_t n = 5;
 
+    if (engine->config->failed)
+        argv[n++] = "returns=1";
+    if (engine->config->facts & FACT(BYTES))
+        argv[n++] = "bytes=1";
     unload_stale();
     if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ||
         fcntl(out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(err[0], F_SETFL, O_NONBLOCK) < 0)
@@ -927,7 +931,6 @@ static void stap_close(struct engine *engine)
 
 const struct engine_ops engine_stap = {
     .name = "stap",
-    .lacks = FACT(BYTES),
     .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD) | TRACE(EXEC),
     .check = stap_check,
     .open = stap_open,

@@ -42,11 +42,12 @@ struct wire {
 
 /* The values of a line, not yet checked against its kind. */
 struct fields {
-    unsigned int seen; /* bit 1u << the index in keys[] */
+    uint64_t seen; /* the bit of each key: HAS() */
     char *codigo, *proceso, *fichero, *pedido, *motivo, *cierra, *llamada, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
-        cortado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa;
+        cortado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa, leidos, escritos, lecturas,
+        escrituras, mapeado;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -79,6 +80,11 @@ struct fields {
     TEXT(cierra)                                                                                   \
     TEXT(llamada)                                                                                  \
     INT(origen)                                                                                    \
+    BIG(leidos)                                                                                    \
+    BIG(escritos)                                                                                  \
+    BIG(lecturas)                                                                                  \
+    BIG(escrituras)                                                                                \
+    INT(mapeado)                                                                                   \
     BIG(perdidos)                                                                                  \
     TEXT(modulo)                                                                                   \
     INT(nn)
@@ -190,9 +196,10 @@ static int read_pair(struct fields *fields, size_t *key, char **text)
     size_t len = strcspn(*text, ":");
 
     *key = find_key(*text, len, *key + 1);
-    if (*key == KEY_COUNT || fields->seen & 1u << *key || strncmp(*text + len, ": ", 2) != 0)
+    if (*key == KEY_COUNT || fields->seen & UINT64_C(1) << *key ||
+        strncmp(*text + len, ": ", 2) != 0)
         return -EBADMSG;
-    fields->seen |= 1u << *key;
+    fields->seen |= UINT64_C(1) << *key;
     *text += len + 2;
     return read_value(fields, *key, text);
 }
@@ -380,6 +387,23 @@ static int take_exit(struct wire *wire, const struct fields *fields, struct even
     return 1;
 }
 
+static int take_bytes(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    wire->facts = (struct event_facts){
+        .known = FACT(BYTES),
+        .bytes = {.read = (uint64_t)fields->leidos,
+                  .written = (uint64_t)fields->escritos,
+                  .reads = (uint64_t)fields->lecturas,
+                  .writes = (uint64_t)fields->escrituras,
+                  .mapped = fields->mapeado != 0},
+    };
+    event->facts = &wire->facts;
+    return fields->leidos >= 0 && fields->escritos >= 0 && fields->lecturas >= 0 &&
+                   fields->escrituras >= 0
+               ? 1
+               : -EBADMSG;
+}
+
 static int take_part(struct wire *wire, const struct fields *fields, struct event *event)
 {
     (void)event;
@@ -432,12 +456,14 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
     return 0;
 }
 
-#define HAS(name) (1u << KEY_##name)
+#define HAS(name) (UINT64_C(1) << KEY_##name)
 #define HAS_NUMBER (HAS(n) | HAS(nn))
 #define HAS_NOTICE (HAS_NUMBER | HAS(modulo))
 /* Any line of an event in a thread can have them. */
 #define HAS_FILE (HAS(mayor) | HAS(menor) | HAS(inodo))
 #define HAS_FACTS (HAS(uid) | HAS(mnt_ns) | HAS(cgroup) | HAS_FILE | HAS(programa))
+
+#define HAS_BYTES (HAS(leidos) | HAS(escritos) | HAS(lecturas) | HAS(escrituras) | HAS(mapeado))
 
 #define HAS_EVENT (HAS_NUMBER | HAS(proceso) | HAS(pid) | HAS(ppid) | HAS(tid) | HAS(us) | HAS(ns))
 #define HAS_TABLE (HAS_EVENT | HAS(tabla))
@@ -448,7 +474,7 @@ static int take_idle(struct wire *wire, const struct fields *fields, struct even
 static const struct kind {
     const char *codigo;
     enum event_code code;
-    unsigned int must, may;
+    uint64_t must, may;
     int (*take)(struct wire *wire, const struct fields *fields, struct event *event);
 } kinds[] = {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte) | HAS(pedido) | HAS(motivo), take_opened},
@@ -461,6 +487,7 @@ static const struct kind {
      HAS(parte) | HAS(cortado), take_failed_call},
     {"exec", EVENT_EXEC, HAS_EVENT | HAS(fichero), HAS(parte), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
+    {"bytes", EVENT_BYTES, HAS_NUMBER | HAS(tabla) | HAS(descriptor) | HAS_BYTES, 0, take_bytes},
     {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"programa", EVENT_EXECUTABLE, HAS_NUMBER | HAS(tid) | HAS(programa) | HAS(fichero), HAS(parte),
      take_open},
@@ -474,16 +501,16 @@ static const struct kind {
 };
 
 /* Whether a line of this kind may have exactly these keys. */
-static bool fits(const struct kind *kind, unsigned int held)
+static bool fits(const struct kind *kind, uint64_t held)
 {
-    unsigned int may = kind->may | (kind->must & HAS(us) && kind->must & HAS(tid) ? HAS_FACTS : 0);
+    uint64_t may = kind->may | (kind->must & HAS(us) && kind->must & HAS(tid) ? HAS_FACTS : 0);
 
     return (held & kind->must) == kind->must && (held & ~(kind->must | may)) == 0;
 }
 
 static const struct kind *find_kind(const struct fields *fields)
 {
-    unsigned int held = fields->seen & ~HAS(codigo);
+    uint64_t held = fields->seen & ~HAS(codigo);
 
     for (size_t i = 0; i < LENGTH(kinds); i++)
         if (!strcmp(kinds[i].codigo, fields->codigo))
@@ -511,7 +538,7 @@ static bool take_number(struct wire *wire, const struct fields *fields)
 }
 
 /* The facts whose keys are in the set. */
-static unsigned int known_facts(unsigned int seen)
+static unsigned int known_facts(uint64_t seen)
 {
     return (seen & HAS(uid) ? FACT(USER) : 0) | (seen & HAS(mnt_ns) ? FACT(MOUNTS) : 0) |
            (seen & HAS(cgroup) ? FACT(GROUP) : 0) |

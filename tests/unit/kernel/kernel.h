@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/aio_abi.h>
 #include <linux/auxvec.h>
 #include <linux/close_range.h>
 #include <linux/magic.h>
@@ -20,6 +21,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -112,6 +114,16 @@ typedef struct {
 #define atomic_dec(atomic) atomic_add(-1, atomic)
 #define atomic_xchg(atomic, value) xchg(&(atomic)->counter, value)
 
+typedef struct {
+    s64 counter;
+} atomic64_t;
+#define ATOMIC64_INIT(value) ATOMIC_INIT(value)
+#define atomic64_read(atomic) READ_ONCE((atomic)->counter)
+#define atomic64_add(value, atomic) atomic_add(value, atomic)
+#define atomic64_inc(atomic) atomic_add(1, atomic)
+#define atomic64_inc_return(atomic) (__atomic_add_fetch(&(atomic)->counter, 1, __ATOMIC_SEQ_CST))
+#define atomic64_xchg(atomic, value) xchg(&(atomic)->counter, value)
+
 /* ---- Locks ----------------------------------------------------------------------------------- */
 
 typedef pthread_mutex_t raw_spinlock_t;
@@ -137,6 +149,8 @@ static _Thread_local int kernel_seq_retries;
     (READ_ONCE((seq)->sequence) != (begun) || (kernel_seq_retries && kernel_seq_retries--))
 #define read_seqbegin(seq) read_seqcount_begin(seq)
 #define read_seqretry(seq, begun) read_seqcount_retry(seq, begun)
+
+#define IS_ERR_VALUE(value) ((unsigned long)(value) >= (unsigned long)-4095)
 
 /* ---- CPUs: each thread is on a CPU of its own ------------------------------------------------ */
 
@@ -173,6 +187,13 @@ static inline void *kmalloc(size_t size, int flags)
         __atomic_fetch_sub(&kernel_memory, 1, __ATOMIC_RELAXED);
     __atomic_fetch_add(&kernel_allocated, 1, __ATOMIC_RELAXED);
     return malloc(size);
+}
+
+static inline void *kzalloc(size_t size, int flags)
+{
+    void *memory = kmalloc(size, flags);
+
+    return memory != NULL ? memset(memory, 0, size) : NULL;
 }
 
 static inline void kfree(const void *memory)

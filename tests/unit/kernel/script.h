@@ -23,6 +23,7 @@
 #include "stap/ends.h"
 #include "stap/exec.h"
 #include "stap/opens.h"
+#include "stap/transfers.h"
 
 static long script_next_number; /* that the next line must have; -1: any */
 
@@ -82,6 +83,7 @@ static inline int script_tear_down(void **state)
     fm_prefixes_free();
     fm_inodes_free();
     fm_records_free();
+    fm_counts_free();
     fm_buffers_free();
     assert_int_equal(kernel_allocated, 0);
     for (int i = 0; i < world_n_files; i++)

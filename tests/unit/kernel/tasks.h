@@ -62,10 +62,12 @@ struct path {
 struct file {
     struct inode *f_inode;
     struct path f_path;
-    unsigned int f_flags;
+    unsigned int f_flags, f_mode;
     int references;
     struct dentry dentry;
 };
+
+#define FMODE_WRITE 2
 
 #define WORLD_DESCRIPTORS 512
 #define WORLD_WORDS (WORLD_DESCRIPTORS / BITS_PER_LONG)
@@ -323,6 +325,7 @@ static inline struct file *fget_raw(unsigned int fd)
 enum {
     __NR_ia32_open = 5,
     __NR_ia32_creat = 8,
+    __NR_ia32_mmap = 90,
     __NR_ia32_openat = 295,
     __NR_ia32_open_by_handle_at = 342,
     __NR_ia32_execveat = 358,
@@ -397,6 +400,7 @@ static inline struct file *world_file(const char *path, unsigned int flags)
     file->dentry.name = path;
     file->f_path.dentry = &file->dentry;
     file->f_flags = flags;
+    file->f_mode = (flags & O_ACCMODE) != O_RDONLY ? FMODE_WRITE : 0;
     file->references = 1;
     assert_true(world_n_files < (int)ARRAY_SIZE(world_files_made));
     world_files_made[world_n_files++] = file;

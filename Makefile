@@ -222,11 +222,11 @@ cli: $(BUILD)/filemon $(BUILD)/tests/openclose $(addprefix $(BUILD)/tests/cli/,f
 unit: $(unit_tests)
 
 # The workloads of the tests on a real kernel, and the program that judges filemon's output.
-helpers := $(addprefix $(BUILD)/tests/,fdwork fdchaos changes records)
+helpers := $(addprefix $(BUILD)/tests/,fdwork fdchaos fdbytes changes records)
 # 32-bit programs make other system calls.
 ifeq ($(target),x86_64)
-helpers += $(BUILD)/tests/fdchaos32 $(BUILD)/tests/changes32
-$(BUILD)/tests/fdchaos32 $(BUILD)/tests/changes32: cflags += -m32
+helpers += $(addprefix $(BUILD)/tests/,fdchaos32 fdbytes32 changes32)
+$(addprefix $(BUILD)/tests/,fdchaos32 fdbytes32 changes32): cflags += -m32
 packages_32 := gcc-multilib libc6-dev-i386
 else ifeq ($(target),aarch64)
 CC32 ?= arm-linux-gnueabihf-gcc
@@ -242,8 +242,10 @@ $(BUILD)/tests/records: libs = -ljansson
 $(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch] tests/helpers/flags.[ch]) tests/helpers/chaos.h
 # Static, since it must open nothing but what its journal says; so without sanitizers.
 chaos := $(filter $(BUILD)/tests/fdchaos%,$(helpers))
-$(chaos): sanitize =
-$(chaos): libs = -static -lpthread
+bytes := $(filter $(BUILD)/tests/fdbytes%,$(helpers))
+$(chaos) $(bytes): sanitize =
+$(chaos) $(bytes): libs = -static -lpthread
+$(bytes): tests/helpers/fdbytes.c
 $(chaos): tests/helpers/fdchaos.c tests/helpers/chaos.h tests/helpers/clock.h
 # Static, since another release need not have the libraries of 32-bit programs.
 changes := $(filter $(BUILD)/tests/changes%,$(helpers))

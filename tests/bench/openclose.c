@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * openclose [-n] FILE PAIRS [COPIES]
+ * openclose [-n|-r] FILE PAIRS [COPIES]
  * openclose -k FILE COUNT [COPIES]
  *
  * Opens and closes FILE as fast as it can, PAIRS times in each of COPIES processes at once, and
  * prints two numbers, nanoseconds per pair: of processor time, which interrupts and other processes
  * hardly affect, and of elapsed time.  -n: makes another system call, which has nothing to do with
- * files, instead of open and close.  -k: opens FILE COUNT times without closing it, prints "open"
- * in each process, and waits to be killed.
+ * files, instead of open and close.  -r: opens FILE once, and reads its first 4 KiB instead.  -k:
+ * opens FILE COUNT times without closing it, prints "open" in each process, and waits to be killed.
  *
  * Before this, it prints its process id and waits for EOF on standard input.
  */
@@ -46,6 +46,15 @@ static void other_call(const char *file, long calls)
     (void)file;
     while (calls-- > 0)
         syscall(SYS_getppid);
+}
+
+static void read_file(const char *file, long reads)
+{
+    int fd = open_file(file);
+    char page[4096];
+
+    while (reads-- > 0)
+        syscall(SYS_pread64, fd, page, sizeof(page), 0);
 }
 
 static void keep_open(const char *file, long count, long copies)
@@ -114,7 +123,7 @@ int main(int argc, char **argv)
 
     argv += option != '\0', argc -= option != '\0';
     if (argc < 3) {
-        fputs("usage: openclose [-n|-k] FILE NUMBER [COPIES]\n", stderr);
+        fputs("usage: openclose [-n|-r|-k] FILE NUMBER [COPIES]\n", stderr);
         return 2;
     }
     long number = strtol(argv[2], NULL, 10), copies = argc > 3 ? strtol(argv[3], NULL, 10) : 1;
@@ -123,6 +132,9 @@ int main(int argc, char **argv)
     if (option == 'k')
         keep_open(argv[1], number, copies);
     else
-        play(option == 'n' ? other_call : open_close, argv[1], number, copies);
+        play(option == 'n'   ? other_call
+             : option == 'r' ? read_file
+                             : open_close,
+             argv[1], number, copies);
     return 0;
 }

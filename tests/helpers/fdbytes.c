@@ -113,9 +113,7 @@ static struct counted filled(const char *name)
     return open_as(name, O_RDONLY);
 }
 
-/* ---- The ways
- * -------------------------------------------------------------------------------
- */
+/* ---- The ways ------------------------------------------------------------------------------- */
 
 static void way_read(void)
 {

@@ -241,8 +241,7 @@ static __always_inline void count_unnoted(__u64 table, const struct ends *ends, 
         count_transfer(table, ends->mapped, 0, TRANSFER_MAP, 0);
 }
 
-/* ---- AIO (io_submit) --------------------------------------------------------------------------
- */
+/* ---- AIO (io_submit) ------------------------------------------------------------------------ */
 
 /* linux/aio_abi.h */
 struct io_event {
@@ -304,8 +303,7 @@ SUBPROGRAM int count_events(__u64 table, __u64 events, __u32 n)
     return 0;
 }
 
-/* ---- Entries and exits ------------------------------------------------------------------------
- */
+/* ---- Entries and exits ---------------------------------------------------------------------- */
 
 /* True: the call is one of those that are counted. */
 static __always_inline bool enter_transfer(struct pt_regs *regs)

@@ -90,7 +90,7 @@ packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
 packages_trace := jq chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
-packages_live := strace systemd runc iproute2 procps btrfs-progs prometheus prometheus-node-exporter \
+packages_live := strace systemd runc iproute2 procps git sqlite3 btrfs-progs prometheus prometheus-node-exporter \
     rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka postgresql
 packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq
 packages_arm64 := mmdebstrap qemu-system-arm qemu-user-static busybox-static xz-utils zstd jq

@@ -14,42 +14,28 @@
 #include "tables.bpf.h"
 #include "walk.bpf.h"
 
-/* Unmarks the recorded descriptors of a chunk that are not open any more: their bit in `open` is
- * not set.  True: there were some. */
-SUBPROGRAM bool clear_closed(__u64 table, __u32 chunk, __u64 open)
-{
-    struct chunk *found = find_chunk(table, chunk * CHUNK_FDS);
-    bool any = false;
-
-    for (__u32 i = 0; found && i < CHUNK_FDS; i++) {
-        if (open >> i & 1 || !found->recorded[i])
-            continue;
-        found->recorded[i] = 0;
-        deliver_bytes(table, chunk * CHUNK_FDS + i);
-        any = true;
-    }
-    return any;
-}
-
 /* Delivers which descriptors of a chunk are open, if exec has closed recorded ones. */
-static __always_inline void report_chunk(struct task_struct *task, struct scratch *s, __u32 chunk)
+SUBPROGRAM int report_chunk(__u32 program, __u32 chunk)
 {
-    struct fdtable *table = task->files->fdt;
+    struct fdtable *table = current_task()->files->fdt;
+    struct scratch *s = get_scratch(program);
     __u64 open = 0, bytes = (__u64)chunk * sizeof(open);
 
+    if (!s)
+        return 0;
     if (chunk < table->max_fds / CHUNK_FDS)
         bpf_probe_read_kernel(&open, sizeof(open), (void *)table->open_fds + bytes);
-    if (!clear_closed(s->record.table, chunk, open))
-        return;
+    if (!clear_chunk(s->record.table, chunk, ~open))
+        return 0;
     s->record.first = chunk * CHUNK_FDS;
     s->record.open = open;
     deliver(&s->record, RECORD_UNTIL(open));
+    return 0;
 }
 
 /* Reports chunks of the table, from this index of its list on.  True: there are no more. */
 SUBPROGRAM bool report_chunks(__u32 program, __u32 place)
 {
-    struct task_struct *task = current_task();
     struct scratch *s = get_scratch(program);
 
     for (int i = 0; s && i < SWEEP_CHUNKS; i++) {
@@ -58,7 +44,7 @@ SUBPROGRAM bool report_chunks(__u32 program, __u32 place)
 
         if (!chunk)
             return true;
-        report_chunk(task, s, *chunk);
+        report_chunk(program, *chunk);
         barrier();
     }
     return false;
@@ -143,6 +129,14 @@ SUBPROGRAM bool match_components(__u32 program)
     return false;
 }
 
+SUBPROGRAM bool match_more(__u32 program)
+{
+    for (int i = 0; i < COMPONENT_CALLS; i++)
+        if (match_components(program))
+            return true;
+    return false;
+}
+
 static __always_inline bool executable_matches(struct task_struct *task, struct scratch *s)
 {
     walk_file(task, s, task->mm->exe_file);
@@ -150,8 +144,8 @@ static __always_inline bool executable_matches(struct task_struct *task, struct 
     walk(s->program);
     s->components.taken = s->length;
     s->lookup.wanted = false;
-    for (int i = 0; i < COMPONENT_BATCHES; i++)
-        if (match_components(s->program))
+    for (int i = 0; i < COMPONENT_CALLS; i++)
+        if (match_more(s->program))
             break;
     return s->lookup.wanted;
 }

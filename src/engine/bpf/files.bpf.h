@@ -271,21 +271,15 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
 }
 
 /* Unmarks the descriptors from first to last of one chunk.  True: some were recorded. */
-SUBPROGRAM bool clear_chunk(__u64 table, __u32 number, __u32 first, __u32 last)
+SUBPROGRAM bool clear_range_of(__u64 table, __u32 chunk, __u32 first, __u32 last)
 {
-    struct chunk *chunk = find_chunk(table, number * CHUNK_FDS);
-    bool any = false;
+    __u32 begin = chunk * CHUNK_FDS, end = begin + CHUNK_FDS - 1;
 
-    for (__u32 i = 0; chunk && i < CHUNK_FDS; i++) {
-        __u32 fd = number * CHUNK_FDS + i;
-
-        if (fd >= first && fd <= last && chunk->recorded[i]) {
-            chunk->recorded[i] = 0;
-            deliver_bytes(table, fd);
-            any = true;
-        }
-    }
-    return any;
+    if (first > end || last < begin)
+        return false;
+    return clear_chunk(table, chunk,
+                       ~0ull << (first > begin ? first - begin : 0) &
+                           ~0ull >> (last < end ? end - last : 0));
 }
 
 /* Unmarks descriptors in chunks of a table, from this index of its list of chunks on.  Returns
@@ -300,7 +294,7 @@ SUBPROGRAM __u32 clear_chunks(__u64 table, __u32 place, __u32 first, __u32 last)
 
         if (!chunk)
             return result | SWEEP_OVER;
-        if (clear_chunk(table, *chunk, first, last))
+        if (clear_range_of(table, *chunk, first, last))
             result |= SWEEP_RECORDED;
         barrier();
     }
@@ -326,7 +320,7 @@ static __always_inline bool clear_range(__u64 table, __u32 first, __u32 last)
 
     if (last / CHUNK_FDS - chunk < RANGE_CHUNKS) {
         for (int i = 0; i < RANGE_CHUNKS && chunk <= last / CHUNK_FDS; i++)
-            if (clear_chunk(table, chunk++, first, last))
+            if (clear_range_of(table, chunk++, first, last))
                 result = SWEEP_RECORDED;
         return result;
     }

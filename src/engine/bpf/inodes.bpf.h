@@ -122,11 +122,19 @@ SUBPROGRAM bool search_steps(__u32 program)
     return false;
 }
 
+SUBPROGRAM bool search_on(__u32 program)
+{
+    for (int i = 0; i < WALK_CALLS; i++)
+        if (search_steps(program))
+            return true;
+    return false;
+}
+
 /* False: there are more ancestors than any path has components and mounts. */
 SUBPROGRAM bool search_ancestors(__u32 program)
 {
-    for (int i = 0; i < WALK_BATCHES; i++)
-        if (search_steps(program))
+    for (int i = 0; i < WALK_CALLS; i++)
+        if (search_on(program))
             return true;
     return false;
 }

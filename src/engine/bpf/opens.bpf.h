@@ -61,6 +61,22 @@ SUBPROGRAM bool filter_components(__u32 program)
     return false;
 }
 
+SUBPROGRAM bool filter_more(__u32 program)
+{
+    for (int i = 0; i < COMPONENT_CALLS; i++)
+        if (filter_components(program))
+            return true;
+    return false;
+}
+
+SUBPROGRAM int filter_path(__u32 program)
+{
+    for (int i = 0; i < COMPONENT_CALLS; i++)
+        if (filter_more(program))
+            break;
+    return 0;
+}
+
 /* Whether the path filter includes the path in the payload. */
 static __always_inline bool filter(struct scratch *s)
 {
@@ -74,9 +90,7 @@ static __always_inline bool filter(struct scratch *s)
     s->lookup.key.parent = 0;
     s->components.taken = s->length;
     s->lookup.wanted = wanted_below_root;
-    for (int i = 0; i < COMPONENT_BATCHES; i++)
-        if (filter_components(s->program))
-            break;
+    filter_path(s->program);
     return s->lookup.wanted;
 }
 

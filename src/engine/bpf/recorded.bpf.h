@@ -196,20 +196,29 @@ static __always_inline struct table *find_or_add_table(__u64 address)
 /* How many threads may append to one list at the same moment; there is no lock. */
 #define LISTING_THREADS 32
 
-/* Appends the chunk to the list of its table.  False: the map is full. */
+/* Appends the chunk to the list of its table.  -EEXIST: another thread has appended there. */
+SUBPROGRAM int append_chunk(__u64 address, __u32 number)
+{
+    struct table *table = find_or_add_table(address);
+    struct chunk_key key = {address};
+    int result;
+
+    if (!table)
+        return -E2BIG;
+    key.number = table->chunks;
+    result = bpf_map_update_elem(&chunk_lists, &key, &number, BPF_NOEXIST);
+    if (result == 0 || result == -EEXIST)
+        table->chunks = key.number + 1;
+    return result;
+}
+
+/* False: the map is full. */
 static __always_inline bool list_chunk(const struct chunk_key *chunk)
 {
-    struct table *table = find_or_add_table(chunk->table);
     int result = -EEXIST;
 
-    for (int i = 0; table && i < LISTING_THREADS && result == -EEXIST; i++) {
-        struct chunk_key key = {chunk->table, table->chunks};
-        __u32 number = chunk->number;
-
-        result = bpf_map_update_elem(&chunk_lists, &key, &number, BPF_NOEXIST);
-        if (result == 0 || result == -EEXIST)
-            table->chunks = key.number + 1;
-    }
+    for (int i = 0; i < LISTING_THREADS && result == -EEXIST; i++)
+        result = append_chunk(chunk->table, chunk->number);
     return result == 0;
 }
 

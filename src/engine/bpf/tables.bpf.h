@@ -44,6 +44,39 @@ volatile bool is_in_doubt = false;
 /* The table whose end settle_doubt() is delivering; 0: none. */
 volatile __u64 settling = 0;
 
+/* Descriptors that a subprogram unmarks in one call. */
+#define CLEARED_FDS 8
+
+/* Unmarks the recorded ones of the descriptors from `begin` on whose bit is set.  True: there were
+ * some. */
+SUBPROGRAM bool clear_some(__u64 table, __u32 begin, __u8 closed)
+{
+    struct chunk *chunk = find_chunk(table, begin);
+    bool any = false;
+
+    for (__u32 i = 0; chunk && i < CLEARED_FDS; i++) {
+        __u8 *recorded = &chunk->recorded[(begin + i) % CHUNK_FDS];
+
+        if (!(closed >> i & 1) || !*recorded)
+            continue;
+        *recorded = 0;
+        deliver_bytes(table, begin + i);
+        any = true;
+    }
+    return any;
+}
+
+/* The same for the descriptors of a chunk. */
+SUBPROGRAM bool clear_chunk(__u64 table, __u32 number, __u64 closed)
+{
+    bool any = false;
+
+    for (__u32 i = 0; i < CHUNK_FDS; i += CLEARED_FDS)
+        if (closed >> i & 0xff && clear_some(table, number * CHUNK_FDS + i, closed >> i))
+            any = true;
+    return any;
+}
+
 /* The result of visiting some chunks of a table: a set of these. */
 #define SWEEP_RECORDED 1 /* they had recorded descriptors */
 #define SWEEP_OVER 2     /* the table has no more chunks */

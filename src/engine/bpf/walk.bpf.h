@@ -5,9 +5,10 @@
 
 #include "state.bpf.h"
 
-/* Batches and steps of a walk: together more than any path has components and mounts. */
-#define WALK_BATCHES 320
+/* Steps that a subprogram walks in one call, and calls in each of two nested loops: together more
+ * than any path has components and mounts. */
 #define WALK_STEPS 8
+#define WALK_CALLS 18
 
 #define PIPEFS_MAGIC 0x50495045 /* linux/magic.h */
 #define NSFS_MAGIC 0x6e736673
@@ -279,22 +280,32 @@ SUBPROGRAM bool walk_steps(__u32 program)
     return false;
 }
 
-/* Walks to the root.  A path that is longer than all batches is marked as cut. */
+SUBPROGRAM bool walk_on(__u32 program)
+{
+    for (int i = 0; i < WALK_CALLS; i++)
+        if (walk_steps(program))
+            return true;
+    return false;
+}
+
+/* Walks to the root.  A path that is longer than all calls walk is marked as cut. */
 SUBPROGRAM int walk(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
-    for (int i = 0; i < WALK_BATCHES; i++)
-        if (walk_steps(program))
+    for (int i = 0; i < WALK_CALLS; i++)
+        if (walk_on(program))
             return 0;
     if (s)
         s->record.marks |= MARK_CUT;
     return 0;
 }
 
-/* Components that a subprogram looks up in one call, and calls for the longest path. */
-#define COMPONENTS 16
-#define COMPONENT_BATCHES (MAX_COMPONENTS / COMPONENTS)
+/* Components that a subprogram looks up in one call, and calls in each of two nested loops:
+ * together those of the longest path. */
+#define COMPONENTS 8
+#define COMPONENT_CALLS 16
+_Static_assert(COMPONENTS *COMPONENT_CALLS *COMPONENT_CALLS == MAX_COMPONENTS, "");
 
 /* Copies a component, counted from the last, to the key of s->lookup.  False: it is longer than
  * any name in the map. */

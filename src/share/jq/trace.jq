@@ -13,13 +13,19 @@
 #   known   names of processes and, for rows, where the last slice ended.  jq copies an object that
 #           it changes, so this one is emptied when it is large; names are then written again.
 #   hosts   number of each host
-#   last    date_us of the last record
+#   day     the midnight (UTC) before the first record, from which times count, in µs since 1970
+#   last    time of the last record
 #   out     events to write
 
 # Rows are numbered like the descriptors.  A thread that left the file descriptor table of its
-# process can have the same descriptor open, which then is on a row of its own.
-def row_of_table($n): $n * 1000000;
-def row_without_descriptor: 999999;
+# process can have the same descriptor open, which then is on a row of its own.  No row has the
+# number of its process: Perfetto takes row 0 for that one.
+def rows_of($pid; $descriptor): range($descriptor; infinite; 1000000) | select(. != $pid);
+def first_row_of($pid; $descriptor):
+    if $descriptor == $pid then first(rows_of($pid; $descriptor)) else $descriptor end;
+
+# Greater than any process id of a kernel, and less than those that pid_of makes of hosts.
+def row_without_descriptor: 9999999;
 
 # Several hosts ("maquina") can have the same process id.
 def pid_of($record):
@@ -47,10 +53,11 @@ def learn($key; $value):
     else setpath(["known", $key]; $value) end;
 
 # An exec changes the name of a process.  Other threads than the main one have names of their own.
+# An empty name is an error to Perfetto.
 def name_process($pid; $record):
     "\($pid)" as $key
     | .known[$key] as $known
-    | if $record.proceso == null or $known == $record.proceso
+    | if ($record.proceso // "") == "" or $known == $record.proceso
         or ($known and $record.tid != $record.pid) then .
       else
         learn($key; $record.proceso)
@@ -69,8 +76,8 @@ def name_row($pid; $row; $name):
       end;
 
 def name_row_of($pid; $row; $descriptor):
-    name_row($pid; $row;
-        "descriptor \($descriptor)" + if $row == $descriptor then "" else " (2)" end);
+    name_row($pid; $row; "descriptor \($descriptor)"
+        + if $row == first_row_of($pid; $descriptor) then "" else " (2)" end);
 
 # The slice begins where the last one of its row ended if the truncation of times to µs would make
 # both overlap.
@@ -106,10 +113,9 @@ def set_open($path; $entries):
         | if .nulls > 256 then sweep else . end
     end;
 
-def free_row($others):
-    if $others == [] then 0 else
-        first(range(0; infinite) | row_of_table(.)
-            | select(. as $row | $others | all(.row - .descriptor != $row)))
+def free_row_of($pid; $descriptor; $others):
+    if $others == [] then first_row_of($pid; $descriptor) else
+        first(rows_of($pid; $descriptor) | select(. as $row | $others | all(.row != $row)))
     end;
 
 # The file was open at least until $until.
@@ -125,7 +131,7 @@ def opened($pid; $record):
     | (if ($entries | length) < 8 then . else
         ends_without_close($entries[0]; $record.date_us; "not seen") end)
     | ($entries | if . == null then [] elif length < 8 then . else .[1:] end) as $others
-    | ($record.descriptor + free_row($others)) as $row
+    | free_row_of($pid; $record.descriptor; $others) as $row
     | name_row_of($pid; $row; $record.descriptor)
     | begin($pid; $row; $record.date_us) as $ts
     | set_open($path; $others + [{row: $row, ts: $ts, name: $record.fichero,
@@ -138,7 +144,8 @@ def find($ts; $name):
     else (map(select(.name == $name)) | if length > 0 then . else null end) // .
         | min_by(.ts - $ts | fabs) end;
 
-# Without its open, a close is enough for the slice.
+# Without its open, a close is enough for the slice.  A file that was opened before time 0 has a
+# slice from 0: viewers need not accept negative times.
 def closed($pid; $record):
     path_of($pid; $record) as $path
     | ($record.duracion_ns / 1000) as $dur
@@ -149,9 +156,10 @@ def closed($pid; $record):
         set_open($path; $entries - [$entry])
         | slice($pid; $entry.row; $entry.ts; $dur; $entry.name; $entry.args + args_of($record))
       else
-        name_row_of($pid; $record.descriptor; $record.descriptor)
-        | begin($pid; $record.descriptor; $ts) as $from
-        | slice($pid; $record.descriptor; $from; $dur; $record.fichero; args_of($record))
+        first_row_of($pid; $record.descriptor) as $row
+        | name_row_of($pid; $row; $record.descriptor)
+        | begin($pid; $row; [$ts, 0] | max) as $from
+        | slice($pid; $row; $from; [$dur, $record.date_us] | min; $record.fichero; args_of($record))
       end;
 
 def without_descriptor($pid; $what; $record):
@@ -176,8 +184,24 @@ def of_process($record):
       elif $record.errno then without_descriptor($pid; $record.errno; $record)
       else without_descriptor($pid; $record.codigo; $record) end;
 
-def take($record):
-    add_host($record)
+# Times count from midnight, because Perfetto multiplies them by 1000 as floating-point numbers: the
+# ns since 1970 would be rounded to 256 ns, and slices that touch would overlap.  After the records of
+# one day can come those of an earlier day, from another file: they are at time 0.
+def time_of($record): [$record.date_us - .day, 0] | max;
+
+# Times have no date, so an instant names it.
+def begin_day($record):
+    if .day then . else
+        setpath(["day"]; $record.date_us | . - . % 86400000000)
+        | (.day / 1000000 | todate) as $date
+        | emit({ph: "i", s: "g", cat: "file", name: "times count from \($date)", pid: 0, tid: 0,
+            ts: time_of($record), args: {}})
+    end;
+
+def take($dated):
+    begin_day($dated)
+    | ($dated + {date_us: time_of($dated)}) as $record
+    | add_host($record)
     | setpath(["last"]; $record.date_us)
     | if $record.pid then of_process($record)
       elif $record.codigo == "lost" then
@@ -191,7 +215,7 @@ def still_open:
 
 def events:
     foreach ((., inputs), null) as $record (
-        {open: {}, nulls: 0, known: {}, hosts: {}, last: 0, out: []};
+        {open: {}, nulls: 0, known: {}, hosts: {}, day: null, last: 0, out: []};
         setpath(["out"]; []) | if $record then take($record) else still_open end;
         .out[]);
 

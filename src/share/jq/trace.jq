@@ -2,10 +2,11 @@
 # Turns records of filemon into a trace for ui.perfetto.dev, the panel Performance of Chromium's
 # DevTools, or speedscope, in the Trace Event Format:
 #
-#   filemon ... | jq -rf trace.jq > trace.json
+#   filemon ... | jq -nrf trace.jq > trace.json
 #
 # A process has a row for each descriptor, and a slice is the time that a file was open there.  Rows
 # are "threads" of the format: on one row, slices must not overlap unless one encloses the other.
+# Without -n jq makes the same of records, but of an empty file no trace that a viewer could load.
 #
 # State:
 #   open    .[pid][descriptor]: the files that are open, the oldest first, or null
@@ -213,10 +214,14 @@ def still_open:
     | reduce (.open[][] | select(.) | .[]) as $entry (.;
         ends_without_close($entry; $last; "not seen"));
 
+# Perfetto takes an array without events for no trace.
+def finish:
+    if .day then still_open else metadata(0; 0; "process_name"; {name: "no records"}) end;
+
 def events:
-    foreach ((., inputs), null) as $record (
+    foreach ((., inputs | select(.)), null) as $record (
         {open: {}, nulls: 0, known: {}, hosts: {}, day: null, last: 0, out: []};
-        setpath(["out"]; []) | if $record then take($record) else still_open end;
+        setpath(["out"]; []) | if $record then take($record) else finish end;
         .out[]);
 
 "[",

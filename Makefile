@@ -4,7 +4,6 @@
 #   make demo       installs packages, builds, and shows filemon at work on a real kernel
 #   make check      installs packages and runs every test; the last line is "N passed, N failed"
 #   make check-unit runs the unit tests: in seconds, without root, installs nothing
-#   make check-trace  loads the trace of a make into viewers, in a browser: installs chromium (300 MB)
 #   make check-kernels  plays the tests on the kernels of Debian 11 to sid, which takes hours:
 #                   KERNELS="bookworm trixie" SCENES= SEEDS=200 ENGINES="stap bpf"; prints a table
 #   make check-arm64    builds for arm64, and plays them on its kernel; make check-s390x runs the unit tests
@@ -89,7 +88,8 @@ packages_build := gcc libc6-dev $(if $(filter-out 0,$(REPLAY)),libjansson-dev) $
 packages_vm := systemtap qemu-system-x86 busybox-static linux-image-amd64 linux-headers-amd64
 packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl-tools
 packages_jq := prometheus
-packages_trace := jq chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
+# An npm from elsewhere is kept: Debian's would install a second Node.js beside it.
+packages_trace := chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
 packages_live := strace systemd runc iproute2 procps git sqlite3 btrfs-progs prometheus prometheus-node-exporter \
     rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka postgresql
 packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq
@@ -266,11 +266,12 @@ $(BUILD)/tests/openclose: tests/bench/openclose.c
 	$(Q)$(link) -o $@ $< $(LDLIBS)
 
 # With SANITIZE, only the parts that run code of filemon built with sanitizers.
-parts := unit cli $(if $(SANITIZE),,records jq docs builds lint runtime sparse verifier live chaos oracle vm)
-packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,$(packages_jq) $(packages_lint) $(packages_live) $(packages_vm))
+parts := unit cli $(if $(SANITIZE),,records jq trace docs builds lint runtime sparse verifier live chaos oracle vm)
+packages := $(packages_build) $(packages_check) $(packages_32) $(if $(SANITIZE),,\
+    $(packages_jq) $(packages_trace) $(packages_lint) $(packages_live) $(packages_vm))
 
 # A second make builds, because installed packages change what can be built.
-.PHONY: deps check check-unit check-trace check-kernels check-arm64 check-s390x check-clang bench demo
+.PHONY: deps check check-unit check-kernels check-arm64 check-s390x check-clang bench demo
 deps:
 	@tests/packages $(packages)
 
@@ -280,11 +281,6 @@ check-unit: unit
 check: deps
 	@$(MAKE) all unit cli helpers
 	@BUILD=$(BUILD) tests/run $(parts)
-
-check-trace:
-	@tests/packages $(packages_build) $(packages_trace)
-	@$(MAKE) all
-	@tests/jq/browser $(BUILD)/filemon $(BUILD)/trace
 
 # A static program runs in the root file system of any release.
 check-kernels:

@@ -50,6 +50,17 @@ static struct {
     char **args; /* the ARGs */
 } given;
 
+/* In a loop that waits for another thread.  An emulator that runs all processors in one thread goes
+ * on with the next one here, and not only when the time slice of this one is over. */
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 static void make_file(const char *path, mode_t mode)
 {
     if (mknod(below(path), S_IFREG | mode, 0) != 0 || chmod(below(path), mode) != 0)
@@ -2052,6 +2063,7 @@ static void *close_raced(void *arg)
     while (!race_over) {
         race_closes += close(RACED) == 0;
         sched_yield();
+        relax();
     }
     return arg;
 }
@@ -2074,8 +2086,10 @@ static void play_dup_race(void)
     start_thread(&other, close_raced, NULL);
     while (copies < RACE_ROUNDS || race_closes < RACE_CLOSES) {
         expect(dup2(fd, RACED), "dup2");
-        if (++copies % 4 == 0) /* not each time, so that copies are also replaced by copies */
+        if (++copies % 4 == 0) { /* not each time, so that copies are also replaced by copies */
             sched_yield();
+            relax();
+        }
     }
     race_over = true;
     pthread_join(other, NULL);
@@ -2104,8 +2118,10 @@ static void *close_copied(void *arg)
     unsigned state = 1;
 
     while (!race_over) {
-        if (to_close < 0)
+        if (to_close < 0) {
+            relax();
             continue;
+        }
         spin_about(&state);
         close(to_close);
         to_close = -1;
@@ -2141,7 +2157,7 @@ static void play_copy_race(void)
         spin_about(&state);
         made = copy_raced(fd, round % 4);
         while (to_close >= 0)
-            ;
+            relax();
         if (made >= 0)
             close(made);
         copies += made >= 0;
@@ -2219,8 +2235,10 @@ static atomic_int at_the_line;
 static void line_up(int of)
 {
     at_the_line++;
-    while (at_the_line < of)
+    while (at_the_line < of) {
         sched_yield();
+        relax();
+    }
 }
 
 static int open_raced(int flags)

@@ -1,6 +1,5 @@
--- Tables for the records of many hosts, in PostgreSQL 14 or later:
---
---   createuser filemon && createdb -O filemon filemon && psql -U filemon -f postgresql.sql filemon
+-- Tables for the records of many hosts, in a database of PostgreSQL 14 or later that is in UTF-8.
+-- filemon-fleet(7) has the commands that make the database and let root, as whom rsyslog runs, use it.
 --
 -- One partition for each day, made before it begins: call filemon.make_days() once a day, and
 -- filemon.drop_days(N) to keep N days.

@@ -11,7 +11,7 @@ create table filemon.records (
     fecha   timestamptz not null,
     digest  uuid not null,
     maquina text not null,
-    record  jsonb not null,
+    record  jsonb not null check (jsonb_typeof(record) = 'object'),
     primary key (fecha, digest)
 ) partition by range (fecha);
 
@@ -22,25 +22,39 @@ create index on filemon.records ((record->>'proceso'), fecha);
 -- Records of days without a partition.
 create table filemon.records_other partition of filemon.records default;
 
--- What is no JSON: for example the half of a line of a file that was cut.
+-- What is no record: for example the half of a line of a file that was cut.
 create table filemon.rejected (fecha timestamptz not null default now(), maquina text, line text);
 
+-- rsyslog takes a statement that failed for done.  So this one never fails: what the same line would
+-- cause again (no JSON, a date_us that is no time, more than an index takes) goes to filemon.rejected,
+-- and everything else, such as a full disk, is waited for.
 create function filemon.take(host text, line text) returns void language plpgsql as $$
 declare
     record jsonb;
+    is_rejected boolean := false;
 begin
-    begin
-        record := line::jsonb;
-    exception when others then
-        insert into filemon.rejected (maquina, line) values (host, line);
-        return;
-    end;
-    insert into filemon.records values (
-        coalesce(to_timestamp((record->>'date_us')::bigint / 1000000.0), now()),
-        md5(host || line)::uuid,
-        coalesce(record->>'maquina', host),
-        record
-    ) on conflict do nothing;
+    loop
+        begin
+            if is_rejected then
+                insert into filemon.rejected (maquina, line) values (host, line);
+                return;
+            end if;
+            record := line::jsonb;
+            insert into filemon.records values (
+                coalesce(to_timestamp((record->>'date_us')::bigint / 1000000.0), now()),
+                md5(host || line)::uuid,
+                coalesce(record->>'maquina', host),
+                record
+            ) on conflict do nothing;
+            return;
+        exception
+            when data_exception or integrity_constraint_violation or program_limit_exceeded then
+                is_rejected := true;
+            when others then
+                raise warning 'filemon.take waits: %', sqlerrm;
+                perform pg_sleep(1);
+        end;
+    end loop;
 end $$;
 
 -- Days are those of UTC.

@@ -190,6 +190,16 @@ test_a_replay_of_a_pipe_ends_when_asked() {
     [ "$(grep -c '^1 opens' out)" -eq 2 ]
 }
 
+test_a_line_without_end_can_be_interrupted() {
+    "$FILEMON" --ready-fd 7 -r /dev/zero > out 2> err 7> ready &
+    pid=$!
+    await [ -s ready ]
+    kill -TERM "$pid"
+    await has_exited "$pid"
+    finish
+    [ "$status" -eq 0 ]
+}
+
 has_lines() { # FILE N
     [ "$(wc -l < "$1")" -eq "$2" ]
 }

@@ -176,6 +176,40 @@ static void a_line_that_is_too_long_is_skipped(void **state)
     assert_string_equal(caught_line(&fixture->caught), "");
 }
 
+/* Such a file would be read for ever, and no signal be noticed. */
+static void a_line_without_end_is_read_in_parts(void **state)
+{
+    struct fixture *fixture = *state;
+
+    fixture->files[0] = "/dev/zero";
+    open_engine(fixture);
+    for (int i = 0; i < 10; i++) {
+        assert_int_equal(engine_replay.timeout(fixture->engine), 0);
+        assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_WATCHING);
+    }
+    (engine_replay.stop)(fixture->engine);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_DONE);
+    engine_replay.close(fixture->engine);
+    fixture->files[0] = NULL;
+}
+
+/* Of the first lengths nothing is left when the end of the file is read. */
+static void a_last_line_that_is_too_long_is_reported(void **state)
+{
+    struct fixture *fixture = *state;
+
+    for (off_t len = SOURCE_LINE_MAX + 1; len < SOURCE_LINE_MAX + 70000; len += 34000) {
+        fixture->seen[0] = '\0';
+        fixture->files[0] = NULL;
+        write_file(fixture, "a", OPEN(1, 1, 10, "O_RDONLY"));
+        assert_int_equal(truncate("a", strlen(OPEN(1, 1, 10, "O_RDONLY")) + len), 0);
+        assert_int_equal(replay(fixture), -EBADMSG);
+        assert_string_equal(caught_line(&fixture->caught),
+                            "filemon: a:2: no record: it is too long; the line is skipped\n");
+        assert_string_equal(caught_line(&fixture->caught), "");
+    }
+}
+
 static void totals_are_skipped_and_unknown_keys_are_reported_once(void **state)
 {
     struct fixture *fixture = *state;
@@ -363,6 +397,8 @@ int main(void)
         replay_test(the_last_line_needs_no_newline),
         replay_test(what_is_no_record_is_reported_and_skipped),
         replay_test(a_line_that_is_too_long_is_skipped),
+        replay_test(a_line_without_end_is_read_in_parts),
+        replay_test(a_last_line_that_is_too_long_is_reported),
         replay_test(totals_are_skipped_and_unknown_keys_are_reported_once),
         replay_test(a_pipe_is_waited_for),
         replay_test(a_stop_ends_it_before_its_files),

@@ -93,7 +93,7 @@ static enum stream_state end_stream(struct engine *engine, struct stream *stream
     return STREAM_ENDED;
 }
 
-/* Reads one line. */
+/* Reads one line, or a part of it. */
 static enum stream_state advance(struct engine *engine, struct stream *stream)
 {
     const char *line;
@@ -106,6 +106,8 @@ static enum stream_state advance(struct engine *engine, struct stream *stream)
     case SOURCE_LONG:
         report_bad(stream, "it is too long");
         engine->failed = true;
+        return STREAM_GOES_ON;
+    case SOURCE_READ:
         return STREAM_GOES_ON;
     case SOURCE_WAITS:
         return STREAM_WAITS;
@@ -166,8 +168,9 @@ static struct stream *earliest(const struct engine *engine)
     return first;
 }
 
-/* So many lines are read before the output has its turn. */
-#define LINES_AT_ONCE 1024
+/* So many lines, or parts of lines, are read of a file before signals and the output have their
+ * turn. */
+#define STEPS_AT_ONCE 256
 
 /* Returns false when every file has ended. */
 static bool replay(struct engine *engine)
@@ -175,7 +178,7 @@ static bool replay(struct engine *engine)
     struct stream *stream;
 
     engine->waits = false;
-    for (int i = 0; i < LINES_AT_ONCE && !engine->waits; i++) {
+    for (int i = 0; i < STEPS_AT_ONCE && !engine->waits; i++) {
         enum stream_state state = advance_all(engine);
 
         engine->waits = state == STREAM_WAITS;

@@ -67,7 +67,6 @@ static bool is_readable(const struct source *source)
     return !source->polls || poll(&pollfd, 1, 0) > 0;
 }
 
-/* Returns SOURCE_LINE if something was read, perhaps no whole line. */
 static int fill(struct source *source)
 {
     int error = reserve(source);
@@ -82,19 +81,20 @@ static int fill(struct source *source)
         return errno == EAGAIN || errno == EINTR ? SOURCE_WAITS : -errno;
     source->end += (size_t)n;
     source->ended = n == 0;
-    return SOURCE_LINE;
+    return SOURCE_READ;
 }
 
-/* The end of the next line, after its newline; NULL: it was not read yet. */
-static const char *line_end(const struct source *source, size_t searched)
+/* The end of the next line, after its newline; NULL: it was not read yet.  Of a last line that is
+ * too long, nothing may be left. */
+static const char *line_end(const struct source *source)
 {
     size_t left = source->end - source->start;
     const char *from = source->buf + source->start;
-    const char *newline = left > searched ? memchr(from + searched, '\n', left - searched) : NULL;
+    const char *newline = left > 0 ? memchr(from, '\n', left) : NULL;
 
     if (newline != NULL)
         return newline + 1;
-    return source->ended && left > 0 ? from + left : NULL;
+    return source->ended && (left > 0 || source->skips) ? from + left : NULL;
 }
 
 /* Takes the next line, which ends before end. */
@@ -113,24 +113,21 @@ static int take(struct source *source, const char *end, const char **line, size_
     return too_long ? SOURCE_LONG : SOURCE_LINE;
 }
 
+static void skip_long(struct source *source)
+{
+    source->skips |= source->end - source->start > SOURCE_LINE_MAX;
+    if (source->skips)
+        source->start = source->end;
+}
+
 int source_next(struct source *source, const char **line, size_t *len)
 {
-    size_t searched = 0;
-    const char *end;
-    int result;
+    const char *end = line_end(source);
 
-    while ((end = line_end(source, searched)) == NULL) {
-        searched = source->end - source->start;
-        if (searched > SOURCE_LINE_MAX) {
-            source->skips = true;
-            source->start = source->end;
-            searched = 0;
-        }
-        if (source->ended)
-            return SOURCE_ENDED;
-        result = fill(source);
-        if (result != SOURCE_LINE)
-            return result;
-    }
-    return take(source, end, line, len);
+    if (end != NULL)
+        return take(source, end, line, len);
+    if (source->ended)
+        return SOURCE_ENDED;
+    skip_long(source);
+    return fill(source);
 }

@@ -25,6 +25,7 @@ struct source {
 enum source_state {
     SOURCE_LINE,  /* *line and *len are the next line, valid until the next call */
     SOURCE_LONG,  /* the next line is too long, and skipped */
+    SOURCE_READ,  /* a part of the next line was read: call again */
     SOURCE_WAITS, /* nothing can be read now */
     SOURCE_ENDED,
 };
@@ -34,7 +35,8 @@ enum source_state {
 int source_open(struct source *source, const char *file);
 void source_close(struct source *source);
 
-/* Returns an enum source_state, or -errno.  The last line need not end in a newline. */
+/* Returns an enum source_state, or -errno, after one read(2) at most: a line can have no end.  The
+ * last line need not end in a newline. */
 int source_next(struct source *source, const char **line, size_t *len);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include "caught.h"
 #include "engine/replay/source.h"
+#include "random.h"
 
 /* Each test runs in a new directory, with the files that it writes there. */
 struct fixture {
@@ -124,6 +125,48 @@ static void files_are_merged_by_date(void **state)
     /* The last record of b is out of order, and the order within a file stays. */
     assert_string_equal(fixture->seen, "o3.1 o1.1 o2.1 o1.2 o1.3 o2.2 o2.3 ");
     assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+#define FILES 7
+#define RECORDS 100
+
+/* Compared with a search through all files for the earliest record. */
+static void many_files_are_merged_in_the_same_order(void **state)
+{
+    struct fixture *fixture = *state;
+    static char names[FILES][2], text[RECORDS * 256], expected[sizeof(fixture->seen)];
+    int64_t dates[FILES][RECORDS + 1];
+    int next[FILES] = {0};
+    char *at;
+
+    for (int file = 0; file < FILES; file++) {
+        int64_t date = 1;
+
+        at = text;
+        for (int i = 0; i < RECORDS; i++) {
+            date += random_below(4);
+            dates[file][i] = date;
+            at += sprintf(at,
+                          "{\"codigo\":\"error\",\"proceso\":\"\",\"pid\":%d,\"ppid\":1,\"tid\":1,"
+                          "\"fichero\":\"\",\"descriptor\":%d,\"date_us\":%lld}\n",
+                          file, i, (long long)date);
+        }
+        dates[file][RECORDS] = INT64_MAX;
+        names[file][0] = (char)('a' + file);
+        write_file(fixture, names[file], text);
+    }
+    at = expected;
+    for (int i = 0; i < FILES * RECORDS; i++) {
+        int first = 0;
+
+        for (int file = 1; file < FILES; file++)
+            if (dates[file][next[file]] < dates[first][next[first]])
+                first = file;
+        at += sprintf(at, "e%d.%d ", first, next[first]);
+        next[first]++;
+    }
+    assert_int_equal(replay(fixture), ENGINE_DONE);
+    assert_string_equal(fixture->seen, expected);
 }
 
 static void the_last_line_needs_no_newline(void **state)
@@ -394,6 +437,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         replay_test(files_are_merged_by_date),
+        replay_test(many_files_are_merged_in_the_same_order),
         replay_test(the_last_line_needs_no_newline),
         replay_test(what_is_no_record_is_reported_and_skipped),
         replay_test(a_line_that_is_too_long_is_skipped),
@@ -411,5 +455,6 @@ int main(void)
         replay_test(every_chosen_descriptor_is_remembered),
     };
 
+    random_start("test_replay");
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -24,8 +24,12 @@ struct engine {
     struct engine_config config;
     struct engine_sink sink;
     struct choice choice;
-    struct stream *streams;
+    struct stream *streams; /* in the order of the files */
     size_t n;
+    struct stream **awaited; /* those whose next record was not read yet */
+    size_t n_awaited;
+    struct stream **ready; /* those that have a record, as a binary heap: the earliest first */
+    size_t n_ready;
     bool watching, stopped, waits, marks;
     bool failed;       /* a line was no record, or a file could not be read to its end */
     bool said_unknown; /* that a key is left out */
@@ -142,30 +146,68 @@ static void deliver(struct engine *engine, const struct stream *stream)
         engine->sink.event(engine->sink.ctx, result > 0 ? record : &lost);
 }
 
-/* Whether every file that goes on has a record, or what keeps one of them from it. */
-static enum stream_state advance_all(struct engine *engine)
+/* Of two records with the same date, that of the file named first. */
+static bool is_before(const struct stream *stream, const struct stream *other)
+{
+    int64_t date_us = stream->record.event.date_us, other_us = other->record.event.date_us;
+
+    return date_us != other_us ? date_us < other_us : stream < other;
+}
+
+static void add_ready(struct engine *engine, struct stream *stream)
+{
+    struct stream **ready = engine->ready;
+    size_t at = engine->n_ready++;
+
+    for (; at > 0 && is_before(stream, ready[(at - 1) / 2]); at = (at - 1) / 2)
+        ready[at] = ready[(at - 1) / 2];
+    ready[at] = stream;
+}
+
+static struct stream *take_earliest(struct engine *engine)
+{
+    struct stream **ready = engine->ready, *first = ready[0], *last = ready[--engine->n_ready];
+    size_t at = 0, child;
+
+    while ((child = 2 * at + 1) < engine->n_ready) {
+        child += child + 1 < engine->n_ready && is_before(ready[child + 1], ready[child]);
+        if (!is_before(ready[child], last))
+            break;
+        ready[at] = ready[child];
+        at = child;
+    }
+    ready[at] = last;
+    return first;
+}
+
+/* Returns STREAM_HAS_RECORD if no file is awaited any more; else what keeps one of them. */
+static enum stream_state advance_awaited(struct engine *engine)
 {
     enum stream_state state = STREAM_HAS_RECORD;
+    size_t n = engine->n_awaited;
 
-    for (struct stream *stream = engine->streams; stream < engine->streams + engine->n; stream++) {
-        if (stream->state == STREAM_GOES_ON || stream->state == STREAM_WAITS)
-            stream->state = advance(engine, stream);
+    engine->n_awaited = 0;
+    for (size_t i = 0; i < n; i++) {
+        struct stream *stream = engine->awaited[i];
+
+        stream->state = advance(engine, stream);
+        if (stream->state == STREAM_HAS_RECORD)
+            add_ready(engine, stream);
+        else if (stream->state != STREAM_ENDED)
+            engine->awaited[engine->n_awaited++] = stream;
         if (stream->state < state)
             state = stream->state;
     }
     return state;
 }
 
-/* NULL: every file has ended. */
-static struct stream *earliest(const struct engine *engine)
+static void deliver_earliest(struct engine *engine)
 {
-    struct stream *first = NULL;
+    struct stream *stream = take_earliest(engine);
 
-    for (struct stream *stream = engine->streams; stream < engine->streams + engine->n; stream++)
-        if (stream->state == STREAM_HAS_RECORD &&
-            (first == NULL || stream->record.event.date_us < first->record.event.date_us))
-            first = stream;
-    return first;
+    deliver(engine, stream);
+    stream->state = STREAM_GOES_ON;
+    engine->awaited[engine->n_awaited++] = stream;
 }
 
 /* So many lines, or parts of lines, are read of a file before signals and the output have their
@@ -175,20 +217,15 @@ static struct stream *earliest(const struct engine *engine)
 /* Returns false when every file has ended. */
 static bool replay(struct engine *engine)
 {
-    struct stream *stream;
-
     engine->waits = false;
     for (int i = 0; i < STEPS_AT_ONCE && !engine->waits; i++) {
-        enum stream_state state = advance_all(engine);
+        enum stream_state state = advance_awaited(engine);
 
         engine->waits = state == STREAM_WAITS;
-        if (state != STREAM_HAS_RECORD)
-            continue;
-        stream = earliest(engine);
-        if (stream == NULL)
+        if (state == STREAM_HAS_RECORD && engine->n_ready == 0)
             return false;
-        deliver(engine, stream);
-        stream->state = STREAM_GOES_ON;
+        if (state == STREAM_HAS_RECORD)
+            deliver_earliest(engine);
     }
     return true;
 }
@@ -214,9 +251,9 @@ static int replay_fds(struct engine *engine, struct pollfd fds[static ENGINE_MAX
 {
     int n = 0;
 
-    for (size_t i = 0; i < engine->n && n < ENGINE_MAX_FDS; i++)
-        if (engine->streams[i].state == STREAM_WAITS)
-            fds[n++] = (struct pollfd){.fd = engine->streams[i].source.fd, .events = POLLIN};
+    for (size_t i = 0; i < engine->n_awaited && n < ENGINE_MAX_FDS; i++)
+        if (engine->awaited[i]->state == STREAM_WAITS)
+            fds[n++] = (struct pollfd){.fd = engine->awaited[i]->source.fd, .events = POLLIN};
     return n;
 }
 
@@ -233,6 +270,8 @@ static void replay_close(struct engine *engine)
     }
     choice_release(&engine->choice);
     free(engine->streams);
+    free(engine->awaited);
+    free(engine->ready);
     free(engine);
 }
 
@@ -247,26 +286,37 @@ static int open_streams(struct engine *engine)
                           stream->source.name, strerror(-error));
             return error;
         }
+        engine->awaited[engine->n_awaited++] = stream;
     }
     return 0;
+}
+
+static int allocate_streams(struct engine *engine)
+{
+    size_t n = 1; /* calloc(3) may return NULL for 0 */
+
+    while (engine->config.files[n - 1] != NULL)
+        n++;
+    engine->streams = calloc(n, sizeof(*engine->streams));
+    engine->awaited = calloc(n, sizeof(*engine->awaited));
+    engine->ready = calloc(n, sizeof(*engine->ready));
+    return engine->streams != NULL && engine->awaited != NULL && engine->ready != NULL ? 0
+                                                                                       : -ENOMEM;
 }
 
 static int replay_open(struct engine **opened, const struct engine_config *config,
                        const struct engine_sink *sink)
 {
     struct engine *engine = calloc(1, sizeof(*engine));
-    size_t n = 0;
     int error = -ENOMEM;
 
-    while (config->files[n] != NULL)
-        n++;
     if (engine != NULL) {
         engine->config = *config;
         engine->sink = *sink;
         engine->choice = CHOICE_OF(&engine->config);
-        engine->streams = calloc(n + 1, sizeof(*engine->streams));
+        error = allocate_streams(engine);
     }
-    if (engine != NULL && engine->streams != NULL)
+    if (error == 0)
         error = open_streams(engine);
     else
         engine_failed(config, "-r: %s", strerror(ENOMEM));

@@ -116,6 +116,22 @@ test_files_are_merged() {
     sort out | cmp - merged
 }
 
+test_the_limit_of_open_files_is_the_hard_one() {
+    files=
+    for i in $(seq 70); do
+        write_records "$i.json" "$i" "$((99000 - i * 1000))" "/etc/$i"
+        files="$files $i.json"
+    done
+    prlimit --pid $$ --nofile=50:
+    # shellcheck disable=SC2086 # several FILEs
+    replays 0 -F codigo,pid -r $files
+    [ "$(jq 'select(.codigo == "open") | .pid' out | paste -s -d ' ')" = "$(seq -s ' ' 70 -1 1)" ]
+    prlimit --pid $$ --nofile=50
+    # shellcheck disable=SC2086
+    replays 1 -r $files
+    said 'json: Too many open files; .* the limit (ulimit -Hn) is 50: merge some into one FILE first'
+}
+
 test_records_pass_the_filters() {
     write_records a 7 10000 /etc/a /etc/b.conf /usr/c.conf /etcetera
     replays 0 -r a /etc

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "diag.h"
 #include "engine/replay/choice.h"
@@ -275,6 +276,31 @@ static void replay_close(struct engine *engine)
     free(engine);
 }
 
+/* All files are open at once.  No program that would inherit the limit is started. */
+static void raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+static void refuse_file(const struct engine *engine, const char *file, int error)
+{
+    struct rlimit limit = {0};
+
+    if (error == -EMFILE && getrlimit(RLIMIT_NOFILE, &limit) == 0)
+        engine_failed(&engine->config,
+                      "%s: %s; -r has all its FILEs open at once, and the limit (ulimit -Hn) is "
+                      "%llu: merge some into one FILE first",
+                      file, strerror(-error), (unsigned long long)limit.rlim_cur);
+    else
+        engine_failed(&engine->config, "%s: %s; -r wants a FILE that filemon wrote", file,
+                      strerror(-error));
+}
+
 static int open_streams(struct engine *engine)
 {
     for (char *const *file = engine->config.files; *file != NULL; file++) {
@@ -282,8 +308,7 @@ static int open_streams(struct engine *engine)
         int error = source_open(&stream->source, *file);
 
         if (error < 0) {
-            engine_failed(&engine->config, "%s: %s; -r wants a FILE that filemon wrote",
-                          stream->source.name, strerror(-error));
+            refuse_file(engine, stream->source.name, error);
             return error;
         }
         engine->awaited[engine->n_awaited++] = stream;
@@ -316,6 +341,7 @@ static int replay_open(struct engine **opened, const struct engine_config *confi
         engine->choice = CHOICE_OF(&engine->config);
         error = allocate_streams(engine);
     }
+    raise_limit();
     if (error == 0)
         error = open_streams(engine);
     else

@@ -178,6 +178,11 @@ test_lines_that_are_no_records_are_named() {
     jq -c . a | cmp - out
     [ "$(cat err)" = 'filemon: torn:2: no record: the key pid is missing, one of the usual keys; the line is skipped
 filemon: torn:6: no record: premature end of input near '"'\"clo'"'; the line is skipped' ]
+    { cat a; seq 1000000; tail -n 1 torn; } > other
+    replays 1 -r other
+    jq -c . a | cmp - out
+    [ "$(cat err)" = "filemon: other:5: no record: '[' or '{' expected near '1'; the line is skipped
+filemon: other:6-1000005: no records either; these 1000000 lines are skipped" ]
     replays 1 -c -r a -r torn
     grep -q '^4 opens' out
     replays 1 -r none

@@ -194,12 +194,29 @@ static void what_is_no_record_is_reported_and_skipped(void **state)
                         "skipped\n");
     assert_non_null(strstr(caught_line(&fixture->caught), "a:3: no record: "));
     assert_string_equal(caught_line(&fixture->caught),
-                        "filemon: a:6: no record either, nor are the lines between\n");
+                        "filemon: a:4-6: no records either; these 3 lines are skipped\n");
     assert_non_null(strstr(caught_line(&fixture->caught), "a:8: no record: "));
     assert_string_equal(caught_line(&fixture->caught),
                         "filemon: a:9: no record either; the line is skipped\n");
     assert_non_null(strstr(caught_line(&fixture->caught), "a:11: no record: "));
     assert_string_equal(caught_line(&fixture->caught), "");
+}
+
+static void lines_that_are_no_records_are_named_when_it_is_stopped(void **state)
+{
+    struct fixture *fixture = *state;
+    static char text[4096];
+
+    memset(text, '\n', sizeof(text) - 1);
+    write_file(fixture, "a", text);
+    open_engine(fixture);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), ENGINE_WATCHING);
+    (engine_replay.stop)(fixture->engine);
+    assert_int_equal(engine_replay.dispatch(fixture->engine), -EBADMSG);
+    assert_non_null(strstr(caught_line(&fixture->caught), "a:1: no record: "));
+    assert_non_null(strstr(caught_line(&fixture->caught), "a:2-"));
+    assert_string_equal(caught_line(&fixture->caught), "");
+    engine_replay.close(fixture->engine);
 }
 
 static void a_line_that_is_too_long_is_skipped(void **state)
@@ -440,6 +457,7 @@ int main(void)
         replay_test(many_files_are_merged_in_the_same_order),
         replay_test(the_last_line_needs_no_newline),
         replay_test(what_is_no_record_is_reported_and_skipped),
+        replay_test(lines_that_are_no_records_are_named_when_it_is_stopped),
         replay_test(a_line_that_is_too_long_is_skipped),
         replay_test(a_line_without_end_is_read_in_parts),
         replay_test(a_last_line_that_is_too_long_is_reported),

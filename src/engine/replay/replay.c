@@ -52,15 +52,17 @@ static void report_bad(struct stream *stream, const char *why)
          (unsigned long long)line, why);
 }
 
-/* A file of another kind has a message or two, not one for each of its lines. */
+/* A file of another kind has two messages, not one for each of its lines. */
 static void end_bad(struct stream *stream)
 {
-    uint64_t more = stream->bad_last - stream->bad_first;
+    const char *name = stream->source.name;
+    unsigned long long next = stream->bad_first + 1, last = stream->bad_last;
 
-    if (more > 0)
-        diag(DIAG_WARNING, "%s:%llu: no record either%s", stream->source.name,
-             (unsigned long long)stream->bad_last,
-             more > 1 ? ", nor are the lines between" : "; the line is skipped");
+    if (last == next)
+        diag(DIAG_WARNING, "%s:%llu: no record either; the line is skipped", name, last);
+    else if (last > next)
+        diag(DIAG_WARNING, "%s:%llu-%llu: no records either; these %llu lines are skipped", name,
+             next, last, last - next + 1);
     stream->bad_first = stream->bad_last = 0;
 }
 
@@ -242,6 +244,8 @@ static int replay_dispatch(struct engine *engine)
         engine->watching = true;
         return ENGINE_WATCHING;
     }
+    for (size_t i = 0; i < engine->n; i++)
+        end_bad(&engine->streams[i]);
     return engine->failed ? -EBADMSG : ENGINE_DONE;
 }
 

@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "diag.h"
@@ -264,11 +266,42 @@ static int open_replaced(struct pipeline *pipeline)
     return result;
 }
 
+/* Of the file, or with NULL of this descriptor.  From other kinds of files, such as terminals, what
+ * is written is not read again. */
+static bool holds_what_is_written(const char *file, int fd, struct stat *status)
+{
+    int result = file != NULL ? stat(file, status) : fstat(fd, status);
+
+    return result == 0 && (S_ISREG(status->st_mode) || S_ISFIFO(status->st_mode));
+}
+
+/* What is written to the file that is read would be read again, without end. */
+static int check_inputs(const struct options *options)
+{
+    struct stat output, input;
+
+    if (!holds_what_is_written(options->output, STDOUT_FILENO, &output))
+        return 0;
+    for (char *const *file = options->files; file != NULL && *file != NULL; file++) {
+        bool is_stdin = strcmp(*file, "-") == 0;
+
+        if (!holds_what_is_written(is_stdin ? NULL : *file, STDIN_FILENO, &input) ||
+            input.st_dev != output.st_dev || input.st_ino != output.st_ino)
+            continue;
+        diag(DIAG_ERROR, "%s: -r cannot read the file that is written; write to another one",
+             is_stdin ? "standard input" : *file);
+        return -EINVAL;
+    }
+    return 0;
+}
+
 static int open_output(struct pipeline *pipeline)
 {
     const struct options *options = pipeline->options;
-    int result;
+    int result = check_inputs(options);
 
+    if (result < 0)
+        return result;
     if (options->every_ms > 0 && options->output)
         return open_replaced(pipeline);
     result = output_open(&pipeline->output, options->output, options->format, &options->fields);

@@ -466,7 +466,8 @@ static int open_paths(struct run *run)
                       options->by_inode);
 }
 
-/* What is refused leaves no FILE behind: the output comes after the targets. */
+/* What is refused leaves no FILE behind: the output comes after the targets, and after the files of
+ * -r. */
 static int open_parts(struct run *run)
 {
     const struct options *options = run->options;
@@ -479,10 +480,11 @@ static int open_parts(struct run *run)
         return -EIO;
     }
     if (open_paths(run) < 0 || targets_open(&run->targets, options, "/proc") < 0 ||
+        (run->ops->delivers_records && open_engine(run) < 0) ||
         pipeline_open(&run->pipeline, options, run->filter) < 0 ||
         command_start(&run->command, options->command) < 0)
         return -EINVAL;
-    return open_engine(run);
+    return run->engine ? 0 : open_engine(run);
 }
 
 /* Where the command goes on and no line is known to be lost, the status says which signal left it.

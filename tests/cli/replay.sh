@@ -250,6 +250,54 @@ test_a_full_disk_ends_a_replay() {
     replays 0 -r a | head -n 1 > /dev/null
 }
 
+# It would be read for ever, or its records be doubled.
+# shellcheck disable=SC2094 # that is what is tested
+test_the_file_that_is_written_is_not_read() {
+    write_records a 7 10000 /etc/a /etc/b
+    cp a kept
+    ln a hard
+    ln -s a link
+    write_records b 8 10000 /etc/c
+    refused='-r cannot read the file that is written; write to another one'
+    for file in a ./a hard link; do
+        replays 1 -q -r b "$file" -o a
+        [ "$(cat err)" = "filemon: $file: $refused" ]
+        replays 1 -c -r a -o "$file"
+        [ "$(cat err)" = "filemon: a: $refused" ]
+    done
+    # Those of a pipe that waits until both have been opened, and of totals that replace what they count.
+    mkfifo fifo
+    replays 1 -r fifo -o fifo
+    [ "$(cat err)" = "filemon: fifo: $refused" ]
+    replays 1 -c --every 1 -r a -o link
+    [ "$(cat err)" = "filemon: a: $refused" ]
+    replays 1 -r - -o a < ./link
+    [ "$(cat err)" = "filemon: standard input: $refused" ]
+    status=0
+    "$FILEMON" -r a >> a 2> err || status=$?
+    [ "$status" -eq 1 ]
+    [ "$(cat err)" = "filemon: a: $refused" ]
+    status=0
+    "$FILEMON" -r - < a 1<> a 2> err || status=$?
+    [ "$status" -eq 1 ]
+    [ "$(cat err)" = "filemon: standard input: $refused" ]
+    cmp kept a
+    [ -L link ]
+    # A FILE that is missing is not made by -o.
+    replays 1 -r new -o new
+    said 'new: No such file or directory; -r wants'
+    replays 1 -r a none -o new
+    [ ! -e new ]
+}
+
+test_a_device_can_be_read_and_written() {
+    replays 0 -r /dev/null -o /dev/null
+    "$FILEMON" -r - < /dev/null > /dev/null
+    write_records a 7 10000 /etc/a
+    "$FILEMON" -r - < a | cat > out
+    jq -c . a | cmp - out
+}
+
 test_records_name_their_machine() {
     open_line 7 3 /etc/hosts > standin/lines
     lines_are_read send --host web-1

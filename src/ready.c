@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -84,11 +85,29 @@ static void notify_manager(struct ready *ready)
     ready->manager_size = 0;
 }
 
+/* A full pipe would keep filemon in write(2), where no signal is read.  O_NONBLOCK is not set:
+ * others may share the open file description. */
+static int write_newline(int fd)
+{
+    struct pollfd pollfd = {.fd = fd, .events = POLLOUT};
+
+    if (poll(&pollfd, 1, 0) == 0)
+        return -EAGAIN;
+    return write(fd, "\n", 1) == 1 ? 0 : -errno;
+}
+
+static void warn_unread(int fd, int error)
+{
+    diag(DIAG_WARNING, "--ready-fd %d: %s; its reader is not told that the watch has begun", fd,
+         error == -EAGAIN ? "it takes no byte now" : strerror(-error));
+}
+
 void ready_report(struct ready *ready)
 {
-    if (ready->fd >= 0 && write(ready->fd, "\n", 1) != 1 && errno != EPIPE)
-        diag(DIAG_WARNING, "--ready-fd %d: %s; its reader is not told that the watch has begun",
-             ready->fd, strerror(errno));
+    int error = ready->fd >= 0 ? write_newline(ready->fd) : 0;
+
+    if (error < 0 && error != -EPIPE)
+        warn_unread(ready->fd, error);
     ready_close(ready);
     notify_manager(ready);
 }

@@ -23,8 +23,8 @@ struct ready {
  * are started after this call.  Reports a NOTIFY_SOCKET that cannot be used. */
 void ready_open(struct ready *ready, int fd);
 
-/* Reports that the watch has begun, once, and closes the descriptor.  A failure is only a warning:
- * the watch goes on. */
+/* Reports that the watch has begun, once, and closes the descriptor.  A failure, such as a full
+ * pipe, is only a warning: the watch goes on. */
 void ready_report(struct ready *ready);
 
 /* Closes the descriptor, if ready_report() has not. */

@@ -83,6 +83,16 @@ END
     [ "$status" -eq 0 ]
 }
 
+test_a_full_pipe_does_not_keep_the_watch_from_beginning() {
+    mkfifo full
+    exec 8<> full
+    # A FIFO that is opened for both takes what fits, and fails instead of waiting for a reader.
+    perl -e 'use Fcntl; fcntl STDOUT, F_SETFL, O_NONBLOCK; 1 while syswrite STDOUT, "x" x 4096; fcntl STDOUT, F_SETFL, 0' >&8
+    "$FILEMON" --ready-fd 8 -r /dev/null > out 2> err
+    [ "$(cat err)" = \
+        'filemon: --ready-fd 8: it takes no byte now; its reader is not told that the watch has begun' ]
+}
+
 test_descriptors_that_cannot_be_used_are_refused() {
     while IFS='|' read -r args message; do
         status=0

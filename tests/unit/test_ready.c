@@ -95,6 +95,26 @@ static void test_a_failed_write_is_reported(void **state)
     assert_non_null(strstr(caught_line(state), "No space left on device"));
 }
 
+/* Blocking, as a shell makes it. */
+static void test_a_full_pipe_is_not_waited_for(void **state)
+{
+    char bytes[4096] = "";
+    struct ready ready;
+    int fds[2];
+
+    assert_int_equal(pipe2(fds, O_NONBLOCK), 0);
+    while (write(fds[1], bytes, sizeof(bytes)) > 0)
+        continue;
+    assert_int_equal(fcntl(fds[1], F_SETFL, 0), 0);
+    ready_open(&ready, fds[1]);
+    alarm(20);
+    ready_report(&ready);
+    alarm(0);
+    assert_non_null(strstr(caught_line(state), ": it takes no byte now; its reader is not told"));
+    assert_int_equal(ready.fd, -1);
+    close(fds[0]);
+}
+
 static void test_notifies(void **state, const char *name)
 {
     int manager = manager_listen(name);
@@ -167,6 +187,7 @@ int main(void)
         ready_test(test_eof_alone_where_the_watch_never_begins),
         ready_test(test_a_reader_that_has_gone_is_no_failure),
         ready_test(test_a_failed_write_is_reported),
+        ready_test(test_a_full_pipe_is_not_waited_for),
         ready_test(test_a_socket_with_a_path_is_notified),
         ready_test(test_an_abstract_socket_is_notified),
         ready_test(test_a_socket_that_cannot_be_used_is_reported),

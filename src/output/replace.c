@@ -77,24 +77,56 @@ static int write_beside(const char *path, char beside[static PATH_MAX], const ch
     return error;
 }
 
+/* The target of the symbolic link replaces path: 1; 0: it is none; -errno. */
+static int follow_link(char path[static PATH_MAX])
+{
+    char target[PATH_MAX], *slash = strrchr(path, '/');
+    ssize_t len = readlink(path, target, sizeof(target));
+    size_t directory = slash != NULL ? (size_t)(slash - path) + 1 : 0;
+
+    if (len < 0)
+        return errno == EINVAL || errno == ENOENT ? 0 : -errno;
+    if (len > 0 && target[0] == '/')
+        directory = 0;
+    if (directory + (size_t)len >= PATH_MAX)
+        return -ENAMETOOLONG;
+    memcpy(path + directory, target, (size_t)len);
+    path[directory + (size_t)len] = '\0';
+    return 1;
+}
+
+/* As many as the kernel follows. */
+#define LINKS_MAX 40
+
+/* Unlike realpath(3), of a file that need not exist.  What the links in /proc/PID/fd to pipes read
+ * is no path: those are no regular files. */
+static int resolve(const char *file, char path[static PATH_MAX])
+{
+    struct stat status;
+    int error = text_compose(path, PATH_MAX, "%s", file), links = 0;
+
+    if (error < 0)
+        return error;
+    if (stat(file, &status) == 0 && !S_ISREG(status.st_mode))
+        return -EEXIST;
+    while ((error = follow_link(path)) > 0)
+        if (++links > LINKS_MAX)
+            return -ELOOP;
+    return error;
+}
+
 int replace_open(const char *file, char **path)
 {
-    char beside[PATH_MAX];
-    int error;
+    char resolved[PATH_MAX], beside[PATH_MAX];
+    int error = resolve(file, resolved);
 
-    *path = realpath(file, NULL);
-    if (*path == NULL && errno == ENOENT)
-        *path = strdup(file);
-    if (*path == NULL)
-        return -errno;
-    error = write_beside(*path, beside, "", 0);
     if (error == 0)
-        unlink(beside);
-    if (error < 0) {
-        free(*path);
-        *path = NULL;
-    }
-    return error;
+        error = write_beside(resolved, beside, "", 0);
+    if (error < 0)
+        return error;
+    unlink(beside);
+    *path = strdup(resolved);
+    return *path != NULL ? 0 : -ENOMEM;
 }
 
 int replace_file(const char *path, const char *bytes, size_t size)

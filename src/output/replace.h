@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-/* The path of the file to replace, for free(3): that which symbolic links lead to.  0, -errno;
+/* The path of the file to replace, for free(3): that which symbolic links lead to, as open(2) would
+ * create it if it does not exist.  0, -errno;
  * -EEXIST: it exists and is no regular file; whatever keeps replace_file() from writing beside it.
  */
 int replace_open(const char *file, char **path);

@@ -55,8 +55,20 @@ test_a_file_has_the_last_totals() {
     [ -z "$(find . -name '.filemon-*')" ]
 }
 
+test_a_dangling_link_leads_to_the_totals() {
+    mkdir sub
+    ln -s sub/totals link
+    "$FILEMON" -c -f json --every 1 -o link -r /dev/null
+    [ -L link ]
+    jq -e '.codigo == "resumen"' sub/totals
+    [ -z "$(find . -name '.filemon-*')" ]
+}
+
 test_files_that_cannot_be_replaced_are_refused() {
     mkfifo fifo
+    # A link to no path.
+    "$FILEMON" -c --every 1 -o /dev/stdout -r /dev/null 2> err | cat
+    said 'filemon: /dev/stdout: it is no regular file, which --every could replace'
     for file in fifo /dev/full; do
         status=0
         "$FILEMON" -c --every 1 -o "$file" -r /dev/null > out 2> err || status=$?

@@ -104,18 +104,43 @@ static void mode_and_owner_are_kept(void **state)
     assert_int_equal(status.st_gid, root ? 2 : getegid());
 }
 
-static void a_link_stays_a_link(void **state)
+static bool is_link(const char *path)
 {
     struct stat status;
 
+    return lstat(path, &status) == 0 && S_ISLNK(status.st_mode);
+}
+
+static void a_link_stays_a_link(void **state)
+{
     (void)state;
     assert_int_equal(mkdir("sub", 0700), 0);
     replaces("sub/file", "old");
     assert_int_equal(symlink("sub/file", "link"), 0);
     replaces("link", "new");
     assert_string_equal(content("sub/file"), "new");
-    assert_int_equal(lstat("link", &status), 0);
-    assert_true(S_ISLNK(status.st_mode));
+    assert_true(is_link("link"));
+}
+
+/* As open(2) would make it. */
+static void the_target_of_a_dangling_link_is_made(void **state)
+{
+    char absolute[PATH_MAX];
+
+    (void)state;
+    assert_int_equal(mkdir("sub", 0700), 0);
+    assert_int_equal(mkdir("other", 0700), 0);
+    assert_non_null(getcwd(absolute, sizeof(absolute) - 16));
+    strcat(absolute, "/other/file");
+    assert_int_equal(symlink("sub/second", "first"), 0);
+    assert_int_equal(symlink("../sub/third", "sub/second"), 0);
+    assert_int_equal(symlink(absolute, "sub/third"), 0);
+    replaces("first", "new");
+    assert_string_equal(content(absolute), "new");
+    assert_true(is_link("first") && is_link("sub/second") && is_link("sub/third"));
+    replaces("first", "newer");
+    assert_string_equal(content(absolute), "newer");
+    assert_true(is_link("first") && is_link("sub/second") && is_link("sub/third"));
 }
 
 static void what_cannot_be_replaced_is_refused(void **state)
@@ -123,6 +148,11 @@ static void what_cannot_be_replaced_is_refused(void **state)
     char *path;
 
     (void)state;
+    assert_int_equal(symlink("none/file", "dangling"), 0);
+    assert_int_equal(replace_open("dangling", &path), -ENOENT);
+    assert_int_equal(symlink("loop", "loop"), 0);
+    assert_int_equal(replace_open("loop", &path), -ELOOP);
+    assert_int_equal(unlink("dangling") + unlink("loop"), 0);
     assert_int_equal(mkdir("sub", 0700), 0);
     assert_int_equal(replace_open("sub", &path), -EEXIST);
     assert_int_equal(replace_open("none/file", &path), -ENOENT);
@@ -154,6 +184,7 @@ int main(void)
         test_in_directory(a_reader_keeps_the_old_content),
         test_in_directory(mode_and_owner_are_kept),
         test_in_directory(a_link_stays_a_link),
+        test_in_directory(the_target_of_a_dangling_link_is_made),
         test_in_directory(what_cannot_be_replaced_is_refused),
         test_in_directory(a_failed_write_changes_nothing),
     };

@@ -17,7 +17,7 @@
 
 struct counts {
     uint64_t opens, failures, closes, total_ns, max_ns;
-    int64_t open;   /* negative: this comm closes what another one opened */
+    int64_t open;   /* negative: the closes of opens that were not counted */
     uint64_t calls; /* of exec, names and attributes (-t) */
     uint64_t read, written, reads, writes;
 };
@@ -40,8 +40,20 @@ struct table {
     bool full; /* others counts something */
 };
 
+/* A descriptor that is open, and the program that it is counted with. */
+struct opened {
+    struct counts *program;
+    uint64_t table; /* see event.table; 0 in records that were read, which have only the process */
+    pid_t pid;
+    int fd;
+    const char *host; /* bytes below; in a search key, the host to look for; "": not known */
+    char bytes[];
+};
+
 struct summary {
     struct table files, programs;
+    void *opened; /* a tree of struct opened */
+    size_t n_opened;
     struct counts all;
     uint64_t histogram[BUCKETS];
     uint64_t lost;
@@ -83,6 +95,8 @@ void summary_free(struct summary *summary)
         return;
     table_release(&summary->files);
     table_release(&summary->programs);
+    if (summary->opened != NULL)
+        tdestroy(summary->opened, free);
     free(summary);
 }
 
@@ -144,7 +158,6 @@ static struct counts *counts_of(struct table *table, const char *name, size_t si
 
 static void count_close(struct counts *counts, uint64_t ns)
 {
-    counts->open--;
     counts->closes++;
     if (__builtin_add_overflow(counts->total_ns, ns, &counts->total_ns))
         counts->total_ns = UINT64_MAX;
@@ -174,11 +187,10 @@ static void count(struct counts *counts, const struct event *record)
     switch (record->code) {
     case EVENT_OPEN:
         counts->opens++;
-        counts->open++;
         break;
     case EVENT_DUP:
     case EVENT_HELD:
-        counts->open++;
+    case EVENT_ERROR:
         break;
     case EVENT_FAIL:
         counts->failures++;
@@ -187,13 +199,101 @@ static void count(struct counts *counts, const struct event *record)
         count_close(counts, record->duration_ns);
         count_bytes(counts, record->facts);
         break;
-    case EVENT_ERROR:
-        counts->open--; /* its close was missed */
-        break;
     default:
         counts->calls++;
         break;
     }
+}
+
+/* What the record adds to the number of open descriptors. */
+static int opened_by(const struct event *record)
+{
+    switch (record->code) {
+    case EVENT_OPEN:
+    case EVENT_DUP:
+    case EVENT_HELD:
+        return 1;
+    case EVENT_CLOSE:
+    case EVENT_ERROR: /* a close was missed */
+        return -1;
+    default:
+        return 0;
+    }
+}
+
+static int compare_opened(const void *a, const void *b)
+{
+    const struct opened *left = a, *right = b;
+
+    if (left->table != right->table)
+        return left->table < right->table ? -1 : 1;
+    if (left->pid != right->pid)
+        return left->pid < right->pid ? -1 : 1;
+    if (left->fd != right->fd)
+        return left->fd < right->fd ? -1 : 1;
+    return strcmp(left->host, right->host);
+}
+
+static struct opened *opened_new(const struct opened *key)
+{
+    size_t size = strlen(key->host) + 1;
+    struct opened *opened = malloc(sizeof(*opened) + size);
+
+    if (opened != NULL) {
+        *opened = *key;
+        opened->host = memcpy(opened->bytes, key->host, size);
+    }
+    return opened;
+}
+
+static void remember(struct summary *summary, const struct opened *key)
+{
+    struct opened **found = tfind(key, &summary->opened, compare_opened), *opened;
+
+    if (found != NULL) {
+        (*found)->program = key->program;
+        return;
+    }
+    opened = summary->n_opened < SUMMARY_DESCRIPTORS ? opened_new(key) : NULL;
+    if (opened != NULL && tsearch(opened, &summary->opened, compare_opened) != NULL)
+        summary->n_opened++;
+    else
+        free(opened);
+}
+
+/* The program that opened the descriptor; if that is not known, the one of the key. */
+static struct counts *forget(struct summary *summary, const struct opened *key)
+{
+    struct opened **found = tfind(key, &summary->opened, compare_opened), *opened;
+    struct counts *program;
+
+    if (found == NULL)
+        return key->program;
+    opened = *found;
+    program = opened->program;
+    tdelete(opened, &summary->opened, compare_opened);
+    free(opened);
+    summary->n_opened--;
+    return program;
+}
+
+/* program: that of the record.  A close is taken off the program that opened, which after an exec,
+ * or in another thread, has another name. */
+static void count_opened(struct summary *summary, const struct event *record,
+                         struct counts *program)
+{
+    struct opened key = {.program = program,
+                         .table = record->table,
+                         .pid = record->pid,
+                         .fd = record->fd,
+                         .host = record->host != NULL ? record->host : ""};
+    int change = opened_by(record);
+
+    if (change > 0)
+        remember(summary, &key);
+    else if (change < 0)
+        program = forget(summary, &key);
+    program->open += change;
 }
 
 static unsigned int bucket_of(uint64_t ns)
@@ -210,16 +310,21 @@ static const char *program_of(const struct summary *summary, const struct event 
 
 void summary_take(struct summary *summary, const struct event *record)
 {
-    const char *program;
+    const char *name = program_of(summary, record);
+    struct counts *file, *program;
 
     if (record->code == EVENT_LOST) {
         summary->lost += record->lost;
         return;
     }
+    file = counts_of(&summary->files, record->path, record->path_len);
+    program = counts_of(&summary->programs, name, strlen(name));
     count(&summary->all, record);
-    count(counts_of(&summary->files, record->path, record->path_len), record);
-    program = program_of(summary, record);
-    count(counts_of(&summary->programs, program, strlen(program)), record);
+    count(file, record);
+    count(program, record);
+    summary->all.open += opened_by(record);
+    file->open += opened_by(record);
+    count_opened(summary, record, program);
     if (record->code == EVENT_CLOSE)
         summary->histogram[bucket_of(record->duration_ns)]++;
     if (summary->all.calls > 0)

@@ -5,11 +5,14 @@
  * times by powers of two.
  *
  * A program is a comm, or the path of an executable.  A file that one program opens and another
- * closes, after an exec, counts with both.  DUP and HELD records do not count as opens, but as open
- * descriptors; their closes count.  What succeeded of other calls (-t) counts as such.
+ * closes, after an exec, is open with the first until then, and its close counts with the other.
+ * DUP and HELD records do not count as opens, but as open descriptors; their closes count.  What
+ * succeeded of other calls (-t) counts as such.
  *
  * Memory is bounded: the first SUMMARY_FILES files and SUMMARY_PROGRAMS programs have a row each,
  * as long as the paths of each table fit in SUMMARY_PATH_BYTES.  The others are summed in one row.
+ * While SUMMARY_DESCRIPTORS descriptors are open, further ones are taken off the program that
+ * closes them.
  */
 #ifndef FILEMON_SUMMARY_H
 #define FILEMON_SUMMARY_H
@@ -23,6 +26,7 @@
 #define SUMMARY_FILES 16384
 #define SUMMARY_PROGRAMS 4096
 #define SUMMARY_PATH_BYTES (8u << 20)
+#define SUMMARY_DESCRIPTORS (1u << 18)
 
 /* What comes first in a table; SORT_BYTES: what was read and written, in sum.  Rows that are alike
  * in it have the most opens first, then the most failures, then the lesser name. */

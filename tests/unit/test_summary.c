@@ -202,16 +202,89 @@ static void copies_and_held_files_are_open(void **state)
     json_decref(summary);
 }
 
-/* After an exec the comm of a close differs from that of the open: the number of open descriptors
- * must not be negative. */
+static void take_descriptor(void **state, enum event_code code, const char *comm, pid_t pid, int fd,
+                            uint64_t table, const char *host)
+{
+    struct event event = {.code = code,
+                          .comm = comm,
+                          .path = "/a",
+                          .path_len = 2,
+                          .pid = pid,
+                          .fd = fd,
+                          .table = table,
+                          .host = host,
+                          .duration_ns = 10};
+
+    summary_take(*state, &event);
+}
+
+/* After an exec the comm of a close differs from that of the open. */
 static void closes_by_another_comm(void **state)
 {
     take(state, EVENT_OPEN, "sh", "/a", 0);
     take(state, EVENT_CLOSE, "ls", "/a", 10);
+    take(state, EVENT_OPEN, "ls", "/a", 0);
+    take(state, EVENT_ERROR, "sh", "/a", 0);
+    take(state, EVENT_DUP, "sh", "/a", 0);
     json_t *summary = object(state);
-    COUNTS(summary, 1, 0, 0, 1, 10, 10, 10);
-    COUNTS(at(summary, "procesos", 0), 1, 0, 1, 0, 0, 0, 0);
-    COUNTS(at(summary, "procesos", 1), 0, 0, 0, 1, 10, 10, 10);
+    COUNTS(summary, 2, 0, 1, 1, 10, 10, 10);
+    assert_string_equal(string(at(summary, "procesos", 0), "proceso"), "ls");
+    COUNTS(at(summary, "procesos", 0), 1, 0, 0, 1, 10, 10, 10);
+    COUNTS(at(summary, "procesos", 1), 1, 0, 1, 0, 0, 0, 0);
+    json_decref(summary);
+}
+
+/* A close is that of the open of the same table, process, descriptor and host. */
+static void closes_find_their_opens(void **state)
+{
+    static const struct {
+        pid_t pid;
+        int fd;
+        uint64_t table;
+        const char *host;
+    } cases[] = {{1, 3, 0, NULL},    {2, 3, 0, NULL}, {1, 4, 0, NULL},
+                 {1, 3, 0x10, NULL}, {1, 3, 0, "a"},  {1, 3, 0, "b"}};
+    size_t n = sizeof(cases) / sizeof(cases[0]);
+    char comm[] = "opener0";
+
+    for (size_t i = 0; i < n; i++, comm[6]++)
+        take_descriptor(state, EVENT_OPEN, comm, cases[i].pid, cases[i].fd, cases[i].table,
+                        cases[i].host);
+    for (size_t i = 0; i < n; i += 2)
+        take_descriptor(state, EVENT_CLOSE, "x", cases[i].pid, cases[i].fd, cases[i].table,
+                        cases[i].host);
+    json_t *summary = object(state);
+    assert_int_equal(number(summary, "abiertos"), n / 2);
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(number(at(summary, "procesos", i), "abiertos"), i % 2);
+    json_decref(summary);
+}
+
+/* A close without its open, and what is opened after it. */
+static void open_descriptors_are_not_negative(void **state)
+{
+    take(state, EVENT_CLOSE, "x", "/a", 10);
+    json_t *summary = object(state);
+    COUNTS(summary, 0, 0, 0, 1, 10, 10, 10);
+    COUNTS(at(summary, "procesos", 0), 0, 0, 0, 1, 10, 10, 10);
+    json_decref(summary);
+}
+
+static void descriptors_beyond_the_limit(void **state)
+{
+    for (int fd = 0; fd <= (int)SUMMARY_DESCRIPTORS; fd++)
+        take_descriptor(state, EVENT_OPEN, "sh", 1, fd, 1, NULL);
+    for (int fd = 0; fd <= (int)SUMMARY_DESCRIPTORS; fd++)
+        take_descriptor(state, EVENT_CLOSE, "ls", 1, fd, 1, NULL);
+    json_t *summary = object(state);
+    assert_int_equal(number(summary, "abiertos"), 0);
+    assert_int_equal(number(at(summary, "procesos", 0), "abiertos"), 1);
+    take_descriptor(state, EVENT_OPEN, "cat", 1, 3, 1, NULL); /* there is room again */
+    take_descriptor(state, EVENT_CLOSE, "ls", 1, 3, 1, NULL);
+    json_decref(summary);
+    summary = object(state);
+    assert_string_equal(string(at(summary, "procesos", 1), "proceso"), "cat");
+    assert_int_equal(number(at(summary, "procesos", 1), "abiertos"), 0);
     json_decref(summary);
 }
 
@@ -584,6 +657,9 @@ int main(void)
         TEST(it_can_be_written_repeatedly),
         TEST(copies_and_held_files_are_open),
         TEST(closes_by_another_comm),
+        TEST(closes_find_their_opens),
+        TEST(open_descriptors_are_not_negative),
+        TEST(descriptors_beyond_the_limit),
         TEST(histogram_of_times),
         TEST(sums_do_not_wrap),
         TEST(names_of_any_bytes),

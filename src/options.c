@@ -1036,13 +1036,14 @@ static int make_lists(struct options *options, size_t most)
     return 0;
 }
 
-/* Records that are read with their bytes are written with them, as they are. */
+/* Records that are read are written as they are; and with -F, if they have bytes, with these. */
 static unsigned int fields_with(const struct parser *parser)
 {
     const struct options *options = parser->options;
     bool keeps = parser->n_files > 0 && options->format == FORMAT_JSON;
 
-    return (options->host != NULL ? FIELDS_HOST : 0) | (options->bytes || keeps ? FIELDS_BYTES : 0);
+    return (options->host != NULL ? FIELDS_HOST : 0) |
+           (options->bytes || keeps ? FIELDS_BYTES : 0) | (keeps ? FIELDS_AS_READ : 0);
 }
 
 static int refuse_to_count(const struct engine_ops *engine)

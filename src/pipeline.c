@@ -51,6 +51,7 @@ static int write_record(struct pipeline *pipeline, const struct event *record)
         return output_event(pipeline->output, record);
     hosted = *record;
     hosted.host = pipeline->options->host;
+    hosted.line_lacks_host = true;
     return output_event(pipeline->output, &hosted);
 }
 

@@ -407,6 +407,7 @@ struct engine_config run_config(const struct options *options, const struct path
         .facts = options->fields.facts,
         .other_way = options->other_way,
         .files = options->files,
+        .keeps_keys = options->fields.as_read,
         .stap = &options->stap,
     };
 }

@@ -64,6 +64,7 @@ struct engine_config {
     unsigned int facts;              /* what to add to events: see event_facts */
     bool other_way;                  /* --engine NAME:WAY: see engine_ops.way */
     char *const *files;              /* only for the replay: what it reads; ends with NULL */
+    bool keeps_keys; /* only for the replay: keys that it does not know are written, too */
     const struct stap_options *stap; /* only for that engine, see engine/stap/stap.h; never NULL */
     char *why; /* if not NULL, another engine is tried when this one fails to start: engine_failed()
                 * writes the reason here, ENGINE_WHY_SIZE bytes, instead of printing it */

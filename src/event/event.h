@@ -137,7 +137,10 @@ struct event {
     const char *comm;
     const char
         *host; /* of the machine, see event_is_host(); NULL: not known.  Engines leave it so */
-    const char *path; /* bytes, NUL-terminated; NULL: none */
+    const char *line; /* of a record that was read: the JSON object, on one line; NULL: none */
+    size_t line_len;
+    bool line_lacks_host; /* host was not read from it */
+    const char *path;     /* bytes, NUL-terminated; NULL: none */
     size_t path_len;
     const char *destination; /* RENAME, LINK: the new name; SYMLINK: its text; NULL: none */
     size_t destination_len;

@@ -159,6 +159,7 @@ static int take_list(struct fields *fields, enum output_format format, const cha
 
     if (!adds)
         *fields = (struct fields){0};
+    fields->as_read = false;
     for (;;) {
         size_t len;
 
@@ -203,6 +204,7 @@ int fields_choose(struct fields *fields, enum output_format format, unsigned int
 
     *fields = (struct fields){0};
     add_usual(fields, format, with);
+    fields->as_read = with & FIELDS_AS_READ;
     for (; status == 0 && *lists != NULL; lists++)
         status = take_list(fields, format, *lists);
     if (format != FORMAT_TEXT)

@@ -20,6 +20,7 @@ struct fields {
     const struct field *list[FIELDS_MAX];
     struct field_places of[EVENT_RECORDS]; /* by code: the listed fields of its records */
     bool usual;          /* no LIST has replaced the usual keys: others may have been added */
+    bool as_read;        /* a record that was read is written as it was, with all its keys */
     unsigned int facts;  /* that the engine must add to events */
     size_t code_columns; /* in text, of codigo */
 };
@@ -34,11 +35,12 @@ struct fields {
  *
  * with, a set: with FIELDS_HOST records have the name of a machine, so that maquina is added, too.
  * Without it, it is among the usual keys of JSON alone, since a record that is read may have it.
- * With FIELDS_BYTES the keys that need FACT(BYTES) are usual ones.
+ * With FIELDS_BYTES the keys that need FACT(BYTES) are usual ones.  With FIELDS_AS_READ and without
+ * a LIST, records are written as they were read.
  *
  * lists: ends with NULL.  0; -EINVAL after a message.
  */
-enum fields_with { FIELDS_HOST = 1, FIELDS_BYTES = 2 };
+enum fields_with { FIELDS_HOST = 1, FIELDS_BYTES = 2, FIELDS_AS_READ = 4 };
 
 int fields_choose(struct fields *fields, enum output_format format, unsigned int with,
                   char *const *lists);

@@ -105,6 +105,35 @@ static char *put_value(char *at, const struct value *value)
     return at;
 }
 
+/* The bytes of a JSON object, in which a control that json_put_string() escapes may stand as it is.
+ */
+static char *put_object(char *at, const char *bytes, size_t size)
+{
+    if (memchr(bytes, 0x7f, size) == NULL && memchr(bytes, 0xc2, size) == NULL)
+        return put(at, bytes, size);
+    for (const char *end = bytes + size; bytes < end; bytes++) {
+        if (bytes[0] == 0x7f)
+            at = put_escape(at, 0x7f);
+        else if ((unsigned char)bytes[0] == 0xc2 && (unsigned char)bytes[1] < 0xa0)
+            at = put_escape(at, (unsigned char)*++bytes);
+        else
+            *at++ = *bytes;
+    }
+    return at;
+}
+
+static size_t record_as_read(char *buf, const struct event *event)
+{
+    char *at = put_object(buf, event->line, event->line_len - 1); /* without the brace */
+
+    if (event->line_lacks_host && event->host != NULL) {
+        at = put(at, ",\"maquina\":", 11);
+        at = put_word(at, event->host, strlen(event->host));
+    }
+    at = put(at, "}\n", 2);
+    return (size_t)(at - buf);
+}
+
 /* What facts add to a record. */
 static size_t facts_bound(struct event_facts *facts)
 {
@@ -118,7 +147,8 @@ size_t json_bound(const struct event *event)
     size_t comm = event->comm != NULL ? strlen(event->comm) : 0;
 
     return FIXED_MAX + JSON_STRING_BOUND(comm) + JSON_STRING_BOUND(path) + 2 * path +
-           JSON_STRING_BOUND(destination) + 2 * destination + facts_bound(event->facts);
+           JSON_STRING_BOUND(destination) + 2 * destination + facts_bound(event->facts) +
+           (event->line != NULL ? JSON_STRING_BOUND(event->line_len) : 0);
 }
 
 static void make_members(void)
@@ -138,6 +168,8 @@ size_t json_record(char *buf, const struct event *event, const struct fields *fi
     char *at = buf;
     struct value value;
 
+    if (fields->as_read && event->line != NULL)
+        return record_as_read(buf, event);
     if (members[0].size == 0)
         make_members();
     for (size_t i = 0; i < of->n; i++) {

@@ -16,6 +16,9 @@ size_t json_bound(const struct event *event);
  * UTF-8, U+FFFD replaces each ill-formed part (see text_utf8()); fichero_hex then has the bytes of
  * the path.  DEL and the C1 controls are escaped like the controls of ASCII: a path cannot garble a
  * terminal.  A path of NULL is "".
+ *
+ * With fields->as_read an event that has a line is written as this line.  Only such controls are
+ * escaped in it, and the name of the machine is added if it lacks that.
  */
 size_t json_record(char *buf, const struct event *event, const struct fields *fields);
 

@@ -44,12 +44,36 @@ test_a_replay_without_filter_is_the_identity() {
 write_records() { # NAME PID DATE PATH...
     name=$1 of=$2 date=$3; shift 3
     for path; do
-        echo "{\"codigo\":\"open\",\"proceso\":\"cat\",\"pid\":$of,\"ppid\":1,\"tid\":$of,\"fichero\":\"$path\"," \
+        printf '%s%s\n' "{\"codigo\":\"open\",\"proceso\":\"cat\",\"pid\":$of,\"ppid\":1,\"tid\":$of,\"fichero\":\"$path\"," \
             "\"descriptor\":3,\"date\":$date,\"date_us\":${date}000,\"flags\":\"O_RDONLY\"}"
-        echo "{\"codigo\":\"close\",\"proceso\":\"cat\",\"pid\":$of,\"ppid\":1,\"tid\":$of,\"fichero\":\"$path\"," \
+        printf '%s%s\n' "{\"codigo\":\"close\",\"proceso\":\"cat\",\"pid\":$of,\"ppid\":1,\"tid\":$of,\"fichero\":\"$path\"," \
             "\"descriptor\":3,\"date\":1,\"date_us\":${date}500,\"duracion_ns\":1500000,\"motivo\":\"close\"}"
         date=$((date + 1000))
     done > "$name"
+}
+
+# Records that were written with -F, or that another program has added to, lose nothing when files are merged.
+test_a_replay_keeps_each_record_as_it_is() {
+    write_records a 7 10000 /etc/a /etc/b
+    sed -i 's|}$|,"inodo":5,"uid":0,"region":{"name": "eu"}}|' a
+    write_records b 8 99000 /etc/c
+    sed -i 's|^{\("codigo":"[a-z]*"\),|{"fecha":"1970-01-01T00:01:39.000000Z", \1, |' b
+    cat a b > expected
+    replays 0 -r b a
+    cmp expected out
+    [ ! -s err ]
+    replays 0 -f json -t open -m '/etc/[a-c]' -X /usr -r b a
+    cmp expected out
+    replays 0 --host web-1 -r b a
+    sed 's|}$|,"maquina":"web-1"}|' expected | cmp - out
+    mv out named
+    replays 0 --host web-2 -r named
+    sed 's|}$|,"maquina":"web-1"}|' expected | cmp - out
+    # With -F, the keys are those of -F.
+    replays 0 -F +uid -r b a
+    [ "$(cat err)" = "filemon: a:1: unknown keys are left out, such as 'region'" ]
+    records 'map(.uid) | unique == [null, 0]'
+    not grep -e inodo -e fecha -e region out
 }
 
 # The names are those that the machine had where the file was written.

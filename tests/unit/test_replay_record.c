@@ -113,6 +113,56 @@ static void bytes_of_paths_are_kept(void **state)
     assert_int_equal(record.event.path_len, 5);
 }
 
+static const char *as_read(const char *line, const char *host)
+{
+    static char text[4096];
+    struct fields fields;
+    struct event event;
+    size_t len;
+
+    assert_int_equal(fields_choose(&fields, FORMAT_JSON, FIELDS_AS_READ, (char *const[]){NULL}), 0);
+    assert_int_equal(record_read(&record, line, strlen(line)), RECORD_READ);
+    event = record.event;
+    if (host != NULL) {
+        event.host = host;
+        event.line_lacks_host = true;
+    }
+    assert_true(json_bound(&event) < sizeof(text));
+    len = json_record(text, &event, &fields);
+    assert_int_equal(text[len - 1], '\n');
+    text[len - 1] = '\0';
+    return text;
+}
+
+/* Keys that no writer of filemon knows, in any order, with the blanks of another program. */
+static void a_line_is_kept_as_it_was_read(void **state)
+{
+    const char *line = "{ \"uid\" : 5, \"new\":{\"a\":[1.50]}," HEAD FILE_3 DATES
+                       ",\"codigo\":\"error\",\"inodo\":7 }";
+    char blanks[1024];
+
+    (void)state;
+    assert_string_equal(as_read(line, NULL), line);
+    snprintf(blanks, sizeof(blanks), " \t%s\r", line);
+    assert_string_equal(as_read(blanks, NULL), line);
+    assert_string_equal(as_read("{\"codigo\":\"lost\"," DATES ",\"perdidos\":1}", "web-1"),
+                        "{\"codigo\":\"lost\"," DATES ",\"perdidos\":1,\"maquina\":\"web-1\"}");
+}
+
+/* A path cannot garble a terminal. */
+static void controls_in_a_line_are_escaped(void **state)
+{
+    const char *line =
+        "{\"x\":\"\x7f\xc2\x80\xc2\x9f\xc2\xa0\xc3\x80\\u001b\",\"codigo\":\"lost\"," DATES
+        ",\"perdidos\":1}";
+
+    (void)state;
+    assert_string_equal(
+        as_read(line, NULL),
+        "{\"x\":\"\\u007f\\u0080\\u009f\xc2\xa0\xc3\x80\\u001b\",\"codigo\":\"lost\"," DATES
+        ",\"perdidos\":1}");
+}
+
 static void random_bytes(char *to, size_t most)
 {
     size_t n = random_below((unsigned int)most);
@@ -386,6 +436,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         record_test(each_kind_is_written_as_it_was_read),
         record_test(bytes_of_paths_are_kept),
+        record_test(a_line_is_kept_as_it_was_read),
+        record_test(controls_in_a_line_are_escaped),
         record_test(random_records_are_written_as_they_were_read),
         record_test(keys_come_in_any_order),
         record_test(added_keys_are_written_as_they_were_read),

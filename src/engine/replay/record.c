@@ -319,6 +319,15 @@ static int parse(struct record *record, const char *line, size_t len)
     return json_is_object(record->object) ? 0 : refuse(record, "it is no JSON object");
 }
 
+/* Without blanks around it. */
+static void keep_object(struct event *event, const char *line, size_t len)
+{
+    const char *begin = memchr(line, '{', len), *end = memrchr(line, '}', len);
+
+    event->line = begin;
+    event->line_len = (size_t)(end + 1 - begin);
+}
+
 int record_read(struct record *record, const char *line, size_t len)
 {
     int result = parse(record, line, len), code = -1;
@@ -331,6 +340,7 @@ int record_read(struct record *record, const char *line, size_t len)
     if (result < 0 || code < 0)
         return result;
     record->event = (struct event){.code = code, .mode = EVENT_NO_MODE, .reason = REASON_COUNT};
+    keep_object(&record->event, line, len);
     return take_keys(record);
 }
 

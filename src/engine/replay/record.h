@@ -31,7 +31,7 @@ struct record {
 #define RECORD_EMPTY ((struct record){.object = NULL})
 
 enum record_kind {
-    RECORD_READ,   /* record->event is valid until the next call */
+    RECORD_READ,   /* record->event is valid until the next call, and as long as the line is */
     RECORD_TOTALS, /* what -c and -C write, which is no record */
 };
 

@@ -80,7 +80,7 @@ static enum stream_state read_record(struct engine *engine, struct stream *strea
     end_bad(stream);
     if (result == RECORD_TOTALS)
         return STREAM_GOES_ON;
-    if (record->unknown != NULL && !engine->said_unknown) {
+    if (record->unknown != NULL && !engine->config.keeps_keys && !engine->said_unknown) {
         engine->said_unknown = true;
         diag(DIAG_WARNING, "%s:%llu: unknown keys are left out, such as '%s'", stream->source.name,
              (unsigned long long)stream->source.line, record->unknown);

@@ -178,6 +178,54 @@ test_records_pass_the_filters() {
     [ "$(tail -n 1 out)" = 'close     1.50ms  /etcetera' ]
 }
 
+# The longest match decides, and of equals the exclusion.
+test_exclusions_go_with_paths() {
+    write_records a 7 10000 /etc/a /etc/ssl/a /etc/ssl/certs/a /usr/a /srv/a
+    replays 0 -r a /etc /srv -X /etc/ssl -X /srv
+    [ "$(jq -r .fichero out | uniq | tr '\n' ' ')" = '/etc/a ' ]
+    replays 0 -r a /etc /etc/ssl/certs -X /etc/ssl
+    [ "$(jq -r .fichero out | uniq | tr '\n' ' ')" = '/etc/a /etc/ssl/certs/a ' ]
+    replays 2 -r a /etc -X etc/ssl
+    said '-X etc/ssl: with -r it must be absolute'
+}
+
+# With the closes of their descriptors; the name is looked up here.
+test_users_of_a_replay_are_chosen() {
+    write_records a 7 10000 /etc/a /etc/b
+    write_records b 8 10100 /etc/c
+    write_records c 9 10200 /etc/d
+    sed -i '/open/s/}$/,"uid":0}/' a
+    sed -i 's/}$/,"uid":4294967294}/' b
+    replays 0 -u root -r a b
+    cmp a out
+    replays 0 -u 4294967294 -r a b
+    cmp b out
+    replays 0 -u 0 -u 4294967294 -F pid -r a b
+    [ "$(wc -l < out)" -eq 6 ]
+    replays 0 -u 5 -r a b
+    [ ! -s out ]
+    # A record that does not say whose it is makes the run fail.
+    replays 1 -u root -r a c
+    cmp a out
+    [ "$(cat err)" = \
+        'filemon: c:1: the record has no uid, so -u leaves it out; -F +uid writes records that have it' ]
+}
+
+test_totals_come_after_the_records_of_a_replay() {
+    write_records a 7 10000 /etc/a /etc/b
+    replays 0 -C -r a
+    head -n 4 out | cmp a -
+    [ "$(tail -n +5 out | jq -c '[.codigo, .aperturas, .date_us]')" = '["resumen",2,11000500]' ]
+    mv out with_totals
+    replays 0 -r with_totals
+    cmp a out
+    replays 0 -C -f text -r with_totals /etc/a
+    [ "$(grep -c ' /etc/a$' out)" -eq 3 ]
+    grep -q '^1 opens, 0 that failed, 0 still open$' out
+    replays 0 -C -r /dev/null
+    jq -e '.codigo == "resumen" and .aperturas == 0' out
+}
+
 # No file is asked what a name leads to.
 test_paths_of_a_replay_are_text() {
     ln -s real link

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "event/trace.h"
 
+#include <fcntl.h>
 #include <string.h>
 
 #include "array.h"
@@ -68,8 +69,7 @@ const char *trace_help(enum trace_set set)
     return sets_table[set].help;
 }
 
-/* TRACED_COUNT: there is none. */
-static enum traced_call find_call(const char *name)
+enum traced_call trace_find_call(const char *name)
 {
     enum traced_call call = 0;
 
@@ -80,7 +80,7 @@ static enum traced_call find_call(const char *name)
 
 static bool has_failure(unsigned int sets, const char *name)
 {
-    enum traced_call call = name != NULL ? find_call(name) : TRACED_COUNT;
+    enum traced_call call = name != NULL ? trace_find_call(name) : TRACED_COUNT;
 
     if (call == TRACED_COUNT)
         return trace_has_failed_opens(sets);
@@ -113,9 +113,26 @@ enum trace_set trace_call_set(enum traced_call call)
     return set;
 }
 
-const char *trace_find_call(const char *name)
+bool trace_call_has_destination(enum traced_call call)
 {
-    enum traced_call call = find_call(name);
+    enum event_code code = calls[call].code;
 
-    return call < TRACED_COUNT ? calls[call].name : NULL;
+    return code == EVENT_RENAME || code == EVENT_LINK || code == EVENT_SYMLINK;
+}
+
+static enum event_code code_of(enum traced_call call, int result, unsigned int argument)
+{
+    if (result < 0)
+        return EVENT_FAIL;
+    if (call == TRACED_unlinkat && argument & AT_REMOVEDIR)
+        return EVENT_RMDIR;
+    return calls[call].code;
+}
+
+void trace_call_fill(struct event *event, enum traced_call call, int result, unsigned int argument)
+{
+    event->code = code_of(call, result, argument);
+    event->call = result < 0 ? calls[call].name : NULL;
+    if (event->code == EVENT_MKDIR || event->code == EVENT_MKNOD || event->code == EVENT_CHMOD)
+        event->mode = argument & 07777;
 }

@@ -50,7 +50,14 @@ const char *trace_call_name(enum traced_call call);
 enum event_code trace_call_code(enum traced_call call);
 enum trace_set trace_call_set(enum traced_call call);
 
-/* The inverse of trace_call_name(); NULL: there is none.  The result is the constant. */
-const char *trace_find_call(const char *name);
+/* Whether the call has a second path, or is given the text of a symbolic link. */
+bool trace_call_has_destination(enum traced_call call);
+
+/* Sets the code, the call and the mode of an event that reports this call.  result: 0 or -errno;
+ * argument: the one after the name, a mode or, of unlinkat(2), flags. */
+void trace_call_fill(struct event *event, enum traced_call call, int result, unsigned int argument);
+
+/* The inverse of trace_call_name(); TRACED_COUNT: there is none. */
+enum traced_call trace_find_call(const char *name);
 
 #endif

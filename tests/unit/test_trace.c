@@ -6,7 +6,10 @@
 
 #include <cmocka.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "event/trace.h"
 
@@ -61,14 +64,39 @@ static void calls_have_names_and_sets(void **state)
     for (enum traced_call call = 0; call < TRACED_COUNT; call++) {
         enum event_code code = trace_call_code(call);
 
-        assert_ptr_equal(trace_find_call(trace_call_name(call)), trace_call_name(call));
+        assert_int_equal(trace_find_call(trace_call_name(call)), call);
         assert_true(TRACE_CALLS & 1u << trace_call_set(call));
         assert_true(trace_codes(1u << trace_call_set(call)) & 1u << code);
     }
-    assert_null(trace_find_call("openat"));
+    assert_int_equal(trace_find_call("openat"), TRACED_COUNT);
     assert_int_equal(trace_call_set(TRACED_renameat2), TRACE_NAMES);
     assert_int_equal(trace_call_set(TRACED_fchmod), TRACE_ATTRIBUTES);
     assert_int_equal(trace_call_set(TRACED_execveat), TRACE_EXEC);
+}
+
+static void record_is(enum traced_call call, int result, unsigned int argument,
+                      enum event_code code, int mode)
+{
+    struct event event = {.mode = EVENT_NO_MODE};
+
+    trace_call_fill(&event, call, result, argument);
+    assert_int_equal(event.code, code);
+    assert_int_equal(event.mode, mode);
+    assert_ptr_equal(event.call, result < 0 ? trace_call_name(call) : NULL);
+}
+
+static void a_call_is_reported_by_what_it_did(void **state)
+{
+    (void)state;
+    record_is(TRACED_renameat2, 0, 0, EVENT_RENAME, EVENT_NO_MODE);
+    record_is(TRACED_mknodat, 0, S_IFIFO | 0640, EVENT_MKNOD, 0640);
+    record_is(TRACED_mkdir, -EEXIST, 0755, EVENT_FAIL, EVENT_NO_MODE);
+    record_is(TRACED_unlinkat, 0, 0, EVENT_UNLINK, EVENT_NO_MODE);
+    record_is(TRACED_unlinkat, 0, AT_REMOVEDIR, EVENT_RMDIR, EVENT_NO_MODE);
+    record_is(TRACED_unlinkat, -ENOTDIR, AT_REMOVEDIR, EVENT_FAIL, EVENT_NO_MODE);
+    assert_true(trace_call_has_destination(TRACED_link));
+    assert_true(trace_call_has_destination(TRACED_symlinkat));
+    assert_false(trace_call_has_destination(TRACED_mknod));
 }
 
 int main(void)
@@ -78,6 +106,7 @@ int main(void)
         cmocka_unit_test(sets_are_found_by_name),
         cmocka_unit_test(failures_are_those_of_the_other_sets),
         cmocka_unit_test(calls_have_names_and_sets),
+        cmocka_unit_test(a_call_is_reported_by_what_it_did),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,22 +129,6 @@ static int decode_path(struct decoder *decoder, const struct record *record, con
 
 /* ---- Calls that are no opens ----------------------------------------------------------------- */
 
-static enum event_code code_of_call(const struct record *record)
-{
-    if (record->fd < 0)
-        return EVENT_FAIL;
-    if (record->call == TRACED_unlinkat && record->mode & AT_REMOVEDIR)
-        return EVENT_RMDIR;
-    return trace_call_code(record->call);
-}
-
-static bool has_destination(enum traced_call call)
-{
-    enum event_code code = trace_call_code(call);
-
-    return code == EVENT_RENAME || code == EVENT_LINK || code == EVENT_SYMLINK;
-}
-
 /* The text of a symbolic link stands for itself. */
 static void decode_destination(struct decoder *decoder, const struct record *record,
                                const char *payload, size_t len, struct event *event)
@@ -172,16 +156,12 @@ static int decode_call(struct decoder *decoder, const struct record *record, con
     if (record->call >= TRACED_COUNT || first > len || len - first > PAYLOAD_BYTES ||
         record->destination_walked > len - first)
         return -EBADMSG;
-    event->code = code_of_call(record);
-    if (record->fd < 0)
-        event->call = trace_call_name(record->call);
-    if (event->code == EVENT_MKDIR || event->code == EVENT_MKNOD || event->code == EVENT_CHMOD)
-        event->mode = record->mode & 07777;
+    trace_call_fill(event, record->call, record->fd, record->mode);
     event->is_matched = record->marks & MARK_WANTED;
     path.inode = record->path_inode;
     if (decode_path(decoder, &path, payload, first, event) < 0)
         return -EBADMSG;
-    if (has_destination(record->call))
+    if (trace_call_has_destination(record->call))
         decode_destination(decoder, record, payload + first, len - first, event);
     return 0;
 }

@@ -91,8 +91,12 @@ static bool take_hex(struct record_bytes *bytes, const char **path, size_t *path
 
 static bool take_call(struct event *event, const char *name)
 {
-    event->call = trace_find_call(name);
-    return event->call != NULL;
+    enum traced_call call = trace_find_call(name);
+
+    if (call == TRACED_COUNT)
+        return false;
+    event->call = trace_call_name(call);
+    return true;
 }
 
 static bool take_mode(struct event *event, const char *digits)

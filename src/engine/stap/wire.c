@@ -344,8 +344,12 @@ static int take_open(struct wire *wire, const struct fields *fields, struct even
 
 static int take_failed_call(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    event->call = trace_find_call(fields->llamada);
-    return event->call ? take_open(wire, fields, event) : -EBADMSG;
+    enum traced_call call = trace_find_call(fields->llamada);
+
+    if (call == TRACED_COUNT)
+        return -EBADMSG;
+    event->call = trace_call_name(call);
+    return take_open(wire, fields, event);
 }
 
 static int take_opened(struct wire *wire, const struct fields *fields, struct event *event)

@@ -133,7 +133,7 @@ $(BUILD)/errno.inc: $(BUILD)/flags
 
 # The script is assembled from its parts, and embedded in the program.
 script := $(BUILD)/monitorFicheros.stp
-$(script): stap/assemble.awk stap/monitorFicheros.stp $(wildcard stap/*.h)
+$(script): stap/assemble.awk stap/monitorFicheros.stp $(wildcard stap/*.h) src/event/calls.h
 	@echo "  STP     $@"
 	@mkdir -p $(@D)
 	$(Q)awk -f stap/assemble.awk stap/monitorFicheros.stp > $@

@@ -4,6 +4,7 @@
 #define FILEMON_STAP_CONTROL_H
 
 #include "asked.h"
+#include "changes.h"
 #include "exec.h"
 #include "facts.h"
 #include "filter.h"
@@ -28,7 +29,8 @@
  *            marked ones open
  *   K        the argument is a set of facts to add to lines, as a number: see facts.h
  *   T        report initially open descriptors, too
- *   Y        the argument is a set: 1 report programs that are executed, 2 failed executions
+ *   Y        the argument is a set: 1 report programs that are executed, 2 report calls other than
+ *            opens that failed, too
  *   G        go: names, paths and switches are complete; answers "mirando", or "sin_inodo" if an O
  *            or X failed
  *   P        the argument is a process to watch, as the writer's namespace numbers it
@@ -100,7 +102,7 @@ static void fm_control(const char *command)
         break;
     case 'Y':
         if (kstrtol(fm_argument, 10, &number) == 0)
-            fm_programs = number;
+            fm_programs = number & 1, fm_failed_calls = number & 2;
         break;
     case 'T':
         fm_initial = true;

@@ -4,17 +4,24 @@
 #define FILEMON_STAP_INFLIGHT_H
 
 #include "calls.h"
+#include "filter.h"
 #include "state.h"
 
 /*
  * What the entry of a call leaves for its exit, at most one for each thread: the time at which a
  * dup2 or dup3 was entered (it closes the old descriptor then); the table that a close_range may
- * leave; the file that receive_fd() is about to install; which file a call reads or writes; and an
- * open that a signal interrupted, until it is known whether the kernel restarts it.  If no slot is
- * free, dup2 and dup3 get the time
- * of their exit, and the others count as lost.
+ * leave; the file that receive_fd() is about to install; which file a call reads or writes; the
+ * paths of a call that the kernel has resolved; and an open that a signal interrupted, until it is
+ * known whether the kernel restarts it.  If no slot is free, dup2 and dup3 get the time of their
+ * exit, paths are those that the program gave, and the others count as lost.
  */
 #define FM_FLIGHTS 1024
+struct fm_traced;
+struct fm_resolved {
+    const struct fm_traced *traced; /* NULL: none; see changes.h */
+    enum fm_verdict verdict;
+    char *path, *destination; /* freed with the slot; destination NULL: the call has only one */
+};
 #define FM_FLIGHT_TRIES 16
 struct fm_flight {
     struct fm_time time;
@@ -25,6 +32,7 @@ struct fm_flight {
     bool transfers; /* this call reads or writes: see transfers.h */
     u64 serials[3]; /* of the counts where it reads, writes and maps; 0: none */
     bool blocked;   /* this dup2 or dup3 has blocked its new descriptor, see recorded.h */
+    struct fm_resolved resolved;
 };
 static struct fm_flight_slot {
     struct task_struct *task; /* NULL: free; only this thread uses .flight */
@@ -49,6 +57,13 @@ static struct fm_flight_slot *fm_my_flight(void)
     return NULL;
 }
 
+static void fm_resolved_free(struct fm_resolved *resolved)
+{
+    kfree(resolved->path);
+    kfree(resolved->destination);
+    *resolved = (struct fm_resolved){};
+}
+
 /* False: the thread has no call in flight. */
 static bool fm_end_flight(struct fm_flight *ended)
 {
@@ -56,6 +71,7 @@ static bool fm_end_flight(struct fm_flight *ended)
 
     if (!slot)
         return false;
+    fm_resolved_free(&slot->flight.resolved);
     *ended = slot->flight;
     atomic_dec(&fm_n_flights);
     /* Pairs with cmpxchg() in fm_begin_flight().  Otherwise the thread that takes the slot could
@@ -87,6 +103,15 @@ static struct fm_flight *fm_begin_flight(void)
         return &slot->flight;
     }
     return NULL;
+}
+
+/* At the end of the script. */
+static void fm_flights_free(void)
+{
+    int i;
+
+    for (i = 0; i < FM_FLIGHTS; i++)
+        fm_resolved_free(&fm_flights[i].flight.resolved);
 }
 
 #endif

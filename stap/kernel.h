@@ -11,6 +11,7 @@
 #include <linux/aio_abi.h>
 #include <linux/cgroup.h>
 #include <linux/close_range.h>
+#include <linux/compat.h>
 #include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/dcache.h>
@@ -48,6 +49,13 @@
 #include <linux/time_namespace.h>
 #endif
 #include <asm/syscall.h>
+#endif
+
+/* A thread of io_uring(7) in a process. */
+#ifdef PF_IO_WORKER
+#define FM_IO_WORKER PF_IO_WORKER
+#else
+#define FM_IO_WORKER 0
 #endif
 
 static struct file *fm_get_exe(struct mm_struct *mm)

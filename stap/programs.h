@@ -4,13 +4,11 @@
 #define FILEMON_STAP_PROGRAMS_H
 
 #include "asked.h"
+#include "changes.h"
 #include "opens.h"
 #include "walk.h"
 
-/* In fm_programs. */
-#define FM_PROGRAMS 1
-#define FM_FAILED_PROGRAMS 2
-static u32 fm_programs;
+static bool fm_programs;
 
 /* At the return of an exec, in the new program: its path is that of its executable. */
 static void fm_report_program(void)
@@ -19,7 +17,7 @@ static void fm_report_program(void)
     struct fm_line line;
     struct file *exe;
 
-    if (!(fm_programs & FM_PROGRAMS) || !current->mm || !fm_is_of_asked(current))
+    if (!fm_programs || !current->mm || !fm_is_of_asked(current))
         return;
     exe = fm_get_exe(current->mm);
     if (!exe)
@@ -33,47 +31,10 @@ static void fm_report_program(void)
     fput(exe);
 }
 
-static bool fm_is_execveat(void)
-{
-    long nr = syscall_get_nr(current, task_pt_regs(current));
-
-#ifdef CONFIG_X86_64
-    if (in_ia32_syscall())
-        return nr == __NR_ia32_execveat;
-    if (nr == (__X32_SYSCALL_BIT | 545)) /* execveat of x32 */
-        return true;
-#endif
-    return nr == __NR_execveat;
-}
-
-/* The name that was given is made absolute, as that of a failed open. */
 static void fm_report_failed_program(int result)
 {
-    struct fm_time time = fm_now();
-    bool at = fm_is_execveat(), whole;
-    struct fm_call call = {.dirfd = AT_FDCWD};
-    unsigned long args[6];
-    struct fm_line line;
-
-    if (!(fm_programs & FM_FAILED_PROGRAMS) || fm_is_restart(result) || !fm_is_of_asked(current))
-        return;
-    fm_syscall_args(args);
-    if (at)
-        call.dirfd = args[0];
-    call.name = (const char __user *)args[at];
-    fm_event(&line);
-    whole = fm_path_given(&line, &call) || result == -EFAULT;
-    fm_start(&line, "fallo");
-    fm_path(&line);
-    fm_descriptor(&line, result);
-    fm_times(&line, time);
-    if (!whole)
-        fm_lit(&line, ", cortado: 1");
-    fm_lit(&line, ", llamada: \"execve");
-    if (at)
-        fm_lit(&line, "at");
-    *line.at++ = '"';
-    fm_finish(&line);
+    if (fm_programs)
+        fm_change_returned(result);
 }
 
 #endif

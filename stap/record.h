@@ -329,27 +329,46 @@ static void fm_event(struct fm_line *line)
     fm_begin(line);
 }
 
-/* Sends the beginning of a path that does not fit, in lines before its own. */
+/* Sends the beginning of the path in a line before its own. */
+static void fm_part(struct fm_line *line, const char *code)
+{
+    u32 n = min_t(u32, line->path_len, (line->path - line->start - FM_ROOM) / 6), i;
+
+    fm_head(line);
+    fm_str(line, code, strlen(code));
+    fm_lit(line, "\", tid: ");
+    fm_num(line, fm_pid_nr(line->task));
+    fm_lit(line, ", parte: ");
+    fm_num(line, ++line->parts);
+    fm_lit(line, FM_FICHERO);
+    for (i = 0; i < n; i++)
+        line->at = fm_escape(line->at, *line->path++);
+    line->path_len -= n;
+    *line->at++ = '"';
+    fm_tail(line);
+    line->broken |= !fm_ring_put(line->start, line->at - line->start, false);
+    line->at = line->start;
+}
+
 static void fm_parts(struct fm_line *line)
 {
-    u32 i, n;
+    while (!fm_path_fits(line))
+        fm_part(line, "parte");
+}
 
-    while (!fm_path_fits(line)) {
-        n = min_t(u32, line->path_len, (line->path - line->start - FM_ROOM) / 6);
-        fm_head(line);
-        fm_lit(line, "parte\", tid: ");
-        fm_num(line, fm_pid_nr(line->task));
-        fm_lit(line, ", parte: ");
-        fm_num(line, ++line->parts);
-        fm_lit(line, FM_FICHERO);
-        for (i = 0; i < n; i++)
-            line->at = fm_escape(line->at, *line->path++);
-        line->path_len -= n;
-        *line->at++ = '"';
-        fm_tail(line);
-        line->broken |= !fm_ring_put(line->start, line->at - line->start, false);
-        line->at = line->start;
-    }
+/* Sends the whole path as the second one of the line, which follows with the first one.  Returns
+ * the number of its parts. */
+static u32 fm_destination(struct fm_line *line)
+{
+    u32 parts;
+
+    do
+        fm_part(line, "destino");
+    while (line->path_len);
+    parts = line->parts;
+    line->parts = 0;
+    line->path = line->start + FM_LINE - 1;
+    return parts;
 }
 
 static void fm_descriptor(struct fm_line *line, s64 fd)

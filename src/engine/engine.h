@@ -74,6 +74,11 @@ struct engine_config {
 
 #define DEPTH_ALL (-1)
 
+/* With -v, of the calls on names and attributes.  What it says is one of both. */
+#define ENGINE_PATHS "the paths of changes are %s"
+#define ENGINE_PATHS_RESOLVED "resolved by the kernel"
+#define ENGINE_PATHS_GIVEN "as they were given"
+
 /* The largest engine_config.n_users and n_groups. */
 #define ENGINE_USERS_MAX 64
 #define ENGINE_GROUPS_MAX 64

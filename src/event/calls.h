@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The system calls that -t adds: one row for each, which both sides of the bpf engine read.
- * Included by the eBPF programs, too, so without other headers.
+ * The system calls that -t adds: one row for each, which filemon and both engines' sides in the
+ * kernel read.  So it includes no other header.
  */
 #ifndef FILEMON_CALLS_H
 #define FILEMON_CALLS_H

@@ -35,7 +35,6 @@ test_mistakes_of_a_command_line() {
 2|-n x -xx -i|-xx reports only calls that failed: -i does not go with it
 2|-n x -t name|-t name: there is no set 'name'; did you mean names?
 2|-n x -t writes|-t writes: there is no set 'writes'; the sets are open, fail, held, exec, names, attributes and all
-2|-n x -t +names,exec|-t names: the engine stap does not report it; -e bpf does
 2|-n x -t open,|-t open,: a SET is empty; a LIST is SET[,SET...] or +SET[,SET...]
 2|-n x -t ""|-t: its SET[,SET...] is empty: a variable or command substitution gave nothing
 2|-n /usr/sbin/nginx|-n /usr/sbin/nginx: a NAME is no path: give its last component, 'nginx'

@@ -188,7 +188,7 @@ static void an_execution_has_the_path_of_the_executable(void **state)
     fm_facts = 0;
     fm_report_program();
     no_lines();
-    fm_programs = FM_PROGRAMS;
+    fm_programs = true;
     fm_report_program();
     lines_are("{codigo: \"exec\", " CAT ", fichero: \"/bin/cat\", " NOW "}\n");
     fm_prefix_add("/srv", 4, true);
@@ -206,23 +206,23 @@ static void a_failed_execution_has_the_name_given(void **state)
 
     (void)state;
     fm_facts = 0;
-    fm_programs = FM_PROGRAMS;
+    fm_programs = true;
     world_call(__NR_execve, (unsigned long)name, 0, 0, 0);
     fm_report_failed_program(-ENOENT);
     no_lines();
-    fm_programs |= FM_FAILED_PROGRAMS;
+    fm_failed_calls = true;
     fm_report_failed_program(-ERESTARTNOINTR);
     no_lines();
     fm_report_failed_program(-ENOENT);
-    lines_are("{codigo: \"fallo\", " CAT ", fichero: \"/home/u/none\", descriptor: -2, " NOW
+    lines_are("{codigo: \"llamada\", " CAT ", fichero: \"/home/u/none\", descriptor: -2, " NOW
               ", llamada: \"execve\"}\n");
     world_call(__NR_execveat, (unsigned long)AT_FDCWD, (unsigned long)name, 0, 0);
     fm_report_failed_program(-ENOENT);
-    lines_are("{codigo: \"fallo\", " CAT ", fichero: \"/home/u/none\", descriptor: -2, " NOW
+    lines_are("{codigo: \"llamada\", " CAT ", fichero: \"/home/u/none\", descriptor: -2, " NOW
               ", llamada: \"execveat\"}\n");
-    world_call(__NR_execve, 0, 0, 0, 0);
+    world_call(__NR_execve, 1, 0, 0, 0); /* not in memory */
     fm_report_failed_program(-EACCES);
-    lines_are("{codigo: \"fallo\", " CAT ", fichero: \"\", descriptor: -13, " NOW
+    lines_are("{codigo: \"llamada\", " CAT ", fichero: \"\", descriptor: -13, " NOW
               ", cortado: 1, llamada: \"execve\"}\n");
 }
 

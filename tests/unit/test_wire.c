@@ -68,7 +68,9 @@ static void on_event(void *ctx, const struct event *event)
     static const char *const codes[] = {
         [EVENT_OPEN] = "OPEN",       [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
         [EVENT_FAIL] = "FAIL",       [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
-        [EVENT_CLOEXEC] = "CLOEXEC", [EVENT_EXIT] = "EXIT",   [EVENT_EXEC] = "EXEC"};
+        [EVENT_CLOEXEC] = "CLOEXEC", [EVENT_EXIT] = "EXIT",   [EVENT_EXEC] = "EXEC",
+        [EVENT_RENAME] = "RENAME",   [EVENT_MKDIR] = "MKDIR", [EVENT_RMDIR] = "RMDIR",
+        [EVENT_UNLINK] = "UNLINK"};
     struct calls *calls = ctx;
 
     if (event->code == EVENT_EXECUTABLE) {
@@ -98,6 +100,12 @@ static void on_event(void *ctx, const struct event *event)
         log_path(calls, event);
     if (event->call)
         log_call(calls, " call %s", event->call);
+    if (event->destination) {
+        assert_int_equal(event->destination_len, strlen(event->destination));
+        log_call(calls, " to %s", event->destination);
+    }
+    if (event->is_matched)
+        log_call(calls, " matched");
     if (event->code == EVENT_DUP)
         log_call(calls, " origin %d%s", event->origin, event->reason == REASON_DUP2 ? " dup2" : "");
     if (event->code == EVENT_CLOSE || event->reason == REASON_RECEIVED)
@@ -183,7 +191,8 @@ static size_t number_line(struct calls *calls, char *to, const char *line, size_
 
     if (len == 0 || line[0] != '{')
         return (size_t)sprintf(to, "%.*s", (int)len, line);
-    calls->number += strncmp(line, "{codigo: \"parte\"", 16) != 0;
+    calls->number += strncmp(line, "{codigo: \"parte\"", 16) != 0 &&
+                     strncmp(line, "{codigo: \"destino\"", 18) != 0;
     n = sprintf(to, "{n: %08u, %.*s", number, (int)len - 1, line + 1);
     if (line[len - 1] == '}')
         n += sprintf(to + n - 1, ", nn: %08u}", number) - 1;
@@ -390,11 +399,11 @@ static void facts(void **state)
     assert_calls(state, "{codigo: \"exec\", " WHO ", fichero: \"/bin/cat\", " TIMES "}\n",
                  "EXEC " AT " table 0 fd 0 path /bin/cat flags 0\n");
     assert_calls(state,
-                 "{codigo: \"fallo\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
+                 "{codigo: \"llamada\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
                  ", cortado: 1, llamada: \"execveat\"}\n",
                  "FAIL " AT " fd -2 path /a cut flags 0 call execveat\n");
     assert_garbage(state, "{codigo: \"exec\", " WHO ", " TIMES "}");
-    assert_garbage(state, "{codigo: \"fallo\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
+    assert_garbage(state, "{codigo: \"llamada\", " WHO ", fichero: \"/a\", descriptor: -2, " TIMES
                           ", llamada: \"getpid\"}");
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", pedido: \"a\", " TIMES "}");
     assert_garbage(state, "{codigo: \"programa\", tid: 11, fichero: \"/bin/cat\"}");
@@ -402,6 +411,52 @@ static void facts(void **state)
     assert_garbage(state, "{codigo: \"exit\", " WHERE ", uid: \"0\", " TIMES "}");
     assert_garbage(state, "{codigo: \"lost\", perdidos: 7, uid: 0, us: 5, ns: 6}");
     assert_garbage(state, "{codigo: \"fin\", modulo: \"m\", uid: 0}");
+}
+
+/* What precedes the line with the other path. */
+#define DESTINATION(tid, number, path)                                                             \
+    "{codigo: \"destino\", tid: " #tid ", parte: " #number ", fichero: \"" path "\"}\n"
+#define CALL(name, more)                                                                           \
+    "{codigo: \"llamada\", " WHO ", fichero: \"/a\", descriptor: 0, " TIMES more                   \
+    ", llamada: \"" name "\"}\n"
+
+static void calls_that_are_no_opens(void **state)
+{
+    assert_calls(state, CALL("mkdirat", ", modo: 493"),
+                 "MKDIR " AT " table 0 fd 0 path /a flags 0 mode 755\n");
+    assert_calls(state, CALL("unlinkat", ", modo: 512"),
+                 "RMDIR " AT " table 0 fd 0 path /a flags 0\n");
+    assert_calls(state, CALL("unlinkat", ", modo: 0"),
+                 "UNLINK " AT " table 0 fd 0 path /a flags 0\n");
+    assert_garbage(state,
+                   "{codigo: \"llamada\", " WHO ", descriptor: 0, " TIMES ", llamada: \"rmdir\"}");
+}
+
+#define RENAMED(parts)                                                                             \
+    "{codigo: \"llamada\", " WHO ", fichero: \"/a\", descriptor: 0, " TIMES                        \
+    ", llamada: \"rename\", destinos: " parts "}"
+
+static void the_other_path_precedes_its_call(void **state)
+{
+    assert_calls(state, DESTINATION(11, 1, "/b") RENAMED("1") "\n",
+                 "RENAME " AT " table 0 fd 0 path /a flags 0 to /b\n");
+    give(*state, DESTINATION(11, 1, "/b"));
+    give(*state, DESTINATION(12, 1, "/x")); /* of another thread */
+    give(*state, "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/y\"}\n");
+    give(*state, DESTINATION(11, 2, "/c"));
+    assert_calls(state, RENAMED("2") "\n", "RENAME " AT " table 0 fd 0 path /a flags 0 to /b/c\n");
+    assert_garbage(state, RENAMED("1"));
+    assert_garbage(state, DESTINATION(11, 1, "/b") RENAMED("2"));
+    assert_garbage(state, DESTINATION(11, 1, "/b") CALL("rename", ""));
+    assert_garbage(state, DESTINATION(11, 1, "/b") CALL("rmdir", ", destinos: 1"));
+}
+
+static void what_the_script_has_matched_is_matched(void **state)
+{
+    assert_calls(state,
+                 "{codigo: \"llamada\", " WHO ", fichero: \"/a\", descriptor: 0, " TIMES
+                 ", llamada: \"rmdir\", buscado: 1}\n",
+                 "RMDIR " AT " table 0 fd 0 path /a flags 0 matched\n");
 }
 
 static void bytes(void **state)
@@ -885,6 +940,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_kind, begin, end),
         cmocka_unit_test_setup_teardown(tables, begin, end),
         cmocka_unit_test_setup_teardown(facts, begin, end),
+        cmocka_unit_test_setup_teardown(calls_that_are_no_opens, begin, end),
+        cmocka_unit_test_setup_teardown(the_other_path_precedes_its_call, begin, end),
+        cmocka_unit_test_setup_teardown(what_the_script_has_matched_is_matched, begin, end),
         cmocka_unit_test_setup_teardown(bytes, begin, end),
         cmocka_unit_test_setup_teardown(reasons, begin, end),
         cmocka_unit_test_setup_teardown(escapes, begin, end),

@@ -111,8 +111,8 @@ static void attach_path_hooks(struct program *program)
     struct path_hook hooks[PATH_HOOKS];
 
     if (program->config->sets & (TRACE(NAMES) | TRACE(ATTRIBUTES)))
-        diag(DIAG_VERBOSE, "the paths of changes are %s",
-             links_resolve(program) ? "resolved by the kernel" : "as they were given");
+        diag(DIAG_VERBOSE, ENGINE_PATHS,
+             links_resolve(program) ? ENGINE_PATHS_RESOLVED : ENGINE_PATHS_GIVEN);
     if (!links_resolve(program))
         return;
     find_path_hooks(program->skeleton, hooks);

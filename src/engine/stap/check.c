@@ -133,6 +133,19 @@ static bool shows_addresses(FILE *symbols)
     return false;
 }
 
+bool stap_resolves_paths(void)
+{
+    FILE *symbols = fopen(SYSTEM_KALLSYMS, "re");
+    bool found = false;
+    char line[256];
+
+    while (symbols && !found && fgets(line, sizeof(line), symbols))
+        found = strstr(line, " security_path_rename\n") != NULL;
+    if (symbols)
+        fclose(symbols);
+    return found;
+}
+
 /* Why /proc/kallsyms could not be opened. */
 static const char *explain_open(int error)
 {

@@ -8,4 +8,8 @@
  * returns findings_report() of them. */
 int stap_check(const struct engine_config *config, FILE *out, struct finding *problem);
 
+/* Whether the kernel was built with CONFIG_SECURITY_PATH: it has the functions where the script
+ * reads the paths of calls on names and attributes. */
+bool stap_resolves_paths(void);
+
 #endif

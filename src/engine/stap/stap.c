@@ -224,8 +224,9 @@ static int send_config(struct engine *engine)
         result = send_number(engine, 'K', config->facts & ~FACT(BYTES));
     if (result == 0 && config->writes)
         result = send_command(engine, 'W', NULL);
-    if (result == 0 && config->sets & TRACE(EXEC))
-        result = send_number(engine, 'Y', config->failed ? 3 : 1);
+    if (result == 0 && config->sets & TRACE_CALLS)
+        result = send_number(engine, 'Y',
+                             (config->sets & TRACE(EXEC) ? 1 : 0) | (config->failed ? 2 : 0));
     if (result == 0 && config->initial)
         result = send_command(engine, 'T', NULL);
     return result < 0 ? result : send_command(engine, 'G', NULL);
@@ -270,6 +271,9 @@ static void on_watching(void *ctx)
 {
     struct engine *engine = ctx;
 
+    if (engine->config->sets & (TRACE(NAMES) | TRACE(ATTRIBUTES)) && diag_shows(DIAG_VERBOSE))
+        diag(DIAG_VERBOSE, ENGINE_PATHS,
+             stap_resolves_paths() ? ENGINE_PATHS_RESOLVED : ENGINE_PATHS_GIVEN);
     engine->watching = true;
     module_forget_failure(&engine->module);
 }
@@ -386,7 +390,7 @@ static int explain_start(const struct engine *engine, int error)
 
 static int start_run(struct engine *engine)
 {
-    char *argv[8] = {"staprun", "-R", "-T", "20", engine->path};
+    char *argv[10] = {"staprun", "-R", "-T", "20", engine->path};
     char *env[] = {"LC_ALL=C", NULL};
     int out[2] = {-1, -1}, err[2] = {-1, -1}, result = 0;
     struct spawned staprun;
@@ -396,6 +400,10 @@ static int start_run(struct engine *engine)
         argv[n++] = "returns=1";
     if (engine->config->facts & FACT(BYTES))
         argv[n++] = "bytes=1";
+    if (engine->config->sets & TRACE(NAMES))
+        argv[n++] = "names=1";
+    if (engine->config->sets & TRACE(ATTRIBUTES))
+        argv[n++] = "attributes=1";
     unload_stale();
     if (pipe2(out, O_CLOEXEC) < 0 || pipe2(err, O_CLOEXEC) < 0 ||
         fcntl(out[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(err[0], F_SETFL, O_NONBLOCK) < 0)
@@ -929,9 +937,16 @@ static void stap_close(struct engine *engine)
     free(engine);
 }
 
+/* stap/changes.h knows the numbers of calls of these architectures. */
+#if defined(__x86_64__) || defined(__aarch64__)
+#define SETS TRACE_ALL
+#else
+#define SETS (TRACE_ALL & ~(TRACE(NAMES) | TRACE(ATTRIBUTES)))
+#endif
+
 const struct engine_ops engine_stap = {
     .name = "stap",
-    .sets = TRACE(OPEN) | TRACE(FAIL) | TRACE(HELD) | TRACE(EXEC),
+    .sets = SETS,
     .check = stap_check,
     .open = stap_open,
     .fds = stap_fds,

@@ -19,7 +19,8 @@
 
 struct part {
     pid_t tid;
-    int64_t pieces; /* so far */
+    bool is_destination; /* the other path of the line */
+    int64_t pieces;      /* so far */
     size_t len;
     char path[2 * PATH_MAX];
 };
@@ -33,7 +34,7 @@ struct wire {
     size_t len;
     bool skipping; /* the rest of a line that is too long */
     char line[LINE_MAX_BYTES];
-    char path[2 * PATH_MAX];
+    char path[2 * PATH_MAX], destination[2 * PATH_MAX];
     struct event_facts facts;
     struct fd_range ranges[MAX_RANGES];
     size_t n_parts;
@@ -46,8 +47,8 @@ struct fields {
     char *codigo, *proceso, *fichero, *pedido, *motivo, *cierra, *llamada, *modulo;
     size_t fichero_len;
     int64_t n, nn, pid, ppid, tid, tabla, descriptor, us, ns, flags, modo, origen, perdidos, parte,
-        cortado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa, leidos, escritos, lecturas,
-        escrituras, mapeado;
+        cortado, destinos, buscado, uid, mnt_ns, cgroup, mayor, menor, inodo, programa, leidos,
+        escritos, lecturas, escrituras, mapeado;
 };
 
 /* The one list of keys, in the order in which the script writes them: those of texts, of numbers
@@ -79,6 +80,8 @@ struct fields {
     TEXT(motivo)                                                                                   \
     TEXT(cierra)                                                                                   \
     TEXT(llamada)                                                                                  \
+    INT(destinos)                                                                                  \
+    INT(buscado)                                                                                   \
     INT(origen)                                                                                    \
     BIG(leidos)                                                                                    \
     BIG(escritos)                                                                                  \
@@ -223,10 +226,10 @@ static int read_fields(char *text, struct fields *fields)
     }
 }
 
-static struct part *find_part(struct wire *wire, pid_t tid)
+static struct part *find_part(struct wire *wire, pid_t tid, bool is_destination)
 {
     for (size_t i = 0; i < wire->n_parts; i++)
-        if (wire->parts[i]->tid == tid)
+        if (wire->parts[i]->tid == tid && wire->parts[i]->is_destination == is_destination)
             return wire->parts[i];
     return NULL;
 }
@@ -242,7 +245,7 @@ static void drop_part(struct wire *wire, const struct part *part)
     }
 }
 
-static struct part *new_part(struct wire *wire, pid_t tid)
+static struct part *new_part(struct wire *wire, pid_t tid, bool is_destination)
 {
     struct part *part;
 
@@ -252,6 +255,7 @@ static struct part *new_part(struct wire *wire, pid_t tid)
     if (!part)
         return NULL;
     part->tid = tid;
+    part->is_destination = is_destination;
     wire->parts[wire->n_parts++] = part;
     return part;
 }
@@ -259,10 +263,11 @@ static struct part *new_part(struct wire *wire, pid_t tid)
 /* A first piece replaces an unfinished path of the thread, whose last line was lost. */
 static int keep_part(struct wire *wire, const struct fields *fields)
 {
-    struct part *part = find_part(wire, (pid_t)fields->tid);
+    bool is_destination = !strcmp(fields->codigo, "destino");
+    struct part *part = find_part(wire, (pid_t)fields->tid, is_destination);
 
     if (!part)
-        part = new_part(wire, (pid_t)fields->tid);
+        part = new_part(wire, (pid_t)fields->tid, is_destination);
     if (!part)
         return -ENOMEM;
     if (fields->parte == 1)
@@ -280,7 +285,7 @@ static int keep_part(struct wire *wire, const struct fields *fields)
 
 static int join_parts(struct wire *wire, const struct fields *fields, struct event *event)
 {
-    const struct part *part = find_part(wire, (pid_t)fields->tid);
+    const struct part *part = find_part(wire, (pid_t)fields->tid, false);
 
     if (!part || part->pieces != fields->parte ||
         part->len + fields->fichero_len >= sizeof(wire->path))
@@ -302,7 +307,7 @@ static int whole_path(struct wire *wire, const struct fields *fields, struct eve
     if (fields->parte)
         result = join_parts(wire, fields, event);
     if (wire->n_parts > 0)
-        drop_part(wire, find_part(wire, (pid_t)fields->tid));
+        drop_part(wire, find_part(wire, (pid_t)fields->tid, false));
     return result;
 }
 
@@ -342,13 +347,31 @@ static int take_open(struct wire *wire, const struct fields *fields, struct even
     return whole_path(wire, fields, event) < 0 ? -EBADMSG : 1;
 }
 
-static int take_failed_call(struct wire *wire, const struct fields *fields, struct event *event)
+static int join_destination(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    const struct part *part = find_part(wire, (pid_t)fields->tid, true);
+    int result = part && part->pieces == fields->destinos ? 0 : -EBADMSG;
+
+    if (result == 0) {
+        memcpy(wire->destination, part->path, part->len);
+        wire->destination[part->len] = '\0';
+        event->destination = wire->destination;
+        event->destination_len = part->len;
+    }
+    drop_part(wire, part);
+    return result;
+}
+
+static int take_call(struct wire *wire, const struct fields *fields, struct event *event)
 {
     enum traced_call call = trace_find_call(fields->llamada);
 
-    if (call == TRACED_COUNT)
+    if (call == TRACED_COUNT || trace_call_has_destination(call) != (fields->destinos > 0) ||
+        (fields->destinos && join_destination(wire, fields, event) < 0))
         return -EBADMSG;
-    event->call = trace_call_name(call);
+    event->mode = EVENT_NO_MODE;
+    trace_call_fill(event, call, event->fd, (unsigned int)fields->modo);
+    event->is_matched = fields->buscado != 0;
     return take_open(wire, fields, event);
 }
 
@@ -487,12 +510,13 @@ static const struct kind {
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla),
      HAS(modo) | HAS(parte) | HAS(pedido) | HAS(cortado), take_open},
-    {"fallo", EVENT_FAIL, HAS_EVENT | HAS(fichero) | HAS(descriptor) | HAS(llamada),
-     HAS(parte) | HAS(cortado), take_failed_call},
+    {"llamada", EVENT_FAIL, HAS_EVENT | HAS(fichero) | HAS(descriptor) | HAS(llamada),
+     HAS(modo) | HAS(parte) | HAS(cortado) | HAS(destinos) | HAS(buscado), take_call},
     {"exec", EVENT_EXEC, HAS_EVENT | HAS(fichero), HAS(parte), take_open},
     {"exit", EVENT_EXIT, HAS_TABLE, 0, take_exit},
     {"bytes", EVENT_BYTES, HAS_NUMBER | HAS(tabla) | HAS(descriptor) | HAS_BYTES, 0, take_bytes},
     {"parte", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
+    {"destino", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"programa", EVENT_EXECUTABLE, HAS_NUMBER | HAS(tid) | HAS(programa) | HAS(fichero), HAS(parte),
      take_open},
     {"lost", EVENT_LOST, HAS_NUMBER | HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},

@@ -30,6 +30,7 @@
 #endif
 
 typedef uint8_t u8;
+typedef uint16_t u16;
 typedef int32_t s32;
 typedef uint32_t u32;
 typedef int64_t s64;

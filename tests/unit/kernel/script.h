@@ -42,7 +42,7 @@ static inline void script_reset(void)
     fm_all = fm_initial = fm_on = fm_end = fm_stop = fm_filter = false;
     fm_default = true;
     fm_writes = false;
-    fm_programs = 0;
+    fm_programs = fm_failed_calls = false;
     fm_n_users = 0;
     fm_facts = 0;
     memset(fm_executables, 0, sizeof(fm_executables));
@@ -84,6 +84,7 @@ static inline int script_tear_down(void **state)
     fm_inodes_free();
     fm_records_free();
     fm_counts_free();
+    fm_flights_free();
     fm_buffers_free();
     assert_int_equal(kernel_allocated, 0);
     for (int i = 0; i < world_n_files; i++)
@@ -109,7 +110,8 @@ static inline size_t strip_numbers(char *to, const char *line, size_t len)
     number = strtol(line + 4, NULL, 10);
     if (script_next_number >= 0)
         assert_int_equal(number, script_next_number);
-    script_next_number = number + (strncmp(line + head, "codigo: \"parte\"", 15) != 0);
+    script_next_number = number + (strncmp(line + head, "codigo: \"parte\"", 15) != 0 &&
+                                   strncmp(line + head, "codigo: \"destino\"", 17) != 0);
     to[0] = '{';
     memcpy(to + 1, line + head, len - head - tail);
     memcpy(to + 1 + len - head - tail, "}\n", 2);

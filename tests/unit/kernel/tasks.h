@@ -16,6 +16,7 @@
 
 #define TASK_COMM_LEN 16
 #define PF_EXITING 0x00000004
+#define PF_IO_WORKER 0x00000010
 #define PF_KTHREAD 0x00200000
 
 /* ---- Files ----------------------------------------------------------------------------------- */
@@ -42,7 +43,9 @@ struct dentry {
     struct inode *d_inode;
     const struct dentry_operations *d_op;
     struct super_block *d_sb;
+    bool unlinked;
 };
+#define d_unlinked(dentry) ((dentry)->unlinked)
 
 /* Held by whoever renames. */
 static seqlock_t rename_lock;
@@ -100,11 +103,13 @@ struct fs_struct {
 /* Writes the path to the end of the buffer. */
 static inline char *d_path(const struct path *path, char *buffer, int size)
 {
-    size_t len = strlen(path->dentry->name);
+    const char *tail = d_unlinked(path->dentry) ? " (deleted)" : "";
+    size_t len = strlen(path->dentry->name) + strlen(tail);
 
     if (size < 0 || len + 1 > (size_t)size)
         return ERR_PTR(-ENAMETOOLONG);
-    return memcpy(buffer + size - 1 - len, path->dentry->name, len + 1);
+    buffer += size - 1 - len;
+    return strcat(strcpy(buffer, path->dentry->name), tail);
 }
 
 static inline bool kernel_get_file(struct file *file)
@@ -328,7 +333,6 @@ enum {
     __NR_ia32_mmap = 90,
     __NR_ia32_openat = 295,
     __NR_ia32_open_by_handle_at = 342,
-    __NR_ia32_execveat = 358,
     __NR_ia32_openat2 = 437
 };
 #define in_ia32_syscall() (current->regs.ia32)

@@ -108,4 +108,12 @@ def document($events; $mapped):
     + (if .codigo == "lost" then {message: "\(.perdidos) events lost"} else {} end)
     + object("filemon"; rest($mapped));
 
-events as $events | mapped as $mapped | (., inputs) | document($events; $mapped)
+# After an error jq goes on with the record that follows.
+events as $events | mapped as $mapped
+| (., inputs)
+| if type != "object" then error("ecs.jq: a record of filemon is an object, not \(tojson[:80])")
+  else
+    . as $record
+    | try document($events; $mapped)
+      catch error("ecs.jq: this is no record of filemon (\(.)): \($record | tojson[:80])")
+  end

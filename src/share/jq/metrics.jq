@@ -80,5 +80,21 @@ def metrics($top):
     metric([$all]; "filemon_totals_timestamp_seconds"; "gauge"; "When these totals were counted.";
         .date_us / 1000000);
 
-reduce (., inputs) as $record (null; if $record.codigo == "resumen" then $record else . end)
-| if . then metrics($ARGS.named.top // 20) else empty end
+# A key that totals must have and these do not, or null.
+def missing:
+    . as $totals
+    | first(
+        (("aperturas", "fallos", "abiertos", "cierres", "total_ns", "perdidos", "date_us")
+            | select($totals[.] | type != "number")),
+        (("ficheros", "histograma", if $totals.ejecutables then "ejecutables" else "procesos" end)
+            | select($totals[.] | type != "array"))
+    ) // null;
+
+def fault:
+    if . == null then "there are no totals here, as filemon -c -f json writes them"
+    else missing | if . then "these totals of filemon do not have the key \(.)" else null end end;
+
+reduce (., inputs) as $record (null;
+    if ($record | type) == "object" and $record.codigo == "resumen" then $record else . end)
+| fault as $fault
+| if $fault then error("metrics.jq: " + $fault) else metrics($ARGS.named.top // 20) end

@@ -122,4 +122,12 @@ def document($events; $mapped):
         + rest($mapped.base)
       end;
 
-events as $events | mapped as $mapped | (., inputs) | document($events; $mapped)
+# After an error jq goes on with the record that follows.
+events as $events | mapped as $mapped
+| (., inputs)
+| if type != "object" then error("ocsf.jq: a record of filemon is an object, not \(tojson[:80])")
+  else
+    . as $record
+    | try document($events; $mapped)
+      catch error("ocsf.jq: this is no record of filemon (\(.)): \($record | tojson[:80])")
+  end

@@ -218,8 +218,25 @@ def still_open:
 def finish:
     if .day then still_open else metadata(0; 0; "process_name"; {name: "no records"}) end;
 
+# The key without which a record has no place in the trace, or null.
+def missing:
+    if type != "object" or (.codigo | type) != "string" then "codigo"
+    elif (.date_us | type) != "number" then "date_us"
+    elif (.pid | type) != "number" then
+        if .codigo == "lost" or .codigo == "resumen" then null else "pid" end
+    elif (.fichero | type) != "string" then "fichero"
+    elif {open: 1, close: 1, dup: 1, held: 1, error: 1}[.codigo] == null then null
+    elif (.descriptor | type) != "number" then "descriptor"
+    elif .codigo == "close" and (.duracion_ns | type) != "number" then "duracion_ns"
+    else null end;
+
+def checked:
+    missing as $key
+    | if $key == null then .
+      else error("trace.jq: this is no record of filemon with the key \($key): \(tojson[:80])") end;
+
 def events:
-    foreach ((., inputs | select(.)), null) as $record (
+    foreach ((., inputs | select(.) | checked), null) as $record (
         {open: {}, nulls: 0, known: {}, hosts: {}, day: null, last: 0, out: []};
         setpath(["out"]; []) | if $record then take($record) else finish end;
         .out[]);

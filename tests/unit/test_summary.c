@@ -589,9 +589,8 @@ static int make_with_bytes(void **state)
 
 static void take_bytes(void **state, const char *path, uint64_t read, uint64_t written)
 {
-    struct event_facts facts = {
-        .known = FACT(BYTES),
-        .bytes = {.read = read, .written = written, .reads = 2, .writes = 3}};
+    struct event_bytes bytes = {.read = read, .written = written, .reads = 2, .writes = 3};
+    struct event_facts facts = {.known = FACT(BYTES), .bytes = bytes};
     struct event event = {.code = EVENT_CLOSE, .comm = "x", .path = path, .facts = &facts};
 
     event.path_len = strlen(path);

@@ -121,8 +121,10 @@ static void pass_mark(struct pipeline *pipeline)
 
 static void take_executable(struct pipeline *pipeline, const struct event *event)
 {
-    if (pipeline->facts)
+    if (pipeline->facts && event->code == EVENT_EXECUTABLE)
         facts_take_executable(pipeline->facts, event);
+    else if (pipeline->facts)
+        facts_take_arguments(pipeline->facts, event);
 }
 
 void pipeline_take(void *ctx, const struct event *event)
@@ -131,7 +133,7 @@ void pipeline_take(void *ctx, const struct event *event)
 
     if (event->code == EVENT_MARK)
         pass_mark(pipeline);
-    else if (event->code == EVENT_EXECUTABLE)
+    else if (event->code == EVENT_EXECUTABLE || event->code == EVENT_ARGUMENTS)
         take_executable(pipeline, event);
     else if (event->path_cut && recordfilter_compares_path(&pipeline->filter, event->code))
         deliver_lost(pipeline, event);

@@ -43,6 +43,7 @@ enum event_code {
     EVENT_EXIT,                    /* the file descriptor table was freed, with all that was open */
     EVENT_BYTES,                   /* what was read and written through fd since the last one */
     EVENT_EXECUTABLE, /* path is the executable that event_facts.executable stands for */
+    EVENT_ARGUMENTS,  /* path is its command line */
     EVENT_MARK,       /* answer to engine_ops.mark(); the ledger must not get it */
 };
 
@@ -97,7 +98,7 @@ struct event_facts {
     const char *given;
     uint64_t executable; /* a number that stands for the path of an earlier EXECUTABLE */
     /* Filled in by facts_complete(), or read with -r.  NULL: it has none. */
-    const char *user_name, *group_path, *executable_path;
+    const char *user_name, *group_path, *executable_path, *arguments;
 };
 
 /* The size of a comm, NUL included (TASK_COMM_LEN of linux/sched.h). */
@@ -121,6 +122,9 @@ struct event_facts {
  *   EXIT          nothing more
  *   BYTES         table, fd, and no fact but the bytes; before the event that closes fd
  *   EXECUTABLE    path, and no fact but the executable
+ *   ARGUMENTS     after the EXECUTABLE, with FACT(ARGUMENTS), the same; path is the arguments,
+ *                 joined by spaces, and at most ARGUMENTS_BYTES long; NULL: the engine could not
+ *                 read them, but /proc may have those of pid, if it is that of mono_ns
  *   MARK          no member
  *   EXEC          path
  *   RENAME ...    path, or where the engine cannot resolve it, the name of the call, made absolute;

@@ -13,10 +13,17 @@ enum event_fact {
     FACT_FILE,       /* device and inode of the file */
     FACT_EXECUTABLE, /* the executable of the process */
     FACT_GIVEN,      /* the name that the program gave the call */
+    FACT_ARGUMENTS,  /* the command line of the process */
     FACT_BYTES,      /* what was read and written through a descriptor */
 };
 
 /* In a set of facts. */
 #define FACT(name) (1u << FACT_##name)
+
+/* Facts about the program that a process executes, which records have by its number. */
+#define FACTS_OF_PROGRAM (FACT(EXECUTABLE) | FACT(ARGUMENTS))
+
+/* The longest command line that is not cut. */
+#define ARGUMENTS_BYTES 4096
 
 #endif

@@ -4,8 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <time.h>
+#include <unistd.h>
+
 #include "array.h"
+#include "clock.h"
 #include "target/cgroups.h"
+#include "target/procfs.h"
 #include "users.h"
 
 /* A name takes the place of any other with the same hash, so that memory is bounded. */
@@ -29,7 +34,7 @@ struct cache {
 #define SLOTS (2 * FACTS_EXECUTABLES)
 struct executable {
     uint64_t number; /* 0: the slot is free */
-    char *path;
+    char *path, *arguments;
 };
 
 struct generation {
@@ -81,10 +86,17 @@ static struct executable *find_executable(const struct generation *generation, u
     return &generation->slots[slot];
 }
 
+static void release_executable(struct executable *executable)
+{
+    free(executable->path);
+    free(executable->arguments);
+    executable->path = executable->arguments = NULL;
+}
+
 static void drop_generation(struct generation *generation)
 {
     for (size_t i = 0; generation->slots != NULL && i < SLOTS; i++)
-        free(generation->slots[i].path);
+        release_executable(&generation->slots[i]);
     free(generation->slots);
     *generation = (struct generation){0};
 }
@@ -107,32 +119,35 @@ static struct executable *add_executable(struct facts *facts, uint64_t number)
     return find_executable(young, number);
 }
 
-/* The path of the executable, moved to the young ones; NULL: not known. */
-static const char *use_executable(struct facts *facts, uint64_t number)
+/* The executable, moved to the young ones; NULL: not known. */
+static struct executable *use_executable(struct facts *facts, uint64_t number)
 {
     struct executable *found = facts->young.slots ? find_executable(&facts->young, number) : NULL;
-    struct executable *moved;
-    char *path;
+    struct executable kept, *moved;
 
     if (found != NULL && found->number != 0)
-        return found->path;
+        return found;
     found = facts->old.slots ? find_executable(&facts->old, number) : NULL;
     if (found == NULL || found->number == 0 || found->path == NULL)
         return NULL;
-    path = found->path;
-    found->path = NULL;
+    kept = *found;
+    found->path = found->arguments = NULL;
     moved = add_executable(facts, number);
-    if (moved == NULL) {
-        free(path);
-        return NULL;
-    }
-    *moved = (struct executable){number, path};
-    return path;
+    if (moved == NULL)
+        release_executable(&kept);
+    else
+        *moved = kept;
+    return moved;
+}
+
+static uint64_t number_of(const struct event *event)
+{
+    return event->facts != NULL ? event->facts->executable : 0;
 }
 
 void facts_take_executable(struct facts *facts, const struct event *event)
 {
-    uint64_t number = event->facts != NULL ? event->facts->executable : 0;
+    uint64_t number = number_of(event);
     char *path = number != 0 ? strndup(event->path, event->path_len) : NULL;
     struct executable *executable = path != NULL ? add_executable(facts, number) : NULL;
 
@@ -140,8 +155,109 @@ void facts_take_executable(struct facts *facts, const struct event *event)
         free(path);
         return;
     }
-    free(executable->path);
-    *executable = (struct executable){number, path};
+    release_executable(executable);
+    *executable = (struct executable){number, path, NULL};
+}
+
+/* ---- Command lines --------------------------------------------------------------------------- */
+
+/* How many bytes follow the first one of a character of UTF-8. */
+static size_t following(unsigned char first)
+{
+    if (first >= 0xe0)
+        return first >= 0xf0 ? 3 : 2;
+    return first >= 0xc0 ? 1 : 0;
+}
+
+/* How many bytes of the text are left without a character of UTF-8 that its end cuts in two. */
+static size_t without_cut_character(const char *text, size_t len)
+{
+    size_t n = 0;
+
+    while (n < 3 && n < len && (text[len - 1 - n] & 0xc0) == 0x80)
+        n++;
+    if (n == len || following((unsigned char)text[len - 1 - n]) <= n)
+        return len;
+    return len - 1 - n;
+}
+
+/* A copy; NULL: no memory, or there are no arguments. */
+static char *copy_arguments(const char *text, size_t len)
+{
+    if (len >= ARGUMENTS_BYTES)
+        len = without_cut_character(text, ARGUMENTS_BYTES);
+    return len > 0 ? strndup(text, len) : NULL;
+}
+
+/* Joined by spaces, and cut.  Empty ones at the end are what a process has left of the room for its
+ * arguments where it has written its title (setproctitle(3)). */
+static char *join_arguments(char *const *args)
+{
+    char text[ARGUMENTS_BYTES];
+    size_t n = 0, len = 0;
+
+    for (size_t i = 0; args[i] != NULL; i++)
+        if (args[i][0] != '\0')
+            n = i + 1;
+    for (size_t i = 0; i < n && len < sizeof(text); i++) {
+        size_t size = strnlen(args[i], sizeof(text) - len - (i > 0));
+
+        if (i > 0)
+            text[len++] = ' ';
+        memcpy(text + len, args[i], size);
+        len += size;
+    }
+    return copy_arguments(text, len);
+}
+
+/* In the clock ticks of procfs_stat.start. */
+static uint64_t ticks_of(uint64_t mono_ns)
+{
+    uint64_t ago_ns = (uint64_t)clock_ns(CLOCK_MONOTONIC) - mono_ns;
+
+    return ((uint64_t)clock_ns(CLOCK_BOOTTIME) - ago_ns) /
+           (1000000000u / (uint64_t)sysconf(_SC_CLK_TCK));
+}
+
+/* Whether pid was then that of the process that has it now: it must have started before. */
+static bool is_same_process(const struct procfs *procfs, pid_t pid, uint64_t mono_ns)
+{
+    struct procfs_stat stat;
+
+    return procfs_stat(procfs, pid, &stat) == 0 && stat.start < ticks_of(mono_ns);
+}
+
+/* NULL: they are not known. */
+static char *read_arguments(const struct event *event)
+{
+    struct procfs procfs;
+    char **args, *text = NULL;
+
+    if (event->pid == 0 || procfs_open(&procfs, "/proc") != 0)
+        return NULL;
+    /* Its start is read last: what was read before is of that process. */
+    if (procfs_is_own(&procfs) && procfs_cmdline(&procfs, event->pid, &args) == 0) {
+        text = join_arguments(args);
+        free(args);
+    }
+    if (text != NULL && !is_same_process(&procfs, event->pid, event->mono_ns)) {
+        free(text);
+        text = NULL;
+    }
+    procfs_close(&procfs);
+    return text;
+}
+
+void facts_take_arguments(struct facts *facts, const struct event *event)
+{
+    uint64_t number = number_of(event);
+    struct executable *executable = number != 0 ? use_executable(facts, number) : NULL;
+
+    if (executable == NULL)
+        return;
+    free(executable->arguments);
+    executable->arguments = event->path != NULL ? copy_arguments(event->path, event->path_len)
+                                                : read_arguments(event);
 }
 
 struct facts *facts_new(void)
@@ -171,6 +287,14 @@ void facts_free(struct facts *facts)
     free(facts);
 }
 
+static void complete_executable(struct facts *facts, struct event_facts *event)
+{
+    const struct executable *executable = use_executable(facts, event->executable);
+
+    event->executable_path = executable != NULL ? executable->path : NULL;
+    event->arguments = executable != NULL ? executable->arguments : NULL;
+}
+
 void facts_complete(struct facts *facts, struct event_facts *event)
 {
     if (event->known & FACT(USER))
@@ -178,5 +302,5 @@ void facts_complete(struct facts *facts, struct event_facts *event)
     if (event->known & FACT(GROUP))
         event->group_path = cache_get(facts, &facts->groups, event->group);
     if (event->known & FACT(EXECUTABLE))
-        event->executable_path = use_executable(facts, event->executable);
+        complete_executable(facts, event);
 }

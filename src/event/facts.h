@@ -20,6 +20,9 @@ int facts_find_groups(struct facts *facts);
 /* Keeps the path of an EVENT_EXECUTABLE.  Without memory its records have none. */
 void facts_take_executable(struct facts *facts, const struct event *event);
 
+/* Keeps the command line of an EVENT_ARGUMENTS, which it reads in /proc if the engine could not. */
+void facts_take_arguments(struct facts *facts, const struct event *event);
+
 /*
  * Fills in the names of what is known.  They are valid until the next call.  Each name is looked up
  * once and then kept, also that there was none, as long as not too many others follow.

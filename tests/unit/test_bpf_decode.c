@@ -387,6 +387,42 @@ static void test_executable(void **state)
     assert_true(event.facts->executable == ~0ull);
 }
 
+/* NULL: the program could not read them. */
+static const char *arguments_in(const char *bytes, size_t size, unsigned int marks)
+{
+    struct record_facts facts = {.known = FACT(EXECUTABLE), .executable = 5};
+
+    begin(RECORD_ARGUMENTS);
+    sample.record.marks = (__u8)marks;
+    memcpy(sample.payload, bytes, size);
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + size), 0);
+    assert_int_equal(event.code, EVENT_ARGUMENTS);
+    assert_int_equal(event.facts->executable, 5);
+    if (event.path)
+        assert_int_equal(event.path_len, strlen(event.path));
+    return event.path;
+}
+
+#define ARGUMENTS_IN(bytes) arguments_in(bytes, sizeof(bytes) - 1, 0)
+
+static void test_arguments(void **state)
+{
+    static char full[ARGUMENTS_BYTES + 1];
+    struct record_facts facts = {.known = FACT(EXECUTABLE), .executable = 5};
+
+    (void)state;
+    assert_string_equal(ARGUMENTS_IN("cat\0a  b\0\0c\0"), "cat a  b  c");
+    assert_string_equal(ARGUMENTS_IN("cat\0/\xff\n"), "cat /\xff\n");
+    assert_string_equal(ARGUMENTS_IN("master: running\0\0\0"), "master: running");
+    assert_string_equal(ARGUMENTS_IN(""), "");
+    assert_null(arguments_in("", 0, MARK_NONE));
+    memset(full, 'x', sizeof(full) - 1);
+    assert_string_equal(arguments_in(full, ARGUMENTS_BYTES, 0), full);
+    begin(RECORD_ARGUMENTS);
+    assert_int_equal(decode_with_facts(&facts, sizeof(struct record) + ARGUMENTS_BYTES + 1),
+                     -EBADMSG);
+}
+
 /* A call with two paths, each of which has a part that was walked, and a name. */
 static void call_of(enum traced_call call, int result, const char *const parts[4])
 {
@@ -572,6 +608,7 @@ int main(void)
         cmocka_unit_test(test_facts),
         cmocka_unit_test(test_name_that_was_given),
         cmocka_unit_test(test_executable),
+        cmocka_unit_test(test_arguments),
         cmocka_unit_test(test_calls),
         cmocka_unit_test(test_modes_of_calls),
         cmocka_unit_test(test_incomplete_paths_of_calls),

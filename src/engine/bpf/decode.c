@@ -30,6 +30,7 @@ static const struct {
     [RECORD_RECEIVED] = {EVENT_OPEN, REASON_RECEIVED, sizeof(struct record)},
     [RECORD_HELD] = {EVENT_HELD, REASON_COUNT, sizeof(struct record)},
     [RECORD_EXECUTABLE] = {EVENT_EXECUTABLE, REASON_COUNT, sizeof(struct record)},
+    [RECORD_ARGUMENTS] = {EVENT_ARGUMENTS, REASON_COUNT, sizeof(struct record)},
     [RECORD_PROGRAM] = {EVENT_EXEC, REASON_COUNT, sizeof(struct record)},
     [RECORD_CALL] = {EVENT_RECORDS, REASON_COUNT, sizeof(struct record)}, /* by its call */
     [RECORD_BYTES] = {EVENT_BYTES, REASON_COUNT, sizeof(struct record)},
@@ -207,6 +208,27 @@ static void decode_given(struct decoder *decoder, const struct record *record, c
     decoder->facts.given = decoder->given;
 }
 
+/* Empty arguments at the end are room that is left of overwritten ones. */
+static int decode_arguments(struct decoder *decoder, const struct record *record,
+                            const char *payload, size_t len, struct event *event)
+{
+    struct text text = {.bytes = decoder->path};
+
+    if (len > ARGUMENTS_BYTES)
+        return -EBADMSG;
+    if (record->marks & MARK_NONE)
+        return 0;
+    while (len > 0 && payload[len - 1] == '\0')
+        len--;
+    append(&text, payload, len);
+    for (size_t i = 0; i < len; i++)
+        if (text.bytes[i] == '\0')
+            text.bytes[i] = ' ';
+    event->path = text.bytes;
+    event->path_len = text.len;
+    return 0;
+}
+
 static int decode_bytes(struct decoder *decoder, const char *payload, size_t len,
                         struct event *event)
 {
@@ -257,6 +279,8 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
     case RECORD_EXECUTABLE:
     case RECORD_PROGRAM:
         return decode_path(decoder, record, payload, len, event);
+    case RECORD_ARGUMENTS:
+        return decode_arguments(decoder, record, payload, len, event);
     case RECORD_CLOSE_RANGE:
         decoder->ranges[0] = (struct fd_range){record->first, record->last};
         event->ranges = decoder->ranges;

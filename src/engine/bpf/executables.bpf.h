@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The executables of processes.  The path of one is delivered once, before the first record that
- * needs it, under a number that the process's records then have: a walk for each record would cost
- * more, and at its exit a process has no executable any more.
+ * The executables of processes.  The path of one and the arguments are delivered once, before the
+ * first record that needs them, under a number that the process's records then have: a walk for
+ * each record would cost more, and at its exit a process has no executable any more.
  */
 #ifndef FILEMON_BPF_EXECUTABLES_H
 #define FILEMON_BPF_EXECUTABLES_H
@@ -27,8 +27,42 @@ static __always_inline void write_executable(struct scratch *s, struct task_stru
     s->record.walked = s->length;
 }
 
+/* False: they cannot be read here.  Programs see the user memory of current alone, and only what is
+ * in memory. */
+static __always_inline bool read_arguments(struct scratch *s, struct task_struct *task)
+{
+    __u64 start = BPF_CORE_READ(task, mm, arg_start), end = BPF_CORE_READ(task, mm, arg_end);
+    __u64 length = end > start ? end - start : 0;
+
+    if (BPF_CORE_READ(task, mm) != BPF_CORE_READ(current_task(), mm))
+        return false;
+    if (length > ARGUMENTS_BYTES)
+        length = ARGUMENTS_BYTES;
+    s->length = length;
+    return bpf_probe_read_user(s->payload, bounded(length, 2 * ARGUMENTS_BYTES), (void *)start) ==
+           0;
+}
+
+/* After its executable, whose facts are in the scratch. */
+static __always_inline bool deliver_arguments(struct scratch *s, struct task_struct *task)
+{
+    if (!is_asked(FACT(ARGUMENTS)))
+        return true;
+    __builtin_memset(&s->record, 0, sizeof(s->record));
+    s->record.kind = RECORD_ARGUMENTS;
+    s->record.time = bpf_ktime_get_ns();
+    /* Not process_number(): the task is an address here, which the verifier lets no one follow. */
+    s->record.pid = own_level == 0 ? BPF_CORE_READ(task, tgid)
+                                   : pid_number(BPF_CORE_READ(task, signal, pids[PIDTYPE_TGID]));
+    if (!read_arguments(s, task)) {
+        s->record.marks = MARK_NONE;
+        s->length = 0;
+    }
+    return deliver_scratch(s);
+}
+
 /*
- * Delivers the path of the executable.  False: it could not be delivered.
+ * Delivers the path of the executable, and the arguments.  False: not all could be delivered.
  *
  * Any program can call this, so another one may be using the scratch on this CPU: one that an
  * interrupt has interrupted or, from Linux 7.0 on, one that was preempted.
@@ -44,7 +78,7 @@ static __always_inline bool deliver_executable(struct task_struct *task, struct 
     s->is_used = true;
     barrier();
     write_executable(s, task, file, number);
-    delivered = deliver_scratch(s);
+    delivered = deliver_scratch(s) && deliver_arguments(s, task);
     barrier();
     s->is_used = false;
     return delivered;
@@ -97,7 +131,7 @@ SUBPROGRAM int renew_executable(__u64 address)
  */
 static __always_inline void note_executable(struct task_struct *task)
 {
-    if (is_asked(FACT(EXECUTABLE)))
+    if (is_asked(FACTS_OF_PROGRAM))
         renew_executable(address_of(task));
 }
 

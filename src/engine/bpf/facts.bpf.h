@@ -77,7 +77,7 @@ static __always_inline void begin_facts(struct task_struct *task, struct record_
         facts->group = BPF_CORE_READ(task, cgroups, dfl_cgrp, kn, id);
         facts->known |= FACT(GROUP);
     }
-    if (is_asked(FACT(EXECUTABLE))) {
+    if (is_asked(FACTS_OF_PROGRAM)) {
         facts->executable = executable_number(task);
         facts->known |= facts->executable ? FACT(EXECUTABLE) : 0;
     }

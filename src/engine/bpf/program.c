@@ -185,7 +185,7 @@ static int size_inodes(const struct program *program)
  * memory. */
 static int size_executables(const struct program *program, const struct filemon_bpf *skeleton)
 {
-    bool asked = program->config->facts & FACT(EXECUTABLE);
+    bool asked = program->config->facts & FACTS_OF_PROGRAM;
     struct bpf_map *scratches = skeleton->maps.scratches;
     int result = bpf_map__set_max_entries(skeleton->maps.executables, asked ? EXECUTABLES : 1);
 

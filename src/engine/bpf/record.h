@@ -75,6 +75,8 @@ enum record_kind {
     RECORD_HELD,       /* the payload is longer than the path */
     RECORD_RECEIVED,   /* as OPEN */
     RECORD_EXECUTABLE, /* what record_facts.executable stands for; has no thread */
+    RECORD_ARGUMENTS,  /* follows it: the payload is the arguments, a NUL after each; MARK_NONE: the
+                        * program could not read them; has no thread, but pid */
     RECORD_PROGRAM,    /* a program was executed */
     RECORD_CALL,       /* fd is 0, or the negative errno */
     RECORD_BYTES,      /* the payload is a struct record_bytes, of fd; has no thread */

@@ -49,7 +49,7 @@ static __always_inline enum call take_call(struct pt_regs *regs, struct task_str
     if (call < CALL_OF_TABLE && !is_watched(current->tgid))
         return CALL_NONE;
     *task = untrusted(current);
-    if (is_asked(FACT(EXECUTABLE)) && is_watched(current->tgid))
+    if (is_asked(FACTS_OF_PROGRAM) && is_watched(current->tgid))
         note_executable(*task);
     call_arguments(regs, compat, args);
     return call;

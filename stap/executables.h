@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which program a process executes.  Its path is sent once, before the first line that needs it,
- * under a number that the lines of the process then have: at its exit a process has no executable
- * any more.
+ * Which program a process executes.  Its path and its arguments are sent once, before the first
+ * line that needs them, under a number that the lines of the process then have: at its exit a
+ * process has no executable any more.
  */
 #ifndef FILEMON_STAP_EXECUTABLES_H
 #define FILEMON_STAP_EXECUTABLES_H
@@ -77,12 +77,62 @@ static bool fm_send_executable(struct task_struct *task, struct file *file, u64 
     return atomic_read(&fm_lost) == lost;
 }
 
-/* Call with the lock held.  Returns the number; 0: the path could not be sent. */
+#define FM_ARGUMENTS_BYTES 4096
+
+/* Puts the arguments, joined by spaces, where lines have their path.  Empty ones at the end are
+ * room that is left of overwritten ones.  False: they cannot be read here: a probe sees the user
+ * memory of current alone, and only what is in memory. */
+static bool fm_read_arguments(struct fm_line *line, const struct mm_struct *mm)
+{
+    unsigned long start = READ_ONCE(mm->arg_start), end = READ_ONCE(mm->arg_end);
+    u32 len = end > start ? min_t(unsigned long, end - start, FM_ARGUMENTS_BYTES) : 0, i;
+
+    line->path -= len;
+    if (mm != current->mm || !fm_user_bytes(line->path, (const void __user *)start, len))
+        return false;
+    while (len && !line->path[len - 1])
+        len--;
+    for (i = 0; i < len; i++)
+        line->path[i] = line->path[i] ?: ' ';
+    line->path_len = len;
+    return true;
+}
+
+/* After the path of the executable.  False: there was no room. */
+static bool fm_send_arguments(struct task_struct *task, u64 number)
+{
+    struct fm_line line;
+    int lost = atomic_read(&fm_lost);
+    bool known;
+
+    if (!fm_is_fact(FM_ARGUMENTS))
+        return true;
+    fm_begin_in(&line, fm_executable_buffer);
+    line.task = task;
+    known = fm_read_arguments(&line, task->mm);
+    if (known && !fm_path_fits(&line))
+        fm_parts(&line);
+    fm_head(&line);
+    fm_lit(&line, "argumentos\", pid: ");
+    fm_num(&line, fm_tgid_nr(task));
+    fm_lit(&line, ", tid: ");
+    fm_num(&line, fm_pid_nr(task));
+    fm_lit(&line, ", programa: ");
+    fm_num(&line, number);
+    if (known)
+        fm_path(&line);
+    fm_times(&line, fm_now());
+    fm_finish(&line);
+    return atomic_read(&fm_lost) == lost;
+}
+
+/* Call with the lock held.  Returns the number; 0: not all could be sent. */
 static u64 fm_renew_executable(struct task_struct *task, struct fm_executable *row,
                                const struct fm_executable *now)
 {
     struct file *file = fm_get_exe(task->mm);
-    bool sent = file && fm_send_executable(task, file, fm_last_executable + 1);
+    bool sent = file && fm_send_executable(task, file, fm_last_executable + 1) &&
+                fm_send_arguments(task, fm_last_executable + 1);
 
     if (sent) {
         *row = *now;

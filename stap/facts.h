@@ -7,14 +7,9 @@
 #include "executables.h"
 #include "record.h"
 
-/* enum event_fact of src/event/fact.h */
-enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE, FM_EXECUTABLE, FM_GIVEN };
-
-static u32 fm_facts; /* to add to lines, a set */
-
-static inline bool fm_is_fact(u32 fact)
+static inline bool fm_is_program_asked(void)
 {
-    return fm_facts >> fact & 1;
+    return fm_is_fact(FM_EXECUTABLE) || fm_is_fact(FM_ARGUMENTS);
 }
 
 static void fm_user(struct fm_line *line)
@@ -84,7 +79,7 @@ static void fm_given(struct fm_line *line, const struct fm_call *call)
 /* Before the text of the line begins: this can send a line of its own. */
 static void fm_find_facts(struct fm_line *line)
 {
-    if (fm_is_fact(FM_EXECUTABLE))
+    if (fm_is_program_asked())
         line->executable = fm_executable_of(line->locked, line->executing);
 }
 
@@ -92,7 +87,7 @@ static void fm_find_facts(struct fm_line *line)
  * executable for what it leaves open. */
 static void fm_note_executable(void)
 {
-    if (fm_is_fact(FM_EXECUTABLE) && fm_my_table())
+    if (fm_is_program_asked() && fm_my_table())
         fm_executable_of(current, false);
 }
 

@@ -213,8 +213,16 @@ static void fm_format_thread(struct fm_line *line, const struct fm_thread *who)
     }
 }
 
-/* What else is asked for: see facts.h. */
-static u32 fm_facts;
+/* What else is asked for, see facts.h.  The numbers are those of src/event/fact.h. */
+enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE, FM_EXECUTABLE, FM_GIVEN, FM_ARGUMENTS };
+
+static u32 fm_facts; /* to add to lines, a set */
+
+static inline bool fm_is_fact(u32 fact)
+{
+    return fm_facts >> fact & 1;
+}
+
 static void fm_find_facts(struct fm_line *line);
 static void fm_add_facts(struct fm_line *line);
 

@@ -71,6 +71,8 @@ static void facts_are_set(void **state)
     assert_int_equal(FM_GROUP, FACT_GROUP);
     assert_int_equal(FM_FILE, FACT_FILE);
     assert_int_equal(FM_EXECUTABLE, FACT_EXECUTABLE);
+    assert_int_equal(FM_ARGUMENTS, FACT_ARGUMENTS);
+    assert_int_equal(FM_ARGUMENTS_BYTES, ARGUMENTS_BYTES);
     assert_int_equal(FM_GIVEN, FACT_GIVEN);
     command("K", "1");
     assert_int_equal(fm_facts, FACT(USER));

@@ -177,10 +177,115 @@ static void processes_that_have_no_row_any_more_are_sent_again(void **state)
     assert_non_null(strstr(lines(), "fichero: \"/bin/cat\""));
 }
 
-/* ---- Programs (-t exec) -----------------------------------------------------------------------
+/* ---- Arguments --------------------------------------------------------------------------------
  */
 
 #define NOW "us: 1300000005000000, ns: 5000000000"
+#define ARGUMENTS_LINE(number, text)                                                               \
+    "{codigo: \"argumentos\", pid: 100, tid: 100, programa: " #number ", fichero: \"" text         \
+    "\", " NOW "}\n"
+#define HAS_ARGUMENTS(number, text)                                                                \
+    lines_are(PATH_LINE(100, number, "/bin/cat") ARGUMENTS_LINE(                                   \
+        number, text) "{codigo: \"x\", " CAT ", programa: " #number "}\n")
+
+/* Another program, with these arguments. */
+static void executes_with(const char *bytes, size_t size)
+{
+    fm_facts = 1 << FM_ARGUMENTS;
+    current->self_exec_id++;
+    current->mm->arg_start = (unsigned long)bytes;
+    current->mm->arg_end = (unsigned long)bytes + size;
+}
+#define EXECUTES_WITH(bytes) executes_with(bytes, sizeof(bytes) - 1)
+
+static void the_arguments_follow_the_path(void **state)
+{
+    (void)state;
+    EXECUTES_WITH("cat\0a  b\0\0\"\n\xff\0");
+    report();
+    HAS_ARGUMENTS(1, "cat a  b  \\\"\\u000a\xff");
+    report();
+    lines_are("{codigo: \"x\", " CAT ", programa: 1}\n");
+    EXECUTES_WITH("master: running\0\0\0");
+    report();
+    HAS_ARGUMENTS(2, "master: running");
+    EXECUTES_WITH("");
+    report();
+    HAS_ARGUMENTS(3, "");
+    current->mm->arg_start++; /* prctl(2) sets one after the other */
+    current->self_exec_id++;
+    report();
+    HAS_ARGUMENTS(4, "");
+}
+
+/* Not those of the task that is current, nor what is not in memory. */
+static void arguments_that_cannot_be_read_are_left_to_filemon(void **state)
+{
+    struct mm_struct other = *current->mm;
+    struct task_struct *task = world_process(102, "cat", current);
+
+    (void)state;
+    executes_with((char *)WORLD_NO_PAGE - 100, 50);
+    report();
+    lines_are(PATH_LINE(100, 1, "/bin/cat") "{codigo: \"argumentos\", pid: 100, tid: 100, "
+                                            "programa: 1, " NOW "}\n"
+                                            "{codigo: \"x\", " CAT ", programa: 1}\n");
+    EXECUTES_WITH("cat\0");
+    task->mm = &other;
+    fm_executable_of(task, false);
+    lines_are(PATH_LINE(102, 2, "/bin/cat") "{codigo: \"argumentos\", pid: 102, tid: 102, "
+                                            "programa: 2, " NOW "}\n");
+}
+
+static void long_arguments_are_cut(void **state)
+{
+    static char bytes[FM_ARGUMENTS_BYTES + 8];
+    const char *line;
+
+    (void)state;
+    memset(bytes, 'x', sizeof(bytes));
+    memcpy(bytes + FM_ARGUMENTS_BYTES - 2, "yz!", 3);
+    executes_with(bytes, sizeof(bytes));
+    report();
+    line = strstr(lines(), "{codigo: \"argumentos\"");
+    assert_non_null(line);
+    assert_non_null(strstr(line, "xxxyz\", "));
+    assert_int_equal(strspn(strchr(line, 'x'), "x"), FM_ARGUMENTS_BYTES - 2);
+}
+
+/* A control byte takes six bytes of a line. */
+static void long_arguments_are_sent_in_parts(void **state)
+{
+    static char bytes[FM_ARGUMENTS_BYTES];
+    const char *all, *at;
+    int n = 0;
+
+    (void)state;
+    memset(bytes, '\n', sizeof(bytes));
+    executes_with(bytes, sizeof(bytes));
+    report();
+    all = lines();
+    for (at = all; (at = strstr(at, "\\u000a")); at++)
+        n++;
+    assert_int_equal(n, FM_ARGUMENTS_BYTES);
+    assert_non_null(strstr(all, "{codigo: \"parte\", tid: 100, parte: 1, fichero: \"\\u000a"));
+}
+
+static void arguments_without_room_are_sent_later(void **state)
+{
+    (void)state;
+    EXECUTES_WITH("cat\0");
+    fm_ring_in = fm_ring_out + FM_RING - 100; /* the path has room */
+    report();
+    assert_true(atomic_read(&fm_lost) > 0);
+    fm_ring_in = fm_ring_out;
+    atomic_set(&fm_lost, 0);
+    report();
+    HAS_ARGUMENTS(1, "cat");
+}
+
+/* ---- Programs (-t exec) -----------------------------------------------------------------------
+ */
 
 static void an_execution_has_the_path_of_the_executable(void **state)
 {
@@ -242,6 +347,11 @@ int main(void)
         test(a_path_without_room_is_sent_later),
         test(a_long_path_is_sent_in_parts),
         test(processes_that_have_no_row_any_more_are_sent_again),
+        test(the_arguments_follow_the_path),
+        test(arguments_that_cannot_be_read_are_left_to_filemon),
+        test(long_arguments_are_cut),
+        test(long_arguments_are_sent_in_parts),
+        test(arguments_without_room_are_sent_later),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -77,6 +77,11 @@ static void on_event(void *ctx, const struct event *event)
         log_call(calls, "EXECUTABLE %ju %s\n", (uintmax_t)event->facts->executable, event->path);
         return;
     }
+    if (event->code == EVENT_ARGUMENTS) {
+        log_call(calls, "ARGUMENTS %ju of %d at %ju: %s\n", (uintmax_t)event->facts->executable,
+                 event->pid, (uintmax_t)event->mono_ns, event->path ? event->path : "none");
+        return;
+    }
     if (event->code == EVENT_BYTES) {
         log_call(calls, "BYTES table %ju fd %d: %jd %jd %jd %jd%s\n", (uintmax_t)event->table,
                  event->fd, (intmax_t)event->facts->bytes.read,
@@ -392,6 +397,19 @@ static void facts(void **state)
                  "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"/b\"}\n"
                  "{codigo: \"programa\", tid: 11, programa: 77, fichero: \"in/cat\", parte: 1}\n",
                  "EXECUTABLE 77 /bin/cat\n");
+    assert_calls(state,
+                 "{codigo: \"argumentos\", pid: 10, tid: 11, programa: 77, fichero: \"cat \\\"\""
+                 ", us: 1, ns: 2}\n"
+                 "{codigo: \"argumentos\", pid: 10, tid: 11, programa: 78, us: 1, ns: 2}\n",
+                 "ARGUMENTS 77 of 10 at 2: cat \"\nARGUMENTS 78 of 10 at 2: none\n");
+    assert_calls(state,
+                 "{codigo: \"parte\", tid: 11, parte: 1, fichero: \"cat \"}\n"
+                 "{codigo: \"argumentos\", pid: 10, tid: 11, programa: 77, fichero: \"/a\", "
+                 "parte: 1, us: 1, ns: 2}\n",
+                 "ARGUMENTS 77 of 10 at 2: cat /a\n");
+    assert_garbage(state,
+                   "{codigo: \"argumentos\", pid: 10, tid: 11, fichero: \"cat\", us: 1, "
+                   "ns: 2}");
     assert_calls(state,
                  "{codigo: \"fail\", " WHO
                  ", fichero: \"/a\\\"\", pedido: \"a\\\"\", descriptor: -2, " TIMES ", flags: 0}\n",

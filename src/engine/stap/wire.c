@@ -414,6 +414,12 @@ static int take_exit(struct wire *wire, const struct fields *fields, struct even
     return 1;
 }
 
+/* Without arguments: the script could not read them. */
+static int take_arguments(struct wire *wire, const struct fields *fields, struct event *event)
+{
+    return fields->fichero ? take_open(wire, fields, event) : 1;
+}
+
 static int take_bytes(struct wire *wire, const struct fields *fields, struct event *event)
 {
     wire->facts = (struct event_facts){
@@ -519,6 +525,9 @@ static const struct kind {
     {"destino", 0, HAS_NUMBER | HAS(tid) | HAS(parte) | HAS(fichero), 0, take_part},
     {"programa", EVENT_EXECUTABLE, HAS_NUMBER | HAS(tid) | HAS(programa) | HAS(fichero), HAS(parte),
      take_open},
+    {"argumentos", EVENT_ARGUMENTS,
+     HAS_NUMBER | HAS(pid) | HAS(tid) | HAS(programa) | HAS(us) | HAS(ns),
+     HAS(fichero) | HAS(parte), take_arguments},
     {"lost", EVENT_LOST, HAS_NUMBER | HAS(perdidos) | HAS(us) | HAS(ns), 0, take_lost},
     {"listo", 0, HAS_NOTICE, 0, take_loaded},
     {"mirando", 0, HAS_NOTICE, 0, take_watching},

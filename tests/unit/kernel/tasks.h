@@ -162,7 +162,7 @@ struct signal_struct {
 
 struct mm_struct {
     struct file *exe_file;
-    unsigned long saved_auxv[8];
+    unsigned long arg_start, arg_end, saved_auxv[8];
 };
 
 struct pt_regs {

@@ -79,9 +79,9 @@ test_a_replay_keeps_each_record_as_it_is() {
 # The names are those that the machine had where the file was written.
 test_keys_that_were_added_are_replayed() {
     write_records records 7 10000 /etc/a
-    added='"uid":0,"usuario":"admin","ejecutable":"/bin/x","mnt_ns":1,"cgroup":"/a","dispositivo":"8:1","inodo":5'
+    added='"uid":0,"usuario":"admin","ejecutable":"/bin/x","argumentos":"x  /a","mnt_ns":1,"cgroup":"/a","dispositivo":"8:1","inodo":5'
     sed -i "s|}\$|,$added}|" records
-    replays 0 -F +uid,usuario,ejecutable,mnt_ns,cgroup,dispositivo,inodo -r records
+    replays 0 -F +uid,usuario,ejecutable,argumentos,mnt_ns,cgroup,dispositivo,inodo -r records
     jq -c . records > expected
     cmp expected out
     replays 0 -F uid,pedido -r records

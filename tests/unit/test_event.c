@@ -199,6 +199,7 @@ static void fields_of_each_record(void **state)
         {"uid", "open close dup fail held error" OTHERS},
         {"usuario", "open close dup fail held error" OTHERS},
         {"ejecutable", "open close dup fail held error" OTHERS},
+        {"argumentos", "open close dup fail held error" OTHERS},
         {"mnt_ns", "open close dup fail held error" OTHERS},
         {"cgroup", "open close dup fail held error" OTHERS},
         {"dispositivo", "open close dup held error exec"},

@@ -151,6 +151,7 @@ static void keys_need_facts(void **state)
     assert_int_equal(facts_of("+mnt_ns"), FACT(MOUNTS));
     assert_int_equal(facts_of("+lecturas"), FACT(BYTES));
     assert_int_equal(facts_of("ejecutable"), FACT(EXECUTABLE));
+    assert_int_equal(facts_of("argumentos"), FACT(ARGUMENTS));
     assert_int_equal(facts_of("pedido"), FACT(GIVEN));
     assert_int_equal(facts_of("inodo"), FACT(FILE));
     assert_int_equal(facts_of("dispositivo"), FACT(FILE));
@@ -177,10 +178,10 @@ static void fields_that_cannot_be_left_out(void **state)
 static void every_field(void **state)
 {
     FIELDS(JSON,
-           "pedido,inodo,dispositivo,cgroup,mnt_ns,ejecutable,usuario,uid,"
+           "pedido,inodo,dispositivo,cgroup,mnt_ns,argumentos,ejecutable,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo",
-           "pedido,inodo,dispositivo,cgroup,mnt_ns,ejecutable,usuario,uid,"
+           "pedido,inodo,dispositivo,cgroup,mnt_ns,argumentos,ejecutable,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo");
 }
@@ -205,8 +206,8 @@ static void unknown_keys_name_near_ones(void **state)
     assert_refused(state, "fich",
                    "filemon: -F fich: there is no key 'fich'; did you mean fichero or fichero_hex? "
                    "'filemon --help' lists the keys");
-    assert_refused(state, "+argumentos",
-                   "filemon: -F +argumentos: there is no key 'argumentos'; "
+    assert_refused(state, "+retorno",
+                   "filemon: -F +retorno: there is no key 'retorno'; "
                    "'filemon --help' lists the keys");
     assert_refused(state, "pid ,tid",
                    "filemon: -F pid ,tid: there is no key 'pid '; did you mean pid? "

@@ -164,6 +164,32 @@ static void test_totals_by_executable(void **state)
     assert_int_equal(pipeline_close(pipeline, false), 0);
 }
 
+/* Programs of the totals are executables only if that is asked for. */
+static void test_arguments(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_facts facts = {.known = FACT(EXECUTABLE), .executable = 5};
+    struct event event = {
+        .code = EVENT_EXECUTABLE, .path = "/bin/cat", .path_len = 8, .facts = &facts};
+    struct pipeline *pipeline;
+
+    fixture->options.sets |= TRACE(FAIL);
+    fixture->options.summary = SUMMARY_AFTER;
+    fixture->options.fields = *listed(FORMAT_JSON, "argumentos");
+    pipeline = open_pipeline(fixture);
+    pipeline_take(pipeline, &event);
+    event = (struct event){
+        .code = EVENT_ARGUMENTS, .path = "cat \x1b", .path_len = 5, .facts = &facts};
+    pipeline_take(pipeline, &event);
+    event = (struct event){
+        .code = EVENT_FAIL, .comm = "comm", .path = "/etc/x", .path_len = 6, .facts = &facts};
+    pipeline_take(pipeline, &event);
+    assert_string_equal(written(fixture), "{\"argumentos\":\"cat \\u001b\"}\n");
+    pipeline_finish(pipeline);
+    assert_non_null(strstr(written(fixture), "\"procesos\":[{\"proceso\":\"comm\","));
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
 static void count_bytes(struct pipeline *pipeline, int fd, uint64_t read)
 {
     struct event_facts facts = {.known = FACT(BYTES), .bytes = {.read = read, .reads = 1}};
@@ -373,6 +399,7 @@ int main(void)
         TEST(test_ledger_filter_output),
         TEST(test_names_of_facts),
         TEST(test_totals_by_executable),
+        TEST(test_arguments),
         TEST(test_bytes_of_closes),
         TEST(test_records_without_bytes_are_reported),
         TEST(test_cut_path_is_lost),

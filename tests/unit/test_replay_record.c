@@ -237,7 +237,7 @@ static void keys_come_in_any_order(void **state)
     assert_string_equal(record.event.path, "/\xff");
 }
 
-#define ADDED "uid,usuario,ejecutable,mnt_ns,cgroup,dispositivo,inodo,pedido"
+#define ADDED "uid,usuario,ejecutable,argumentos,mnt_ns,cgroup,dispositivo,inodo,pedido"
 
 /* Any of the keys that -F adds can be missing. */
 static void added_keys_are_written_as_they_were_read(void **state)
@@ -246,6 +246,7 @@ static void added_keys_are_written_as_they_were_read(void **state)
         "\"uid\":4294967295",
         "\"usuario\":\"www-\\\"data\"",
         "\"ejecutable\":\"/usr/bin/cat\"",
+        "\"argumentos\":\"cat a \\n\"",
         "\"mnt_ns\":4026531841",
         "\"cgroup\":\"/system.slice\"",
         "\"dispositivo\":\"8:1048575\"",
@@ -255,10 +256,10 @@ static void added_keys_are_written_as_they_were_read(void **state)
     char line[2048], keys[1024];
 
     (void)state;
-    for (unsigned int set = 0; set < 256; set++) {
+    for (unsigned int set = 0; set < 512; set++) {
         char *end = keys;
 
-        for (unsigned int i = 0; i < 8; i++)
+        for (unsigned int i = 0; i < 9; i++)
             if (set >> i & 1)
                 end = stpcpy(stpcpy(end, ","), added[i]);
         *end = '\0';

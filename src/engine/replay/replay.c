@@ -103,8 +103,9 @@ static enum stream_state end_stream(struct engine *engine, struct stream *stream
 /* Reads one line, or a part of it. */
 static enum stream_state advance(struct engine *engine, struct stream *stream)
 {
-    const char *line;
-    size_t len;
+    /* Both are set with SOURCE_LINE, 0; but gcc takes -errno for it, too, and warns. */
+    const char *line = NULL;
+    size_t len = 0;
     int result = source_next(&stream->source, &line, &len);
 
     switch (result) {

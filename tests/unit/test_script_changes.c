@@ -345,6 +345,21 @@ static void one_of_both_inodes_is_enough(void **state)
     assert_non_null(strstr(lines(), "destinos: 1, buscado: 1}"));
 }
 
+/* The directory above both names is not in the dentry cache. */
+static void what_no_inode_decides_is_lost(void **state)
+{
+    struct dentry detached = {.name = "/", .d_parent = &detached, .d_sb = &file_system};
+    struct dentry from = entry("/a", &other_inode), to = entry("/b", NULL);
+
+    (void)state;
+    fm_by_inode = true;
+    fm_default = false;
+    from.d_parent = to.d_parent = &detached;
+    rename_between(from, to);
+    no_lines();
+    assert_int_equal(atomic_read(&fm_lost), 1);
+}
+
 /* A path that was given is compared as text, by filemon. */
 static void a_given_path_is_not_decided_by_inodes(void **state)
 {
@@ -379,6 +394,7 @@ int main(void)
         script_test(without_memory_the_path_is_the_given_one),
         script_test(without_room_the_path_is_the_given_one),
         script_test(one_of_both_inodes_is_enough),
+        script_test(what_no_inode_decides_is_lost),
         script_test(a_given_path_is_not_decided_by_inodes),
     };
 

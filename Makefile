@@ -153,22 +153,24 @@ BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(target)))
 compile_bpf = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) $(prefix_map) -Isrc
 bpf_tools = PATH=$$PATH:/usr/sbin
 
-# Two programs: with kernel functions of 6.2 and later (DIRECT), and without.
-$(BUILD)/filemon.bpf.o: direct := 0
-$(BUILD)/filemon-direct.bpf.o: direct := 1
-$(BUILD)/filemon.bpf.o $(BUILD)/filemon-direct.bpf.o: src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) src/event/calls.h src/event/fact.h $(BUILD)/flags.bpf
+# The programs, once for each kind of kernel: 7.0 and later (PERF), those with functions of 6.2 (DIRECT), and others.
+bpf_objects := $(BUILD)/filemon-perf.bpf.o $(BUILD)/filemon-direct.bpf.o $(BUILD)/filemon.bpf.o
+$(BUILD)/filemon-perf.bpf.o: way := -DPERF=1 -DDIRECT=1
+$(BUILD)/filemon-direct.bpf.o: way := -DPERF=0 -DDIRECT=1
+$(BUILD)/filemon.bpf.o: way := -DPERF=0 -DDIRECT=0
+$(bpf_objects): src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) src/event/calls.h src/event/fact.h $(BUILD)/flags.bpf
 	@for tool in $(CLANG) $(BPFTOOL) $(LLVM_STRIP); do $(bpf_tools) command -v $$tool >/dev/null || { \
 	    echo "no $$tool to build the bpf engine: apt-get install $(packages_bpf), or leave it out with make BPF=0" >&2; \
 	    exit 1; }; done
 	@echo "  BPF     $@"
 	@mkdir -p $(@D)
-	$(Q)$(compile_bpf) -DDIRECT=$(direct) -c -o $@ $<
+	$(Q)$(compile_bpf) $(way) -c -o $@ $<
 	$(Q)$(LLVM_STRIP) -g $@
 
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(Q)$(bpf_tools) $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
 
-$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(BUILD)/filemon.skel.h $(BUILD)/filemon-direct.skel.h
+$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(bpf_objects:.bpf.o=.skel.h)
 
 # ---- tests ---------------------------------------------------------------------------------------
 

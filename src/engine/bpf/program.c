@@ -24,6 +24,7 @@
 #include "engine/bpf/record.h"
 #include "event/fact.h"
 #include "filemon-direct.skel.h"
+#include "filemon-perf.skel.h"
 #include "filemon.skel.h"
 
 /* The reader is woken when 1/WAKE_PART of the ring is full. */
@@ -151,16 +152,20 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
 /* The kernel's PID_MAX_LIMIT (linux/threads.h). */
 #define PIDS (4 << 20)
 
-/* Both objects are built from the same source, so the skeleton of one fits the other. */
+/* The objects are built from the same source, so the skeleton of one fits the others. */
 static struct filemon_bpf *open_skeleton(enum way way)
 {
+    static const void *(*const elf_bytes[WAYS])(size_t *) = {
+        [WAY_PERF] = filemon_perf_bpf__elf_bytes,
+        [WAY_DIRECT] = filemon_direct_bpf__elf_bytes,
+    };
     struct filemon_bpf *skeleton = calloc(1, sizeof(*skeleton));
     struct bpf_object_skeleton *object;
     int result = skeleton ? filemon_bpf__create_skeleton(skeleton) : -ENOMEM;
 
-    if (result == 0 && way != WAY_PLAIN) {
+    if (result == 0 && elf_bytes[way]) {
         object = skeleton->skeleton;
-        object->data = (void *)filemon_direct_bpf__elf_bytes(&object->data_sz);
+        object->data = (void *)elf_bytes[way](&object->data_sz);
     }
     if (result == 0)
         result = bpf_object__open_skeleton(skeleton->skeleton, NULL);

@@ -350,8 +350,7 @@ static __always_inline void copy_words(void *to, const void *from, __u64 offset,
 /*
  * Since Linux 6.2, bpf_rdonly_cast() gives a pointer a type that the verifier knows: members are
  * then read without a helper call, and as 0 if the address is bad.  A kernel without that function
- * does not load a program that calls it: so the programs are compiled twice, with DIRECT and
- * without.
+ * does not load a program that calls it: so the programs are compiled with DIRECT and without.
  */
 extern void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym __weak;
 #define CAST(type, pointer) ((type *)bpf_rdonly_cast(pointer, bpf_core_type_id_kernel(type)))

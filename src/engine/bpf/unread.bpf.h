@@ -27,9 +27,23 @@ struct bpf_map {
 
 typedef int work_function(struct bpf_map *map, void *key, void *value);
 
+/*
+ * Linux 6.18 and 6.19 take the program as another argument, which since 7.0 the verifier adds.  The
+ * types that 7.0 lists for the old function are others, and libbpf refuses an object that declares
+ * a function with types that are not the kernel's.
+ */
+#if PERF
+extern int bpf_task_work_schedule_resume(struct task_struct *task, struct bpf_task_work *work,
+                                         void *map, work_function *function) __ksym __weak;
+#define CAN_SCHEDULE bpf_task_work_schedule_resume
+#define SCHEDULE(...) bpf_task_work_schedule_resume(__VA_ARGS__)
+#else
 extern int bpf_task_work_schedule_resume_impl(struct task_struct *task, struct bpf_task_work *work,
                                               void *map, work_function *function,
                                               void *program) __ksym __weak;
+#define CAN_SCHEDULE bpf_task_work_schedule_resume_impl
+#define SCHEDULE(...) bpf_task_work_schedule_resume_impl(__VA_ARGS__, NULL)
+#endif
 extern void bpf_preempt_disable(void) __ksym __weak;
 extern void bpf_preempt_enable(void) __ksym __weak;
 
@@ -80,14 +94,13 @@ static __always_inline bool defer_failed(struct scratch *s)
     struct deferred_open deferred = {.request = s->request}, *stored;
     __u32 pid = task->pid;
 
-    if (!DIRECT || !bpf_task_work_schedule_resume_impl || s->request.error == -EFAULT ||
+    if (!DIRECT || !CAN_SCHEDULE || s->request.error == -EFAULT ||
         bpf_probe_read_user_str(s->payload, PATH_BYTES, s->request.name) >= 0)
         return false;
     if (bpf_map_update_elem(&deferred_opens, &pid, &deferred, BPF_ANY) != 0)
         return false;
     stored = bpf_map_lookup_elem(&deferred_opens, &pid);
-    return stored && bpf_task_work_schedule_resume_impl(task, &stored->work, &deferred_opens,
-                                                        deliver_deferred, NULL) == 0;
+    return stored && SCHEDULE(task, &stored->work, &deferred_opens, deliver_deferred) == 0;
 }
 
 #endif

@@ -123,7 +123,8 @@ static void fm_signalled(const struct ksignal *signal)
 
 /*
  * The entry of receive_fd(), which installs what another process has sent (SCM_RIGHTS), or the file
- * of pidfd_getfd(2).  Before Linux 6.8, receive_fd() may call __receive_fd(), which is probed, too.
+ * of pidfd_getfd(2).  Before Linux 6.8, receive_fd() may call __receive_fd(), which is probed, too;
+ * since 7.3, sockets have scm_recv_one_fd() instead.
  */
 static void fm_receiving(struct file *file)
 {

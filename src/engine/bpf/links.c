@@ -260,27 +260,31 @@ static int attach_functions(struct program *program, enum link link, enum probes
     return program->links[link] ? 0 : -errno;
 }
 
-/* Probes a function at its entry and its return.  False: this kernel has no such function. */
-static bool attach_receiving_of(struct program *program, const char *function, enum link entry,
-                                enum link end)
+/* Probes a function at its entry and its return: links[0] and links[1].  False: this kernel has no
+ * such function. */
+static bool attach_receiving_of(const struct program *program, const char *function,
+                                struct bpf_link *links[static 2])
 {
     const __typeof__(program->skeleton->progs) *programs = &program->skeleton->progs;
 
-    program->links[end] = bpf_program__attach_kprobe(programs->on_received, true, function);
-    if (program->links[end])
-        program->links[entry] = bpf_program__attach_kprobe(programs->on_receive, false, function);
-    return program->links[entry] != NULL;
+    links[1] = bpf_program__attach_kprobe(programs->on_received, true, function);
+    if (links[1])
+        links[0] = bpf_program__attach_kprobe(programs->on_receive, false, function);
+    return links[0] != NULL;
 }
 
 static void attach_receiving(struct program *program)
 {
+    struct bpf_link **links = &program->links[LINK_RECEIVE];
     bool outer, inner;
 
     if (!is_needed(program, LINK_RECEIVE))
         return;
-    outer = attach_receiving_of(program, "receive_fd", LINK_RECEIVE, LINK_RECEIVED);
-    inner = attach_receiving_of(program, "__receive_fd", LINK_RECEIVE_INNER, LINK_RECEIVED_INNER);
+    outer = attach_receiving_of(program, "receive_fd", &links[0]);
+    inner = attach_receiving_of(program, "__receive_fd", &links[2]);
+    attach_receiving_of(program, "scm_recv_one_fd", &links[4]);
     program->skeleton->bss->receiving_is_seen = outer || inner;
+    probes_receive();
     messages_discard();
 }
 
@@ -401,7 +405,7 @@ int links_attach(struct program *program)
 static void report_start(const struct program *program)
 {
     const char *places = program->probes ? "functions of the kernel" : "tracepoints";
-    bool sockets = program->skeleton->bss->receiving_is_seen;
+    bool sockets = program->skeleton->bss->own_received > 0;
 
     if (!program->notes) {
         diag(DIAG_VERBOSE, "system calls are seen at %s", places);
@@ -413,8 +417,7 @@ static void report_start(const struct program *program)
     fprintf(program->notes, "  ok       system calls are seen at %s\n", places);
     if (!sockets)
         program_note(program, "of received descriptors only those of pidfd_getfd(2) have a record",
-                     "descriptors that are received over sockets are not seen: no probe fits "
-                     "receive_fd()");
+                     "descriptors that are received over sockets are not seen: no probe sees them");
 }
 
 static void note_no_probes(const struct program *program, int error)

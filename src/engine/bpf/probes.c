@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -121,4 +122,34 @@ void probes_make_calls(void)
         syscall(SYS_close_range, fd, fd, 0);
     syscall(SYS_unshare, 0);
     execve("", none, none);
+}
+
+/* In a control message of its own size, SCM_RIGHTS has one descriptor. */
+void probes_receive(void)
+{
+    union {
+        struct cmsghdr header;
+        char bytes[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+    char byte = 0;
+    struct iovec data = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &data,
+        .msg_iovlen = 1,
+        .msg_control = &control,
+        .msg_controllen = CMSG_SPACE(sizeof(int)),
+    };
+    int ends[2], received;
+
+    if (socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, ends) < 0)
+        return;
+    memcpy(CMSG_DATA(&control.header), &ends[0], sizeof(int));
+    if (sendmsg(ends[0], &message, MSG_DONTWAIT) == 1 &&
+        recvmsg(ends[1], &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC) == 1 &&
+        CMSG_FIRSTHDR(&message)) {
+        memcpy(&received, CMSG_DATA(&control.header), sizeof(int));
+        close(received);
+    }
+    close(ends[0]);
+    close(ends[1]);
 }

@@ -27,4 +27,7 @@ struct bpf_link *probes_attach(const struct bpf_program *program, enum probes wh
 /* Makes each probed system call once, without lasting effect, so that each probe fires. */
 void probes_make_calls(void);
 
+/* Sends itself a descriptor over a socket, so that the probes of receiving fire. */
+void probes_receive(void);
+
 #endif

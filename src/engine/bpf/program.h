@@ -40,10 +40,9 @@ enum link {
     LINK_RETURNS,
     LINK_RING_RETURNS,
     LINK_RECEIVE,
-    LINK_RECEIVE_INNER,
     LINK_RECEIVED,
-    LINK_RECEIVED_INNER,
-    LINK_HOOK, /* and the others, see hooks_of_paths in links.c */
+    LINK_RECEIVE_LAST = LINK_RECEIVE + 5, /* two for each function, see attach_receiving() */
+    LINK_HOOK,                            /* and the others, see hooks_of_paths in links.c */
     LINK_HOOK_LAST = LINK_HOOK + 10,
     LINKS,
 };

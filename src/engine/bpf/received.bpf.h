@@ -3,8 +3,9 @@
  * Descriptors that another process sent (SCM_RIGHTS), and those of pidfd_getfd(2).
  *
  * Every caller gets them from receive_fd(file): system calls, io_uring, seccomp for a supervisor.
- * Its entry notes the file for the thread.  fd_install() reports it if that is probed, else the
- * return of receive_fd().  Without kprobes, only the result of pidfd_getfd(2) is seen.
+ * Since Linux 7.3, sockets get them from scm_recv_one_fd(file) instead.  The function's entry notes
+ * the file for the thread.  fd_install() reports it if that is probed, else the function's return.
+ * Without kprobes, only the result of pidfd_getfd(2) is seen.
  */
 #ifndef FILEMON_BPF_RECEIVED_H
 #define FILEMON_BPF_RECEIVED_H
@@ -20,6 +21,9 @@
 
 /* Set by the loader: receive_fd() is probed. */
 volatile bool receiving_is_seen = false;
+
+/* The self-test: the loader receives a descriptor over a socket. */
+volatile __u32 own_received = 0;
 
 /* By the thread's pid, the file that the thread is receiving. */
 struct {
@@ -103,17 +107,21 @@ SUBPROGRAM int take_installed(__u32 fd, __u64 received)
 
 #ifdef __TARGET_ARCH_x86
 
-/* receive_fd(struct file *file, ...) and __receive_fd() */
+/* receive_fd(struct file *file, ...), __receive_fd() and scm_recv_one_fd() */
 SEC("kprobe")
 int on_receive(struct pt_regs *ctx)
 {
     struct task_struct *task = current_task();
 
+    if (task->tgid == own_tgid)
+        own_received++;
     if (!stopping && is_watched(task->tgid))
         begin_receiving(task, ctx->di);
     return 0;
 }
 
+/* scm_recv_one_fd() can also return 0, as if that were the descriptor, if a security module keeps
+ * the process from receiving the file: then one record counts as lost. */
 SEC("kretprobe")
 int on_received(struct pt_regs *ctx)
 {

@@ -90,7 +90,7 @@ packages_check := libcmocka-dev libjansson-dev jq strace gawk logrotate zsh musl
 packages_jq := prometheus
 # An npm from elsewhere is kept: Debian's would install a second Node.js beside it.
 packages_trace := chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(shell command -v $(tool)),,$(tool)))
-packages_live := strace systemd runc iproute2 procps git sqlite3 btrfs-progs prometheus prometheus-node-exporter \
+packages_live := strace inotify-tools systemd runc iproute2 procps git sqlite3 btrfs-progs prometheus prometheus-node-exporter \
     rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka postgresql
 packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq
 packages_arm64 := mmdebstrap qemu-system-arm qemu-user-static busybox-static xz-utils zstd jq

@@ -8,6 +8,7 @@
 
 #define FM_USERS 64 /* ENGINE_USERS_MAX of src/engine/engine.h */
 static bool fm_writes;
+static bool fm_no_opens; /* only those that fail, if any */
 static kuid_t fm_users[FM_USERS];
 static u32 fm_n_users; /* 0: every user */
 

@@ -23,6 +23,7 @@
  *   D        the argument is how many generations to follow
  *   A        watch every process
  *   W        report only what is opened for writing
+ *   Q        report no opens that succeed, and nothing of their descriptors
  *   U        the argument is a user, as the writer's namespace numbers it: report only what these
  *            open
  *   C        with A: the argument is the id of a control group: report only what its processes and
@@ -87,6 +88,9 @@ static void fm_control(const char *command)
         break;
     case 'W':
         fm_writes = true;
+        break;
+    case 'Q':
+        fm_no_opens = true;
         break;
     case 'U':
         if (kstrtol(fm_argument, 10, &number) == 0)

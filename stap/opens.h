@@ -42,7 +42,7 @@ static void fm_opened(const struct fm_call *call, unsigned int fd, struct file *
 
     if (unlikely(fm_forget(fd, &record)))
         fm_report_missed_close(fd, &record, time);
-    if (!fm_is_asked_for(current, call->flags) || !fm_begin_file(&line, file) ||
+    if (fm_no_opens || !fm_is_asked_for(current, call->flags) || !fm_begin_file(&line, file) ||
         (call->received && !fm_has_path(&line)))
         return;
     table = fm_add_my_table();

@@ -60,6 +60,9 @@ static void switches_are_set(void **state)
     assert_false(fm_writes);
     command("W", "");
     assert_true(fm_writes);
+    assert_false(fm_no_opens);
+    command("Q", "");
+    assert_true(fm_no_opens);
 }
 
 /* filemon sends its own set of facts. */

@@ -443,6 +443,15 @@ static void with_writes_only_opens_for_writing_are_reported(void **state)
     assert_non_null(strstr(lines(), "flags: 524290}"));
 }
 
+static void opens_are_not_reported_if_they_are_not_asked_for(void **state)
+{
+    (void)state;
+    fm_no_opens = true;
+    opens(5, "/x");
+    no_lines();
+    assert_false(fm_is_recorded(fm_my_table(), 5));
+}
+
 static void with_users_only_their_opens_are_reported(void **state)
 {
     (void)state;
@@ -656,6 +665,7 @@ int main(void)
         script_test(a_received_descriptor_without_a_free_slot_is_lost),
         script_test(an_unwanted_open_removes_an_older_record),
         script_test(with_writes_only_opens_for_writing_are_reported),
+        script_test(opens_are_not_reported_if_they_are_not_asked_for),
         script_test(with_users_only_their_opens_are_reported),
         script_test(with_groups_only_opens_in_them_or_below_are_reported),
         script_test(with_groups_marked_processes_are_reported_too),

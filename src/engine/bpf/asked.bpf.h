@@ -8,6 +8,7 @@
 #include "track.bpf.h"
 
 /* Set by the loader before it loads; if false, the verifier removes the check. */
+const volatile bool report_opens = true; /* if false, only those that fail, if any */
 const volatile bool only_writes = false;
 const volatile bool only_users = false;
 const volatile bool only_groups = false;

@@ -175,7 +175,7 @@ static __always_inline void open_succeeded(struct task_struct *task, struct scra
 {
     struct file *file = s->file ? s->file : file_of(task, s->record.fd);
 
-    if (!is_asked_for(task, s->record.flags))
+    if (!report_opens || !is_asked_for(task, s->record.flags))
         return;
     if (!file) /* another thread has already closed it */
         count_lost();

@@ -86,7 +86,8 @@ static void follow_calls(struct filemon_bpf__rodata *data, const struct engine_c
 {
     unsigned int sets = config->sets;
 
-    if (!(sets & (TRACE(OPEN) | TRACE(HELD))) && !trace_has_failed_opens(sets))
+    data->report_opens = sets & (TRACE(OPEN) | TRACE(HELD));
+    if (!data->report_opens && !trace_has_failed_opens(sets))
         ignore_opens(data);
     data->tracing = sets & TRACE_CALLS;
     data->report_programs = sets & TRACE(EXEC);

@@ -74,7 +74,7 @@ static __always_inline void report_received(struct task_struct *task, __u32 fd, 
     __u64 flags = descriptor_flags(BPF_CORE_READ(file, f_flags), closes_on_exec(task, fd));
     struct scratch *s = get_scratch(ON_LEAVE);
 
-    if (!s || !is_asked_for(task, flags))
+    if (!s || !report_opens || !is_asked_for(task, flags))
         return;
     begin_record(task, &s->record, RECORD_RECEIVED, fd);
     s->record.flags = flags;

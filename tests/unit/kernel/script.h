@@ -42,6 +42,7 @@ static inline void script_reset(void)
     fm_all = fm_initial = fm_on = fm_end = fm_stop = fm_filter = false;
     fm_default = true;
     fm_writes = false;
+    fm_no_opens = false;
     fm_programs = fm_failed_calls = false;
     fm_n_users = 0;
     fm_facts = 0;

@@ -44,10 +44,10 @@ test_every_command_to_the_script() {
     watch_and_stop -n nothing-of-that-name -w -F +usuario,fecha
     { commands N nothing-of-that-name -- K 1; printf WG; } | received_is
     watch_and_stop -n nothing-of-that-name -t exec,names
-    { commands N nothing-of-that-name -- Y 1; printf G; } | received_is
+    { commands N nothing-of-that-name -- Y 1; printf QG; } | received_is
     logged 1 '^staprun .*\.ko names=1$'
     watch_and_stop -n nothing-of-that-name -t attributes,fail
-    { commands N nothing-of-that-name -- Y 2; printf G; } | received_is
+    { commands N nothing-of-that-name -- Y 2; printf QG; } | received_is
     logged 1 '^staprun .*\.ko returns=1 attributes=1$'
     sleep 1000 & one=$!
     sleep 1000 & two=$!

@@ -224,11 +224,11 @@ static int send_config(struct engine *engine)
         result = send_number(engine, 'K', config->facts & ~FACT(BYTES));
     if (result == 0 && config->writes)
         result = send_command(engine, 'W', NULL);
-    if (result == 0 && !(config->sets & (TRACE(OPEN) | TRACE(HELD))))
-        result = send_command(engine, 'Q', NULL);
     if (result == 0 && config->sets & TRACE_CALLS)
         result = send_number(engine, 'Y',
                              (config->sets & TRACE(EXEC) ? 1 : 0) | (config->failed ? 2 : 0));
+    if (result == 0 && !(config->sets & (TRACE(OPEN) | TRACE(HELD))))
+        result = send_command(engine, 'Q', NULL);
     if (result == 0 && config->initial)
         result = send_command(engine, 'T', NULL);
     return result < 0 ? result : send_command(engine, 'G', NULL);

@@ -170,7 +170,12 @@ $(bpf_objects): src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) src/
 $(BUILD)/%.skel.h: $(BUILD)/%.bpf.o
 	$(Q)$(bpf_tools) $(BPFTOOL) gen skeleton $< name $(subst -,_,$*)_bpf > $@
 
-$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(bpf_objects:.bpf.o=.skel.h)
+bpf_skeletons := $(bpf_objects:.bpf.o=.skel.h)
+$(filter $(BUILD)/src/engine/bpf/%,$(objects)): $(bpf_skeletons)
+
+# For a test which builds the programs where there is another clang.
+.PHONY: skeletons
+skeletons: $(bpf_skeletons)
 
 # ---- tests ---------------------------------------------------------------------------------------
 

@@ -2175,7 +2175,7 @@ static void play_copy_race(void)
 /* --- path-race: a thread closes a pipe while another thread uses it as the dirfd of an open, which
  * fails.  The kernel frees the dentry of a pipe at once --- */
 
-enum { PATH_RACE_SECONDS = 60, PATH_RACE_ROUNDS = 1000, PATH_RACE_BURST = 100 };
+enum { PATH_RACE_SECONDS = 60, PATH_RACE_ROUNDS = 1000, PATH_RACE_BURST = 25, PATH_RACE_REST = 8 };
 
 static atomic_int raced_pipe = -1;
 
@@ -2202,9 +2202,14 @@ static void play_path_race(void)
     memset(name, 'n', sizeof(name) - 1);
     start_thread(&other, make_pipes, NULL);
     while (time(NULL) < end || failed < PATH_RACE_ROUNDS) {
+        uint64_t begun_ns = monotonic_ns(), took_ns;
+
         for (int i = 0; i < PATH_RACE_BURST; i++)
             failed += syscall(SYS_openat, raced_pipe, name, O_RDONLY) == -1;
-        usleep(10000); /* a faster loop would lose records: each has a name of 4 KiB */
+        took_ns = monotonic_ns() - begun_ns;
+        /* A faster loop would lose records: each has a name of 4 KiB.  On a slow machine filemon is
+         * slow, too. */
+        usleep(10000 + (useconds_t)(took_ns / 1000) * PATH_RACE_REST);
     }
     race_over = true;
     pthread_join(other, NULL);

@@ -18,7 +18,7 @@ void put_flags(FILE *stream, uint64_t flags)
         {"O_NOFOLLOW", O_NOFOLLOW, 0}, {"O_NOATIME", O_NOATIME, 0},
         {"O_CLOEXEC", O_CLOEXEC, 0},   {"O_PATH", O_PATH, 0},
     };
-    static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR"};
+    static const char *const access[] = {"O_RDONLY", "O_WRONLY", "O_RDWR", "O_ACCMODE"};
 
     uint64_t known = 3;
 

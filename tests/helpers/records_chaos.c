@@ -620,7 +620,8 @@ static bool is_whole(const struct expectation *wanted)
 {
     if (wanted->opening != NULL)
         return is_whole(wanted->opening);
-    return wanted->entry->end != 0 || wanted->entry->kind != CHAOS_OPEN;
+    return wanted->entry->end != 0 ||
+           (wanted->entry->kind != CHAOS_OPEN && wanted->entry->kind != CHAOS_RECEIVE);
 }
 
 static bool flags_are(const json_t *record, uint64_t flags)

@@ -4,10 +4,15 @@
 #define WHO "proceso: \"cat\", pid: 100, ppid: 100, tid: 100"
 #define NOW "us: 1300000005000000, ns: 5000000000"
 
-#ifdef __x86_64__
+#ifndef __x86_64__
+int main(void)
+{
+    puts("ok - script_changes # SKIP it is about calls by their numbers on x86-64");
+}
+#else
+
 enum { RENAME = 82, LINK = 86, UNLINK = 87, SYMLINK = 88, CHMOD = 90 };
 enum { FCHMOD = 91, UNLINKAT = 263, RENAMEAT = 264, SYMLINKAT = 266, UTIMENSAT = 280 };
-#endif
 
 static unsigned long user(const void *address)
 {
@@ -400,3 +405,5 @@ int main(void)
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
+
+#endif

@@ -153,11 +153,11 @@ BPF_ARCH ?= $(patsubst x86_64,x86,$(patsubst aarch64,arm64,$(target)))
 compile_bpf = $(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_$(BPF_ARCH) $(prefix_map) -Isrc
 bpf_tools = PATH=$$PATH:/usr/sbin
 
-# The programs, once for each kind of kernel: 7.0 and later (PERF), those with functions of 6.2 (DIRECT), and others.
-bpf_objects := $(BUILD)/filemon-perf.bpf.o $(BUILD)/filemon-direct.bpf.o $(BUILD)/filemon.bpf.o
-$(BUILD)/filemon-perf.bpf.o: way := -DPERF=1 -DDIRECT=1
-$(BUILD)/filemon-direct.bpf.o: way := -DPERF=0 -DDIRECT=1
-$(BUILD)/filemon.bpf.o: way := -DPERF=0 -DDIRECT=0
+# The programs, once for each kind of kernel: with functions of 7.0 (LATEST), of 6.2 (DIRECT), and others.
+bpf_objects := $(BUILD)/filemon-latest.bpf.o $(BUILD)/filemon-direct.bpf.o $(BUILD)/filemon.bpf.o
+$(BUILD)/filemon-latest.bpf.o: way := -DLATEST=1 -DDIRECT=1
+$(BUILD)/filemon-direct.bpf.o: way := -DLATEST=0 -DDIRECT=1
+$(BUILD)/filemon.bpf.o: way := -DLATEST=0 -DDIRECT=0
 $(bpf_objects): src/engine/bpf/filemon.bpf.c $(wildcard src/engine/bpf/*.h) src/event/calls.h src/event/fact.h $(BUILD)/flags.bpf
 	@for tool in $(CLANG) $(BPFTOOL) $(LLVM_STRIP); do $(bpf_tools) command -v $$tool >/dev/null || { \
 	    echo "no $$tool to build the bpf engine: apt-get install $(packages_bpf), or leave it out with make BPF=0" >&2; \

@@ -77,7 +77,7 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
     engine->reader.wakeups = engine->reader.clock = -1;
     engine->reader.decoder.has_facts = (config->facts & ~FACT(BYTES)) != 0;
     engine->program.config = &engine->config;
-    engine->program.way = program_best_way();
+    program_choose(&engine->program);
     engine->program.probes = links_may_probe(&engine->program);
     result = links_start(&engine->program);
     if (result == 0)

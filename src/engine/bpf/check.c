@@ -114,11 +114,12 @@ static int try_programs(const struct engine_config *config, FILE *out)
 {
     struct pathfilter *filter = pathfilter_new();
     struct engine_config own = *config;
-    struct program program = {.config = &own, .way = program_best_way(), .notes = out};
+    struct program program = {.config = &own, .notes = out};
     int result = -ENOMEM;
 
     own.filter = filter;
     messages_keep();
+    program_choose(&program);
     program.probes = links_may_probe(&program);
     if (filter)
         result = links_start(&program);

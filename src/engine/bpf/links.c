@@ -13,10 +13,12 @@
 #include "engine/bpf/record.h"
 #include "filemon.skel.h"
 
-/* The programs of each link, by enum way: WAY_PERF, then the others. */
+/* The program of each link; of a tracepoint that has a perf event, two programs that do the same.
+ */
 struct hook {
-    const char *event; /* for perf_attach() */
-    struct bpf_program *programs[WAYS];
+    struct bpf_program *program;
+    const char *event; /* for perf_attach(); NULL: there is none */
+    struct bpf_program *on_event;
 };
 
 static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[static LINKS])
@@ -24,36 +26,26 @@ static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[sta
     const __typeof__(skeleton->progs) *p = &skeleton->progs;
 
     memset(hooks, 0, LINKS * sizeof(*hooks));
-    hooks[LINK_FORK] = (struct hook){"sched/sched_process_fork",
-                                     {p->on_fork_perf, p->on_fork, p->on_fork}};
-    hooks[LINK_EXEC] = (struct hook){"sched/sched_process_exec",
-                                     {p->on_exec_perf, p->on_exec, p->on_exec}};
-    hooks[LINK_RENAME] = (struct hook){"task/task_rename",
-                                       {p->on_rename_perf, p->on_rename, p->on_rename}};
-    hooks[LINK_EXIT] = (struct hook){"sched/sched_process_exit",
-                                     {p->on_exit_perf, p->on_exit, p->on_exit}};
-    hooks[LINK_ENTER] = (struct hook){"raw_syscalls/sys_enter",
-                                      {p->on_enter_perf, p->on_enter, p->on_enter}};
-    hooks[LINK_LEAVE] = (struct hook){"raw_syscalls/sys_exit",
-                                      {p->on_leave_perf, p->on_leave, p->on_leave}};
-    hooks[LINK_RING] = (struct hook){
-        NULL, {p->on_ring_complete, p->on_ring_complete, p->on_ring_complete}};
-    hooks[LINK_RING_ASYNC] = (struct hook){NULL,
-                                           {p->on_ring_async, p->on_ring_async, p->on_ring_async}};
-    hooks[LINK_RING_SUBMIT] = (struct hook){
-        NULL, {p->on_ring_submit, p->on_ring_submit, p->on_ring_submit}};
-    hooks[LINK_SIGNAL] = (struct hook){NULL, {p->on_signal, p->on_signal, p->on_signal}};
-    hooks[LINK_TASKS] = (struct hook){NULL, {p->scan_tasks, p->scan_tasks, p->scan_tasks}};
-    hooks[LINK_USERS] = (struct hook){NULL, {p->find_users, p->find_users, p->find_users}};
-    hooks[LINK_HELD] = (struct hook){NULL, {p->find_held, p->find_held, p->find_held}};
+    hooks[LINK_FORK] = (struct hook){p->on_fork, "sched/sched_process_fork", p->on_fork_perf};
+    hooks[LINK_EXEC] = (struct hook){p->on_exec, "sched/sched_process_exec", p->on_exec_perf};
+    hooks[LINK_RENAME] = (struct hook){p->on_rename, "task/task_rename", p->on_rename_perf};
+    hooks[LINK_EXIT] = (struct hook){p->on_exit, "sched/sched_process_exit", p->on_exit_perf};
+    hooks[LINK_ENTER] = (struct hook){p->on_enter, "raw_syscalls/sys_enter", p->on_enter_perf};
+    hooks[LINK_LEAVE] = (struct hook){p->on_leave, "raw_syscalls/sys_exit", p->on_leave_perf};
+    hooks[LINK_RING].program = p->on_ring_complete;
+    hooks[LINK_RING_ASYNC].program = p->on_ring_async;
+    hooks[LINK_RING_SUBMIT].program = p->on_ring_submit;
+    hooks[LINK_SIGNAL].program = p->on_signal;
+    hooks[LINK_TASKS].program = p->scan_tasks;
+    hooks[LINK_USERS].program = p->find_users;
+    hooks[LINK_HELD].program = p->find_held;
 #ifdef __x86_64__
-    hooks[LINK_ENTRIES] = (struct hook){NULL, {p->on_function, p->on_function, p->on_function}};
-    hooks[LINK_TABLE_CALLS] = (struct hook){NULL,
-                                            {p->on_table_call, p->on_table_call, p->on_table_call}};
-    hooks[LINK_RETURNS] = (struct hook){NULL, {p->on_return, p->on_return, p->on_return}};
-    hooks[LINK_RING_RETURNS] = hooks[LINK_RETURNS];
-    hooks[LINK_RECEIVE] = (struct hook){NULL, {p->on_receive, p->on_receive, p->on_receive}};
-    hooks[LINK_RECEIVED] = (struct hook){NULL, {p->on_received, p->on_received, p->on_received}};
+    hooks[LINK_ENTRIES].program = p->on_function;
+    hooks[LINK_TABLE_CALLS].program = p->on_table_call;
+    hooks[LINK_RETURNS].program = p->on_return;
+    hooks[LINK_RING_RETURNS].program = p->on_return;
+    hooks[LINK_RECEIVE].program = p->on_receive;
+    hooks[LINK_RECEIVED].program = p->on_received;
 #endif
 }
 
@@ -178,14 +170,14 @@ int links_select(const struct program *program)
     int result = 0;
 
     find_hooks(program->skeleton, hooks);
-    for (enum link link = 0; link < LINKS && result == 0; link++)
-        for (enum way way = 0; way < WAYS && result == 0; way++)
-            if (hooks[link].programs[way])
-                result = bpf_program__set_autoload(hooks[link].programs[way], false);
-    for (enum link link = 0; link < LINKS && result == 0; link++)
-        if (hooks[link].programs[program->way])
-            result = bpf_program__set_autoload(hooks[link].programs[program->way],
-                                               is_needed(program, link));
+    for (enum link link = 0; link < LINKS && result == 0; link++) {
+        bool needed = is_needed(program, link), on_event = program->perf && hooks[link].event;
+
+        if (hooks[link].program)
+            result = bpf_program__set_autoload(hooks[link].program, needed && !on_event);
+        if (result == 0 && hooks[link].on_event)
+            result = bpf_program__set_autoload(hooks[link].on_event, needed && on_event);
+    }
     return result == 0 ? select_path_hooks(program) : result;
 }
 
@@ -212,9 +204,8 @@ int links_attach_one(struct program *program, enum link link)
     find_hooks(program->skeleton, hooks);
     if (!is_needed(program, link))
         return 0;
-    program->links[link] = program->way == WAY_PERF && hook->event
-                               ? perf_attach(hook->programs[program->way], hook->event)
-                               : bpf_program__attach(hook->programs[program->way]);
+    program->links[link] = program->perf && hook->event ? perf_attach(hook->on_event, hook->event)
+                                                        : bpf_program__attach(hook->program);
     return program->links[link] ? 0 : -errno;
 }
 
@@ -256,7 +247,7 @@ static int attach_functions(struct program *program, enum link link, enum probes
     struct hook hooks[LINKS];
 
     find_hooks(program->skeleton, hooks);
-    program->links[link] = probes_attach(hooks[link].programs[program->way], which);
+    program->links[link] = probes_attach(hooks[link].program, which);
     return program->links[link] ? 0 : -errno;
 }
 
@@ -427,6 +418,24 @@ static void note_no_probes(const struct program *program, int error)
                  program->silent ? " was not seen in a call that passes it" : "");
 }
 
+/* After an attachment has failed.  False: there is nothing to do without.  links_attach() attaches
+ * LINK_EXIT as the first program of a tracepoint. */
+static bool do_without(struct program *program, int error)
+{
+    if (program->perf && program->links[LINK_TASKS] && !program->links[LINK_EXIT]) {
+        program_note(program, WITHOUT_PERF, "perf events on tracepoints are not possible: %s",
+                     strerror(-error));
+        program->perf = false;
+        return true;
+    }
+    if (program->probes) {
+        note_no_probes(program, error);
+        program->probes = false;
+        return true;
+    }
+    return false;
+}
+
 int links_start(struct program *program)
 {
     int result = program_load(program);
@@ -434,11 +443,9 @@ int links_start(struct program *program)
     if (result < 0)
         return result;
     result = links_attach(program);
-    if (result < 0 && program->probes) {
-        note_no_probes(program, result);
+    if (result < 0 && do_without(program, result)) {
         messages_discard();
         program_unload(program);
-        program->probes = false;
         return links_start(program);
     }
     if (result < 0)

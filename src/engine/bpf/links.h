@@ -13,10 +13,15 @@ bool links_may_probe(const struct program *program);
 /* What the user misses where functions cannot be probed. */
 #define WITHOUT_PROBES "system calls are seen at tracepoints, which cost every process more"
 
+/* The same where programs cannot be attached through perf events: perf.h. */
+#define WITHOUT_PERF                                                                               \
+    "the programs used instead can be preempted, and then miss events, which are counted"
+
 /*
  * Loads the programs and attaches them (links_attach()), beginning with program->way and
- * program->probes.  If probes do not work, for whatever reason, uses tracepoints, which give the
- * same records.  0, or -errno after a message.  End with program_unload(), in either case.
+ * program->probes.  If probes or perf events do not work, for whatever reason, does without, which
+ * gives the same records.  0, or -errno after a message.  End with program_unload(), in either
+ * case.
  */
 int links_start(struct program *program);
 

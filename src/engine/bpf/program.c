@@ -24,7 +24,7 @@
 #include "engine/bpf/record.h"
 #include "event/fact.h"
 #include "filemon-direct.skel.h"
-#include "filemon-perf.skel.h"
+#include "filemon-latest.skel.h"
 #include "filemon.skel.h"
 
 /* The reader is woken when 1/WAKE_PART of the ring is full. */
@@ -157,7 +157,7 @@ static int size_map(struct bpf_map *map, size_t entries, size_t key_size)
 static struct filemon_bpf *open_skeleton(enum way way)
 {
     static const void *(*const elf_bytes[WAYS])(size_t *) = {
-        [WAY_PERF] = filemon_perf_bpf__elf_bytes,
+        [WAY_LATEST] = filemon_latest_bpf__elf_bytes,
         [WAY_DIRECT] = filemon_direct_bpf__elf_bytes,
     };
     struct filemon_bpf *skeleton = calloc(1, sizeof(*skeleton));
@@ -312,15 +312,16 @@ static int add_inodes(struct program *program)
     return result;
 }
 
-/* Linux 7.0 and later can preempt programs on tracepoints; bpf_rdonly_cast() exists since 6.2. */
-enum way program_best_way(void)
+/* Linux 7.0 and later can preempt programs on the tracepoints themselves. */
+void program_choose(struct program *program)
 {
     unsigned int major = 0, minor = 0;
     struct utsname kernel;
 
     uname(&kernel);
     sscanf(kernel.release, "%u.%u", &major, &minor);
-    return major >= 7 ? WAY_PERF : major == 6 && minor >= 2 ? WAY_DIRECT : WAY_PLAIN;
+    program->way = major >= 7 ? WAY_LATEST : major == 6 && minor >= 2 ? WAY_DIRECT : WAY_PLAIN;
+    program->perf = major >= 7;
 }
 
 /* libbpf returns ESRCH whenever it cannot read the kernel's type information. */
@@ -351,8 +352,7 @@ void program_note(const struct program *program, const char *effect, const char 
 static void note_refused(const struct program *program, int error)
 {
     static const char *const effects[WAYS] = {
-        [WAY_PERF] =
-            "the programs used instead can be preempted, and then miss events, which are counted",
+        [WAY_LATEST] = WITHOUT_PERF,
         [WAY_DIRECT] = "the programs used instead cost watched processes more",
     };
     const char *name = messages_refused();
@@ -369,8 +369,10 @@ static bool take_next_way(struct program *program, int error)
     if (!program->probes && program->way + 1 == WAYS)
         return false;
     note_refused(program, error);
-    if (!program->probes)
+    if (!program->probes) {
         program->way++;
+        program->perf = false; /* on_fork_perf() needs functions of 6.2 */
+    }
     program->probes = false;
     return true;
 }

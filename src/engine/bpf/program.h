@@ -12,10 +12,11 @@
 
 struct filemon_bpf; /* filemon.skel.h, which is generated */
 
-/* How the programs are compiled and attached.  They are tried in this order. */
+/* How the programs are compiled: for which functions of the kernel.  They are tried in this order.
+ */
 enum way {
-    WAY_PERF,   /* on kernels that can preempt a program on the tracepoint itself: perf.h */
-    WAY_DIRECT, /* with bpf_rdonly_cast() */
+    WAY_LATEST, /* those of Linux 7.0 */
+    WAY_DIRECT, /* bpf_rdonly_cast(), of 6.2 */
     WAY_PLAIN,
     WAYS,
 };
@@ -47,25 +48,27 @@ enum link {
     LINKS,
 };
 
-/* All zeros: nothing is loaded.  The caller sets the first four members. */
+/* All zeros: nothing is loaded.  The caller sets config and notes, calls program_choose(), and sets
+ * probes. */
 struct program {
     const struct engine_config *config; /* borrowed until program_unload() */
+    FILE *notes;                        /* where program_note() writes; NULL: messages at -v */
     enum way way;
+    bool perf;   /* programs of tracepoints are attached through perf events: perf.h */
     bool probes; /* functions of the kernel are probed: probes.bpf.h */
-    FILE *notes; /* where program_note() writes; NULL: messages at -v */
     struct rules *rules;
     struct filemon_bpf *skeleton; /* its maps, programs and variables */
     struct bpf_link *links[LINKS];
     const char *silent; /* the place whose probe has not fired in the self-test; NULL: none */
 };
 
-/* The first way to try on this kernel. */
-enum way program_best_way(void);
+/* Sets what to try first on this kernel: way and perf. */
+void program_choose(struct program *program);
 
 /*
- * Loads the programs in the first way that the kernel accepts, beginning with program->way and
- * program->probes, which are changed to what was accepted.  0; -errno after a message.  Free with
- * program_unload(), in either case.
+ * Loads the programs in the first way that the kernel accepts, beginning with program->way,
+ * program->perf and program->probes, which are changed to what was accepted.  0; -errno after a
+ * message.  Free with program_unload(), in either case.
  */
 int program_load(struct program *program);
 

@@ -32,7 +32,7 @@ typedef int work_function(struct bpf_map *map, void *key, void *value);
  * types that 7.0 lists for the old function are others, and libbpf refuses an object that declares
  * a function with types that are not the kernel's.
  */
-#if PERF
+#if LATEST
 extern int bpf_task_work_schedule_resume(struct task_struct *task, struct bpf_task_work *work,
                                          void *map, work_function *function) __ksym __weak;
 #define CAN_SCHEDULE bpf_task_work_schedule_resume

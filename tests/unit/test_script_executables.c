@@ -305,7 +305,7 @@ static void an_execution_has_the_path_of_the_executable(void **state)
     no_lines();
 }
 
-#ifdef __x86_64__ /* calls by their numbers */
+#ifdef __x86_64__ /* whose numbers of calls the tests have */
 static void a_failed_execution_has_the_name_given(void **state)
 {
     static const char name[] = "none";

@@ -13,8 +13,7 @@
 #include "engine/bpf/record.h"
 #include "filemon.skel.h"
 
-/* The program of each link; of a tracepoint that has a perf event, two programs that do the same.
- */
+/* What is attached.  A tracepoint with a perf event has two programs, which do the same. */
 struct hook {
     struct bpf_program *program;
     const char *event; /* for perf_attach(); NULL: there is none */
@@ -418,8 +417,8 @@ static void note_no_probes(const struct program *program, int error)
                  program->silent ? " was not seen in a call that passes it" : "");
 }
 
-/* After an attachment has failed.  False: there is nothing to do without.  links_attach() attaches
- * LINK_EXIT as the first program of a tracepoint. */
+/* After an attachment has failed: gives up perf events, or else probes.  False: neither is in use.
+ * Of the programs on perf events, links_attach() attaches that of LINK_EXIT first. */
 static bool do_without(struct program *program, int error)
 {
     if (program->perf && program->links[LINK_TASKS] && !program->links[LINK_EXIT]) {

@@ -371,7 +371,7 @@ static bool take_next_way(struct program *program, int error)
     note_refused(program, error);
     if (!program->probes) {
         program->way++;
-        program->perf = false; /* on_fork_perf() needs functions of 6.2 */
+        program->perf = false; /* in WAY_PLAIN, on_fork_perf() finds no child */
     }
     program->probes = false;
     return true;

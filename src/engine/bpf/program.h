@@ -12,8 +12,7 @@
 
 struct filemon_bpf; /* filemon.skel.h, which is generated */
 
-/* How the programs are compiled: for which functions of the kernel.  They are tried in this order.
- */
+/* For which functions of the kernel the programs are compiled, in the order of the attempts. */
 enum way {
     WAY_LATEST, /* those of Linux 7.0 */
     WAY_DIRECT, /* bpf_rdonly_cast(), of 6.2 */

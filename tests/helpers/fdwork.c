@@ -1666,6 +1666,52 @@ static void play_get_fd(void)
     shut(fd);
 }
 
+/*
+ * --- left-alone: one thread closes a descriptor and leaves the table; then another one gets the
+ * same number for the same file, by a copy of a descriptor that was open before the watch ---
+ */
+
+enum { INHERITED_FD = 9 };
+
+struct left_alone {
+    int fd;
+    atomic_bool starts, is_alone;
+};
+
+static void *copy_same_file(void *arg)
+{
+    struct left_alone *alone = arg;
+
+    alone->starts = true;
+    while (!alone->is_alone)
+        sleep_briefly();
+    expect(dup(INHERITED_FD) == alone->fd ? 0 : -1, "dup");
+    expect(dup2(alone->fd, alone->fd + 1), "dup2");
+    expect(close(alone->fd + 1), "close");
+    expect(close(alone->fd), "close");
+    return NULL;
+}
+
+static void play_left_alone(void)
+{
+    int pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+    struct left_alone alone = {.is_alone = false};
+    pthread_t thread;
+
+    expect(pidfd, "pidfd_open");
+    start_thread(&thread, copy_same_file, &alone);
+    while (!alone.starts)
+        sleep_briefly();
+    begin();
+    alone.fd = (int)syscall(SYS_pidfd_getfd, pidfd, INHERITED_FD, 0);
+    expect(alone.fd, "pidfd_getfd");
+    received(alone.fd, below("file"), O_RDONLY | O_CLOEXEC);
+    shut(alone.fd);
+    expect(unshare(CLONE_FILES), "unshare");
+    alone.is_alone = true;
+    pthread_join(thread, NULL);
+}
+
 /* --- no-unshare: executes a program whose unshare(2) a seccomp filter answers --- */
 
 static void play_no_unshare(void)
@@ -3470,6 +3516,7 @@ static const struct scene {
     {"no-unshare", NULL, play_no_unshare, true},
     {"received", set_file, play_received, true},
     {"get-fd", set_file, play_get_fd, true},
+    {"left-alone", NULL, play_left_alone, true},
     {"flush", set_slow, play_flush, true},
     {"ending", set_slow, play_ending, true},
     {"lingering", set_slow, play_lingering, true},

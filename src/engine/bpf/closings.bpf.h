@@ -40,10 +40,13 @@ static __always_inline struct closing *find_closing(__u64 table, __u32 fd)
     return bpf_map_lookup_elem(&closings, &slot);
 }
 
-/* Whether no other thread and no scan can see the descriptor while it is being closed. */
-static __always_inline bool is_private_close(struct task_struct *task)
+/* Whether any slot was ever taken: in most watches no table is shared. */
+volatile bool any_closings = false;
+
+/* Whether another thread or a scan can see the descriptor while it is being closed. */
+static __always_inline bool can_be_seen(struct task_struct *task)
 {
-    return !report_held && !has_shared_table(task);
+    return report_held || has_shared_table(task);
 }
 
 static __always_inline void begin_closing(struct task_struct *task, __u32 fd, struct file *file)
@@ -51,11 +54,12 @@ static __always_inline void begin_closing(struct task_struct *task, __u32 fd, st
     __u64 table = table_of(task);
     struct closing *closing;
 
-    if (is_private_close(task))
+    if (!can_be_seen(task))
         return;
     closing = find_closing(table, fd);
     if (!closing)
         return;
+    any_closings = true;
     closing->file = (__u64)file;
     closing->begun = bpf_ktime_get_ns();
     closing->table = table;
@@ -67,12 +71,13 @@ static __always_inline bool is_closing(const struct closing *closing, __u64 tabl
     return closing && closing->table == table && closing->fd == fd;
 }
 
+/* The other users may have left the table since the close began. */
 static __always_inline void end_closing(struct task_struct *task, __u32 fd)
 {
     __u64 table = table_of(task);
     struct closing *closing;
 
-    if (is_private_close(task))
+    if (!any_closings)
         return;
     closing = find_closing(table, fd);
     if (is_closing(closing, table, fd))

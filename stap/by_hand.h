@@ -121,7 +121,8 @@ static bool fm_begin_copy(struct fm_line *line, unsigned int to)
     return true;
 }
 
-static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
+static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time,
+                           bool replaces)
 {
     fm_start(line, "dup");
     fm_finish_2011(line, to, time.us / 1000);

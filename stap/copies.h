@@ -6,7 +6,7 @@
 #include "held.h"
 #include "opens.h"
 
-static void fm_recorded_copied(int from, int to, struct fm_time time)
+static void fm_recorded_copied(int from, int to, struct fm_time time, bool replaces)
 {
     struct fm_table *table = fm_add_my_table();
     struct fm_record record;
@@ -15,12 +15,16 @@ static void fm_recorded_copied(int from, int to, struct fm_time time)
     if (!table || !fm_begin_copy(&line, to))
         return;
     record = fm_record_of(&line, time);
-    fm_report_copy(&line, fm_number(table), from, to, time);
+    fm_report_copy(&line, fm_number(table), from, to, time, replaces);
     fm_remember(table, to, &record);
 }
 
-/* At the exit of a copying call.  dup2 and dup3 close the old file; its close gets the time of
- * their entry, if the entry was seen. */
+/*
+ * At the exit of a copying call.  dup2 and dup3 close the old file; its close gets the time of
+ * their entry, if the entry was seen.  Without a record of the old file, the line of the copy says
+ * that they have closed it: another thread that closes the same descriptor can have removed the
+ * record, but not sent its line yet.
+ */
 static void fm_copied(int from, int to, bool replaces)
 {
     /* Pairs with the release in fm_scan_next(): after the scan, each descriptor that it reported
@@ -43,7 +47,7 @@ static void fm_copied(int from, int to, bool replaces)
     else if (closed)
         fm_report_missed_close(to, &old, time);
     if (known)
-        fm_recorded_copied(from, to, time);
+        fm_recorded_copied(from, to, time, replaces && !closed);
     else if (initial)
         fm_scan_copy(to);
 }

@@ -165,7 +165,8 @@ static bool fm_begin_copy(struct fm_line *line, unsigned int to)
     return true;
 }
 
-static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time)
+static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time,
+                           bool replaces)
 {
     line->table = table;
     fm_start(line, "dup");
@@ -173,6 +174,8 @@ static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, st
     fm_times(line, time);
     fm_lit(line, ", origen: ");
     fm_num(line, from);
+    if (replaces)
+        fm_reason(line, "dup2");
     fm_finish(line);
 }
 

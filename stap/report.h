@@ -22,9 +22,11 @@ static void fm_record_free(struct fm_record *record);
 static void fm_report_open(struct fm_line *line, const struct fm_call *call, u32 table,
                            unsigned int fd, struct fm_time time);
 
-/* A copy by dup and the like. */
+/* A copy by dup and the like.  replaces: the call has closed what was there, if there was any, and
+ * that has no report of its own. */
 static bool fm_begin_copy(struct fm_line *line, unsigned int to);
-static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time);
+static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, struct fm_time time,
+                           bool replaces);
 
 /* A close.  This and the functions below free the record. */
 static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record,

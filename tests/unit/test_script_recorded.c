@@ -348,6 +348,20 @@ static void a_copy_of_an_unrecorded_descriptor_closes_a_recorded_one(void **stat
     assert_false(fm_is_recorded(fm_my_table(), 8));
 }
 
+/* Another thread that closes it has removed the record, and not sent its line yet. */
+static void a_copy_closes_what_has_no_record_any_more(void **state)
+{
+    u32 table = open_at(3, 0);
+
+    (void)state;
+    fm_copied(3, 8, true);
+    lines_are("{codigo: \"dup\", " CAT ", tabla: %u, descriptor: 8" AT
+              ", origen: 3, motivo: \"dup2\"}\n",
+              table);
+    fm_copied(3, 8, true);
+    lines_are(REPLACED DUP, table, table);
+}
+
 static void a_copy_onto_itself_changes_nothing(void **state)
 {
     (void)state;
@@ -433,6 +447,7 @@ int main(void)
         script_test(a_copy_of_a_recorded_descriptor_is_reported),
         script_test(the_close_by_dup2_has_the_time_of_its_entry),
         script_test(a_copy_of_an_unrecorded_descriptor_closes_a_recorded_one),
+        script_test(a_copy_closes_what_has_no_record_any_more),
         script_test(a_copy_onto_itself_changes_nothing),
         script_test(a_failed_copy_leaves_the_record),
         script_test(a_stopped_cpu_does_not_separate_the_times_of_a_line),

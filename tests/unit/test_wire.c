@@ -327,6 +327,10 @@ static void every_kind(void **state)
     assert_calls(state, "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES ", origen: 3}\n",
                  "DUP " AT " fd 4 origin 3\n");
     assert_calls(state,
+                 "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES
+                 ", origen: 3, motivo: \"dup2\"}\n",
+                 "DUP " AT " fd 4 origin 3 dup2\n");
+    assert_calls(state,
                  "{codigo: \"close\", " WHERE ", descriptor: 4, " TIMES ", motivo: \"dup2\"}\n",
                  "CLOSE " AT " fd 4 dup2\n");
     assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
@@ -504,7 +508,7 @@ static void reasons(void **state)
     assert_garbage(state, CLOSE_WITH(", motivo: \"exec\""));
     assert_garbage(state, CLOSE_WITH(", motivo: \"\""));
     assert_garbage(state, "{codigo: \"dup\", " WHERE ", descriptor: 4, " TIMES
-                          ", origen: 3, motivo: \"dup2\"}");
+                          ", origen: 3, motivo: \"close\"}");
 }
 
 static void escapes(void **state)

@@ -400,10 +400,12 @@ static int take_close(struct wire *wire, const struct fields *fields, struct eve
 
 static int take_dup(struct wire *wire, const struct fields *fields, struct event *event)
 {
+    bool replaces = fields->motivo && strcmp(fields->motivo, "dup2") == 0;
+
     (void)wire;
     event->origin = (int)fields->origen;
-    event->reason = REASON_COUNT; /* the close that dup2 makes has its own line */
-    return 1;
+    event->reason = replaces ? REASON_DUP2 : REASON_COUNT; /* COUNT: a close has its own line */
+    return replaces || !fields->motivo ? 1 : -EBADMSG;
 }
 
 static int take_exit(struct wire *wire, const struct fields *fields, struct event *event)
@@ -513,7 +515,7 @@ static const struct kind {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte) | HAS(pedido) | HAS(motivo), take_opened},
     {"held", EVENT_HELD, HAS_OPEN, HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
-    {"dup", EVENT_DUP, HAS_FD | HAS(origen), 0, take_dup},
+    {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(motivo), take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla),
      HAS(modo) | HAS(parte) | HAS(pedido) | HAS(cortado), take_open},
     {"llamada", EVENT_FAIL, HAS_EVENT | HAS(fichero) | HAS(descriptor) | HAS(llamada),

@@ -10,6 +10,7 @@
 #include "diag.h"
 #include "event/facts.h"
 #include "event/ledger.h"
+#include "event/results.h"
 #include "output/output.h"
 #include "output/summary.h"
 
@@ -55,10 +56,17 @@ static int write_record(struct pipeline *pipeline, const struct event *record)
     return output_event(pipeline->output, &hosted);
 }
 
+static void write_line(void *ctx, const struct event *record)
+{
+    struct pipeline *pipeline = ctx;
+    int result = takes_lines(pipeline) ? write_record(pipeline, record) : 0;
+
+    if (result < 0)
+        output_failed(pipeline, result);
+}
+
 static void deliver(struct pipeline *pipeline, const struct event *record)
 {
-    int result;
-
     if (pipeline->facts && record->facts)
         facts_complete(pipeline->facts, record->facts);
     if (record->code == EVENT_LOST)
@@ -67,9 +75,10 @@ static void deliver(struct pipeline *pipeline, const struct event *record)
         summary_take(pipeline->summary, record);
     if (!takes_lines(pipeline) || !is_shown(pipeline->options, record))
         return;
-    result = write_record(pipeline, record);
-    if (result < 0)
-        output_failed(pipeline, result);
+    if (pipeline->results)
+        results_take(pipeline->results, record);
+    else
+        write_line(pipeline, record);
 }
 
 /* A path that cannot be compared is neither shown nor dropped without being counted. */
@@ -131,6 +140,10 @@ void pipeline_take(void *ctx, const struct event *event)
 {
     struct pipeline *pipeline = ctx;
 
+    if (pipeline->results)
+        results_note(pipeline->results, event);
+    if (event->code == EVENT_RESULT)
+        return;
     if (event->code == EVENT_MARK)
         pass_mark(pipeline);
     else if (event->code == EVENT_EXECUTABLE || event->code == EVENT_ARGUMENTS)
@@ -187,6 +200,8 @@ void pipeline_take_record(void *ctx, const struct event *record)
 
 void pipeline_finish(struct pipeline *pipeline)
 {
+    if (pipeline->results)
+        results_end(pipeline->results);
     pass_mark(pipeline);
     if (pipeline->summary)
         pipeline_print_summary(pipeline);
@@ -343,6 +358,7 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
                   const struct pathfilter *paths)
 {
     bool summarizes = options->summary != SUMMARY_NONE, has_facts = needs_facts(options);
+    bool has_results = has_facts && options->fields.facts & FACT(RESULT);
     int result = 0;
 
     *pipeline = (struct pipeline){.options = options,
@@ -356,8 +372,10 @@ int pipeline_open(struct pipeline *pipeline, const struct options *options,
         pipeline->summary = summary_new(summary_of(options));
     if (has_facts)
         pipeline->facts = facts_new();
+    if (has_results)
+        pipeline->results = results_new(write_line, pipeline);
     if (!pipeline->ledger || (summarizes && !pipeline->summary) ||
-        (has_facts && !pipeline->facts)) {
+        (has_facts && !pipeline->facts) || (has_results && !pipeline->results)) {
         diag(DIAG_ERROR, "cannot start: %s", strerror(ENOMEM));
         return -ENOMEM;
     }
@@ -393,6 +411,7 @@ int pipeline_close(struct pipeline *pipeline, bool discard)
     int result = pipeline->output ? close_output(pipeline, discard) : 0;
 
     ledger_free(pipeline->ledger);
+    results_free(pipeline->results);
     facts_free(pipeline->facts);
     summary_free(pipeline->summary);
     if (pipeline->lost > 0)

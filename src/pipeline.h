@@ -25,6 +25,7 @@ struct pipeline {
     const struct options *options; /* borrowed */
     struct recordfilter filter;
     struct ledger *ledger;
+    struct results *results; /* NULL: none is asked for */
     struct facts *facts;     /* NULL: none is asked for */
     struct summary *summary; /* NULL: the options ask for none */
     struct output *output;   /* NULL: not opened */

@@ -92,6 +92,10 @@ static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record
     fm_finish_2011(&line, fd, open_ms);
 }
 
+static void fm_report_result(long result)
+{
+}
+
 /* Descriptors that one call closes. */
 struct fm_list {
     struct fm_time time;

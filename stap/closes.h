@@ -3,18 +3,50 @@
 #ifndef FILEMON_STAP_CLOSES_H
 #define FILEMON_STAP_CLOSES_H
 
+#include "inflight.h"
 #include "recorded.h"
 #include "walk.h"
+
+/* Whether the result of closing this file is to be reported: its file system has a say in it. */
+static bool fm_has_result(unsigned int fd)
+{
+    struct file *file = fm_is_fact(FM_RESULT) ? fm_get_file(fd) : NULL;
+    bool has = file && file->f_op->flush;
+
+    if (file)
+        fput(file);
+    return has;
+}
+
+/* False: the exit of the call will not be reported. */
+static bool fm_begin_result(unsigned int fd)
+{
+    struct fm_flight *flight = fm_has_result(fd) ? fm_begin_flight() : NULL;
+
+    if (flight)
+        flight->closes = true;
+    return flight;
+}
 
 /* At the entry of close(2), before another thread can get the same descriptor. */
 static void fm_closing(unsigned int fd)
 {
     struct fm_time time = fm_now();
     struct fm_record record;
+    bool waits = fm_begin_result(fd);
     u32 table = fm_is_open(fd) ? fm_forget(fd, &record) : 0;
 
     if (table)
-        fm_report_close(table, fd, &record, time, NULL);
+        fm_report_close(table, fd, &record, time, waits ? "espera" : NULL);
+}
+
+static void fm_close_returned(long result)
+{
+    struct fm_flight_slot *slot = fm_my_flight();
+    struct fm_flight flight;
+
+    if (slot && slot->flight.closes && fm_end_flight(&flight))
+        fm_report_result(result);
 }
 
 /* Adds the descriptor to the list, if it is recorded. */

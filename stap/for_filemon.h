@@ -96,6 +96,17 @@ static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record
     fm_finish(&line);
 }
 
+static void fm_report_result(long result)
+{
+    struct fm_line line;
+
+    fm_event(&line);
+    fm_start(&line, "retorno");
+    fm_descriptor(&line, result);
+    fm_times(&line, fm_now());
+    fm_finish(&line);
+}
+
 /* The descriptors that one call closes: cierra: "3,5-9", in as many lines as necessary. */
 struct fm_list {
     struct fm_line line;

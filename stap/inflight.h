@@ -10,10 +10,11 @@
 /*
  * What the entry of a call leaves for its exit, at most one for each thread: the time at which a
  * dup2 or dup3 was entered (it closes the old descriptor then); the table that a close_range may
- * leave; the file that receive_fd() is about to install; which file a call reads or writes; the
- * paths of a call that the kernel has resolved; and an open that a signal interrupted, until it is
- * known whether the kernel restarts it.  If no slot is free, dup2 and dup3 get the time of their
- * exit, paths are those that the program gave, and the others count as lost.
+ * leave; whether the result of a close is reported; the file that receive_fd() is about to install;
+ * which file a call reads or writes; the paths of a call that the kernel has resolved; and an open
+ * that a signal interrupted, until it is known whether the kernel restarts it.  If no slot is free,
+ * dup2 and dup3 get the time of their exit, paths are those that the program gave, and the others
+ * count as lost.
  */
 #define FM_FLIGHTS 1024
 struct fm_traced;
@@ -31,6 +32,7 @@ struct fm_flight {
     int result;     /* of an interrupted open: -ERESTARTSYS and the like; 0: another call */
     bool transfers; /* this call reads or writes: see transfers.h */
     u64 serials[3]; /* of the counts where it reads, writes and maps; 0: none */
+    bool closes;    /* the result of this close is reported */
     bool blocked;   /* this dup2 or dup3 has blocked its new descriptor, see recorded.h */
     struct fm_resolved resolved;
 };

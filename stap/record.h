@@ -214,7 +214,16 @@ static void fm_format_thread(struct fm_line *line, const struct fm_thread *who)
 }
 
 /* What else is asked for, see facts.h.  The numbers are those of src/event/fact.h. */
-enum { FM_USER, FM_MOUNTS, FM_GROUP, FM_FILE, FM_EXECUTABLE, FM_GIVEN, FM_ARGUMENTS };
+enum {
+    FM_USER,
+    FM_MOUNTS,
+    FM_GROUP,
+    FM_FILE,
+    FM_EXECUTABLE,
+    FM_GIVEN,
+    FM_ARGUMENTS,
+    FM_RESULT = FM_ARGUMENTS + 2, /* the one before, of bytes, has lines of its own */
+};
 
 static u32 fm_facts; /* to add to lines, a set */
 

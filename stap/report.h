@@ -32,6 +32,9 @@ static void fm_report_copy(struct fm_line *line, u32 table, int from, int to, st
 static void fm_report_close(u32 table, unsigned int fd, struct fm_record *record,
                             struct fm_time time, const char *reason);
 
+/* The result of the close(2) by this thread whose close was reported as one that waits for it. */
+static void fm_report_result(long result);
+
 /* The descriptor was reused for another file: the close of the older file was missed. */
 static void fm_report_missed_close(unsigned int fd, struct fm_record *record, struct fm_time time);
 

@@ -328,6 +328,9 @@ const struct field field_table[] = {
     {"pedido", FIELD_TEXT, ONLY(OPEN) | ONLY(FAIL), NULL,
      "the name as the program gave it; only with -F", .columns = -24, .on_request = true,
      .facts = FACT(GIVEN), .text = offsetof(struct event_facts, given)},
+    {"retorno", FIELD_TEXT, ONLY(CLOSE), NULL, "name of the error of the close; only with -F",
+     .columns = -12, .on_request = true, .facts = FACT(RESULT),
+     .text = offsetof(struct event_facts, result)},
 };
 _Static_assert(LENGTH(field_table) <= FIELDS_MAX, "FIELDS_MAX holds every field");
 const size_t field_count = LENGTH(field_table);

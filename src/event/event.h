@@ -42,6 +42,7 @@ enum event_code {
     EVENT_CLOEXEC = EVENT_RECORDS, /* exec closed the descriptors in `ranges` */
     EVENT_EXIT,                    /* the file descriptor table was freed, with all that was open */
     EVENT_BYTES,                   /* what was read and written through fd since the last one */
+    EVENT_RESULT,                  /* of a close(2): event/results.h */
     EVENT_EXECUTABLE, /* path is the executable that event_facts.executable stands for */
     EVENT_ARGUMENTS,  /* path is its command line */
     EVENT_MARK,       /* answer to engine_ops.mark(); the ledger must not get it */
@@ -96,6 +97,7 @@ struct event_facts {
     struct event_file file;
     struct event_bytes bytes;
     const char *given;
+    const char *result;  /* CLOSE: the name of its error; NULL: none, or it is not known yet */
     uint64_t executable; /* a number that stands for the path of an earlier EXECUTABLE */
     /* Filled in by facts_complete(), or read with -r.  NULL: it has none. */
     const char *user_name, *group_path, *executable_path, *arguments;
@@ -120,6 +122,8 @@ struct event_facts {
  *                 else REASON_COUNT; path, if origin may have been closed meanwhile
  *   CLOEXEC       ranges; comm is the old one, which the task still has when exec closes them
  *   EXIT          nothing more
+ *   RESULT        tid, and as fd 0 or the negative errno, of the close(2) of this thread; if it has
+ *                 delivered the CLOSE with FACT(RESULT), and at once after the call
  *   BYTES         table, fd, and no fact but the bytes; before the event that closes fd
  *   EXECUTABLE    path, and no fact but the executable
  *   ARGUMENTS     after the EXECUTABLE, with FACT(ARGUMENTS), the same; path is the arguments,

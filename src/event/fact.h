@@ -15,6 +15,7 @@ enum event_fact {
     FACT_GIVEN,      /* the name that the program gave the call */
     FACT_ARGUMENTS,  /* the command line of the process */
     FACT_BYTES,      /* what was read and written through a descriptor */
+    FACT_RESULT,     /* the error of a close(2) */
 };
 
 /* In a set of facts. */

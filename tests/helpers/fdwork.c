@@ -1820,6 +1820,10 @@ static void reply(int fuse, uint64_t unique, int error, const void *data, size_t
 }
 
 enum { FUSE_PAGE = 4096 }; /* the size of each file */
+enum {
+    GOOD_NODE = FUSE_ROOT_ID + 1,
+    BAD_NODE
+}; /* of the file "bad", whose flush fails; and of each other file */
 
 static struct fuse_attr attributes_of(uint64_t node)
 {
@@ -1842,7 +1846,8 @@ static void serve_read(int fuse, uint64_t unique)
 static void serve_request(int fuse, const struct fuse_in_header *request)
 {
     struct fuse_init_out init = {.major = FUSE_KERNEL_VERSION, .minor = 31, .max_write = 4096};
-    struct fuse_entry_out entry = {.nodeid = 2, .entry_valid = 60, .attr = attributes_of(2)};
+    uint64_t node = strcmp((const char *)(request + 1), "bad") == 0 ? BAD_NODE : GOOD_NODE;
+    struct fuse_entry_out entry = {.nodeid = node, .entry_valid = 60, .attr = attributes_of(node)};
     struct fuse_attr_out attributes = {.attr_valid = 60, .attr = attributes_of(request->nodeid)};
     struct fuse_open_out opened_file = {.fh = 1};
 
@@ -1861,7 +1866,7 @@ static void serve_request(int fuse, const struct fuse_in_header *request)
         slow->flushed_ns = monotonic_ns();
         for (int i = 0; i < 200; i++) /* more than the slack of a comparison */
             sleep_briefly();
-        return reply(fuse, request->unique, 0, NULL, 0);
+        return reply(fuse, request->unique, request->nodeid == BAD_NODE ? -EIO : 0, NULL, 0);
     case FUSE_RELEASE:
         return reply(fuse, request->unique, 0, NULL, 0);
     case FUSE_FORGET:
@@ -1923,6 +1928,49 @@ static void play_flush(void)
     closes_began_by(NULL);
     shut(fd);
     shut(other);
+    end_slow();
+}
+
+/* --- results: closes that fail, in whose time another thread gets the same number --- */
+
+static void close_with(int fd, int error)
+{
+    int result = close(fd);
+
+    expect(result == (error ? -1 : 0) && (!error || errno == error) ? 0 : -1, "close");
+}
+
+static void *open_meanwhile(void *fd)
+{
+    uint64_t before = slow->flushed_ns;
+    int taken;
+
+    *(atomic_bool *)fd = true;
+    while (slow->flushed_ns == before)
+        sleep_briefly();
+    taken = open(below("file"), O_RDONLY | O_CLOEXEC);
+    expect(taken, "open");
+    close_with(taken, 0);
+    return NULL;
+}
+
+static void play_results(void)
+{
+    atomic_bool waits = false;
+    pthread_t thread;
+    int fd;
+
+    close_with(open(below("m/good"), O_RDONLY), 0);
+    close_with(open(below("m/bad"), O_RDONLY), EIO);
+    fd = open(below("m/bad"), O_RDONLY);
+    start_thread(&thread, open_meanwhile, &waits);
+    while (!waits)
+        sleep_briefly();
+    close_with(fd, EIO);
+    pthread_join(thread, NULL);
+    fd = open(below("m/bad"), O_RDONLY);
+    expect(dup2(STDOUT_FILENO, fd), "dup2"); /* tells no error */
+    close_with(fd, 0);
     end_slow();
 }
 
@@ -3518,6 +3566,7 @@ static const struct scene {
     {"get-fd", set_file, play_get_fd, true},
     {"left-alone", NULL, play_left_alone, true},
     {"flush", set_slow, play_flush, true},
+    {"results", set_slow, play_results, true},
     {"ending", set_slow, play_ending, true},
     {"lingering", set_slow, play_lingering, true},
     {"restarted", set_fifo, play_restarted, true},

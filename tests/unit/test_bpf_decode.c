@@ -134,6 +134,12 @@ static void test_common_members(void **state)
     assert_int_equal(event.fd, 3);
     assert_int_equal(event.mono_ns, 5000);
     assert_int_equal(event.date_us, 1000005);
+    begin(RECORD_RESULT);
+    sample.record.fd = -EIO;
+    assert_int_equal(decode(RECORD_HEAD), 0);
+    assert_int_equal(event.code, EVENT_RESULT);
+    assert_int_equal(event.fd, -EIO);
+    assert_int_equal(event.tid, 11);
     begin(RECORD_DUP2);
     sample.record.origin = 7;
     assert_int_equal(decode(RECORD_UNTIL(origin)), 0);

@@ -205,6 +205,7 @@ static void fields_of_each_record(void **state)
         {"dispositivo", "open close dup held error exec"},
         {"inodo", "open close dup held error exec"},
         {"pedido", "open fail"},
+        {"retorno", "close"},
     };
 
     bool on_request = false;

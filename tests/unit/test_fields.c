@@ -178,10 +178,10 @@ static void fields_that_cannot_be_left_out(void **state)
 static void every_field(void **state)
 {
     FIELDS(JSON,
-           "pedido,inodo,dispositivo,cgroup,mnt_ns,argumentos,ejecutable,usuario,uid,"
+           "retorno,pedido,inodo,dispositivo,cgroup,mnt_ns,argumentos,ejecutable,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo",
-           "pedido,inodo,dispositivo,cgroup,mnt_ns,argumentos,ejecutable,usuario,uid,"
+           "retorno,pedido,inodo,dispositivo,cgroup,mnt_ns,argumentos,ejecutable,usuario,uid,"
            "fecha,perdidos,fichero_hex,origen,motivo,duracion_ns,errno,modo,flags,date_us,date,"
            "descriptor,fichero,tid,ppid,pid,proceso,codigo");
 }
@@ -206,8 +206,8 @@ static void unknown_keys_name_near_ones(void **state)
     assert_refused(state, "fich",
                    "filemon: -F fich: there is no key 'fich'; did you mean fichero or fichero_hex? "
                    "'filemon --help' lists the keys");
-    assert_refused(state, "+retorno",
-                   "filemon: -F +retorno: there is no key 'retorno'; "
+    assert_refused(state, "+motive",
+                   "filemon: -F +motive: there is no key 'motive'; did you mean motivo? "
                    "'filemon --help' lists the keys");
     assert_refused(state, "pid ,tid",
                    "filemon: -F pid ,tid: there is no key 'pid '; did you mean pid? "

@@ -190,6 +190,43 @@ static void test_arguments(void **state)
     assert_int_equal(pipeline_close(pipeline, false), 0);
 }
 
+/* The process's next record waits, and so do none of its totals. */
+static void test_results_of_closes(void **state)
+{
+    struct fixture *fixture = *state;
+    struct event_facts facts = {.known = 0};
+    struct event event = {.code = EVENT_OPEN,
+                          .pid = 1,
+                          .tid = 1,
+                          .table = 7,
+                          .fd = 3,
+                          .comm = "comm",
+                          .path = "/etc/x",
+                          .path_len = 6,
+                          .mode = EVENT_NO_MODE,
+                          .facts = &facts};
+    struct pipeline *pipeline;
+
+    fixture->options.fields = *listed(FORMAT_JSON, "codigo,retorno");
+    pipeline = open_pipeline(fixture);
+    pipeline_take(pipeline, &event);
+    facts.known = FACT(RESULT);
+    event.code = EVENT_CLOSE;
+    event.reason = REASON_CLOSE;
+    pipeline_take(pipeline, &event);
+    facts.known = 0;
+    event.code = EVENT_OPEN;
+    event.tid = 2;
+    pipeline_take(pipeline, &event);
+    assert_string_equal(written(fixture), "{\"codigo\":\"open\"}\n");
+    event = (struct event){.code = EVENT_RESULT, .pid = 1, .tid = 1, .table = 7, .fd = -EIO};
+    pipeline_take(pipeline, &event);
+    assert_string_equal(written(fixture),
+                        "{\"codigo\":\"close\",\"retorno\":\"EIO\"}\n"
+                        "{\"codigo\":\"open\"}\n");
+    assert_int_equal(pipeline_close(pipeline, false), 0);
+}
+
 static void count_bytes(struct pipeline *pipeline, int fd, uint64_t read)
 {
     struct event_facts facts = {.known = FACT(BYTES), .bytes = {.read = read, .reads = 1}};
@@ -401,6 +438,7 @@ int main(void)
         TEST(test_totals_by_executable),
         TEST(test_arguments),
         TEST(test_bytes_of_closes),
+        TEST(test_results_of_closes),
         TEST(test_records_without_bytes_are_reported),
         TEST(test_cut_path_is_lost),
         TEST(test_records_pass_the_ledger_by),

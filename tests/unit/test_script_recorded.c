@@ -177,6 +177,39 @@ static void a_close_is_reported_once_at_its_entry(void **state)
     no_lines();
 }
 
+static int flush(struct file *file, void *id)
+{
+    (void)file;
+    (void)id;
+    return 0;
+}
+
+static void a_file_that_is_flushed_has_a_result(void **state)
+{
+    static const struct file_operations flushed = {.flush = flush};
+    u32 table = open_at(5, 0);
+
+    (void)state;
+    current->files->fdt->fd[5]->f_op = &flushed;
+    fm_closing(5); /* not asked for */
+    fm_close_returned(-5);
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: 5" AT "}\n", table);
+    fm_facts = 1 << FM_RESULT;
+    script_record(5);
+    fm_closing(5);
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: 5" AT ", motivo: \"espera\"}\n",
+              table);
+    fm_close_returned(-5);
+    lines_are("{codigo: \"retorno\", " CAT ", descriptor: -5" AT "}\n");
+    fm_close_returned(-5);
+    no_lines();
+    open_at(6, 0);
+    fm_closing(6); /* of a file system that is not asked */
+    lines_are("{codigo: \"close\", " CAT ", tabla: %u, descriptor: 6" AT "}\n", table);
+    fm_close_returned(0);
+    no_lines();
+}
+
 static void a_close_is_reported_only_of_open_recorded_descriptors(void **state)
 {
     (void)state;
@@ -438,6 +471,7 @@ int main(void)
         script_test(a_descriptor_closed_during_the_scan_is_blocked_until_it_is_recorded),
         script_test(blocking_releases_the_lock),
         script_test(a_close_is_reported_once_at_its_entry),
+        script_test(a_file_that_is_flushed_has_a_result),
         script_test(a_close_is_reported_only_of_open_recorded_descriptors),
         script_test(the_closes_of_a_range_are_one_line),
         script_test(a_range_that_closes_nothing_has_no_line),

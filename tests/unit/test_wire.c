@@ -57,6 +57,8 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
     if (facts->known & FACT(FILE))
         log_call(calls, " file %u:%u %ju", facts->file.major, facts->file.minor,
                  (uintmax_t)facts->file.inode);
+    if (facts->known & FACT(RESULT))
+        log_call(calls, " and its result");
     if (facts->known & FACT(GIVEN))
         log_call(calls, " given %s", facts->given);
     if (facts->known & FACT(EXECUTABLE))
@@ -66,11 +68,11 @@ static void log_facts(struct calls *calls, const struct event_facts *facts)
 static void on_event(void *ctx, const struct event *event)
 {
     static const char *const codes[] = {
-        [EVENT_OPEN] = "OPEN",       [EVENT_CLOSE] = "CLOSE", [EVENT_DUP] = "DUP",
-        [EVENT_FAIL] = "FAIL",       [EVENT_LOST] = "LOST",   [EVENT_HELD] = "HELD",
-        [EVENT_CLOEXEC] = "CLOEXEC", [EVENT_EXIT] = "EXIT",   [EVENT_EXEC] = "EXEC",
-        [EVENT_RENAME] = "RENAME",   [EVENT_MKDIR] = "MKDIR", [EVENT_RMDIR] = "RMDIR",
-        [EVENT_UNLINK] = "UNLINK"};
+        [EVENT_OPEN] = "OPEN",       [EVENT_CLOSE] = "CLOSE",  [EVENT_DUP] = "DUP",
+        [EVENT_FAIL] = "FAIL",       [EVENT_LOST] = "LOST",    [EVENT_HELD] = "HELD",
+        [EVENT_CLOEXEC] = "CLOEXEC", [EVENT_EXIT] = "EXIT",    [EVENT_EXEC] = "EXEC",
+        [EVENT_RENAME] = "RENAME",   [EVENT_MKDIR] = "MKDIR",  [EVENT_RMDIR] = "RMDIR",
+        [EVENT_UNLINK] = "UNLINK",   [EVENT_RESULT] = "RESULT"};
     struct calls *calls = ctx;
 
     if (event->code == EVENT_EXECUTABLE) {
@@ -333,6 +335,11 @@ static void every_kind(void **state)
     assert_calls(state,
                  "{codigo: \"close\", " WHERE ", descriptor: 4, " TIMES ", motivo: \"dup2\"}\n",
                  "CLOSE " AT " fd 4 dup2\n");
+    assert_calls(state,
+                 "{codigo: \"close\", " WHERE ", descriptor: 4, " TIMES ", motivo: \"espera\"}\n",
+                 "CLOSE " AT " fd 4 close and its result\n");
+    assert_calls(state, "{codigo: \"retorno\", " WHO ", descriptor: -5, " TIMES "}\n",
+                 "RESULT " AT " table 0 fd -5\n");
     assert_calls(state, "{codigo: \"exit\", " WHERE ", " TIMES "}\n", "EXIT " AT "\n");
     assert_calls(state, "{codigo: \"lost\", perdidos: 7, us: 5, ns: 6}\n", "LOST 7 at 5\n");
     assert_calls(state, "{codigo: \"listo\", modulo: \"filemon_a\"}\n", "LOADED filemon_a\n");

@@ -71,7 +71,7 @@ SUBPROGRAM int deliver_unseen_close(__u64 table, __u32 fd, __u64 time)
 {
     if (clear_recorded(table, fd)) {
         deliver_bytes(table, fd);
-        deliver_close(current_task(), fd, time);
+        deliver_close(current_task(), fd, time, false);
     }
     return 0;
 }

@@ -33,6 +33,7 @@ static const struct {
     [RECORD_ARGUMENTS] = {EVENT_ARGUMENTS, REASON_COUNT, sizeof(struct record)},
     [RECORD_PROGRAM] = {EVENT_EXEC, REASON_COUNT, sizeof(struct record)},
     [RECORD_CALL] = {EVENT_RECORDS, REASON_COUNT, sizeof(struct record)}, /* by its call */
+    [RECORD_RESULT] = {EVENT_RESULT, REASON_COUNT, RECORD_HEAD},
     [RECORD_BYTES] = {EVENT_BYTES, REASON_COUNT, sizeof(struct record)},
 };
 #define N_KINDS (sizeof(kinds) / sizeof(kinds[0]))

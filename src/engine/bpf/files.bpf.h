@@ -243,6 +243,23 @@ static __always_inline void take_copy(__u32 origin, __u32 fd, __u32 how, __u64 e
     deliver_copy(ON_LEAVE);
 }
 
+/* Whether the file system has a say in the close of this file: then close(2) can fail. */
+static __always_inline bool awaits_result(struct file *file)
+{
+    return is_asked(FACT(RESULT)) && BPF_CORE_READ(file, f_op, flush);
+}
+
+/* At the exit of a close(2) whose entry has called note_entry_time(). */
+static __always_inline void deliver_result(struct task_struct *task, long result)
+{
+    void *room = reserve_room(RECORD_HEAD);
+
+    if (!room)
+        return;
+    begin_record(task, record_in(room), RECORD_RESULT, result);
+    submit_room(room);
+}
+
 /*
  * Delivers a close.  begins: this is the entry of close(2).  A recorded descriptor that is not open
  * then is a copy that another thread closed before the record of the copy was delivered.  This
@@ -252,6 +269,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
 {
     __u64 table = table_of(task);
     __u8 *recorded = find_recorded(table, fd);
+    bool awaits = false;
     struct file *file;
 
     if (!recorded)
@@ -261,13 +279,16 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
         if (!file)
             return;
         begin_closing(task, fd, file);
+        awaits = awaits_result(file);
     }
     if (!*recorded) /* another thread closes the same descriptor */
         return;
     *recorded = 0;
     forget_claim(table, fd);
     deliver_bytes(table, fd);
-    deliver_close(task, fd, 0);
+    if (awaits)
+        note_entry_time(task);
+    deliver_close(task, fd, 0, awaits);
 }
 
 /* Unmarks the descriptors from first to last of one chunk.  True: some were recorded. */

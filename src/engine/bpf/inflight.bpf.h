@@ -45,6 +45,8 @@ struct {
  * When a thread, found by its pid, entered a dup2(2) that replaces a recorded descriptor.  Such a
  * close is delivered at the exit of the call, but dated by its entry, like other closes: in between
  * the call can wait for a file system.  A call that fails leaves its entry in this map.
+ *
+ * With FACT(RESULT) also when it entered a close(2) whose result is delivered.
  */
 struct {
     __uint(type, BPF_MAP_TYPE_LRU_HASH);

@@ -138,10 +138,15 @@ struct path {
     struct dentry *dentry;
 };
 
+struct file_operations {
+    void *flush;
+};
+
 struct file {
     struct path f_path;
     struct inode *f_inode;
     unsigned int f_flags;
+    const struct file_operations *f_op;
 };
 
 struct llist_head {

@@ -231,14 +231,15 @@ static void attach_ring(struct program *program)
 
 #ifdef __x86_64__
 
-/* The probed functions see only opens, copies and closes that succeed: other calls, and bytes, need
- * the tracepoints. */
+/* The probed functions see only opens, copies and closes that succeed: other calls, bytes and the
+ * results of closes need the tracepoints. */
 bool links_may_probe(const struct program *program)
 {
     const struct engine_config *config = program->config;
 
     return probes_are_there() && program->way != WAY_PLAIN && !config->failed &&
-           !(config->sets & TRACE_CALLS) && !(config->facts & FACT(BYTES)) && !config->other_way;
+           !(config->sets & TRACE_CALLS) && !(config->facts & (FACT(BYTES) | FACT(RESULT))) &&
+           !config->other_way;
 }
 
 static int attach_functions(struct program *program, enum link link, enum probes which)

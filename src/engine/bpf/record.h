@@ -79,6 +79,7 @@ enum record_kind {
                         * program could not read them; has no thread, but pid */
     RECORD_PROGRAM,    /* a program was executed */
     RECORD_CALL,       /* fd is 0, or the negative errno */
+    RECORD_RESULT,     /* of a close(2), in fd: 0 or the negative errno */
     RECORD_BYTES,      /* the payload is a struct record_bytes, of fd; has no thread */
 };
 

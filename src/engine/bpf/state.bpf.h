@@ -480,8 +480,10 @@ static __always_inline void submit_room(void *room)
     bpf_ringbuf_submit(room, flags);
 }
 
-/* Delivers a close by the current task.  time: when the descriptor was closed; 0: now. */
-static __always_inline void deliver_close(struct task_struct *task, __s32 fd, __u64 time)
+/* Delivers a close by the current task.  time: when the descriptor was closed; 0: now.  awaits: its
+ * result follows. */
+static __always_inline void deliver_close(struct task_struct *task, __s32 fd, __u64 time,
+                                          bool awaits)
 {
     void *room = reserve_room(RECORD_HEAD);
 
@@ -490,6 +492,8 @@ static __always_inline void deliver_close(struct task_struct *task, __s32 fd, __
     begin_record(task, record_in(room), RECORD_CLOSE, fd);
     if (time)
         record_in(room)->time = time;
+    if (awaits)
+        facts_of(record_in(room))->known |= FACT(RESULT);
     submit_room(room);
 }
 

@@ -98,6 +98,8 @@ static __always_inline int leave_call(struct pt_regs *regs, long result)
     if (call == CALL_CLOSE) {
         end_closing(task, args[0]);
         close_held(task, args[0]);
+        if (is_asked(FACT(RESULT)) && take_entry_time(task))
+            deliver_result(task, result);
         return 0;
     }
     if (call == CALL_DUP2)

@@ -392,7 +392,7 @@ static int explain_start(const struct engine *engine, int error)
 
 static int start_run(struct engine *engine)
 {
-    char *argv[10] = {"staprun", "-R", "-T", "20", engine->path};
+    char *argv[11] = {"staprun", "-R", "-T", "20", engine->path};
     char *env[] = {"LC_ALL=C", NULL};
     int out[2] = {-1, -1}, err[2] = {-1, -1}, result = 0;
     struct spawned staprun;
@@ -402,6 +402,8 @@ static int start_run(struct engine *engine)
         argv[n++] = "returns=1";
     if (engine->config->facts & FACT(BYTES))
         argv[n++] = "bytes=1";
+    if (engine->config->facts & FACT(RESULT))
+        argv[n++] = "results=1";
     if (engine->config->sets & TRACE(NAMES))
         argv[n++] = "names=1";
     if (engine->config->sets & TRACE(ATTRIBUTES))

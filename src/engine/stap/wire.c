@@ -384,10 +384,24 @@ static int take_opened(struct wire *wire, const struct fields *fields, struct ev
 }
 
 /* A line of a call that can close several descriptors has them as ranges, even a single one. */
+static void await_result(struct wire *wire, struct event *event)
+{
+    if (!event->facts) {
+        wire->facts = (struct event_facts){0};
+        event->facts = &wire->facts;
+    }
+    event->facts->known |= FACT(RESULT);
+}
+
 static int take_close(struct wire *wire, const struct fields *fields, struct event *event)
 {
     const char *why = fields->motivo ? fields->motivo : "close";
 
+    if (!fields->cierra && strcmp(why, "espera") == 0) {
+        event->reason = REASON_CLOSE;
+        await_result(wire, event);
+        return 1;
+    }
     if (!fields->cierra) {
         event->reason = strcmp(why, "dup2") == 0 ? REASON_DUP2 : REASON_CLOSE;
         return event->reason == REASON_DUP2 || !fields->motivo ? 1 : -EBADMSG;
@@ -515,6 +529,7 @@ static const struct kind {
     {"open", EVENT_OPEN, HAS_OPEN, HAS(modo) | HAS(parte) | HAS(pedido) | HAS(motivo), take_opened},
     {"held", EVENT_HELD, HAS_OPEN, HAS(parte), take_open},
     {"close", EVENT_CLOSE, HAS_FD, HAS(motivo) | HAS(cierra), take_close},
+    {"retorno", EVENT_RESULT, HAS_EVENT | HAS(descriptor), 0, take_exit},
     {"dup", EVENT_DUP, HAS_FD | HAS(origen), HAS(motivo), take_dup},
     {"fail", EVENT_FAIL, HAS_OPEN & ~HAS(tabla),
      HAS(modo) | HAS(parte) | HAS(pedido) | HAS(cortado), take_open},

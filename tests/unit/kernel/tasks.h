@@ -62,7 +62,13 @@ struct path {
 #define MAJOR(dev) ((dev) >> 20)
 #define MINOR(dev) ((dev)&0xfffff)
 
+struct file;
+struct file_operations {
+    int (*flush)(struct file *file, void *id);
+};
+
 struct file {
+    const struct file_operations *f_op; /* not NULL */
     struct inode *f_inode;
     struct path f_path;
     unsigned int f_flags, f_mode;
@@ -399,6 +405,7 @@ static inline void *world_new(size_t size)
 
 static inline struct file *world_file(const char *path, unsigned int flags)
 {
+    static const struct file_operations operations;
     struct file *file = world_new(sizeof(*file));
 
     file->dentry.name = path;
@@ -406,6 +413,7 @@ static inline struct file *world_file(const char *path, unsigned int flags)
     file->f_flags = flags;
     file->f_mode = (flags & O_ACCMODE) != O_RDONLY ? FMODE_WRITE : 0;
     file->references = 1;
+    file->f_op = &operations;
     assert_true(world_n_files < (int)ARRAY_SIZE(world_files_made));
     world_files_made[world_n_files++] = file;
     return file;

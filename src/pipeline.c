@@ -389,6 +389,8 @@ size_t pipeline_flush(struct pipeline *pipeline)
 {
     if (!takes_lines(pipeline))
         return 0;
+    if (pipeline->results)
+        results_end(pipeline->results);
     output_write(pipeline->output);
     return output_pending_lines(pipeline->output);
 }

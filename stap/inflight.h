@@ -13,8 +13,8 @@
  * leave; whether the result of a close is reported; the file that receive_fd() is about to install;
  * which file a call reads or writes; the paths of a call that the kernel has resolved; and an open
  * that a signal interrupted, until it is known whether the kernel restarts it.  If no slot is free,
- * dup2 and dup3 get the time of their exit, paths are those that the program gave, and the others
- * count as lost.
+ * dup2 and dup3 get the time of their exit, paths are those that the program gave, a close has no
+ * result, and the others count as lost.
  */
 #define FM_FLIGHTS 1024
 struct fm_traced;

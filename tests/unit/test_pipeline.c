@@ -190,7 +190,7 @@ static void test_arguments(void **state)
     assert_int_equal(pipeline_close(pipeline, false), 0);
 }
 
-/* The process's next record waits, and so do none of its totals. */
+/* The close waits for its result, and the next record of its process for the close. */
 static void test_results_of_closes(void **state)
 {
     struct fixture *fixture = *state;
@@ -224,6 +224,13 @@ static void test_results_of_closes(void **state)
     assert_string_equal(written(fixture),
                         "{\"codigo\":\"close\",\"retorno\":\"EIO\"}\n"
                         "{\"codigo\":\"open\"}\n");
+    facts.known = FACT(RESULT);
+    event = (struct event){
+        .code = EVENT_CLOSE, .pid = 1, .tid = 1, .table = 7, .fd = 3, .comm = "", .facts = &facts};
+    pipeline_take(pipeline, &event);
+    assert_string_equal(written(fixture), "");
+    assert_int_equal(pipeline_flush(pipeline), 0); /* its result is not waited for */
+    assert_string_equal(written(fixture), "{\"codigo\":\"close\"}\n");
     assert_int_equal(pipeline_close(pipeline, false), 0);
 }
 

@@ -261,11 +261,12 @@ static __always_inline void deliver_result(struct task_struct *task, long result
 }
 
 /*
- * Delivers a close.  begins: this is the entry of close(2).  A recorded descriptor that is not open
- * then is a copy that another thread closed before the record of the copy was delivered.  This
- * close(2) will fail, and the descriptor stays recorded until its number is reused.
+ * Delivers a close.  returns: the exit of close(2) follows.  begins: this is the entry of close(2).
+ * A recorded descriptor that is not open then is a copy that another thread closed before the
+ * record of the copy was delivered.  This close(2) will fail, and the descriptor stays recorded
+ * until its number is reused.
  */
-static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins)
+static __always_inline void on_close(struct task_struct *task, __u32 fd, bool begins, bool returns)
 {
     __u64 table = table_of(task);
     __u8 *recorded = find_recorded(table, fd);
@@ -279,7 +280,7 @@ static __always_inline void on_close(struct task_struct *task, __u32 fd, bool be
         if (!file)
             return;
         begin_closing(task, fd, file);
-        awaits = awaits_result(file);
+        awaits = returns && awaits_result(file);
     }
     if (!*recorded) /* another thread closes the same descriptor */
         return;

@@ -190,7 +190,7 @@ static __always_inline void submit_ring_close(struct task_struct *task, struct i
 
     if (!waits_for_others(request, flags)) {
         set_ring_reported(request);
-        on_close(task, BPF_CORE_READ(close, fd), true);
+        on_close(task, BPF_CORE_READ(close, fd), true, false);
     } else if (flags & REQ_F_CQE_SKIP) {
         count_lost();
     }
@@ -203,7 +203,7 @@ static __always_inline void complete_ring_close(struct task_struct *task, struct
     __u32 fd = BPF_CORE_READ(close, fd);
 
     if (BPF_CORE_READ(request, cqe.res) >= 0 || !file_of(task, fd))
-        on_close(task, fd, false);
+        on_close(task, fd, false, false);
 }
 
 #endif

@@ -149,7 +149,7 @@ static __always_inline int enter_call(struct pt_regs *regs)
     if (call >= CALL_OF_TABLE && !is_watched(task->tgid))
         return 0;
     if (call == CALL_CLOSE) {
-        on_close(task, args[0], true);
+        on_close(task, args[0], true, true);
         return 0;
     }
     copies = is_copy(call, args) && can_be_copied(task, args[0]);

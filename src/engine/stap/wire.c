@@ -383,7 +383,6 @@ static int take_opened(struct wire *wire, const struct fields *fields, struct ev
     return take_open(wire, fields, event);
 }
 
-/* A line of a call that can close several descriptors has them as ranges, even a single one. */
 static void await_result(struct wire *wire, struct event *event)
 {
     if (!event->facts) {
@@ -393,6 +392,7 @@ static void await_result(struct wire *wire, struct event *event)
     event->facts->known |= FACT(RESULT);
 }
 
+/* A line of a call that can close several descriptors has them as ranges, even a single one. */
 static int take_close(struct wire *wire, const struct fields *fields, struct event *event)
 {
     const char *why = fields->motivo ? fields->motivo : "close";

@@ -295,13 +295,16 @@ check-kernels:
 	@$(MAKE) BUILD=$(BUILD)/static STATIC=1 all helpers
 	@BUILD=$(BUILD)/static tests/run kernels
 
-# In a root file system that has the compiler and libraries for another machine, a command is run in this directory.
+# In a root file system that has the compiler and libraries for another machine, a command is run in this directory, the
+# only one of this system's that it sees.
+build_within = $(if $(filter /%,$(BUILD)),$(error BUILD=$(BUILD): a relative path is needed),$(BUILD))
 within_cross = env -u MAKEFLAGS -u MAKELEVEL tests/vm/within "$$(tests/vm/root cross-$(1))" .
 
 check-arm64:
 	@tests/packages $(packages_arm64)
-	@$(call within_cross,arm64) make CROSS_COMPILE=aarch64-linux-gnu- BUILD=$(BUILD)/arm64 STATIC=1 LDFLAGS=-static all helpers
-	@KERNELS=trixie-arm64 BUILD=$(BUILD)/arm64 tests/run kernels
+	@$(call within_cross,arm64) make CROSS_COMPILE=aarch64-linux-gnu- BUILD=$(build_within)/arm64 \
+	    STATIC=1 LDFLAGS=-static all helpers
+	@KERNELS=trixie-arm64 BUILD=$(build_within)/arm64 tests/run kernels
 
 check-clang:
 	@tests/packages $(packages_build) $(packages_kernels)
@@ -310,9 +313,9 @@ check-clang:
 # Programs for s390x, which is big-endian, run through qemu-user.
 check-s390x:
 	@tests/packages $(packages_s390x)
-	@$(call within_cross,s390x) make CC=s390x-linux-gnu-gcc BUILD=$(BUILD)/s390x BPF=0 unit
+	@$(call within_cross,s390x) make CC=s390x-linux-gnu-gcc BUILD=$(build_within)/s390x BPF=0 unit
 	@tests/vm/foreign s390x $(call within_cross,s390x) \
-	    env BUILD=$(BUILD)/s390x BPF=0 EMULATED=1 LOCPATH=/s390x/usr/lib/locale tests/run unit
+	    env BUILD=$(build_within)/s390x BPF=0 EMULATED=1 LOCPATH=/s390x/usr/lib/locale tests/run unit
 
 bench:
 	@tests/packages $(packages_build) $(packages_vm) $(packages_bench)

@@ -108,12 +108,17 @@ static __always_inline bool ascend(struct scratch *s)
     return !walk_over_mount(s);
 }
 
-/* Considers some ancestors.  True: the search is complete. */
+/*
+ * Considers some ancestors.  True: the search is complete.
+ *
+ * The verifier follows a number on the stack only if it has all bytes of its slot: it would take
+ * the loop for an endless one if the compiler kept a counter of 32 bits there, as clang 13 does.
+ */
 SUBPROGRAM bool search_steps(__u32 program)
 {
     struct scratch *s = get_scratch(program);
 
-    for (int i = 0; s && i < WALK_STEPS; i++) {
+    for (__u64 i = 0; s && i < WALK_STEPS; i++) {
         consider_dentry(s);
         if (ascend(s))
             return true;

@@ -2792,6 +2792,45 @@ static void play_busy(void)
     fclose(journal);
 }
 
+#define WAITING 600
+#define WAITING_WRITES 10
+
+/* More processes wait in readv(2) than a kernel of few processors follows to the end of that call.
+ */
+static void play_waiting(void)
+{
+    int ends[2], ready[2], fd;
+    pid_t children[WAITING];
+    char byte = 0;
+    struct iovec bytes = {&byte, 1};
+
+    expect(pipe(ends), "pipe");
+    expect(pipe(ready), "pipe");
+    for (int i = 0; i < WAITING; i++) {
+        children[i] = fork();
+        expect(children[i], "fork");
+        if (children[i] == 0) {
+            close(ends[1]);
+            expect(write(ready[1], &byte, 1), "write");
+            expect(readv(ends[0], &bytes, 1), "readv");
+            _exit(0);
+        }
+    }
+    for (int i = 0; i < WAITING; i++)
+        expect(read(ready[0], &byte, 1), "read");
+    usleep(500000); /* the last of them enter the call */
+    fd = open(below("file"), O_WRONLY);
+    for (int i = 0; i < WAITING_WRITES; i++)
+        expect(writev(fd, &bytes, 1), "writev");
+    close(fd);
+    close(ends[1]);
+    for (int i = 0; i < WAITING; i++)
+        join_child(children[i]);
+    FILE *journal = open_journal();
+    fprintf(journal, "%d\n", WAITING_WRITES);
+    fclose(journal);
+}
+
 static void open_endlessly(void)
 {
     const char *path = below("file"), *end = below("end");
@@ -3551,6 +3590,7 @@ static const struct scene {
     {"held-exec", set_file, play_held_exec, true},
     {"table-reused", set_file, play_table_reused, true},
     {"busy", set_file, play_busy, true},
+    {"waiting", set_file, play_waiting, true},
     {"endless", set_file, play_endless, true},
     {"restless", set_file, play_restless, true},
     {"passed", set_passed, play_passed, true},

@@ -93,11 +93,11 @@ static int bpf_open(struct engine **opened, const struct engine_config *config,
 
 /* ---- Losses --------------------------------------------------------------------------------- */
 
-/* The number of program runs that the kernel has skipped, of all programs. */
+/* The number of program runs that the kernel has skipped or missed, of all programs. */
 static uint64_t count_missed(const struct engine *engine)
 {
     struct bpf_program *program;
-    uint64_t sum = 0;
+    uint64_t sum = links_missed(&engine->program);
 
     bpf_object__for_each_program(program, engine->program.skeleton->obj)
     {

@@ -40,16 +40,6 @@
  * One program of each pair is loaded: the one on the tracepoint itself or, if the kernel could
  * preempt that one (perf.h), the one on a perf event, whose name ends in _perf.
  */
-static __always_inline int enter(struct pt_regs *regs)
-{
-    return counting_bytes && enter_transfer(regs) ? 0 : enter_call(regs);
-}
-
-static __always_inline int leave(struct pt_regs *regs, long result)
-{
-    return counting_bytes && leave_transfer(regs, result) ? 0 : leave_call(regs, result);
-}
-
 SEC("tp_btf/sys_enter")
 int BPF_PROG(on_enter, struct pt_regs *regs)
 {
@@ -77,6 +67,7 @@ int on_leave_perf(struct trace_event_raw_sys_exit *ctx)
 #ifdef __TARGET_ARCH_x86
 #include "hooks.bpf.h"
 #include "probes.bpf.h"
+#include "reads.bpf.h"
 #endif
 
 #define SIG_IGN 1 /* asm-generic/signal-defs.h; 0 is SIG_DFL */

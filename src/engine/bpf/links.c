@@ -4,6 +4,7 @@
 #include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "diag.h"
@@ -43,6 +44,10 @@ static void find_hooks(const struct filemon_bpf *skeleton, struct hook hooks[sta
     hooks[LINK_TABLE_CALLS].program = p->on_table_call;
     hooks[LINK_RETURNS].program = p->on_return;
     hooks[LINK_RING_RETURNS].program = p->on_return;
+    hooks[LINK_TRANSFERS].program = p->on_function;
+    hooks[LINK_TRANSFER_RETURNS].program = p->on_return;
+    hooks[LINK_READ].program = p->on_read;
+    hooks[LINK_WRITE].program = p->on_write;
     hooks[LINK_RECEIVE].program = p->on_receive;
     hooks[LINK_RECEIVED].program = p->on_received;
 #endif
@@ -154,13 +159,30 @@ static bool is_needed(const struct program *program, enum link link)
     case LINK_TABLE_CALLS:
     case LINK_RETURNS:
     case LINK_RING_RETURNS:
+    case LINK_TRANSFERS:
+    case LINK_TRANSFER_RETURNS:
         return program->probes;
+    case LINK_READ:
+    case LINK_WRITE:
+        return program->probes && program->config->facts & FACT(BYTES);
     case LINK_RECEIVE:
     case LINK_RECEIVED:
         return probes_are_there();
     default:
         return true;
     }
+}
+
+/* For can_preempt(). */
+static int select_preemption(const struct program *program)
+{
+#ifdef __x86_64__
+    return bpf_program__set_autoload(program->skeleton->progs.read_preemption,
+                                     is_needed(program, LINK_READ));
+#else
+    (void)program;
+    return 0;
+#endif
 }
 
 int links_select(const struct program *program)
@@ -177,6 +199,8 @@ int links_select(const struct program *program)
         if (result == 0 && hooks[link].on_event)
             result = bpf_program__set_autoload(hooks[link].on_event, needed && on_event);
     }
+    if (result == 0)
+        result = select_preemption(program);
     return result == 0 ? select_path_hooks(program) : result;
 }
 
@@ -231,15 +255,15 @@ static void attach_ring(struct program *program)
 
 #ifdef __x86_64__
 
-/* The probed functions see only opens, copies and closes that succeed: other calls, bytes and the
- * results of closes need the tracepoints. */
+/* The probed functions see only opens, copies and closes that succeed, and what is read and
+ * written: other calls and the results of closes need the tracepoints. */
 bool links_may_probe(const struct program *program)
 {
     const struct engine_config *config = program->config;
 
     return probes_are_there() && program->way != WAY_PLAIN && !config->failed &&
-           !(config->sets & TRACE_CALLS) && !(config->facts & (FACT(BYTES) | FACT(RESULT))) &&
-           !config->other_way;
+           !(config->sets & TRACE_CALLS) && !(config->facts & FACT(RESULT)) &&
+           (program->returns || !(config->facts & FACT(BYTES))) && !config->other_way;
 }
 
 static int attach_functions(struct program *program, enum link link, enum probes which)
@@ -281,8 +305,8 @@ static void attach_receiving(struct program *program)
 
 /* What each probe must have seen of probes_make_calls(), which makes some calls twice. */
 static const struct expectation {
-    enum { SEEN_FILES, SEEN_ENTRIES, SEEN_RETURNS } in;
-    enum call call;
+    enum { SEEN_FILES, SEEN_ENTRIES, SEEN_RETURNS, SEEN_TRANSFERS } in;
+    __u32 call; /* enum call, enum transfer */
     __u32 times;
     const char *function;
 } expectations[] = {
@@ -300,6 +324,8 @@ static const struct expectation {
     {SEEN_RETURNS, CALL_CLOSE_RANGE, 1, "the return of close_range"},
     {SEEN_RETURNS, CALL_UNSHARE, 1, "the return of unshare"},
     {SEEN_RETURNS, CALL_EXEC, 1, "the return of execve"},
+    {SEEN_TRANSFERS, TRANSFER_READ, 1, "the return of vfs_read"},
+    {SEEN_TRANSFERS, TRANSFER_WRITE, 1, "the return of vfs_write"},
 };
 
 static __u32 count_hits(const struct filemon_bpf__bss *data, const struct expectation *expectation)
@@ -309,9 +335,17 @@ static __u32 count_hits(const struct filemon_bpf__bss *data, const struct expect
         return data->hits_of_files[expectation->call];
     case SEEN_ENTRIES:
         return data->hits_of_entries[expectation->call];
-    default:
+    case SEEN_RETURNS:
         return data->hits_of_returns[expectation->call];
+    default:
+        return data->hits_of_transfers[expectation->call];
     }
+}
+
+/* Whether the probe of this expectation is attached. */
+static bool is_expected(const struct program *program, const struct expectation *expectation)
+{
+    return expectation->in != SEEN_TRANSFERS || program->config->facts & FACT(BYTES);
 }
 
 /* A function that exists may have been inlined into its callers: then its probe never fires. */
@@ -323,11 +357,53 @@ static int test_probes(struct program *program)
     probes_make_calls();
     program->skeleton->bss->testing = false;
     for (size_t i = 0; i < n; i++)
-        if (count_hits(program->skeleton->bss, &expectations[i]) < expectations[i].times) {
-            program->silent = expectations[i].function;
+        if (is_expected(program, &expectations[i]) &&
+            count_hits(program->skeleton->bss, &expectations[i]) < expectations[i].times) {
+            snprintf(program->trouble, sizeof(program->trouble),
+                     "%s was not seen in a call that passes it", expectations[i].function);
             return -ENOENT;
         }
     return 0;
+}
+
+/*
+ * Whether the kernel can preempt programs at the returns of functions, and then skips them in the
+ * other threads of this CPU: uname(1) and preempt_dynamic_mode (kernel/sched/core.c) say how it
+ * preempts itself.
+ */
+static bool can_preempt(const struct program *program)
+{
+    struct filemon_bpf__bss *data = program->skeleton->bss;
+    struct utsname kernel;
+
+    uname(&kernel);
+    if (!strstr(kernel.version, "PREEMPT"))
+        return false;
+    data->preemption_address = probes_preemption();
+    if (!strstr(kernel.version, "PREEMPT_DYNAMIC") || !data->preemption_address)
+        return true;
+    program_run(program->skeleton->progs.read_preemption);
+    return !data->preemption_is_voluntary;
+}
+
+/* For -b. */
+static int attach_transfers(struct program *program)
+{
+    int result;
+
+    if (can_preempt(program)) {
+        snprintf(program->trouble, sizeof(program->trouble),
+                 "this kernel can preempt those that count what is read and written");
+        return -EOPNOTSUPP;
+    }
+    result = links_attach_one(program, LINK_READ);
+    if (result == 0)
+        result = links_attach_one(program, LINK_WRITE);
+    if (result == 0)
+        result = attach_functions(program, LINK_TRANSFERS, PROBES_TRANSFERS);
+    if (result == 0)
+        result = attach_functions(program, LINK_TRANSFER_RETURNS, PROBES_TRANSFER_RETURNS);
+    return result;
 }
 
 static int attach_probes(struct program *program)
@@ -342,6 +418,8 @@ static int attach_probes(struct program *program)
         result = attach_functions(program, LINK_TABLE_CALLS, PROBES_TABLE_CALLS);
     if (result == 0)
         result = attach_functions(program, LINK_ENTRIES, PROBES_ENTRIES);
+    if (result == 0 && program->config->facts & FACT(BYTES))
+        result = attach_transfers(program);
     return result == 0 ? test_probes(program) : result;
 }
 
@@ -413,9 +491,8 @@ static void report_start(const struct program *program)
 
 static void note_no_probes(const struct program *program, int error)
 {
-    program_note(program, WITHOUT_PROBES, "probes of functions do not work: %s%s",
-                 program->silent ? program->silent : strerror(-error),
-                 program->silent ? " was not seen in a call that passes it" : "");
+    program_note(program, WITHOUT_PROBES, "probes of functions do not work: %s",
+                 program->trouble[0] ? program->trouble : strerror(-error));
 }
 
 /* After an attachment has failed: gives up perf events, or else probes.  False: neither is in use.
@@ -478,8 +555,38 @@ int links_wait(void)
     return result;
 }
 
+/*
+ * How many returns a link of kretprobe.multi has missed, since more threads were in its functions
+ * than the kernel keeps room for.  The kernel fills as much of the structure as it knows: `missed`
+ * is there since Linux 6.7.
+ */
+static uint64_t missed_returns(const struct bpf_link *link)
+{
+    struct { /* struct bpf_link_info (linux/bpf.h) of such a link */
+        __u32 type, id, program;
+        __u64 addresses;
+        __u32 n, flags;
+        __u64 missed;
+    } info = {0};
+    __u32 size = sizeof(info);
+
+    if (!link || bpf_obj_get_info_by_fd(bpf_link__fd(link), &info, &size) < 0)
+        return 0;
+    return info.type == BPF_LINK_TYPE_KPROBE_MULTI ? info.missed : 0;
+}
+
+uint64_t links_missed(const struct program *program)
+{
+    uint64_t sum = program->missed;
+
+    for (int i = 0; i < LINKS; i++)
+        sum += missed_returns(program->links[i]);
+    return sum;
+}
+
 void links_detach(struct program *program)
 {
+    program->missed = links_missed(program);
     for (int i = 0; i < LINKS; i++) {
         bpf_link__destroy(program->links[i]);
         program->links[i] = NULL;

@@ -4,6 +4,7 @@
 #define FILEMON_BPF_LINKS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "engine/bpf/program.h"
 
@@ -54,6 +55,10 @@ int links_iterate(struct program *program, enum link link);
 /* Waits until every program that runs now on any CPU has returned; filemon has none that can sleep.
  * 0, -errno. */
 int links_wait(void);
+
+/* The number of returns of functions that the kernel had no room to see, also of links that are
+ * detached by now. */
+uint64_t links_missed(const struct program *program);
 
 /* Detaches all that is attached. */
 void links_detach(struct program *program);

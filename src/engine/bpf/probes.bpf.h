@@ -6,7 +6,7 @@
  * A new descriptor is seen in fd_install() or do_dup2(), before any thread can use it.  A call that
  * a seccomp filter answers does not reach these functions.  The entry of a call is seen in its
  * function, and treated as in sys_enter; exits are needed for few calls only.  Failed opens are not
- * seen.
+ * seen.  Calls that read and write have probes only if they are counted (-b): reads.bpf.h.
  */
 #ifndef FILEMON_BPF_PROBES_H
 #define FILEMON_BPF_PROBES_H
@@ -161,7 +161,7 @@ int on_function(struct pt_regs *ctx)
     address = bpf_get_func_ip(ctx);
     return address == install_address   ? install(user_registers(), ctx->di, (void *)ctx->si)
            : address == replace_address ? replace(user_registers(), ctx->dx, (void *)ctx->si)
-                                        : enter_call(user_registers());
+                                        : enter(user_registers());
 }
 
 /* Calls that can change the file descriptor table of their thread are followed in all processes. */
@@ -176,7 +176,7 @@ SEC("kretprobe.multi")
 int on_return(struct pt_regs *ctx)
 {
     count_hit(user_registers(), hits_of_returns);
-    return leave_call(user_registers(), ctx->ax);
+    return leave(user_registers(), ctx->ax);
 }
 
 #endif

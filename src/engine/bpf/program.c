@@ -312,7 +312,11 @@ static int add_inodes(struct program *program)
     return result;
 }
 
-/* Linux 7.0 and later can preempt programs on the tracepoints themselves. */
+/*
+ * Linux 7.0 and later can preempt programs on the tracepoints themselves; and they always can
+ * preempt those at the returns of functions (links.c).  Before 6.9 the kernel can hang when these
+ * are detached.
+ */
 void program_choose(struct program *program)
 {
     unsigned int major = 0, minor = 0;
@@ -322,6 +326,7 @@ void program_choose(struct program *program)
     sscanf(kernel.release, "%u.%u", &major, &minor);
     program->way = major >= 7 ? WAY_LATEST : major == 6 && minor >= 2 ? WAY_DIRECT : WAY_PLAIN;
     program->perf = major >= 7;
+    program->returns = major == 6 && minor >= 9;
 }
 
 /* libbpf returns ESRCH whenever it cannot read the kernel's type information. */

@@ -5,6 +5,7 @@
 
 #include <bpf/libbpf.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include "engine/bpf/rules.h"
@@ -39,6 +40,10 @@ enum link {
     LINK_TABLE_CALLS,
     LINK_RETURNS,
     LINK_RING_RETURNS,
+    LINK_TRANSFERS,
+    LINK_TRANSFER_RETURNS,
+    LINK_READ,
+    LINK_WRITE,
     LINK_RECEIVE,
     LINK_RECEIVED,
     LINK_RECEIVE_LAST = LINK_RECEIVE + 5, /* two for each function, see attach_receiving() */
@@ -53,15 +58,17 @@ struct program {
     const struct engine_config *config; /* borrowed until program_unload() */
     FILE *notes;                        /* where program_note() writes; NULL: messages at -v */
     enum way way;
-    bool perf;   /* programs of tracepoints are attached through perf events: perf.h */
-    bool probes; /* functions of the kernel are probed: probes.bpf.h */
+    bool perf;    /* programs of tracepoints are attached through perf events: perf.h */
+    bool returns; /* programs can be attached to the returns of functions: reads.bpf.h */
+    bool probes;  /* functions of the kernel are probed: probes.bpf.h */
     struct rules *rules;
     struct filemon_bpf *skeleton; /* its maps, programs and variables */
     struct bpf_link *links[LINKS];
-    const char *silent; /* the place whose probe has not fired in the self-test; NULL: none */
+    uint64_t missed;  /* by links that were detached: links_missed() */
+    char trouble[96]; /* why functions are not probed, if no error of the kernel says it */
 };
 
-/* Sets what to try first on this kernel: way and perf. */
+/* Sets what to try first on this kernel: way, perf and returns. */
 void program_choose(struct program *program);
 
 /*

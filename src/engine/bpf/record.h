@@ -132,6 +132,13 @@ struct record {
     };
 };
 
+/* What a call does with a file. */
+enum transfer {
+    TRANSFER_READ,
+    TRANSFER_WRITE,
+    TRANSFER_MAP,
+};
+
 /* What was read and written through a descriptor since the last such record. */
 struct record_bytes {
     __u64 read, written; /* bytes */

@@ -24,6 +24,7 @@
 #include "state.bpf.h"
 #include "tables.bpf.h"
 #include "track.bpf.h"
+#include "transfers.bpf.h"
 
 /*
  * Finds out which call this is, with its task and its arguments.  CALL_NONE: the call is not
@@ -159,6 +160,16 @@ static __always_inline int enter_call(struct pt_regs *regs)
     if (call == CALL_CLOSE_RANGE)
         on_close_range(task, args[0], args[1], args[2]);
     return 0;
+}
+
+static __always_inline int enter(struct pt_regs *regs)
+{
+    return counting_bytes && enter_transfer(regs) ? 0 : enter_call(regs);
+}
+
+static __always_inline int leave(struct pt_regs *regs, long result)
+{
+    return counting_bytes && leave_transfer(regs, result) ? 0 : leave_call(regs, result);
 }
 
 #endif

@@ -442,7 +442,7 @@ static int do_open(struct actor *actor, const struct request *request)
 {
     struct chaos_entry *entry = begin(actor, CHAOS_OPEN, request->call, request->dirfd, -1);
     int at = request->again != NULL ? *request->again : request->dirfd;
-    char before[CHAOS_PATH];
+    char before[CHAOS_PATH], path[CHAOS_PATH] = "";
     uint64_t number;
     long result;
 
@@ -453,11 +453,12 @@ static int do_open(struct actor *actor, const struct request *request)
     result = call_open(request);
     number = end(actor, entry, result);
     if (result >= 0)
-        read_fd(actor, (int)result, entry->path, CHAOS_PATH);
+        read_fd(actor, (int)result, path, sizeof(path));
     else if (request->call[0] != 'b') /* open_by_handle_at takes no name */
-        make_absolute(actor, request->dirfd, request->name, entry->path);
-    if (has_moved(actor, at, before))
-        entry->path[0] = '\0';
+        make_absolute(actor, request->dirfd, request->name, path);
+    /* If the thread is killed before this, its path is unknown. */
+    if (!has_moved(actor, at, before))
+        strcpy(entry->path, path);
     commit(entry, number);
     if (result >= 0)
         release(actor, (int)result);

@@ -211,6 +211,8 @@ static int size_bytes(const struct program *program, const struct filemon_bpf *s
     bool asked = program->config->facts & FACT(BYTES);
     int result = bpf_map__set_max_entries(skeleton->maps.counted, asked ? COUNTED : 1);
 
+    if (result == 0 && !asked)
+        result = bpf_map__set_max_entries(skeleton->maps.counted_slots, 1);
     if (result == 0)
         result = bpf_map__set_max_entries(skeleton->maps.noted_serials, asked ? TRANSFERRING : 1);
     if (result == 0)

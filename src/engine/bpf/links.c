@@ -368,7 +368,7 @@ static int test_probes(struct program *program)
 
 /*
  * Whether the kernel can preempt programs at the returns of functions, and then skips them in the
- * other threads of this CPU: uname(1) and preempt_dynamic_mode (kernel/sched/core.c) say how it
+ * other threads of this CPU: uname(2) and preempt_dynamic_mode (kernel/sched/core.c) say how it
  * preempts itself.
  */
 static bool can_preempt(const struct program *program)

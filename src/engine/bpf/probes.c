@@ -166,8 +166,8 @@ void probes_make_calls(void)
     char *const none[] = {NULL};
     char byte = 0;
 
-    if (read(fd, &byte, 1) < 0 || write(fd, &byte, 1) < 0)
-        errno = 0; /* the probes show what was seen */
+    (void)!read(fd, &byte, 1);
+    (void)!write(fd, &byte, 1);
     dup2(fd, copy);
     dup3(fd, copy, O_CLOEXEC);
     close(copy);

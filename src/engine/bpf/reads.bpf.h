@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * read(2), write(2), pread64(2) and pwrite64(2) where functions are probed (-b): these calls are
- * counted when vfs_read() and vfs_write() return, which cost other calls nothing.
+ * counted when vfs_read() and vfs_write() return, which costs other calls nothing.
  *
  * The file is an argument.  So a call counts for its descriptor if that is open for the same file,
  * whatever other threads have closed and opened meanwhile, and nothing is noted at the entry.
@@ -53,8 +53,7 @@ SUBPROGRAM int count_first(__u64 table, __u32 fd, __u64 file, __u32 transfer, __
     return 0;
 }
 
-/* ctx: of a program at the return of vfs_read() or vfs_write(), whose first argument is the file.
- */
+/* ctx: of a program at the return of vfs_read() or vfs_write(), which get the file first. */
 static __always_inline int count_file(void *ctx, enum transfer transfer, long result)
 {
     struct task_struct *task = current_task();

@@ -1940,6 +1940,17 @@ static void close_with(int fd, int error)
     expect(result == (error ? -1 : 0) && (!error || errno == error) ? 0 : -1, "close");
 }
 
+#ifdef __x86_64__
+/* By the call of 32-bit programs, which 64-bit ones can make, too. */
+static void close_as_32_bit(int fd, int error)
+{
+    long result = 6; /* asm/unistd_32.h: close */
+
+    __asm__ volatile("int $0x80" : "+a"(result) : "b"(fd) : "memory");
+    expect(result == -error ? 0 : -1, "close");
+}
+#endif
+
 static void *open_meanwhile(void *fd)
 {
     uint64_t before = slow->flushed_ns;
@@ -1971,6 +1982,10 @@ static void play_results(void)
     fd = open(below("m/bad"), O_RDONLY);
     expect(dup2(STDOUT_FILENO, fd), "dup2"); /* tells no error */
     close_with(fd, 0);
+#ifdef __x86_64__
+    close_as_32_bit(open(below("m/good"), O_RDONLY), 0);
+    close_as_32_bit(open(below("m/bad"), O_RDONLY), EIO);
+#endif
     end_slow();
 }
 
@@ -3179,6 +3194,20 @@ static void play_uring(void)
     play_late_completion();
 }
 
+/* --- ring-result: io_uring closes a file whose flush fails; then the thread does nothing until
+ * the file "end" is there --- */
+
+static void play_ring_result(void)
+{
+    struct ring ring = make_ring(0, 0);
+
+    expect(request_close(&ring, open(below("m/bad"), O_RDONLY), 0) == -1 && errno == EIO ? 0 : -1,
+           "close");
+    while (access(below("end"), F_OK) != 0)
+        sleep_briefly();
+    end_slow();
+}
+
 /* --- pid-reuse: an unwatched process reuses the pid of a watched process, and after that a watched
  * one does.  The file "pids" has the pids of the two targets --- */
 
@@ -3611,6 +3640,7 @@ static const struct scene {
     {"path-race", NULL, play_path_race, true},
     {"long-name", set_file, play_long_name, true},
     {"uring", set_file, play_uring, true},
+    {"ring-result", set_slow, play_ring_result, true},
     {"pid-reuse", set_pid_reuse, play_pid_reuse, true},
     {"attach", set_attach, play_attach, true},
     {"after-exec", NULL, play_after_exec, true},

@@ -243,7 +243,8 @@ $(BUILD)/tests/fdchaos32: CC = $(CC32) -marm
 endif
 endif
 
-$(BUILD)/tests/fdwork: libs = -lpthread
+# Static, since in an emulated machine dynamic linking takes most of the time of a short program.
+$(BUILD)/tests/fdwork: libs = $(if $(SANITIZE),,-static) -lpthread
 $(BUILD)/tests/fdwork: $(wildcard tests/helpers/fdwork.c tests/helpers/journal.[ch] tests/helpers/flags.[ch] tests/helpers/clock.h)
 $(BUILD)/tests/records: libs = -ljansson
 $(BUILD)/tests/records: $(wildcard tests/helpers/records*.[ch] tests/helpers/flags.[ch]) tests/helpers/chaos.h

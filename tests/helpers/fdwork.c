@@ -1882,6 +1882,7 @@ noreturn static void serve(int fuse)
 {
     static char buffer[1 << 16];
 
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed scene kills only the parent */
     while (read(fuse, buffer, sizeof(buffer)) > 0)
         serve_request(fuse, (const struct fuse_in_header *)(const void *)buffer);
     _exit(0);

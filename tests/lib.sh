@@ -42,6 +42,15 @@ has_exited() {
     return 1
 }
 
+# HELPERS PROGRAM: whether the PROGRAM of 32 bits is among the HELPERS, and the kernel runs it.  One of x86-64 can be
+# told not to (ia32_emulation=off), and not every processor of arm64 can.
+runs_32_bit() {
+    [ -e "$1/$2" ] || return
+    "$1/fdwork" --exec "$1/$2" > /dev/null 2>&1
+    [ $? -ne 126 ]
+}
+no_32_bit='no 32-bit programs run, or are built, on this machine'
+
 # COMMAND...: repeats COMMAND until it succeeds, and discards its output.  Fails after $patience seconds (default: 60),
 # or as soon as the process $watcher_pid, if that is set, has exited.
 await() {

@@ -32,9 +32,42 @@ static __always_inline bool is_scanning(void)
     return report_held && scanning;
 }
 
-/* The descriptor that find_held() is claiming; table 0: none. */
+/* Any atomic operation is one. */
+volatile __u64 n_barriers = 0;
+
+static __always_inline void memory_barrier(void)
+{
+    __sync_fetch_and_add(&n_barriers, 1);
+}
+
+/* The descriptor that find_held() is reporting; table 0: none. */
 volatile __u64 scanned_table = 0;
 volatile __u32 scanned_fd = 0;
+
+/*
+ * What a call has done with that descriptor since find_held() began with it.  The same file can be
+ * open there before and after, so a look at the table does not tell.
+ */
+enum overtaken {
+    BY_NO_CALL,
+    BY_RECORD, /* a call reports the descriptor */
+    BY_COPY,   /* a call has left the record of a copy to the scan */
+};
+volatile __u32 overtaken = BY_NO_CALL; /* enum overtaken */
+
+static __always_inline bool is_scanned(__u64 table, __u32 fd)
+{
+    return report_held && scanned_table == table && scanned_fd == fd;
+}
+
+/* Call it before the record is delivered and the descriptor is marked. */
+static __always_inline void overtake_scan(__u64 table, __u32 fd, enum overtaken how)
+{
+    if (!is_scanned(table, fd))
+        return;
+    overtaken = how;
+    memory_barrier();
+}
 
 struct claim_key {
     __u64 table;
@@ -60,7 +93,7 @@ static __always_inline __u8 recorded_as(__u64 table, __u32 fd)
 /* In this order: the scan sets RECORDED_HELD before it clears scanned_table. */
 static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
 {
-    return (scanned_table == table && scanned_fd == fd) || recorded_as(table, fd) == RECORDED_HELD;
+    return is_scanned(table, fd) || recorded_as(table, fd) == RECORDED_HELD;
 }
 
 /*
@@ -91,6 +124,9 @@ static __always_inline bool claim(const struct record *record, struct file *file
             return false;
         bpf_map_update_elem(&claims, &key, &address, BPF_ANY);
     }
+    /* In this order: either this call sees that the scan has marked the descriptor, or the scan
+     * sees that it was overtaken. */
+    overtake_scan(key.table, key.fd, BY_RECORD);
     if (recorded_as(key.table, key.fd) == RECORDED_HELD)
         deliver_unseen_close(key.table, key.fd, record->time);
     return true;

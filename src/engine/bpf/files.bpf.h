@@ -170,6 +170,7 @@ static __always_inline void leave_to_scan(__u64 table, __u32 fd)
 {
     if (recorded_as(table, fd) != RECORDED_HELD)
         forget_claim(table, fd);
+    overtake_scan(table, fd, BY_COPY);
     scan_again = true;
 }
 
@@ -198,7 +199,9 @@ static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
         return;
     }
     begin_record(task, &s->record, RECORD_DUP, copy->fd);
-    if (!copy->entered && !claim(&s->record, copied_file(task, copy)))
+    if (copy->entered)
+        overtake_scan(table, copy->fd, BY_RECORD);
+    else if (!claim(&s->record, copied_file(task, copy)))
         return;
     replaced = clear_recorded(table, copy->fd);
     if (replaced)

@@ -8,6 +8,10 @@
  * order, too: earlier uses of the number come before the record `held`, since their calls have
  * delivered their records before the claim; and its close comes after it, since no close is
  * delivered of a descriptor that is not marked.
+ *
+ * In between, a call can put another file there and report it, and a further call the first file
+ * again: the record `held` would follow theirs.  Such calls say that they have overtaken the scan,
+ * which then discards its record.
  */
 #ifndef FILEMON_BPF_HELD_H
 #define FILEMON_BPF_HELD_H
@@ -21,9 +25,6 @@
 #include "state.bpf.h"
 #include "track.bpf.h"
 #include "walk.bpf.h"
-
-/* The number of descriptors that were reported. */
-volatile __u64 n_held = 0;
 
 /* Whether this is a file of filemon itself: its child has not executed the command yet, and the
  * exec will close the descriptor. */
@@ -52,16 +53,29 @@ static __always_inline bool is_still_held(struct task_struct *task, __u32 fd, st
 }
 
 /*
- * Removes the mark of a descriptor that was closed during its scan.  If another file is open there
- * by now, that file may have a record, so the descriptor stays marked.  If it has none, its close
- * is delivered without an open, which the ledger ignores.
+ * Removes the mark of a descriptor whose record is discarded.  If another file is open there by
+ * now, or a call has overtaken the scan, that file may have a record, so the descriptor stays
+ * marked.  If it has none, its close is delivered without an open, which the ledger ignores.
  */
-static __always_inline void unmark_held(struct task_struct *task, __u64 table, __u32 fd)
+static __always_inline void unmark_held(struct task_struct *task, __u64 table, __u32 fd,
+                                        struct file *file)
 {
     struct chunk *chunk = find_chunk(table, fd);
+    __u64 now = (__u64)file_of(task, fd);
+    bool is_left = overtaken == BY_COPY || (overtaken == BY_NO_CALL && now == address_of(file));
 
     if (chunk && chunk->recorded[fd % CHUNK_FDS] == RECORDED_HELD)
-        chunk->recorded[fd % CHUNK_FDS] = file_of(task, fd) ? RECORDED : 0;
+        chunk->recorded[fd % CHUNK_FDS] = now && !is_left ? RECORDED : 0;
+}
+
+/* If the same file is open there again, a call may have left it to the scan. */
+static __always_inline void scan_later(struct task_struct *task, const struct scratch *s,
+                                       struct file *file)
+{
+    if ((__u64)file_of(task, s->record.fd) != address_of(file))
+        return;
+    forget_claim(s->record.table, s->record.fd);
+    scan_again = true;
 }
 
 /*
@@ -87,15 +101,22 @@ static __always_inline void lose_held(const struct scratch *s, struct file *file
         count_lost();
 }
 
-/* Marks the claimed descriptor of s as recorded.  False: it was closed meanwhile. */
+/* Marks the claimed descriptor of s as recorded.  False: it was closed meanwhile, or a call has
+ * overtaken the scan. */
 static __always_inline bool mark_held(struct task_struct *task, const struct scratch *s,
                                       struct file *file)
 {
-    set_recorded(s->record.table, s->record.fd, RECORDED_HELD);
-    __sync_fetch_and_add(&n_held, 1); /* also the memory barrier before the check */
-    if (is_still_held(task, s->record.fd, file))
+    __u64 table = s->record.table;
+    __u32 fd = s->record.fd;
+
+    if (overtaken != BY_NO_CALL || is_recorded(table, fd))
+        return false;
+    set_recorded(table, fd, RECORDED_HELD);
+    memory_barrier();
+    if (is_still_held(task, fd, file) && overtaken == BY_NO_CALL &&
+        recorded_as(table, fd) == RECORDED_HELD)
         return true;
-    unmark_held(task, s->record.table, s->record.fd);
+    unmark_held(task, table, fd, file);
     return false;
 }
 
@@ -118,6 +139,7 @@ static __always_inline bool deliver_held(struct task_struct *task, struct scratc
         return true;
     }
     bpf_ringbuf_discard(record, BPF_RB_NO_WAKEUP);
+    scan_later(task, s, file);
     return false;
 }
 
@@ -133,6 +155,20 @@ static __always_inline bool deliver_held_path(struct task_struct *task, struct s
     return walked <= SHORT_PATH  ? deliver_held(task, s, file, SHORT_PATH)
            : walked <= LONG_PATH ? deliver_held(task, s, file, LONG_PATH)
                                  : deliver_held(task, s, file, PATH_BYTES + 64);
+}
+
+static __always_inline bool is_unreported(struct task_struct *task, __u32 fd, struct file *file)
+{
+    return is_still_held(task, fd, file) && !is_recorded(table_of(task), fd);
+}
+
+/* From here on, calls that change the descriptor overtake the scan. */
+static __always_inline void begin_reporting(__u64 table, __u32 fd)
+{
+    scanned_fd = fd;
+    overtaken = BY_NO_CALL;
+    scanned_table = table;
+    memory_barrier();
 }
 
 /*
@@ -152,8 +188,7 @@ int find_held(struct bpf_iter__task_file *ctx)
     if (!trusted || !file || !s)
         return 0;
     task = untrusted(trusted);
-    if (!is_watched(task->tgid) || !is_still_held(task, fd, file) ||
-        is_recorded(table_of(task), fd))
+    if (!is_watched(task->tgid) || !is_unreported(task, fd, file))
         return 0;
     cloexec = closes_on_exec(task, fd);
     if (is_own_file(task, cloexec) || !is_asked_for(task, file->f_flags))
@@ -166,9 +201,9 @@ int find_held(struct bpf_iter__task_file *ctx)
             lose_held(s, file);
         return 0;
     }
-    scanned_fd = fd;
-    scanned_table = s->record.table;
-    found = claim_for_scan(s, address_of(file)) && deliver_held_path(task, s, file);
+    begin_reporting(s->record.table, fd);
+    found = is_unreported(task, fd, file) && claim_for_scan(s, address_of(file)) &&
+            deliver_held_path(task, s, file);
     scanned_table = 0;
     if (found)
         bpf_seq_write(ctx->meta->seq, &found, 1);

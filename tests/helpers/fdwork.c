@@ -2939,12 +2939,13 @@ static void play_restless(void)
 }
 
 /*
- * --- passed: a child renews the copies of one descriptor in turn, by close_range(2) or dup2(2),
+ * --- passed: a child renews the copies of two descriptors in turn, by close_range(2) or dup2(2),
  * while filemon scans its table, until there is a file "end".  The parent's many descriptors make
  * the scan long.  The child makes a file "still" when it has stopped ---
  */
 
-enum { PASSED_FIRST = 20, PASSED_ORIGIN = 900, PARENT_FIRST = 1000, PARENT_KEPT = 5000 };
+enum { LOW_ORIGIN = 10, PASSED_FIRST = 20, HIGH_ORIGIN = 900 };
+enum { PARENT_FIRST = 1000, PARENT_KEPT = 5000 };
 
 static void set_passed(void)
 {
@@ -2959,6 +2960,12 @@ static void raise_descriptor_limit(void)
     expect(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 
+/* The scan reaches the one before the copies, the other after them. */
+static int origin_of(int fd)
+{
+    return fd % 4 < 2 ? LOW_ORIGIN : HIGH_ORIGIN;
+}
+
 /* Replaces the copy by another file, and that by a new copy. */
 static void renew_copy(int fd, const char *path)
 {
@@ -2968,18 +2975,18 @@ static void renew_copy(int fd, const char *path)
     close(other);
     if (fd % 2)
         syscall(SYS_close_range, fd, fd, 0);
-    dup2(PASSED_ORIGIN, fd);
+    dup2(origin_of(fd), fd);
 }
 
 static void renew_copies(void)
 {
     const char *other = below("other"), *end = below("end");
 
-    for (int fd = PASSED_FIRST; fd < PASSED_ORIGIN; fd++)
-        expect(dup2(PASSED_ORIGIN, fd), "dup2");
+    for (int fd = PASSED_FIRST; fd < HIGH_ORIGIN; fd++)
+        expect(dup2(origin_of(fd), fd), "dup2");
     make_file("ready", 0644);
     for (int fd = PASSED_FIRST; access(end, F_OK) != 0; fd++) {
-        if (fd == PASSED_ORIGIN)
+        if (fd == HIGH_ORIGIN)
             fd = PASSED_FIRST;
         renew_copy(fd, other);
         usleep(200); /* a faster loop would lose records */
@@ -2994,14 +3001,15 @@ static void play_passed(void)
     int fd = open(below("file"), O_RDONLY);
 
     raise_descriptor_limit();
-    expect(dup2(fd, PASSED_ORIGIN), "dup2");
+    expect(dup2(fd, LOW_ORIGIN), "dup2");
+    expect(dup2(fd, HIGH_ORIGIN), "dup2");
     close(fd);
     pid_t child = fork();
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a failed scene kills only the parent */
     if (child == 0)
         renew_copies();
     for (int i = 0; i < PARENT_KEPT; i++)
-        expect(dup2(PASSED_ORIGIN, PARENT_FIRST + i), "dup2");
+        expect(dup2(HIGH_ORIGIN, PARENT_FIRST + i), "dup2");
     make_file("full", 0644);
     waitpid(child, NULL, 0);
 }

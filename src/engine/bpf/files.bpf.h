@@ -192,7 +192,8 @@ static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
 
     if (copy->replaces && copy->origin == copy->fd)
         return;
-    known = is_recorded(table, copy->origin);
+    /* Whether the scan will deliver a record of origin that it has begun is not known yet. */
+    known = is_recorded(table, copy->origin) && !is_scanned(table, copy->origin);
     if (!is_recorded(table, copy->fd) && !known && !copy->was_recorded) {
         if (is_scanning())
             scan_copy(task, s, copy);
@@ -215,7 +216,7 @@ static __always_inline void on_dup(struct task_struct *task, struct scratch *s,
         return;
     }
     s->record.kind = copy->replaces ? RECORD_DUP2 : RECORD_DUP;
-    s->record.marks &= MARK_GONE;
+    s->record.marks = known ? s->record.marks & MARK_GONE : MARK_GONE;
     if (known && !s->record.marks)
         set_recorded(table, copy->fd, RECORDED);
     if (!known && is_scanning())

@@ -92,7 +92,7 @@ enum record_mark {
     MARK_CUT = 1,     /* longer than PATH_BYTES: only its end is in the record */
     MARK_TEXT = 2,    /* no path, but a name such as "pipe", in normal order */
     MARK_INODE = 4,   /* to which ":[inode]" must be appended */
-    MARK_GONE = 16,   /* DUP: origin does not refer to the copied file any more */
+    MARK_GONE = 16,   /* DUP: origin may not refer to the copied file, or has no record */
     MARK_NONE = 8,    /* the name given to a call could not be read: the path is empty */
     MARK_WANTED = 32, /* CALL, with -I: one of its paths is wanted, whatever its text */
 };

@@ -44,6 +44,10 @@ static __always_inline void memory_barrier(void)
 volatile __u64 scanned_table = 0;
 volatile __u32 scanned_fd = 0;
 
+/* find_held() has claimed that descriptor.  It cannot where there is a claim for the same file,
+ * such as that of an earlier use of the number. */
+volatile bool scan_has_claimed = false;
+
 /*
  * What a call has done with that descriptor since find_held() began with it.  The same file can be
  * open there before and after, so a look at the table does not tell.
@@ -93,7 +97,7 @@ static __always_inline __u8 recorded_as(__u64 table, __u32 fd)
 /* In this order: the scan sets RECORDED_HELD before it clears scanned_table. */
 static __always_inline bool is_claimed_as_held(__u64 table, __u32 fd)
 {
-    return is_scanned(table, fd) || recorded_as(table, fd) == RECORDED_HELD;
+    return (is_scanned(table, fd) && scan_has_claimed) || recorded_as(table, fd) == RECORDED_HELD;
 }
 
 /*

@@ -91,7 +91,8 @@ static __always_inline bool claim_for_scan(const struct scratch *s, __u64 file)
 
     if (result != 0 && result != -EEXIST)
         count_lost();
-    return result == 0 && !is_closing_file(key.table, key.fd, file);
+    scan_has_claimed = result == 0 && !is_closing_file(key.table, key.fd, file);
+    return scan_has_claimed;
 }
 
 /* Claims the descriptor, since the scan may be repeated: each descriptor counts once. */
@@ -166,6 +167,7 @@ static __always_inline bool is_unreported(struct task_struct *task, __u32 fd, st
 static __always_inline void begin_reporting(__u64 table, __u32 fd)
 {
     scanned_fd = fd;
+    scan_has_claimed = false;
     overtaken = BY_NO_CALL;
     scanned_table = table;
     memory_barrier();

@@ -53,9 +53,10 @@ static __always_inline bool is_still_held(struct task_struct *task, __u32 fd, st
 }
 
 /*
- * Removes the mark of a descriptor whose record is discarded.  If another file is open there by
- * now, or a call has overtaken the scan, that file may have a record, so the descriptor stays
- * marked.  If it has none, its close is delivered without an open, which the ledger ignores.
+ * Removes the mark of a descriptor whose record is discarded.  If a call reports what is open there
+ * by now, or if that is another file, it may have a record, so the descriptor stays marked.  If it
+ * has none, its close is delivered without an open, which the ledger ignores.  What a call has left
+ * to the scan has none: it is not marked, or the next scan would pass over it.
  */
 static __always_inline void unmark_held(struct task_struct *task, __u64 table, __u32 fd,
                                         struct file *file)

@@ -41,8 +41,13 @@ struct {
 /* `doubts` has new entries.  Cleared by the loader. */
 volatile bool is_in_doubt = false;
 
-/* The table whose end settle_doubt() is delivering; 0: none. */
-volatile __u64 settling = 0;
+/* Tables whose end a CPU is delivering.  If this is full, nobody waits for the others. */
+struct {
+    __uint(type, BPF_MAP_TYPE_HASH);
+    __uint(max_entries, 1024);
+    __type(key, __u64);
+    __type(value, bool); /* without meaning */
+} endings SEC(".maps");
 
 /* Descriptors that a subprogram unmarks in one call. */
 #define CLEARED_FDS 8
@@ -160,7 +165,7 @@ static __always_inline void fill_end(__u64 table, enum end how, struct record *r
 
 /* Several threads can find that a table has ended: the one that deletes its entry delivers the
  * record. */
-SUBPROGRAM int end_table(__u64 table, enum end how)
+SUBPROGRAM int deliver_end(__u64 table, enum end how)
 {
     void *room;
 
@@ -174,6 +179,27 @@ SUBPROGRAM int end_table(__u64 table, enum end how)
     }
     fill_end(table, how, record_in(room));
     submit_room(room);
+    return 0;
+}
+
+/*
+ * Ends the table that had an entry of this time.  Its address can be that of another table by now:
+ * the threads of that one get past begin_table() only when `endings` does not have the address, and
+ * then the entry is gone, or another.
+ */
+SUBPROGRAM int end_table(__u64 address, __u64 created, enum end how)
+{
+    bool value = true;
+    int result = bpf_map_update_elem(&endings, &address, &value, BPF_NOEXIST);
+    struct table *table;
+
+    if (result == -EEXIST)
+        return 0;
+    table = bpf_map_lookup_elem(&tables, &address);
+    if (table && table->created == created)
+        deliver_end(address, how);
+    if (result == 0)
+        bpf_map_delete_elem(&endings, &address);
     return 0;
 }
 
@@ -201,7 +227,7 @@ SUBPROGRAM int doubt_end(__u64 table, bool goes_on)
 SUBPROGRAM bool wait_on(__u64 table)
 {
     for (int i = 0; i < WAIT_ITERATIONS; i++)
-        if (settling != table || !bpf_ktime_get_ns())
+        if (!bpf_map_lookup_elem(&endings, &table))
             return true;
     return false;
 }
@@ -214,8 +240,8 @@ SUBPROGRAM bool wait_longer(__u64 table)
     return false;
 }
 
-/* Waits until settle_doubt(), which has found the end of the table first, has delivered it on
- * another CPU.  It cannot be preempted there. */
+/* If another CPU is delivering the end of the table, waits until it has.  It cannot be preempted
+ * there. */
 SUBPROGRAM int wait_for_end(__u64 table)
 {
     for (int i = 0; i < WAIT_ITERATIONS; i++)
@@ -225,13 +251,18 @@ SUBPROGRAM int wait_for_end(__u64 table)
     return 0;
 }
 
-/* The kernel has created a table, which no thread can use yet: an earlier table at its address has
- * ended. */
-static __always_inline void begin_table(__u64 table)
+/*
+ * The kernel has created a table, which no thread can use yet: an earlier table at its address has
+ * ended, and its end must be delivered before the first record of this one.  settle_doubt() or a
+ * thread in leave_old_table() can be at it, after the kernel has freed the earlier one.
+ */
+static __always_inline void begin_table(__u64 address)
 {
-    end_table(table, END_BY_OTHERS);
-    if (settling == table)
-        wait_for_end(table);
+    struct table *earlier = bpf_map_lookup_elem(&tables, &address);
+
+    if (earlier)
+        end_table(address, earlier->created, END_BY_OTHERS);
+    wait_for_end(address);
 }
 
 /* A thread or a process is created: it shares its parent's table, or has a copy. */
@@ -276,7 +307,7 @@ static __always_inline void leave_table(struct task_struct *task)
     if (!table)
         return;
     if (!leave_and_has_users(task, table) || task->files->count.counter == 1)
-        end_table(address, END_BY_THIS);
+        end_table(address, table->created, END_BY_THIS);
     else if (!has_living_leader(task, address))
         doubt_end(address, false);
 }
@@ -329,9 +360,10 @@ static __always_inline void leave_old_table(struct task_struct *task,
     struct table *table = bpf_map_lookup_elem(&tables, &before->table);
 
     if (table && table->created == before->created && !leave_and_has_users(task, table))
-        end_table(before->table, END_BY_THIS);
+        end_table(before->table, before->created, END_BY_THIS);
     else if (table)
         doubt_end(before->table, true);
+    wait_for_end(before->table); /* it precedes the next record of this thread */
 }
 
 /* At the exit of such a call: whether the thread still has its old table, and not a copy. */
@@ -410,9 +442,7 @@ int settle_doubt(struct bpf_raw_tracepoint_args *ctx)
         is_in_doubt = true;
         return 0;
     }
-    settling = address;
-    end_table(address, END_BY_OTHERS);
-    settling = 0;
+    end_table(address, table->created, END_BY_OTHERS);
     return 0;
 }
 

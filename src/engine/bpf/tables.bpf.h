@@ -29,8 +29,8 @@
 #include "recorded.bpf.h"
 #include "state.bpf.h"
 
-/* Tables whose end is in doubt, with the record of their end, which names the last thread that
- * left. */
+/* Tables whose end is in doubt, or that a thread is about to leave, with the record of their end,
+ * which names the last such thread. */
 struct {
     __uint(type, BPF_MAP_TYPE_HASH);
     __uint(max_entries, 8192);
@@ -204,21 +204,26 @@ SUBPROGRAM int end_table(__u64 address, __u64 created, enum end how)
 }
 
 /*
- * The current thread leaves the table, or has left it, and is perhaps its last user.  goes_on: the
- * thread lives on, and can deliver records before the doubt is settled: so the end is dated by when
- * it is settled, not by now.
+ * If another thread finds that the table has ended, its end names the current one.  goes_on: the
+ * thread lives on, and can deliver records before that: so the end is dated by when it is found,
+ * not by now.
  */
-SUBPROGRAM int doubt_end(__u64 table, bool goes_on)
+SUBPROGRAM int prepare_end(__u64 table, bool goes_on)
 {
     struct report report = {};
 
     begin_record(current_task(), &report.record, RECORD_EXIT, -1);
     if (goes_on)
         report.record.time = 0;
-    if (bpf_map_update_elem(&doubts, &table, &report, BPF_ANY) != 0)
+    return bpf_map_update_elem(&doubts, &table, &report, BPF_ANY);
+}
+
+/* The current thread leaves the table, or has left it, and is perhaps its last user. */
+static __always_inline void doubt_end(__u64 table, bool goes_on)
+{
+    if (prepare_end(table, goes_on) != 0)
         count_lost();
     is_in_doubt = true;
-    return 0;
 }
 
 /* Three nested loops of so many iterations wait some milliseconds. */
@@ -351,6 +356,8 @@ static __always_inline void note_table_at_entry(struct task_struct *task)
         bpf_map_delete_elem(&tables_at_entry, &key); /* of a call whose exit was not seen */
     else if (bpf_map_update_elem(&tables_at_entry, &key, &before, BPF_ANY) != 0)
         count_lost();
+    else if (table) /* the kernel can free it, and use it again, before the exit of the call */
+        prepare_end(before.table, true);
 }
 
 /* The current thread has left its old table, whose address can be that of another table by now. */

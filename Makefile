@@ -197,10 +197,11 @@ has_tsan = $(shell mkdir -p $(BUILD)/tests && echo 'int main(void) { return 0; }
     $(BUILD)/tests/tsan 2>/dev/null && echo yes)
 $(BUILD)/tests/test_script_threads: private cflags += $(if $(SANITIZE),,$(if $(has_tsan),-fsanitize=thread))
 
-# A filemon that reads the files of a system in ./root (see src/engine/stap/system.h), with a short timeout.
+# A filemon that reads the files of a system in ./root (see src/engine/stap/system.h), and waits for stap as many
+# milliseconds as the environment tells.
 cli_objects := $(objects:$(BUILD)/src/engine/stap/%=$(BUILD)/tests/cli/src/engine/stap/%)
 
-$(BUILD)/tests/cli/%.o: cppflags += -DSYSTEM_ROOT='"root"' -DSTOP_MS=2000
+$(BUILD)/tests/cli/%.o: cppflags += -DSYSTEM_ROOT='"root"' -DSTOP_MS='atoi(getenv("STOP_MS"))'
 $(BUILD)/tests/cli/%.o: %.c
 	@echo "  CC      $< (tests/cli)"
 	@mkdir -p $(@D)

@@ -7,6 +7,7 @@ release=$(uname -r)
 tested=$HELPERS/filemon # the filemon that runs on the made-up system
 modules=$PWD/modules
 kept="$modules/$release/[0-9a-f]\{12\}" # pattern of the directory in which a module is kept
+export STOP_MS=60000 # how long filemon waits for stap to end, before it goes on to the next means
 
 # Ends the test, which cannot run here.
 skip() { # REASON

@@ -40,7 +40,7 @@ END
 
 # stap gets SIGINT, SIGTERM and SIGKILL; then filemon unloads the module.
 test_stap_that_does_not_end_is_killed() {
-    STOP_MS=2000
+    STOP_MS=10000
     prepared
     watches <<'END'
 send lines
@@ -61,7 +61,7 @@ END
 
 # filemon has read EOF from stap, but stap does not exit.
 test_stap_that_closes_its_output_and_does_not_exit_is_killed() {
-    STOP_MS=2000
+    STOP_MS=10000
     prepared
     watches <<'END'
 wait
@@ -93,7 +93,7 @@ END
 
 # A child of stap keeps the pipe of stap's output open.
 test_children_of_stap_do_not_keep_filemon() {
-    STOP_MS=2000
+    STOP_MS=10000
     prepared
     watches <<'END'
 child
@@ -249,7 +249,7 @@ END
 
 # Neither the start nor the end of a run waits without limit for a module to unload.
 test_unloading_has_a_timeout() {
-    STOP_MS=2000
+    STOP_MS=10000
     prepared
     echo 'filemon_0123456789ab_01234567_14 1000 0 - Live 0x0' > root/proc/modules
     scenario unload <<'END'

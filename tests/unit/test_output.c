@@ -324,7 +324,7 @@ static void text_on_a_terminal_has_colour(void **state)
     add(output, 2, 3);
     assert_int_equal(output_close(output, 0), 0);
     close(terminal);
-    /* The kernel passes on what is written in pieces, some of them later: EIO tells the end. */
+    /* What was written arrives later, and in pieces: EIO tells the end. */
     while ((got = read(master, text + n, sizeof(text) - 1 - n)) > 0)
         n += (size_t)got;
     assert_int_equal(got, -1);

@@ -386,15 +386,23 @@ static long call_openat2(const struct request *request)
     return CALL(SYS_openat2, request->dirfd, request->name, &how, sizeof(how));
 }
 
+/* A handle names no mount.  Through the mount of DIRECTORY, which protect_outside() leaves
+ * writable, it would open a file outside of DIRECTORY for writing, or a directory in which files
+ * can be made. So it is only used for a file of the same mount as dirfd; else the call fails with
+ * EINVAL. */
 static long call_by_handle(const struct request *request)
 {
     struct {
         struct file_handle handle;
         unsigned char bytes[MAX_HANDLE_SZ];
-    } name = {.handle.handle_bytes = MAX_HANDLE_SZ};
-    int mount;
+    } name = {.handle.handle_bytes = MAX_HANDLE_SZ}, directory = name;
+    int mount, own_mount;
 
-    CALL(SYS_name_to_handle_at, request->dirfd, request->name, &name.handle, &mount, 0);
+    if (CALL(SYS_name_to_handle_at, request->dirfd, request->name, &name.handle, &mount, 0) != 0 ||
+        CALL(SYS_name_to_handle_at, request->dirfd, "", &directory.handle, &own_mount,
+             AT_EMPTY_PATH) != 0 ||
+        mount != own_mount)
+        name.handle.handle_bytes = 0;
     return CALL(SYS_open_by_handle_at, request->dirfd, &name.handle, (int)request->flags);
 }
 

@@ -366,10 +366,7 @@ static void check_pairing(struct check *check, json_t *record)
     }
 }
 
-/*
- * Dates must not go back within a thread; two threads may run at once.  A `held` record is dated by
- * the scan of the table, during which its thread may be running on another processor.
- */
+/* Dates must not go back within a thread; two threads may run at once. */
 static void check_order(struct check *check, json_t *record)
 {
     char thread[64];

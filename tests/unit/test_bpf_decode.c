@@ -193,6 +193,44 @@ static void test_time_namespace(void **state)
     decoder.clock_offset_ns = 0;
 }
 
+static void expect_dated(unsigned int tid, int time, int date)
+{
+    begin(RECORD_CLOSE);
+    sample.record.tid = tid;
+    sample.record.time = (unsigned int)time;
+    assert_int_equal(decode(RECORD_HEAD), 0);
+    assert_int_equal(event.date_us, 1000000 + date / 1000);
+    assert_int_equal(event.mono_ns, time); /* by which durations are measured */
+}
+
+static void test_dates_of_a_thread_do_not_go_back(void **state)
+{
+    (void)state;
+    expect_dated(100, 20000, 20000);
+    expect_dated(100, 15000, 20000);
+    expect_dated(101, 12000, 12000);
+    expect_dated(100, 18000, 20000);
+    expect_dated(100, 21000, 21000);
+    expect_dated(101, 19000, 19000);
+}
+
+/* They are of several threads. */
+static void test_dates_of_no_thread_can_go_back(void **state)
+{
+    (void)state;
+    expect_dated(0, 20000, 20000);
+    expect_dated(0, 15000, 15000);
+}
+
+/* More threads than the decoder keeps the times of: the date is that of the record. */
+static void test_dates_of_many_threads(void **state)
+{
+    (void)state;
+    expect_dated(200, 20000, 20000);
+    expect_dated(200 + DATED_THREADS, 16000, 16000);
+    expect_dated(200, 15000, 15000);
+}
+
 static void test_mode(void **state)
 {
     (void)state;
@@ -605,6 +643,9 @@ int main(void)
         cmocka_unit_test(test_common_members),
         cmocka_unit_test(test_copies_with_a_path),
         cmocka_unit_test(test_time_namespace),
+        cmocka_unit_test(test_dates_of_a_thread_do_not_go_back),
+        cmocka_unit_test(test_dates_of_no_thread_can_go_back),
+        cmocka_unit_test(test_dates_of_many_threads),
         cmocka_unit_test(test_mode),
         cmocka_unit_test(test_exec_closes_what_is_not_open),
         cmocka_unit_test(test_largest_number_of_ranges),

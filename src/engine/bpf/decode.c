@@ -305,15 +305,41 @@ static int decode_rest(struct decoder *decoder, const struct record *record, con
     }
 }
 
+/*
+ * The time by which a record is dated: not before that of the thread's previous record.
+ *
+ * A thread delivers nearly all of its records itself, in the order of their times.  The others are
+ * delivered on another CPU, in the name of the thread, while it delivers its own:
+ *
+ * The end of a table can be found long after the last thread has left it, and has the time at which
+ * that thread exited.  If it was the first of its process, another thread can have executed a
+ * program since, and so have got its number.
+ *
+ * A descriptor that the scan has found, or what a worker of io_uring does in the name of the first
+ * thread: the clock is read a moment before or after the record gets its place in the ring buffer.
+ *
+ * A record without a thread, or whose thread has no number here, has tid 0.
+ */
+static uint64_t time_in_order(struct decoder *decoder, const struct record *record)
+{
+    struct thread_time *last = &decoder->last[record->tid % DATED_THREADS];
+
+    if (record->tid == 0)
+        return record->time;
+    if (last->tid != record->tid || last->time < record->time)
+        *last = (struct thread_time){record->tid, record->time};
+    return last->time;
+}
+
 static int decode_after_facts(struct decoder *decoder, const void *data, size_t size,
                               struct event *event)
 {
     const struct record *record = data;
-    int64_t mono_ns;
+    int64_t epoch_ns;
 
     if (size < RECORD_HEAD || record->kind >= N_KINDS || size < kinds[record->kind].size)
         return -EBADMSG;
-    mono_ns = (int64_t)record->time + decoder->clock_offset_ns;
+    epoch_ns = decoder->epoch_ns + decoder->clock_offset_ns;
     *event = (struct event){
         /* All members: if some are missing, the compiler clears all first, which takes longer. */
         .code = kinds[record->kind].code,
@@ -324,8 +350,8 @@ static int decode_after_facts(struct decoder *decoder, const void *data, size_t 
         .table = record->table,
         .comm = record->comm,
         .fd = record->fd,
-        .mono_ns = (uint64_t)mono_ns,
-        .date_us = (decoder->epoch_ns + mono_ns) / 1000,
+        .mono_ns = record->time + (uint64_t)decoder->clock_offset_ns,
+        .date_us = (epoch_ns + (int64_t)time_in_order(decoder, record)) / 1000,
         .mode = EVENT_NO_MODE,
         .path = NULL,
         .path_len = 0,

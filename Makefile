@@ -93,7 +93,7 @@ packages_trace := chromium fonts-dejavu-core $(foreach tool,npm python3,$(if $(s
 packages_live := strace inotify-tools systemd runc iproute2 procps git sqlite3 btrfs-progs prometheus prometheus-node-exporter \
     rsyslog rsyslog-relp rsyslog-pgsql rsyslog-elasticsearch rsyslog-kafka postgresql
 packages_kernels := mmdebstrap qemu-system-x86 busybox-static xz-utils zstd jq
-packages_arm64 := mmdebstrap qemu-system-arm qemu-user-static busybox-static xz-utils zstd jq
+packages_arm64 := mmdebstrap arch-test qemu-system-arm qemu-user-static busybox-static xz-utils zstd jq
 packages_s390x := mmdebstrap qemu-user-static
 packages_bench := jq linux-perf bpftrace strace libbpf-tools fatrace
 packages_fuzz := clang libclang-rt-dev libjansson-dev
